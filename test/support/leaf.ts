@@ -1,0 +1,98 @@
+// Compiles one leaf of the filter for a test or a benchmark, and gives typed access to its memory.
+//
+// An entry (`test/assembly/NAME.entry.ts`) exports what a test needs of a leaf, and re-exports `reserve` from
+// `assembly/memory`. Compiled modules are kept under build/leaf by a hash of every AssemblyScript source, so
+// a second run does not compile again.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export interface LeafOptions {
+  /** Compile the scalar twin: no v128. Default: SIMD. */
+  scalar?: boolean;
+  /** Extra asc arguments. */
+  args?: string[];
+}
+
+export interface Leaf {
+  /** The module's exports; functions take and return numbers (u64: bigint). */
+  // biome-ignore lint/suspicious/noExplicitAny: exports differ by entry.
+  exports: Record<string, any>;
+  memory: WebAssembly.Memory;
+  /** Reserves `size` bytes for the life of the instance. */
+  reserve(size: number): number;
+  /** Copies `bytes` to `ptr`. */
+  write(ptr: number, bytes: Uint8Array): void;
+  /** A copy of `len` bytes at `ptr`. */
+  read(ptr: number, len: number): Uint8Array;
+  /** UTF-8 text at `ptr`. */
+  text(ptr: number, len: number): string;
+}
+
+/** The text of the UTF-16 string object at `ptr` in an AssemblyScript memory. */
+function managedString(memory: WebAssembly.Memory, ptr: number): string {
+  if (!ptr) return "";
+  const bytes = new DataView(memory.buffer).getUint32(ptr - 4, true);
+  return new TextDecoder("utf-16le").decode(new Uint8Array(memory.buffer, ptr, bytes));
+}
+
+function sourcesHash(): string {
+  const hash = createHash("sha256");
+  for (const dir of ["assembly", "test/assembly"]) {
+    for (const name of (readdirSync(join(root, dir), { recursive: true }) as string[]).sort()) {
+      if (name.endsWith(".ts")) hash.update(name).update(readFileSync(join(root, dir, name)));
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** Compiles `entry` (a path from the project's root) to bytes; throws with asc's own diagnostics. */
+export async function compile(entry: string, options: LeafOptions = {}): Promise<Buffer> {
+  const args = [
+    entry,
+    ...["--config", "none"],
+    ...["--runtime", "stub", "-O3", "--converge", "--noAssert", "--enable", "bulk-memory"],
+    ...(options.scalar ? ["--disable", "simd"] : ["--enable", "simd"]),
+    ...(options.args ?? []),
+  ];
+  const key = createHash("sha256").update(args.join("\0")).update(sourcesHash()).digest("hex").slice(0, 24);
+  const dir = join(root, "build/leaf");
+  const file = join(dir, `${key}.wasm`);
+  if (!existsSync(file)) {
+    mkdirSync(dir, { recursive: true });
+    const partial = `build/leaf/${key}.${process.pid}.tmp.wasm`;
+    const { default: asc } = await import("assemblyscript/asc");
+    const { error, stderr } = await asc.main([...args, "--baseDir", root, "--outFile", partial]);
+    if (error) throw new Error(`asc ${entry}: ${error.message}\n${stderr.toString()}`);
+    renameSync(join(root, partial), file);
+  }
+  return readFileSync(file);
+}
+
+/** Compiles and instantiates `entry`. Every call gives a fresh instance. */
+export async function leaf(entry: string, options: LeafOptions = {}): Promise<Leaf> {
+  let memory!: WebAssembly.Memory;
+  const module = new WebAssembly.Module(await compile(entry, options));
+  const instance = new WebAssembly.Instance(module, {
+    env: {
+      abort(message: number, file: number, line: number, column: number) {
+        throw new Error(
+          `abort: ${managedString(memory, message)} at ${managedString(memory, file)}:${line}:${column}`,
+        );
+      },
+    },
+  });
+  const exports = instance.exports as Leaf["exports"];
+  memory = exports.memory;
+  return {
+    exports,
+    memory,
+    reserve: (size) => exports.reserve(size) >>> 0,
+    write: (ptr, bytes) => new Uint8Array(memory.buffer).set(bytes, ptr),
+    read: (ptr, len) => new Uint8Array(memory.buffer, ptr, len).slice(),
+    text: (ptr, len) => new TextDecoder().decode(new Uint8Array(memory.buffer, ptr, len)),
+  };
+}
