@@ -1,0 +1,288 @@
+// Acquiring leases. One acquire is in flight per subject and set of budgets in this worker; other streams that
+// need the same wait for it. The answer arrives on the root context, installs the lease in the shared record, and
+// every stream that waited then tries again to reserve.
+import { random } from "../proxy-wasm/random";
+import { ACQUIRES_MAX, BUDGETS_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
+import { reserve } from "../memory";
+import { Budget, Per, Policy, Tier } from "../policy/policy";
+import { LeaseState, Shard } from "../shards";
+import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+import { Stream } from "../stream";
+import { Writer } from "../writer";
+import { HeldState, hold, letGo } from "./held";
+import { callLedger, Purpose } from "./ledger";
+import {
+  closeFrame,
+  fieldBytes,
+  fieldNumber,
+  fieldValue,
+  malformed,
+  nextField,
+  openFrame,
+  openMessage,
+  putBytes,
+  putNumber,
+  unpack,
+} from "./wire";
+
+/** Streams that one acquire can carry; more start one of their own. */
+const WAITERS_MAX: i32 = 63;
+/** Without a report for so long the ledger resolves a lease. */
+const TTL_MS: u64 = 60_000;
+const CHARGE_ALL: u64 = 2;
+/** The first slice of a subject is the need times this; each one used up soon doubles it. */
+const SLICE_FIRST: u64 = 4;
+const GROWTH_MAX: i32 = 20;
+const AMOUNT_MAX: u64 = (1 << 53) - 1;
+const NS_PER_MS: u64 = 1_000_000;
+
+@unmanaged
+class Acquire {
+  leaseTag: u64;
+  subjectTag: u64;
+  high: u64;
+  low: u64;
+  policy: usize;
+  active: bool;
+  private: bool;
+  growth: u8;
+  count: u8;
+  waiters: i32;
+  subjectLength: i32;
+  // followed by WAITERS_MAX context ids and the subject
+  get subject(): Slice {
+    return slice(this.subjectAt, this.subjectLength);
+  }
+  get subjectAt(): usize {
+    return changetype<usize>(this) + offsetof<Acquire>() + 4 * WAITERS_MAX;
+  }
+  waiter(i: i32): u32 {
+    return load<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>i) << 2));
+  }
+  wait(context: u32): void {
+    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>this.waiters++) << 2), context);
+  }
+}
+
+const ACQUIRE_SIZE: usize = (offsetof<Acquire>() + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
+const acquires = reserve((<usize>ACQUIRES_MAX) * ACQUIRE_SIZE);
+const message = new Writer(8192);
+const budgetMessage = new Writer(2048);
+const leaseId = new Writer(32);
+const shard = new Shard();
+const granted = reserve(8 * BUDGETS_MAX);
+
+// This worker's part of every lease name: drawn once, so that names never meet another worker's.
+let edge: u64 = 0;
+let serial: u64 = 0;
+
+/** The outcome of the acquire whose answer was read last. */
+export enum Outcome {
+  /** A lease is there: try again. */
+  Granted = 0,
+  /** A budget cannot cover the request; the `denied…` variables name it. */
+  Denied = 1,
+  /** No usable answer. */
+  Failed = 2,
+  /** A lease was granted but there is no room to keep it. */
+  NoRoom = 3,
+}
+
+export let deniedBudget: Slice = NONE;
+export let deniedWindow: Slice = NONE;
+export let deniedLimit: u64 = 0;
+export let deniedUsed: u64 = 0;
+export let deniedSpent: u64 = 0;
+export let deniedResetSeconds: u64 = 0;
+/** The request needs more than the whole budget. */
+export let deniedNever: bool = false;
+
+/** "0123…" of a lease: 32 hexadecimal digits. */
+export function leaseName(high: u64, low: u64): Slice {
+  const to = leaseId.reset().take(32);
+  for (let i: usize = 0; i < 32; i++) {
+    const word = i < 16 ? high : low;
+    const digit = <u8>((word >> (60 - 4 * (i & 15))) & 15);
+    store<u8>(to + i, digit < 10 ? 48 + digit : 87 + digit);
+  }
+  return slice(to, 32);
+}
+
+/** Makes the stream wait for a lease that covers it; false when no acquire can be made. */
+export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
+  if (policy.leases) {
+    const same = inFlight(stream.leaseTag);
+    if (same != null) {
+      same.wait(stream.context);
+      return true;
+    }
+  }
+  return start(stream, policy, tier, count, growth);
+}
+
+/** The acquire in flight that a stream of `leaseTag` may join, or null. */
+function inFlight(leaseTag: u64): Acquire | null {
+  for (let i = 0; i < ACQUIRES_MAX; i++) {
+    const acquire = changetype<Acquire>(acquires + (<usize>i) * ACQUIRE_SIZE);
+    if (acquire.active && acquire.leaseTag == leaseTag && acquire.waiters < WAITERS_MAX) return acquire;
+  }
+  return null;
+}
+
+function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
+  let number = 0;
+  while (number < ACQUIRES_MAX && at(number).active) number++;
+  if (number == ACQUIRES_MAX) return false;
+  const acquire = at(number);
+  memory.fill(changetype<usize>(acquire), 0, ACQUIRE_SIZE);
+  if (edge == 0) edge = random();
+  acquire.high = edge;
+  acquire.low = ++serial;
+  acquire.policy = changetype<usize>(policy);
+  acquire.leaseTag = stream.leaseTag;
+  acquire.subjectTag = stream.subjectTag;
+  acquire.growth = <u8>min(growth + 1, GROWTH_MAX);
+  acquire.count = <u8>count;
+  acquire.subjectLength = lenOf(stream.subject);
+  memory.copy(acquire.subjectAt, ptrOf(stream.subject), acquire.subjectLength);
+  const scale = policy.leases ? SLICE_FIRST << <u64>acquire.growth : 1;
+  if (!callLedger(policy, Purpose.Acquire, number, encode(stream, tier, acquire, scale))) return false;
+  acquire.active = true;
+  acquire.wait(stream.context);
+  return true;
+}
+
+function at(number: i32): Acquire {
+  return changetype<Acquire>(acquires + (<usize>number) * ACQUIRE_SIZE);
+}
+
+function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice {
+  openFrame(message);
+  const name = leaseName(acquire.high, acquire.low);
+  putBytes(message, 1, name);
+  putBytes(message, 2, slice(ptrOf(name), 16));
+  putBytes(message, 3, stream.subject);
+  let n = 0;
+  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
+    const budget = tier.budget(ctz<u32>(mask));
+    putBudget(budget, stream.subject, stream.reserved(n++), scale);
+  }
+  putNumber(message, 5, TTL_MS);
+  putNumber(message, 6, CHARGE_ALL);
+  return closeFrame(message);
+}
+
+function putBudget(budget: Budget, subject: Slice, need: u64, scale: u64): void {
+  budgetMessage.reset();
+  putBytes(budgetMessage, 1, budget.name);
+  putBytes(budgetMessage, 2, scope(subject, budget.per));
+  putNumber(budgetMessage, 3, budget.meter);
+  putNumber(budgetMessage, 4, budget.limit);
+  putNumber(budgetMessage, 5, budget.window);
+  putBytes(budgetMessage, 6, budget.zone);
+  putNumber(budgetMessage, 7, budget.billingDay);
+  putBytes(budgetMessage, 8, budget.modelClass);
+  putNumber(budgetMessage, 9, need);
+  putNumber(budgetMessage, 10, min(need * scale, AMOUNT_MAX));
+  putBytes(message, 4, budgetMessage.written);
+}
+
+/** The subject, or the part of it whose usage counts together. */
+function scope(subject: Slice, per: u8): Slice {
+  if (per == Per.Key) return subject;
+  let segments = per == Per.Organisation ? 1 : 2;
+  for (let p = ptrOf(subject); p < endOf(subject); p++) {
+    if (load<u8>(p) == 47 && --segments == 0) return slice(ptrOf(subject), <i32>(p - ptrOf(subject)));
+  }
+  return subject;
+}
+
+/** Reads the ledger's answer (NONE: there was none) to acquire `number` and installs what it granted. */
+export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
+  const acquire = at(number);
+  acquire.active = false;
+  if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
+  deniedBudget = deniedWindow = NONE;
+  deniedLimit = deniedUsed = deniedSpent = deniedResetSeconds = 0;
+  deniedNever = false;
+  let outcome: u64 = 0;
+  let usableMs: u64 = 0;
+  let count = 0;
+  memory.fill(granted, 0, 8 * BUDGETS_MAX);
+  openMessage(answer);
+  while (nextField()) {
+    if (fieldNumber == 1) outcome = fieldValue;
+    else if (fieldNumber == 2) count = unpack(fieldBytes, granted, BUDGETS_MAX);
+    else if (fieldNumber == 3) usableMs = fieldValue;
+    else if (fieldNumber == 4) deniedBudget = fieldBytes;
+    else if (fieldNumber == 5) deniedLimit = fieldValue;
+    else if (fieldNumber == 6) deniedUsed = fieldValue;
+    else if (fieldNumber == 7) deniedResetSeconds = fieldValue;
+    else if (fieldNumber == 8) deniedWindow = fieldBytes;
+    else if (fieldNumber == 11) deniedNever = fieldValue != 0;
+    else if (fieldNumber == 12) deniedSpent = fieldValue;
+  }
+  if (malformed() || (outcome != 1 && outcome != 2)) return abandon(acquire, now, Outcome.Failed);
+  if (outcome == 2) return Outcome.Denied;
+  if (count != <i32>acquire.count) return abandon(acquire, now, Outcome.Failed);
+  return install(acquire, now + usableMs * NS_PER_MS, now);
+}
+
+/** Puts a granted lease into the subject's record. */
+function install(acquire: Acquire, until: u64, now: u64): Outcome {
+  for (let tries = 0; tries < SWAP_TRIES; tries++) {
+    if (!shard.open(acquire.subjectTag)) break;
+    const lease = shard.addLease(now);
+    if (lease == null) break;
+    lease.tag = acquire.leaseTag;
+    lease.high = acquire.high;
+    lease.low = acquire.low;
+    lease.until = until;
+    lease.state = <u8>LeaseState.Open;
+    lease.count = acquire.count;
+    lease.growth = acquire.growth;
+    for (let i = 0; i < <i32>acquire.count; i++) lease.setGranted(i, load<u64>(granted + ((<usize>i) << 3)));
+    const held = hold(
+      acquire.high,
+      acquire.low,
+      acquire.subjectTag,
+      acquire.subject,
+      acquire.policy,
+      acquire.count,
+      now,
+    );
+    if (held == null) break;
+    if (shard.commit()) return Outcome.Granted;
+    letGo(held);
+  }
+  return abandon(acquire, now, Outcome.NoRoom);
+}
+
+/** Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. */
+function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
+  const held = hold(
+    acquire.high,
+    acquire.low,
+    acquire.subjectTag,
+    acquire.subject,
+    acquire.policy,
+    acquire.count,
+    now,
+  );
+  if (held != null) held.state = HeldState.Unused;
+  return outcome;
+}
+
+export function waiterCount(number: i32): i32 {
+  return at(number).waiters;
+}
+
+/** The context of the `i`th stream that waited for acquire `number`. */
+export function waiterOf(number: i32, i: i32): u32 {
+  return at(number).waiter(i);
+}
+
+/** Acquires in flight for a policy that ends go on without it. */
+export function orphanAcquires(policy: usize): void {
+  for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).policy == policy) at(i).policy = 0;
+}

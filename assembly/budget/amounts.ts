@@ -1,0 +1,72 @@
+// What a request may cost and what it did cost, in the meter of each budget that applies to it.
+import { hash64, mix } from "../hash";
+import { BUDGETS_MAX } from "../limits";
+import { Budget, Meter, Policy, Price, Tier } from "../policy/policy";
+import { Stream } from "../stream";
+
+/** Nano-dollars in a micro-dollar. */
+const NANOS: u64 = 1_000;
+/** No request's bound goes above this: the sum of the bounds of all streams stays exact in the ledger. */
+const AMOUNT_MAX: u64 = 1 << 40;
+
+/** Finds the budgets that apply to the stream's model; returns their number. */
+export function applyBudgets(stream: Stream, tier: Tier, policyTag: u64): i32 {
+  let mask: u32 = 0;
+  for (let i = 0; i < min(tier.budgetCount, BUDGETS_MAX); i++) {
+    if (tier.budget(i).covers(stream.model)) mask |= 1 << i;
+  }
+  stream.budgetMask = mask;
+  // The tag tells apart leases that cover other budgets, and those of another version of the policy.
+  stream.leaseTag = mix(stream.subjectTag ^ mix(policyTag + mask)) ^ hash64(tier.name, 0);
+  return popcnt<u32>(mask);
+}
+
+/** Whether a budget that applies counts money. */
+export function needsPrice(stream: Stream, tier: Tier): bool {
+  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
+    if (tier.budget(ctz<u32>(mask)).meter == Meter.Cost) return true;
+  }
+  return false;
+}
+
+/** Writes the upper bound of the request into the stream's reservation. */
+export function bound(stream: Stream, tier: Tier, price: Price | null, prompt: u64, completion: u64): void {
+  // Whichever of the two prices of a prompt token is the higher.
+  const cached = price != null && price.cachedNanos > price.promptNanos ? prompt : 0;
+  let n = 0;
+  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
+    const budget = tier.budget(ctz<u32>(mask));
+    stream.setReserved(n++, amount(budget, price, prompt, cached, completion));
+  }
+}
+
+/** What the `n`th budget that applies is charged for the stream's real usage. */
+export function charge(stream: Stream, tier: Tier, price: Price | null, n: i32): u64 {
+  let mask = stream.budgetMask;
+  for (let i = 0; i < n; i++) mask &= mask - 1;
+  const budget = tier.budget(ctz<u32>(mask));
+  return amount(budget, price, stream.promptTokens, stream.cachedTokens, stream.completionTokens);
+}
+
+function amount(budget: Budget, price: Price | null, prompt: u64, cached: u64, completion: u64): u64 {
+  const p = min(prompt, AMOUNT_MAX);
+  const c = min(completion, AMOUNT_MAX);
+  switch (<i32>budget.meter) {
+    case Meter.Requests:
+      return 1;
+    case Meter.Tokens:
+      return p + c;
+    case Meter.PromptTokens:
+      return p;
+    case Meter.CompletionTokens:
+      return c;
+    default:
+      return price == null ? 0 : cost(price, p, min(cached, p), c);
+  }
+}
+
+/** Micro-dollars, rounded up, so that many small requests are not free. */
+function cost(price: Price, prompt: u64, cached: u64, completion: u64): u64 {
+  const nanos = (prompt - cached) * price.promptNanos + cached * price.cachedNanos + completion * price.completionNanos;
+  return (nanos + NANOS - 1) / NANOS;
+}

@@ -1,0 +1,184 @@
+// Reporting leases to the ledger, from the tick. One Settle message is in flight per worker; it carries every
+// lease with news. What an answer does not acknowledge is reported again at the next tick.
+import { REPORTS_MAX, SWAP_TRIES } from "../limits";
+import { reserve } from "../memory";
+import { Policy } from "../policy/policy";
+import { Lease, LeaseState, Shard } from "../shards";
+import { NONE, Slice } from "../slice";
+import { Writer } from "../writer";
+import { leaseName } from "./acquire";
+import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
+import { callLedger, Purpose } from "./ledger";
+import {
+  closeFrame,
+  fieldBytes,
+  fieldNumber,
+  fieldValue,
+  nextField,
+  openFrame,
+  openMessage,
+  putBytes,
+  putNumber,
+  putVarint,
+  suspend,
+} from "./wire";
+
+/** An unused lease goes back after this. */
+const IDLE_NS: u64 = 3_000_000_000;
+/** A lease without news is reported this often, so that the ledger knows that its edge lives. */
+const HEARTBEAT_NS: u64 = 10_000_000_000;
+const NS_PER_MS: u64 = 1_000_000;
+
+enum ReportStatus {
+  Applied = 1,
+  Stale = 2,
+  UnknownLease = 3,
+  Closed = 4,
+  Invalid = 5,
+}
+
+const shard = new Shard();
+const message = new Writer(64 << 10);
+const report = new Writer(512);
+const amounts = new Writer(128);
+/** Held entries of the message in flight, in its order: | entry number u32 | … */
+const sent = reserve(REPORTS_MAX * 4);
+let sentCount: i32 = 0;
+let inFlight: bool = false;
+let nextEntry: i32 = 0;
+
+/** Reports that the ledger refused for good: usage it can no longer take. */
+export let lostReports: u64 = 0;
+
+/** Looks after the held leases and sends one Settle if there is news. `policy` says where the ledger is. */
+export function sendReports(policy: Policy, now: u64): void {
+  if (inFlight) return;
+  openFrame(message);
+  sentCount = 0;
+  const end = heldEnd();
+  let i = nextEntry < end ? nextEntry : 0;
+  for (let seen = 0; seen < end && sentCount < REPORTS_MAX; seen++, i = i + 1 < end ? i + 1 : 0) {
+    const held = heldAt(i);
+    if (!mine(held, policy) || !prepare(held, now)) continue;
+    const before = message.length;
+    putBytes(message, 2, report.written);
+    if (message.overflow) {
+      message.truncate(before);
+      message.overflow = false;
+      break;
+    }
+    store<u32>(sent + ((<usize>sentCount++) << 2), i);
+    held.reportedNs = now;
+  }
+  nextEntry = i;
+  if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, closeFrame(message));
+}
+
+/** Whether the entry's lease came from this policy's ledger, or its policy is gone. */
+function mine(held: Held, policy: Policy): bool {
+  if (held.state == HeldState.Free) return false;
+  return held.policy == 0 || held.policy == changetype<usize>(policy);
+}
+
+/** Writes the entry's report; false when there is nothing to tell. */
+function prepare(held: Held, now: u64): bool {
+  if (held.state == HeldState.Unused) return writeReport(held, null, 1, true);
+  for (let tries = 0; tries < SWAP_TRIES; tries++) {
+    if (!shard.open(held.subjectTag)) return false;
+    const lease = shard.lease(held.high, held.low);
+    // Only its worker takes a lease out; a record that lost it (a host that restarted) leaves nothing to tell.
+    if (lease == null) {
+      letGo(held);
+      return false;
+    }
+    note(held, lease, now);
+    if (lease.state == LeaseState.Open && (lease.until <= now || now - held.activeNs > IDLE_NS)) {
+      lease.state = <u8>LeaseState.Draining;
+    }
+    const last = lease.state == LeaseState.Draining && !lease.busy();
+    if (!last && !held.dirty && now - held.reportedNs < HEARTBEAT_NS) {
+      // A mark that loses a race is set again at the next tick.
+      if (lease.state == LeaseState.Draining) shard.commit();
+      return false;
+    }
+    lease.sequence++;
+    if (!shard.commit()) continue;
+    held.final = last;
+    held.dirty = false;
+    return writeReport(held, lease, lease.sequence, last);
+  }
+  return false;
+}
+
+/** Notes whether the lease was used since it was last looked at. */
+function note(held: Held, lease: Lease, now: u64): void {
+  let activity: u64 = 0;
+  for (let i = 0; i < <i32>lease.count; i++) activity += lease.spent(i) * 3 + lease.reserved(i);
+  if (activity == held.activity) return;
+  held.activity = activity;
+  held.activeNs = now;
+  held.dirty = true;
+}
+
+function writeReport(held: Held, lease: Lease | null, sequence: u64, last: bool): bool {
+  report.reset();
+  putBytes(report, 1, leaseName(held.high, held.low));
+  putBytes(report, 2, held.subject);
+  putNumber(report, 3, sequence);
+  amounts.reset();
+  for (let i = 0; i < <i32>held.count; i++) putVarint(amounts, lease == null ? 0 : lease.spent(i));
+  putBytes(report, 4, amounts.written);
+  putNumber(report, 5, last ? 1 : 0);
+  return true;
+}
+
+/** Reads the answer to the Settle in flight (NONE: there was none). */
+export function finishReport(answer: Slice, now: u64): void {
+  inFlight = false;
+  let n = 0;
+  if (answer != NONE) {
+    openMessage(answer);
+    while (nextField() && n < sentCount) {
+      if (fieldNumber != 1) continue;
+      const rest = suspend();
+      acknowledge(heldAt(load<u32>(sent + ((<usize>n++) << 2))), fieldBytes, now);
+      openMessage(rest);
+    }
+  }
+  for (; n < sentCount; n++) heldAt(load<u32>(sent + ((<usize>n) << 2))).dirty = true;
+}
+
+function acknowledge(held: Held, result: Slice, now: u64): void {
+  let status: u64 = 0;
+  let usableMs: u64 = 0;
+  openMessage(result);
+  while (nextField()) {
+    if (fieldNumber == 1) status = fieldValue;
+    else if (fieldNumber == 2) usableMs = fieldValue;
+  }
+  if (held.state == HeldState.Unused) {
+    letGo(held);
+    return;
+  }
+  if (status == ReportStatus.UnknownLease || status == ReportStatus.Invalid) lostReports++;
+  const over = held.final || status == ReportStatus.UnknownLease;
+  for (let tries = 0; tries < SWAP_TRIES; tries++) {
+    if (!shard.open(held.subjectTag)) return;
+    const lease = shard.lease(held.high, held.low);
+    if (lease == null) break;
+    const gone = over && !lease.busy();
+    if (gone) shard.removeLease(lease);
+    else if (status == ReportStatus.Applied || status == ReportStatus.Stale) {
+      lease.until = max(lease.until, now + usableMs * NS_PER_MS);
+    } else lease.state = <u8>LeaseState.Draining;
+    if (!shard.commit()) continue;
+    if (gone) break;
+    return;
+  }
+  letGo(held);
+}
+
+/** The leases of a policy that ends will be reported by whichever remains. */
+export function orphanLeases(policy: usize): void {
+  for (let i = 0; i < heldEnd(); i++) if (heldAt(i).policy == policy) heldAt(i).policy = 0;
+}

@@ -1,0 +1,106 @@
+// Who is calling: an API key by its digest, or the anonymous by address. Fills the stream's tier, key, subject and
+// lane, or says why not.
+import { hash64 } from "../hash";
+import { Key, Lane, NETWORK_SIZE, Policy } from "../policy/policy";
+import { reserve } from "../memory";
+import { lenOf, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../slice";
+import { Stream } from "../stream";
+import { Reason } from "../verdicts.gen";
+import { ADDRESS, inNetwork, parseAddress } from "./address";
+import { DIGEST, sha256 } from "./sha256";
+
+const digest = reserve(DIGEST);
+const address = reserve(ADDRESS);
+const ANONYMOUS = "anonymous/";
+
+/** Seconds in a nanosecond clock. */
+const NS_PER_S: u64 = 1_000_000_000;
+
+/**
+ * Names the client's address: the connection's, or with `hops` trusted proxies in front the entry that the
+ * outermost of them appended to x-forwarded-for. Leaves it parsed; false when it is no address.
+ */
+export function readAddress(connection: Slice, forwardedFor: Slice, hops: i32): bool {
+  let from = connection;
+  for (let hop = 0, rest = forwardedFor; hop < hops && rest != NONE && lenOf(rest) > 0; hop++) {
+    let comma = lenOf(rest) - 1;
+    while (comma >= 0 && load<u8>(ptrOf(rest) + comma) != 44) comma--;
+    from = trim(sub(rest, comma + 1, lenOf(rest)));
+    rest = comma > 0 ? sub(rest, 0, comma) : NONE;
+  }
+  return parseAddress(from, address);
+}
+
+/** The tag of the address that was read: for an IPv6 client that of its /64, which is what one caller holds. */
+export function addressTag(seed: u64): u64 {
+  return hash64(slice(address, isV4() ? 16 : 8), seed);
+}
+
+/** Decides who calls; `credential` is NONE when no key was shown. */
+export function identify(stream: Stream, policy: Policy, credential: Slice, seed: u64): Reason {
+  if (credential == NONE) {
+    if (!policy.anonymous) return Reason.MissingApiKey;
+    stream.tier = policy.anonymous;
+    stream.subjectLength = writeAnonymous(stream.subjectAt);
+    stream.subjectTag = hash64(stream.subject, seed);
+    return Reason.None;
+  }
+  sha256(credential, digest);
+  const key = policy.key(digest);
+  if (key == null) return Reason.InvalidApiKey;
+  const seconds = stream.startNs / NS_PER_S;
+  if (seconds < key.notBefore || seconds >= key.expires) return Reason.ExpiredApiKey;
+  if (key.networkCount > 0 && !allowed(key)) return Reason.AddressNotAllowed;
+  stream.key = changetype<usize>(key);
+  stream.tier = key.tier;
+  stream.lane = key.lane;
+  stream.setSubject(key.subject);
+  stream.subjectTag = hash64(key.subject, seed);
+  return Reason.None;
+}
+
+function allowed(key: Key): bool {
+  for (let i = 0; i < key.networkCount; i++) {
+    if (inNetwork(address, key.networks + <usize>i * NETWORK_SIZE)) return true;
+  }
+  return false;
+}
+
+function isV4(): bool {
+  return load<u64>(address) == 0 && load<u32>(address, 8) == 0xffff0000;
+}
+
+/** "anonymous/203.0.113.7" or "anonymous/20010db800000001" (the /64); returns its length. */
+function writeAnonymous(to: usize): i32 {
+  let at = putAscii(to, ANONYMOUS);
+  if (isV4()) {
+    for (let i = 12; i < 16; i++) {
+      if (i > 12) store<u8>(to + at++, 46);
+      at += putByte(to + at, load<u8>(address + i));
+    }
+    return at;
+  }
+  for (let i = 0; i < 8; i++) {
+    const b = load<u8>(address + i);
+    store<u8>(to + at++, hex(b >> 4));
+    store<u8>(to + at++, hex(b & 15));
+  }
+  return at;
+}
+
+function putByte(to: usize, value: u8): i32 {
+  let at = 0;
+  if (value >= 100) store<u8>(to + at++, 48 + value / 100);
+  if (value >= 10) store<u8>(to + at++, 48 + ((value / 10) % 10));
+  store<u8>(to + at++, 48 + (value % 10));
+  return at;
+}
+
+function hex(nibble: u8): u8 {
+  return nibble < 10 ? 48 + nibble : 87 + nibble;
+}
+
+/** The lane's name, as it travels upstream. */
+export function laneName(lane: u8): string {
+  return lane == Lane.Batch ? "batch" : "interactive";
+}

@@ -1,0 +1,423 @@
+// Normalised text: what the rules, the decoded views and the classifier read. Different spellings of one text
+// become the same bytes: JSON escapes decoded, compatibility forms and case folded, marks and invisible
+// characters dropped, runs of white space one space (none at the ends), lookalike letters read as Latin.
+//
+// Lookalikes are decided word by word (a word: letters and digits with nothing else between), because `сор`
+// is a Russian word and `сору` a disguised English one:
+//  - a word with Latin letters and others is Latin if every other letter is a lookalike, or if at least half
+//    of its letters are Latin. So `іgnоrе` is `ignore`; `usb-кабель` are two words and stay;
+//  - a word of three or more letters without any Latin is Latin only if no letter can be told from Latin by
+//    eye, and the letter before the word is not of another script. Russian amid Russian stays Russian.
+//
+// Which code point folds to what is sidecar/pack/regex-fold.ts; normalise-table.gen.ts is made of it.
+//
+// Bounds: output ≤ input in bytes; each input byte is looked at once, each output byte moved at most once
+// more, and a word that mixes scripts looks back at most WORD_MAX bytes, once. A word over WORD_MAX lookalikes
+// is decided in parts. Normalising again changes nothing (words under that bound).
+//
+//   fast path, 16 bytes:  [plain ASCII ...... ]│special│        special: control, escape, second space, ≥ 0x80
+//                          stored lower-cased   └─ handled one by one until plain ASCII again
+import { reserve } from "../memory";
+import { endOf, lenOf, ptrOf, Slice, slice } from "../slice";
+import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";
+
+/** Letters of one word that are decided together, and how far back its start is looked for, in bytes. */
+export const WORD_MAX: i32 = 64;
+/** Bytes of text kept that were written in tag characters or variation selectors. */
+export const SMUGGLED_MAX: i32 = 4096;
+
+/** Bits of `seen`. */
+export const SEEN_INVISIBLE: u32 = 1;
+export const SEEN_MIXED: u32 = 2;
+export const SEEN_STYLED: u32 = 4;
+export const SEEN_MARKS: u32 = 8;
+export const SEEN_SMUGGLED: u32 = 16;
+export const SEEN_TRUNCATED: u32 = 32;
+
+// What the last call of `normalise` met, as features for the classifier.
+/** Bit set of SEEN_*. */
+export let seen: u32 = 0;
+/** Invisible characters right after a letter or digit: joiners in emoji and Indic text do not count. */
+export let invisible: i32 = 0;
+/** Lookalike letters that were read as Latin. */
+export let lookalikes: i32 = 0;
+/** ASCII letters and digits in fancy dress. */
+export let styled: i32 = 0;
+/** Combining marks dropped. */
+export let marks: i32 = 0;
+/** Work done: 16-byte blocks and single characters. Tests hold it against the input's length. */
+export let steps: i32 = 0;
+
+const KIND_INVISIBLE: u32 = 1;
+const KIND_SPACE: u32 = 2;
+const KIND_MARK: u32 = 4;
+const KIND_ALPHABET: u32 = 8;
+const KIND_NARROW: u32 = 16;
+const KIND_STYLED: u32 = 64;
+
+const smuggledText = reserve(SMUGGLED_MAX);
+let smuggledLen: i32 = 0;
+
+/** Text that tag characters and variation selectors carried in the last input (raw bytes, at most SMUGGLED_MAX). */
+export function smuggled(): Slice {
+  return slice(smuggledText, smuggledLen);
+}
+
+// The lookalikes of the word in hand, 8 bytes each: address u32 | UTF-8 length u8 | Latin letter u8 | 0 u16
+const letters = reserve(WORD_MAX << 3);
+let letterCount: i32 = 0;
+let inWord: bool = false;
+let wordStart: usize = 0;
+let latin: i32 = 0;
+let others: i32 = 0;
+let narrow: i32 = 0;
+
+// In the gapped form two or more white-space characters stay two spaces: the decoded view of spaced letters
+// (views.ts) needs them to tell words apart.
+let gapped: bool = false;
+
+let base: usize = 0;
+let out: usize = 0;
+let limit: usize = 0;
+
+/**
+ * Writes the normal form of `raw` at `to`, at most `max` bytes, and returns its length. `escaped`: `raw` is the
+ * inside of a JSON string. Valid UTF-8 in gives valid UTF-8 out; lone surrogates and bad bytes become U+FFFD,
+ * or `?` where that would not fit. What does not fit in `max` is left out and SEEN_TRUNCATED set.
+ */
+export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
+  seen = 0;
+  invisible = 0;
+  lookalikes = 0;
+  styled = 0;
+  marks = 0;
+  steps = 0;
+  smuggledLen = 0;
+  inWord = false;
+  base = to;
+  out = to;
+  limit = to + <usize>(<u32>max);
+  let from = ptrOf(raw);
+  const end = endOf(raw);
+  let blocks = 0;
+  if (ASC_FEATURE_SIMD) {
+    const escape: v128 = i8x16.splat(escaped ? 0x5c : 0);
+    let at = to;
+    let spaced: u32 = 1;
+    while (from + 16 <= end && at + 16 <= limit && !gapped) {
+      blocks++;
+      const block = v128.load(from);
+      // Letters: (byte - 'A') as unsigned < 26. Special: < 0x20 as signed, which ≥ 0x80 is too.
+      const upper = i8x16.lt_u(i8x16.sub(block, i8x16.splat(65)), i8x16.splat(26));
+      v128.store(at, v128.or(block, v128.and(upper, i8x16.splat(32))));
+      const blanks: u32 = i8x16.bitmask(i8x16.eq(block, i8x16.splat(32)));
+      const other = v128.or(
+        v128.or(i8x16.lt_s(block, i8x16.splat(32)), i8x16.eq(block, i8x16.splat(127))),
+        i8x16.eq(block, escape),
+      );
+      const special: u32 = i8x16.bitmask(other) | (blanks & ((blanks << 1) | spaced));
+      if (special == 0) {
+        from += 16;
+        at += 16;
+        spaced = blanks >> 15;
+        continue;
+      }
+      const plain = ctz(special);
+      from += plain;
+      at += plain;
+      // The two most common by far are done here: indentation, and an escaped line feed.
+      if (load<u8>(from) == 32) {
+        from += ctz(~(blanks >> plain));
+        spaced = 1;
+        continue;
+      }
+      if (escaped && plain < 15 && load<u16>(from) == 0x6e5c) {
+        from += 2;
+        if (at > to && load<u8>(at - 1) != 32) store<u8>(at++, 32);
+        spaced = 1;
+        continue;
+      }
+      out = at;
+      from = single(from, end, escaped);
+      at = out;
+      if (seen & SEEN_TRUNCATED) break;
+      spaced = at == to ? 1 : <u32>(load<u8>(at - 1) == 32);
+    }
+    out = at;
+  }
+  while (from < end && (seen & SEEN_TRUNCATED) == 0) {
+    from = single(from, end, escaped);
+  }
+  endWord();
+  while (out > to && load<u8>(out - 1) == 32) out--;
+  steps += blocks;
+  return <i32>(out - to);
+}
+
+/** Like `normalise`, but two or more white-space characters become two spaces. Not fast. */
+export function normaliseGapped(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
+  gapped = true;
+  const len = normalise(raw, escaped, to, max);
+  gapped = false;
+  return len;
+}
+
+/** Handles the character at `from`, and on to the next one that starts plain ASCII outside a mixed word. */
+function single(from: usize, end: usize, escaped: bool): usize {
+  do {
+    steps++;
+    const lead: u32 = load<u8>(from);
+    let code = lead;
+    let width: usize = 1;
+    if (lead >= 0x80) {
+      // Width and code point by lead byte; what is cut short or not UTF-8 is one bad byte.
+      code = 0xfffd;
+      const left = <i32>(end - from);
+      if (lead >= 0xf0) {
+        if (left >= 4 && lead < 0xf5) {
+          code = ((lead & 7) << 18) | (tail(from + 1) << 12) | (tail(from + 2) << 6) | tail(from + 3);
+          width = 4;
+          if (code > 0x10ffff) code = 0xfffd;
+        }
+      } else if (lead >= 0xe0) {
+        if (left >= 3) {
+          code = ((lead & 15) << 12) | (tail(from + 1) << 6) | tail(from + 2);
+          width = 3;
+          if ((code & 0xf800) == 0xd800) code = 0xfffd;
+        }
+      } else if (lead >= 0xc2 && left >= 2) {
+        code = ((lead & 31) << 6) | tail(from + 1);
+        width = 2;
+      }
+    } else if (lead == 0x5c && escaped) {
+      width = escapeWidth(from, end);
+      code = unescape(from, width);
+    }
+    // Room for the widest fold; only a `max` below the input's length can run out of it.
+    if (out + 4 > limit && out + width > limit) {
+      seen |= SEEN_TRUNCATED;
+      break;
+    }
+    emit(code, width);
+    from += width;
+  } while (from < end && (inWord || load<u8>(from) >= 0x80));
+  return from;
+}
+
+function tail(ptr: usize): u32 {
+  return load<u8>(ptr) & 0x3f;
+}
+
+/** Bytes of the JSON escape at `from`: 2, 6, or 12 for a surrogate pair; 1 when it is cut short or none. */
+function escapeWidth(from: usize, end: usize): usize {
+  const left = <i32>(end - from);
+  if (left < 2) return 1;
+  const letter = load<u8>(from + 1);
+  if (letter != 0x75) return 2;
+  if (left < 6) return 1;
+  if (left < 12 || load<u16>(from + 6) != 0x755c) return 6;
+  return (hex4(from + 2) & 0xfc00) == 0xd800 && (hex4(from + 8) & 0xfc00) == 0xdc00 ? 12 : 6;
+}
+
+function unescape(from: usize, width: usize): u32 {
+  if (width == 1) return 0x5c;
+  if (width == 12) return 0x10000 + ((hex4(from + 2) & 0x3ff) << 10) + (hex4(from + 8) & 0x3ff);
+  if (width == 6) {
+    const code = hex4(from + 2);
+    return (code & 0xf800) == 0xd800 || code > 0xffff ? 0xfffd : code;
+  }
+  const letter: u32 = load<u8>(from + 1);
+  switch (letter) {
+    case 0x6e: // \n \r \t \b \f: all white space here
+    case 0x72:
+    case 0x74:
+    case 0x62:
+    case 0x66:
+      return 32;
+    default:
+      return letter < 0x80 ? letter : 0xfffd;
+  }
+}
+
+/** Four hexadecimal digits, or a number over 0xffff. */
+function hex4(ptr: usize): u32 {
+  let value: u32 = 0;
+  for (let i: usize = 0; i < 4; i++) {
+    let digit: u32 = load<u8>(ptr + i);
+    if (digit - 48 < 10) digit -= 48;
+    else if ((digit | 32) - 97 < 6) digit = (digit | 32) - 87;
+    else return 0x10000;
+    value = (value << 4) | digit;
+  }
+  return value;
+}
+
+/** Writes the fold of one code point that took `width` bytes of input. */
+function emit(code: u32, width: usize): void {
+  if (code < 128) {
+    if (code <= 32 || code == 127) return space();
+    const isLetter = (code | 32) - 97 < 26;
+    if (inWord) {
+      if (isLetter) latin++;
+      else if (code - 48 >= 10) endWord();
+    }
+    store<u8>(out++, <u8>(code - 65 < 26 ? code | 32 : code));
+    return;
+  }
+  if (code >= 0x20000) {
+    if (code >= 0xe0000 && code < 0xe1000) return smuggle(code);
+    endWord();
+    return keep(code, width);
+  }
+  const page = <u32>load<u8>(PAGES + (code >> 7));
+  const record = load<u64>(RECORDS + ((<usize>load<u16>(FOLDS + (((page << 7) | (code & 127)) << 1))) << 3));
+  const kind = <u32>(record & 0xff);
+  if (kind & (KIND_INVISIBLE | KIND_MARK)) {
+    if (kind & KIND_MARK) {
+      marks++;
+      if (marks >= 4) seen |= SEEN_MARKS;
+    } else notice();
+    return;
+  }
+  if (kind & KIND_SPACE) return space();
+  const len = <usize>((record >> 8) & 0xff);
+  if (kind & KIND_ALPHABET) {
+    const at = letter(out);
+    if (len == 0) keep(code, width);
+    else {
+      store<u32>(out, <u32>(record >> 32));
+      out += len;
+    }
+    others++;
+    const look = <u8>(record >> 16);
+    if (look == 0) return;
+    if (kind & KIND_NARROW) narrow++;
+    const entry = letters + ((<usize>letterCount) << 3);
+    letterCount++;
+    store<u32>(entry, <u32>at);
+    store<u8>(entry, <u8>(out - at), 4);
+    store<u8>(entry, look, 5);
+    return;
+  }
+  if (kind & KIND_STYLED) {
+    styled++;
+    seen |= SEEN_STYLED;
+  }
+  if (len == 0) {
+    endWord();
+    return keep(code, width);
+  }
+  const first: u32 = <u32>((record >> 32) & 0xff);
+  if (inWord) {
+    if (first - 97 < 26) latin += <i32>len;
+    else if (first - 48 >= 10) endWord();
+  }
+  // A fold may hold a space (such as U+FC5E); two in a row never come of it, as none stands at an end.
+  if (out + 4 <= limit) store<u32>(out, <u32>(record >> 32));
+  else for (let i: usize = 0; i < len; i++) store<u8>(out + i, <u8>(record >> (32 + (i << 3))));
+  out += len;
+}
+
+function space(): void {
+  endWord();
+  if (out == base) return;
+  if (load<u8>(out - 1) != 32 || (gapped && load<u8>(out - 2) != 32)) store<u8>(out++, 32);
+}
+
+function notice(): void {
+  if (out == base) return;
+  const before: u32 = load<u8>(out - 1);
+  if ((before | 32) - 97 < 26 || before - 48 < 10) {
+    invisible++;
+    seen |= SEEN_INVISIBLE;
+  }
+}
+
+/** Tag characters carry ASCII, the supplementary variation selectors bytes from 16 up. */
+function smuggle(code: u32): void {
+  let byte: u32 = 0;
+  if (code < 0xe0080) byte = code & 0x7f;
+  else if (code >= 0xe0100 && code < 0xe01f0) byte = code - 0xe0100 + 16;
+  if (byte < 32 || smuggledLen == SMUGGLED_MAX) return;
+  store<u8>(smuggledText + smuggledLen, <u8>byte);
+  smuggledLen++;
+  seen |= SEEN_SMUGGLED;
+}
+
+/** Writes a code point as it is. `width` is what it took in the input, which is less only for bad bytes. */
+function keep(code: u32, width: usize): void {
+  if (code < 0x800) {
+    store<u8>(out, <u8>(0xc0 | (code >> 6)));
+    store<u8>(out + 1, <u8>(0x80 | (code & 63)));
+    out += 2;
+  } else if (code < 0x10000) {
+    if (width < 3) {
+      store<u8>(out++, 63);
+      return;
+    }
+    store<u8>(out, <u8>(0xe0 | (code >> 12)));
+    store<u8>(out + 1, <u8>(0x80 | ((code >> 6) & 63)));
+    store<u8>(out + 2, <u8>(0x80 | (code & 63)));
+    out += 3;
+  } else {
+    store<u8>(out, <u8>(0xf0 | (code >> 18)));
+    store<u8>(out + 1, <u8>(0x80 | ((code >> 12) & 63)));
+    store<u8>(out + 2, <u8>(0x80 | ((code >> 6) & 63)));
+    store<u8>(out + 3, <u8>(0x80 | (code & 63)));
+    out += 4;
+  }
+}
+
+/** Takes note of a letter of another alphabet at `at`; starts its word if it is the first. */
+function letter(at: usize): usize {
+  if (inWord && letterCount == WORD_MAX) endWord();
+  if (inWord) return at;
+  inWord = true;
+  letterCount = 0;
+  latin = 0;
+  others = 0;
+  narrow = 0;
+  const stop = at - base > <usize>WORD_MAX ? at - <usize>WORD_MAX : base;
+  let start = at;
+  while (start > stop) {
+    const before: u32 = load<u8>(start - 1);
+    if (before - 97 < 26) latin++;
+    else if (before - 48 >= 10) break;
+    start--;
+  }
+  wordStart = start;
+  return at;
+}
+
+/** Decides the word in hand. */
+function endWord(): void {
+  if (!inWord) return;
+  inWord = false;
+  if (letterCount == 0) return;
+  if (latin > 0) {
+    if (letterCount != others && latin < others) return;
+  } else if (others < 3 || narrow != others || afterForeign()) return;
+  lookalikes += letterCount;
+  seen |= SEEN_MIXED;
+  let to: usize = load<u32>(letters);
+  for (let i = 0; i < letterCount; i++) {
+    const entry = letters + ((<usize>i) << 3);
+    const rest = <usize>load<u32>(entry) + <usize>load<u8>(entry, 4);
+    store<u8>(to++, load<u8>(entry, 5));
+    const next = i + 1 < letterCount ? <usize>load<u32>(entry, 8) : out;
+    memory.copy(to, rest, next - rest);
+    to += next - rest;
+  }
+  out = to;
+}
+
+/** Whether the nearest letter before the word (within 32 bytes) is outside ASCII. */
+function afterForeign(): bool {
+  const stop = wordStart - base > 32 ? wordStart - 32 : base;
+  for (let at = wordStart; at > stop; at--) {
+    const before: u32 = load<u8>(at - 1);
+    if (before >= 0x80) return true;
+    if (before - 97 < 26) return false;
+  }
+  return false;
+}

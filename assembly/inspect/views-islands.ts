@@ -1,0 +1,171 @@
+// Base64 and hexadecimal islands in the RAW text (normal form has lost the case): runs of 16 or more characters
+// of the alphabet, decoded in segments of 64; a segment that is not text (controls, broken UTF-8) is dropped.
+//
+// Bound: a block of 16 characters is classified once; a run is decoded once. What comes out is at most 3/4 of
+// what was read, plus one space for each run (≥ 16 characters).
+import { reserve } from "../memory";
+
+/** The shortest run that is looked at, in characters. */
+export const ISLAND_MIN: i32 = 16;
+const SEGMENT: i32 = 64;
+
+// Alphabet by byte: value + 1, or 0. `-` and `_` are the URL-safe 62 and 63.
+const values = reserve(256);
+for (let i = 0; i < 26; i++) {
+  store<u8>(values + 65 + i, <u8>(i + 1));
+  store<u8>(values + 97 + i, <u8>(i + 27));
+}
+for (let i = 0; i < 10; i++) store<u8>(values + 48 + i, <u8>(i + 53));
+store<u8>(values + 43, 63);
+store<u8>(values + 45, 63);
+store<u8>(values + 47, 64);
+store<u8>(values + 95, 64);
+
+/** Where reading stopped; `decodeIslands` goes on from there when called with it. */
+export let islandEnd: usize = 0;
+
+/**
+ * Decodes the islands between `from` and `end` to `to`, stopping when fewer than 64 of `max` bytes are left.
+ * Returns the bytes written and sets `islandEnd`. `escaped`: `\n` and its kin are not part of a run.
+ */
+export function decodeIslands(from: usize, end: usize, escaped: bool, to: usize, max: i32): i32 {
+  let out = to;
+  const full = to + max - 64;
+  let at = from;
+  while (at < end && out <= full) {
+    const start = nextRun(at, end);
+    if (start >= end) {
+      at = end;
+      break;
+    }
+    let run = runStart(start, from, escaped, end);
+    let stop = runEnd(start, end);
+    at = stop;
+    if (<i32>(stop - run) < ISLAND_MIN) continue;
+    if (load<u16>(run) == 0x7830) run += 2;
+    const begun = out;
+    while (run < stop && out <= full) {
+      const len = min(SEGMENT, <i32>(stop - run));
+      out = segment(run, len, out);
+      run += len;
+    }
+    if (out > begun && run >= stop) store<u8>(out++, 32);
+    if (run < stop) at = run;
+  }
+  islandEnd = at;
+  return <i32>(out - to);
+}
+
+/** The first position from which 16 bytes may lie in a run: a byte of the run, not always its first. */
+function nextRun(from: usize, end: usize): usize {
+  let at = from;
+  let run: i32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    while (at + 16 <= end) {
+      const block = v128.load(at);
+      const folded = v128.or(block, i8x16.splat(32));
+      const letter = i8x16.lt_u(i8x16.sub(folded, i8x16.splat(97)), i8x16.splat(26));
+      // 0x2f – 0x39 is the slash and the digits.
+      const digit = i8x16.lt_u(i8x16.sub(block, i8x16.splat(47)), i8x16.splat(11));
+      const sign = v128.or(
+        i8x16.eq(block, i8x16.splat(43)),
+        v128.or(i8x16.eq(block, i8x16.splat(45)), i8x16.eq(block, i8x16.splat(95))),
+      );
+      const outside: u32 = 0xffff & ~i8x16.bitmask(v128.or(v128.or(letter, digit), sign));
+      if (outside == 0) run += 16;
+      else {
+        if (run + <i32>ctz(outside) >= ISLAND_MIN) return at - (run ? 1 : 0);
+        run = <i32>clz(outside << 16);
+      }
+      at += 16;
+      if (run >= ISLAND_MIN) return at - 1;
+    }
+  }
+  while (at < end) {
+    run = load<u8>(values + load<u8>(at)) ? run + 1 : 0;
+    if (run >= ISLAND_MIN) return at;
+    at++;
+  }
+  return end;
+}
+
+function runStart(inside: usize, from: usize, escaped: bool, end: usize): usize {
+  let start = inside;
+  while (start > from && load<u8>(values + load<u8>(start - 1))) start--;
+  if (escaped && start > from && load<u8>(start - 1) == 0x5c) {
+    // The letter of an escape is no part of the run, nor are the digits of \uNNNN.
+    start += load<u8>(start) == 0x75 ? 5 : 1;
+  }
+  return min(start, end);
+}
+
+function runEnd(inside: usize, end: usize): usize {
+  let stop = inside;
+  while (stop < end && load<u8>(values + load<u8>(stop))) stop++;
+  return stop;
+}
+
+/** Decodes one segment to `to` if it is text; returns where the output ends. */
+function segment(ptr: usize, len: i32, to: usize): usize {
+  let hex = (len & 1) == 0;
+  for (let i = 0; i < len && hex; i++) {
+    const byte: u32 = load<u8>(ptr + i);
+    hex = byte - 48 < 10 || (byte | 32) - 97 < 6;
+  }
+  const out = hex ? fromHex(ptr, len, to) : from64(ptr, len, to);
+  return asText(to, out);
+}
+
+function fromHex(ptr: usize, len: i32, to: usize): usize {
+  for (let i = 0; i < len; i += 2) {
+    store<u8>(to + (i >> 1), <u8>((nibble(load<u8>(ptr + i)) << 4) | nibble(load<u8>(ptr + i + 1))));
+  }
+  return to + (len >> 1);
+}
+
+function nibble(byte: u32): u32 {
+  return byte < 58 ? byte - 48 : (byte | 32) - 87;
+}
+
+function from64(ptr: usize, len: i32, to: usize): usize {
+  let bits: u32 = 0;
+  let count = 0;
+  let out = to;
+  for (let i = 0; i < len; i++) {
+    bits = (bits << 6) | (<u32>load<u8>(values + load<u8>(ptr + i)) - 1);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      store<u8>(out++, <u8>(bits >> count));
+    }
+  }
+  return out;
+}
+
+/** Keeps the bytes if they are text, without the zero bytes of UTF-16; a character cut at an end is tolerated. */
+function asText(from: usize, end: usize): usize {
+  let zeros = 0;
+  let out = from;
+  let expected = 0;
+  for (let at = from; at < end; at++) {
+    const byte: u32 = load<u8>(at);
+    if (byte == 0) {
+      zeros++;
+      continue;
+    }
+    if (byte < 32 ? byte != 9 && byte != 10 && byte != 13 : byte == 127) return from;
+    if (byte < 0x80) {
+      if (expected) return from;
+    } else if (byte < 0xc0) {
+      if (expected) expected--;
+      else if (at - from > 2) return from;
+    } else {
+      if (expected || byte > 0xf4) return from;
+      expected = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+    }
+    store<u8>(out++, <u8>byte);
+  }
+  // UTF-16 of ASCII is half zeros; fewer are binary data.
+  if (zeros && zeros * 5 < <i32>(end - from) * 2) return from;
+  return out;
+}

@@ -1,0 +1,235 @@
+// Decoded views: other texts that a text may hide, one level deep. The consumer reads the normalised text, then
+//
+//   for (views.start(raw, escaped, normal); views.next(); ) inspect(views.view, views.kind);
+//
+// Normalised text is read in windows of WINDOW bytes, each with OVERLAP bytes of the one before, and a window's
+// cheap gates (views-gate.ts) say which views to make of it. So one odd line in a megabyte of code costs one
+// window, and no padding pushes an attack out of reach. Then come the islands of the raw text (base64, hex), in
+// portions, what invisible characters carried, and, only if some gate saw spaced letters, the raw text again
+// with its double spaces, because only they tell `i g n o r e  a l l` into words.
+//
+// Every view is normalised text in one arena, valid until the next call; no view is a view of a view.
+// Bound: per input byte one gate pass, at most 6 window views (leet, rot13, reversed twice, escapes, codes), one
+// pass over the raw text for islands, and two for spaced letters: at most 10 bytes read and 8 written, each in
+// O(1), times 1 + OVERLAP / WINDOW. Benign text pays the gate pass and the search for islands.
+import { reserve } from "../memory";
+import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
+import { normalise, normaliseGapped, smuggled } from "./normalise";
+import {
+  decodeCodes,
+  decodeEscapes,
+  decodeLeet,
+  decodeReversed,
+  decodeReversedWords,
+  decodeRot13,
+  decodeSpaced,
+} from "./views-decode";
+import { GATE_CODES, GATE_ESCAPES, GATE_LEET, GATE_REVERSED, GATE_ROT13, GATE_SPACED, gates } from "./views-gate";
+import { decodeIslands, islandEnd } from "./views-islands";
+
+/** Bytes of text that become one view; also the most that a view holds. */
+export const WINDOW: i32 = 4096;
+/** Bytes at the end of a window that the next one begins with, so that no phrase is cut in both. */
+export const OVERLAP: i32 = 160;
+
+/** What a view was made by; 0 is no view: the normalised text itself. */
+export const VIEW_MAIN: i32 = 0;
+export const VIEW_LEET: i32 = 1;
+export const VIEW_SPACED: i32 = 2;
+export const VIEW_ROT13: i32 = 3;
+export const VIEW_REVERSED: i32 = 4;
+export const VIEW_REVERSED_WORDS: i32 = 5;
+export const VIEW_ESCAPES: i32 = 6;
+export const VIEW_CODES: i32 = 7;
+export const VIEW_ISLANDS: i32 = 8;
+export const VIEW_SMUGGLED: i32 = 9;
+
+/** Bytes that joining letters must save: less is a lone `u.s.a.` or a list of variables. */
+const SPACED_MIN: i32 = 6;
+
+const PHASE_WINDOWS: i32 = 0;
+const PHASE_ISLANDS: i32 = 1;
+const PHASE_SPACED: i32 = 2;
+const PHASE_SMUGGLED: i32 = 3;
+const PHASE_END: i32 = 4;
+
+const pad: i32 = 64;
+const decoded = reserve(WINDOW + OVERLAP + pad);
+const arena = reserve(WINDOW + OVERLAP + pad);
+const carried = reserve(WINDOW + pad);
+
+/** The view in hand: normalised text, valid until the next call of `next` or `start`. */
+export let view: Slice = NONE;
+/** What made it: VIEW_*. */
+export let kind: i32 = 0;
+/** Bytes of views made since `start`. */
+export let made: i32 = 0;
+
+let raw: Slice = NONE;
+let rawEscaped: bool = false;
+let phase: i32 = PHASE_END;
+let at: usize = 0;
+let end: usize = 0;
+let window: Slice = NONE;
+let pending: u32 = 0;
+let anySpaced: bool = false;
+let carriedLen: i32 = 0;
+
+/** Begins the views of `source` (as given to `normalise` last, with the same `escaped`) and its normal form. */
+export function start(source: Slice, escaped: bool, normal: Slice): void {
+  raw = source;
+  rawEscaped = escaped;
+  phase = PHASE_WINDOWS;
+  at = ptrOf(normal);
+  end = endOf(normal);
+  pending = 0;
+  anySpaced = false;
+  made = 0;
+  view = NONE;
+  // Kept now: normalising a decoded view overwrites the normaliser's own.
+  carriedLen = min(lenOf(smuggled()), WINDOW);
+  if (carriedLen) memory.copy(carried, ptrOf(smuggled()), carriedLen);
+}
+
+/** Makes the next view; false when there are no more. */
+export function next(): bool {
+  while (phase < PHASE_END) {
+    let len = 0;
+    if (pending) len = windowView();
+    else if (phase == PHASE_WINDOWS) nextWindow();
+    else if (phase == PHASE_ISLANDS) len = islandView();
+    else if (phase == PHASE_SPACED) len = spacedView();
+    else len = smuggledView();
+    if (len > 0) {
+      view = slice(arena, len);
+      made += len;
+      return true;
+    }
+  }
+  view = NONE;
+  return false;
+}
+
+function nextWindow(): void {
+  if (at >= end) {
+    phase = PHASE_ISLANDS;
+    at = ptrOf(raw);
+    end = endOf(raw);
+    return;
+  }
+  let stop = cut(at, end);
+  window = slice(at, <i32>(stop - at));
+  pending = gates(at, <i32>(stop - at));
+  if (pending & GATE_SPACED) {
+    anySpaced = true;
+    pending &= ~GATE_SPACED;
+  }
+  // The reversed window is followed by its twin with the words left in place.
+  if (pending & GATE_REVERSED) pending |= TWIN;
+  at = stop >= end ? end : wordStart(stop - <usize>OVERLAP, stop);
+}
+
+/** A second bit for the second view of one gate, above all gates. */
+const TWIN: u32 = 0x8000;
+
+/** Where a window that begins at `from` ends: at most WINDOW bytes on, after a space or else a character. */
+function cut(from: usize, to: usize): usize {
+  if (to - from <= <usize>WINDOW) return to;
+  const stop = from + WINDOW;
+  for (let back: usize = 0; back < 64; back++) if (load<u8>(stop - back - 1) == 32) return stop - back;
+  return characterStart(stop);
+}
+
+function wordStart(from: usize, to: usize): usize {
+  for (let on: usize = 0; on < 64 && from + on < to; on++) if (load<u8>(from + on - 1) == 32) return from + on;
+  return characterStart(from);
+}
+
+/** `ptr` moved back over at most three continuation bytes. */
+function characterStart(ptr: usize): usize {
+  let start = ptr;
+  for (let i = 0; i < 3 && (load<u8>(start) & 0xc0) == 0x80; i++) start--;
+  return start;
+}
+
+function windowView(): i32 {
+  const bit = pending & -(<i32>pending);
+  pending ^= bit;
+  if (bit == GATE_LEET) {
+    kind = VIEW_LEET;
+    return decodeLeet(window, arena);
+  }
+  if (bit == GATE_ROT13) {
+    kind = VIEW_ROT13;
+    return decodeRot13(window, arena);
+  }
+  if (bit == GATE_REVERSED) {
+    kind = VIEW_REVERSED;
+    return decodeReversed(window, arena);
+  }
+  if (bit == TWIN) {
+    kind = VIEW_REVERSED_WORDS;
+    return decodeReversedWords(window, arena);
+  }
+  if (bit == GATE_ESCAPES) {
+    kind = VIEW_ESCAPES;
+    const len = decodeEscapes(window, decoded);
+    // Nothing decoded: plain text with many ampersands.
+    return len == lenOf(window) ? 0 : normalise(slice(decoded, len), false, arena, WINDOW + OVERLAP);
+  }
+  if (bit == GATE_CODES) {
+    kind = VIEW_CODES;
+    return normalise(slice(decoded, decodeCodes(window, decoded)), false, arena, WINDOW + OVERLAP);
+  }
+  return 0;
+}
+
+function islandView(): i32 {
+  if (at >= end) {
+    phase = anySpaced ? PHASE_SPACED : PHASE_SMUGGLED;
+    at = ptrOf(raw);
+    return 0;
+  }
+  kind = VIEW_ISLANDS;
+  const len = decodeIslands(at, end, rawEscaped, decoded, WINDOW);
+  at = islandEnd;
+  return normalise(slice(decoded, len), false, arena, WINDOW);
+}
+
+function spacedView(): i32 {
+  if (at >= end) {
+    phase = PHASE_SMUGGLED;
+    return 0;
+  }
+  kind = VIEW_SPACED;
+  const stop = rawCut(at, end);
+  const len = normaliseGapped(slice(at, <i32>(stop - at)), rawEscaped, decoded, WINDOW);
+  at = stop >= end ? end : stop - <usize>OVERLAP;
+  if (at < end) at = rawBoundary(at);
+  if ((gates(decoded, len) & GATE_SPACED) == 0) return 0;
+  const joined = decodeSpaced(slice(decoded, len), arena);
+  return len - joined < SPACED_MIN ? 0 : joined;
+}
+
+/** A window of raw text, not cut inside an escape or a character. */
+function rawCut(from: usize, to: usize): usize {
+  return to - from <= <usize>WINDOW ? to : rawBoundary(from + WINDOW);
+}
+
+/** `ptr`, or a place up to 12 bytes before it, that is outside any escape and character. */
+function rawBoundary(ptr: usize): usize {
+  let place = ptr;
+  if (rawEscaped) {
+    for (let back: usize = 1; back <= 12; back++) {
+      if (load<u8>(ptr - back) == 0x5c) place = ptr - back;
+    }
+  }
+  return characterStart(place);
+}
+
+function smuggledView(): i32 {
+  phase = PHASE_END;
+  if (carriedLen == 0) return 0;
+  kind = VIEW_SMUGGLED;
+  return normalise(slice(carried, carriedLen), false, arena, WINDOW);
+}

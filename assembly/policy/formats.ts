@@ -1,0 +1,83 @@
+// The formats that the policy's schema names: each judges a string by its parser in units.ts and says, for
+// people, what it expected.
+import { parseNetwork } from "../identity/address";
+import { reserve } from "../memory";
+import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import {
+  isDigest,
+  isSubject,
+  parseBudget,
+  parseDuration,
+  parseMoment,
+  parseMoney,
+  parseQuantity,
+  parseRate,
+} from "./units";
+
+/** The ledger's bound on any text it is sent. */
+const TEXT_MAX: i32 = 128;
+const network = reserve(24);
+
+/** What `format` expects when `raw` is NONE or not well formed; null when it is (or there is no such format). */
+export function policyFormat(format: Slice, raw: Slice, escaped: bool): string | null {
+  const ask = raw == NONE;
+  // No format allows a character that JSON must escape, so an escaped string is judged as it stands.
+  if (is(format, "rate")) {
+    return !ask && parseRate(raw) ? null : 'a rate such as "60/min" or "60/min burst 10" (per s, min, h or d)';
+  }
+  if (is(format, "quantity")) {
+    return !ask && parseQuantity(raw) ? null : 'a whole number or a quantity such as "16k", "1.5M" or "64Ki"';
+  }
+  if (is(format, "budget")) {
+    return !ask && parseBudget(raw, false) ? null : 'a budget such as "1M/month" (per hour, day, week or month)';
+  }
+  if (is(format, "cost")) {
+    return !ask && parseBudget(raw, true) ? null : 'a budget in dollars such as "$50/month" (per hour, day, week or month)';
+  }
+  if (is(format, "amount")) {
+    return !ask && (startsWith(raw, "$") ? parseMoney(raw) : parseQuantity(raw))
+      ? null
+      : 'a quantity such as "1M", or for cost dollars such as "$50"';
+  }
+  if (is(format, "money")) {
+    return !ask && parseMoney(raw) ? null : 'dollars with at most six decimals, such as "$2.50"';
+  }
+  if (is(format, "duration")) {
+    return !ask && parseDuration(raw) ? null : 'a duration from 1ms to 24h, such as "500ms" or "2s"';
+  }
+  if (is(format, "moment")) {
+    return !ask && parseMoment(raw) ? null : 'a moment in UTC such as "2026-11-21T08:00:00Z"';
+  }
+  if (is(format, "digest")) {
+    return !ask && isDigest(raw) ? null : "the SHA-256 of a key, 64 hexadecimal digits";
+  }
+  if (is(format, "subject")) {
+    return !ask && isSubject(raw)
+      ? null
+      : 'one to three segments of letters, digits, ".", "_" and "-", such as "acme/search/key-7" (at most 96 characters)';
+  }
+  if (is(format, "network")) {
+    return !ask && parseNetwork(raw, network) ? null : 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one address';
+  }
+  if (is(format, "name")) {
+    return !ask && printable(raw) ? null : 'a name of printable characters without spaces, ",", "|", "{" or "}"';
+  }
+  if (is(format, "model")) {
+    return !ask && printable(raw) ? null : 'a model\'s name such as "gpt-4o" or "gpt-4*"';
+  }
+  if (is(format, "zone")) {
+    return !ask && printable(raw) ? null : 'an IANA time zone such as "Europe/Berlin"';
+  }
+  return null;
+}
+
+/** What the ledger takes as a name: printable ASCII but for what separates names there. */
+function printable(raw: Slice): bool {
+  const len = lenOf(raw);
+  if (len == 0 || len > TEXT_MAX) return false;
+  for (let i = 0; i < len; i++) {
+    const b = load<u8>(ptrOf(raw) + i);
+    if (b <= 32 || b >= 127 || b == 44 || b == 92 || b == 123 || b == 124 || b == 125) return false;
+  }
+  return true;
+}

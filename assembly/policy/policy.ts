@@ -1,0 +1,194 @@
+// A compiled policy: what the request path reads, as overlays on one block of memory that belongs to a root
+// context and is reused when that context goes. Nothing here is looked up by text while a request is served but
+// the key's digest.
+import { DIGEST } from "../identity/sha256";
+import { BUDGETS_MAX, RATES_MAX } from "../limits";
+import { endOf, eq, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+
+export enum Lane {
+  Interactive = 0,
+  Batch = 1,
+}
+
+export enum Injection {
+  Off = 0,
+  Shadow = 1,
+  Block = 2,
+}
+
+export enum Meter {
+  Requests = 1,
+  Tokens = 2,
+  PromptTokens = 3,
+  CompletionTokens = 4,
+  Cost = 5,
+}
+
+export enum Per {
+  Key = 0,
+  Team = 1,
+  Organisation = 2,
+}
+
+/** A GCRA limit: `limit` requests in `periodNs`, up to `burst` at once. */
+@unmanaged
+export class Rate {
+  limit: u64;
+  periodNs: u64;
+  burst: u64;
+  /** Nanoseconds between two requests at the limit, rounded up. */
+  intervalNs: u64;
+}
+
+@unmanaged
+export class Budget {
+  name: Slice;
+  limit: u64;
+  zone: Slice;
+  /** The models joined by commas: the budget's model class at the ledger. */
+  modelClass: Slice;
+  meter: u8;
+  window: u8;
+  per: u8;
+  billingDay: u8;
+
+  /** Whether a request for `model` counts. */
+  covers(model: Slice): bool {
+    return this.modelClass == NONE || matchesAny(model, this.modelClass);
+  }
+}
+
+@unmanaged
+export class Tier {
+  name: Slice;
+  rateCount: i32;
+  budgetCount: i32;
+  rates: usize;
+  budgets: usize;
+  bytesMax: u64;
+  /** The most prompt tokens; u64.MAX_VALUE without a limit. */
+  promptTokensMax: u64;
+  outputTokensMax: u64;
+  threshold: i32;
+  untrustedThreshold: i32;
+  injection: u8;
+  unknownShapeAllowed: bool;
+  outageAllowed: bool;
+  /** Some budget counts tokens or cost. */
+  counts: bool;
+
+  rate(i: i32): Rate {
+    return changetype<Rate>(this.rates + <usize>i * offsetof<Rate>());
+  }
+  budget(i: i32): Budget {
+    return changetype<Budget>(this.budgets + <usize>i * offsetof<Budget>());
+  }
+}
+
+@unmanaged
+export class Key {
+  subject: Slice;
+  /** Seconds since 1970. */
+  notBefore: u64;
+  /** Seconds since 1970; u64.MAX_VALUE without an end. */
+  expires: u64;
+  /** Joined by commas; NONE for all. */
+  models: Slice;
+  networks: usize;
+  networkCount: i32;
+  tier: usize;
+  lane: u8;
+  // followed by the digest
+  get digest(): usize {
+    return changetype<usize>(this) + offsetof<Key>();
+  }
+}
+
+export const KEY_SIZE: usize = (offsetof<Key>() + <usize>DIGEST + 7) & ~7;
+/** A network as identity/address.ts writes it, padded. */
+export const NETWORK_SIZE: usize = 24;
+
+@unmanaged
+export class Price {
+  model: Slice;
+  /** Nano-dollars per token: dollars per million tokens times a thousand. */
+  promptNanos: u64;
+  cachedNanos: u64;
+  completionNanos: u64;
+}
+
+@unmanaged
+export class Policy {
+  cluster: Slice;
+  timeoutMs: u32;
+  syncMs: u32;
+  tiers: usize;
+  tierCount: i32;
+  anonymous: usize;
+  shield: usize;
+  prices: usize;
+  priceCount: i32;
+  /** Open addressing on the digest's first 32 bits; u32 cells, 0 is empty, else 1 + the key's number. */
+  keyIndex: usize;
+  keyMask: u32;
+  keys: usize;
+  keyCount: i32;
+  trustedHops: i32;
+  /** Tells policies apart in shared data. */
+  keyHeaders: u8;
+  holdHeaders: bool;
+  leases: bool;
+  /** Some tier has a budget. */
+  budgeted: bool;
+
+  tier(i: i32): Tier {
+    return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());
+  }
+
+  /** The key with this digest, or null. */
+  key(digest: usize): Key | null {
+    let cell = load<u32>(digest) & this.keyMask;
+    while (true) {
+      const number = load<u32>(this.keyIndex + ((<usize>cell) << 2));
+      if (number == 0) return null;
+      const key = changetype<Key>(this.keys + <usize>(number - 1) * KEY_SIZE);
+      if (memory.compare(key.digest, digest, DIGEST) == 0) return key;
+      cell = (cell + 1) & this.keyMask;
+    }
+  }
+
+  /** The price of `model`: that of the longest matching name, or null. */
+  price(model: Slice): Price | null {
+    let best: Price | null = null;
+    let longest = -1;
+    for (let i = 0; i < this.priceCount; i++) {
+      const price = changetype<Price>(this.prices + <usize>i * offsetof<Price>());
+      if (lenOf(price.model) <= longest || !matches(model, price.model)) continue;
+      longest = lenOf(price.model);
+      best = price;
+    }
+    return best;
+  }
+}
+
+/** Whether `name` is `pattern`, or starts as it does when it ends in `*`. */
+export function matches(name: Slice, pattern: Slice): bool {
+  const len = lenOf(pattern);
+  if (len == 0 || load<u8>(endOf(pattern) - 1) != 42) return eq(name, pattern);
+  return lenOf(name) >= len - 1 && memory.compare(ptrOf(name), ptrOf(pattern), len - 1) == 0;
+}
+
+/** Whether `name` matches one of the patterns, which are joined by commas. */
+export function matchesAny(name: Slice, patterns: Slice): bool {
+  const end = endOf(patterns);
+  let from = ptrOf(patterns);
+  while (from <= end) {
+    let to = from;
+    while (to < end && load<u8>(to) != 44) to++;
+    if (matches(name, slice(from, <i32>(to - from)))) return true;
+    from = to + 1;
+  }
+  return false;
+}
+
+assert(BUDGETS_MAX <= 8 && RATES_MAX <= 4);

@@ -1,0 +1,94 @@
+// Host calls as typed functions on slices. Each is one ABI call; what the host returns lives in the scratch
+// arena until the callback ends. A failed read is `NONE`, never an exception.
+import { reserve } from "../memory";
+import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
+import {
+  BufferType,
+  LogLevel,
+  MapType,
+  proxy_continue_stream,
+  proxy_define_metric,
+  proxy_get_buffer_bytes,
+  proxy_get_buffer_status,
+  proxy_get_current_time_nanoseconds,
+  proxy_get_property,
+  proxy_increment_metric,
+  proxy_log,
+  proxy_record_metric,
+  proxy_set_buffer_bytes,
+  proxy_set_effective_context,
+  proxy_set_tick_period_milliseconds,
+  Status,
+  StreamType,
+} from "./abi";
+
+// Out-parameters: | pointer u32 | size u32 | time or id u64 |
+const out = reserve(16);
+
+/** The slice that a host call left in the out-parameters, if its status says that it did. */
+function returned(status: i32): Slice {
+  return status == Status.Ok ? slice(<usize>load<u32>(out), load<i32>(out + 4)) : NONE;
+}
+
+function clear(): void {
+  store<u64>(out, 0);
+}
+
+/** Nanoseconds since 1970 by the host's clock. */
+export function now(): u64 {
+  proxy_get_current_time_nanoseconds(out + 8);
+  return load<u64>(out + 8);
+}
+
+export function log(level: LogLevel, text: Slice): void {
+  proxy_log(level, ptrOf(text), lenOf(text));
+}
+
+/** A property by its path, whose segments are separated by NUL; NONE when the host has none. */
+export function property(path: Slice): Slice {
+  clear();
+  return returned(proxy_get_property(ptrOf(path), lenOf(path), out, out + 4));
+}
+
+/** The bytes that a buffer holds now. */
+export function bufferLength(buffer: BufferType): i32 {
+  clear();
+  return proxy_get_buffer_status(buffer, out, out + 4) == Status.Ok ? load<i32>(out) : 0;
+}
+
+/** The first `length` bytes of a buffer. Reads the whole at once: ngx_wasm_module ignores offsets. */
+export function bufferBytes(buffer: BufferType, length: i32): Slice {
+  clear();
+  return returned(proxy_get_buffer_bytes(buffer, 0, length, out, out + 4));
+}
+
+/** Replaces the first `old` bytes (all that the callback was told of) by `data`. */
+export function replaceBuffer(buffer: BufferType, old: i32, data: Slice): bool {
+  const length = max(old, lenOf(data));
+  return proxy_set_buffer_bytes(buffer, 0, length, ptrOf(data), lenOf(data)) == Status.Ok;
+}
+
+export function setEffectiveContext(context: i32): bool {
+  return proxy_set_effective_context(context) == Status.Ok;
+}
+
+export function continueRequest(): void {
+  proxy_continue_stream(StreamType.Request);
+}
+
+export function setTickPeriod(ms: u32): void {
+  proxy_set_tick_period_milliseconds(ms);
+}
+
+/** Defines a metric at configuration; returns its id, or -1 when the host refuses. */
+export function defineMetric(type: i32, name: Slice): i32 {
+  return proxy_define_metric(type, ptrOf(name), lenOf(name), out) == Status.Ok ? load<i32>(out) : -1;
+}
+
+export function increment(metric: i32, by: i64 = 1): void {
+  if (metric >= 0) proxy_increment_metric(metric, by);
+}
+
+export function record(metric: i32, value: u64): void {
+  if (metric >= 0) proxy_record_metric(metric, value);
+}

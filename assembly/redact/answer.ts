@@ -1,0 +1,68 @@
+// What one answer (or prompt) has in common: the action per type, how often each type was seen, and the numbers
+// of the placeholders, so that a value has one number in all channels of the answer.
+//
+// Numbers come from an open table of 128 keyed 64-bit hashes of (type, value). When it is full, further new
+// values get a placeholder without a number.
+//
+//    0  actions u8 × 11 | 12 vault u32 (0: none) | 16 counts u32 × 11 | 60 blocked type + 1 u32
+//   64  last number u16 × 11 | 88 entries used u32 | 96 hashes u64 × 128 | 1120 numbers u16 × 128
+import { BLOCK, TYPE_COUNT } from "./types";
+import { keep } from "./vault";
+
+export const ANSWER_BYTES: i32 = 1376;
+const ENTRIES: u32 = 128;
+const ENTRIES_USED_MAX: u32 = 112;
+
+/** Starts an answer at `answer` (ANSWER_BYTES) with the actions at `profile` (one byte per type). */
+export function openAnswer(answer: usize, profile: usize, vault: usize): void {
+  memory.fill(answer, 0, ANSWER_BYTES);
+  memory.copy(answer, profile, TYPE_COUNT);
+  store<u32>(answer, <u32>vault, 12);
+}
+
+export function actionOf(answer: usize, type: i32): u8 {
+  return load<u8>(answer + type);
+}
+
+/** Matches of `type` so far. */
+export function countOf(answer: usize, type: i32): u32 {
+  return load<u32>(answer + <usize>(type << 2), 16);
+}
+
+/** The type that blocked the answer, or −1. After it nothing is put out. */
+export function blockedBy(answer: usize): i32 {
+  return load<i32>(answer, 60) - 1;
+}
+
+export function note(answer: usize, type: i32): void {
+  const at = answer + <usize>(type << 2);
+  store<u32>(at, load<u32>(at, 16) + 1, 16);
+  if (actionOf(answer, type) == BLOCK && load<u32>(answer, 60) == 0) store<i32>(answer, type + 1, 60);
+}
+
+/**
+ * The number of the value with `hash`, new or as before; 0 when the table is full. A new value of known text is
+ * kept in the vault, if there is one.
+ */
+export function numberOf(answer: usize, type: i32, hash: u64, value: usize, valueEnd: usize): u32 {
+  const key = (hash ^ (<u64>(type + 1) * 0x9e3779b97f4a7c15)) | 1;
+  let i = <u32>(key >> 32) & (ENTRIES - 1);
+  for (;;) {
+    const have = load<u64>(answer + 96 + <usize>(i << 3));
+    if (have == key) return load<u16>(answer + 1120 + <usize>(i << 1));
+    if (have == 0) break;
+    i = (i + 1) & (ENTRIES - 1);
+  }
+  const used = load<u32>(answer, 88);
+  if (used >= ENTRIES_USED_MAX) return 0;
+  const last = answer + 64 + <usize>(type << 1);
+  const number = <u32>load<u16>(last) + 1;
+  const vault = <usize>load<u32>(answer, 12);
+  // What cannot be kept must not be given a number that promises it.
+  if (vault && !keep(vault, type, number, value, valueEnd)) return 0;
+  store<u32>(answer, used + 1, 88);
+  store<u16>(last, <u16>number);
+  store<u64>(answer + 96 + <usize>(i << 3), key);
+  store<u16>(answer + 1120 + <usize>(i << 1), <u16>number);
+  return number;
+}

@@ -1,0 +1,161 @@
+// Finds what must not leave, from left to right: bytes that cannot begin or anchor a match are skipped by the
+// filter, and each trigger is tried by the detectors that it may belong to. Matches never overlap; the first in
+// order of triggers wins.
+//
+// `next` works on the view of view.ts. When it stops because the text does not go on far enough, `holdFrom` is
+// where the undecided part begins; nothing before it can still become part of a match.
+import { addTrigger, isTrigger, triggers16 } from "./filter";
+import { has, ALPHA, isDigit } from "./chars";
+import { readChain } from "./digits";
+import { email, localStart } from "./email";
+import { ipv4, ipv6 } from "./ip";
+import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
+import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
+import { phone } from "./phone";
+import { phrase } from "./phrases";
+import { swallow } from "./tail";
+import { HOLD_MAX } from "./types";
+import { at, back, end, floorOf, matchTo, matchTail, matchTailLeft, setStarved, setView, starved, whole } from "./view";
+import { context, distance, W_PHONE } from "./words";
+
+export let holdFrom: usize = 0;
+
+/** Nothing before this belongs to a later match. */
+let settled: usize = 0;
+
+const AT: u32 = 64;
+const COLON: u32 = 58;
+const DASH: u32 = 45;
+const DOT: u32 = 46;
+const TILDE: u32 = 126;
+
+function addTriggers(): void {
+  for (let c: u32 = 48; c < 58; c++) addTrigger(c);
+  addTrigger(AT);
+  addTrigger(COLON);
+  addTrigger(DASH);
+  addTrigger(DOT);
+  addTrigger(TILDE);
+}
+
+addTriggers();
+
+/**
+ * The next match at or after `p`: true, with its bounds in view.ts; or false, with `holdFrom` set. Between calls
+ * on one view `p` is the end of the last match.
+ */
+export function next(p: usize): bool {
+  settled = p;
+  while (p < end) {
+    if (p + 16 <= end) {
+      let mask = triggers16(p);
+      while (mask) {
+        const t = p + ctz(mask);
+        mask &= mask - 1;
+        if (candidate(t)) return true;
+        if (starved) return hold(t);
+      }
+      p += 16;
+    } else {
+      if (isTrigger(load<u8>(p))) {
+        if (candidate(p)) return true;
+        if (starved) return hold(p);
+      }
+      p++;
+    }
+  }
+  return hold(end);
+}
+
+/** Tries the trigger at `t`. A match that starved is no match yet. */
+function candidate(t: usize): bool {
+  const b = <u32>load<u8>(t);
+  setStarved(false);
+  const is = tryAt(t, b);
+  return is && !starved;
+}
+
+function tryAt(t: usize, b: u32): bool {
+  if (phrase(t)) return true;
+  if (starved) return false;
+  if (isDigit(b)) return !isDigit(back(t, 1)) && number(t);
+  switch (b) {
+    case AT:
+      return email(t, settled);
+    case COLON:
+      if (keyAtColon(t)) return true;
+      return !starved && ipv6(t, settled);
+    case TILDE:
+      return keyAtTilde(t);
+    case 74: // J
+      if (jwt(t)) return true;
+      break;
+    case DASH:
+      if (back(t, 1) != DASH && privateKey(t)) return true;
+      if (!starved && keyAtDash(t)) return true;
+      break;
+    case DOT:
+      if (keyAtDot(t)) return true;
+      break;
+  }
+  return !starved && key(t);
+}
+
+/** What begins with the digit at `p`, after anything but a digit. */
+function number(p: usize): bool {
+  const before = back(p, 1);
+  if (has(before, ALPHA) || before == 95) {
+    if (before == 95) return false;
+    if (iban(p)) return true;
+    return !starved && keyAtDigit(p);
+  }
+  if (ipv4(p)) return true;
+  if (starved) return false;
+  readChain(p);
+  if (starved) return false;
+  const near = context(p);
+  if (before != 43 && before != 46) {
+    if (card(near)) return true;
+    if (starved) return false;
+    if (ssn(near)) return true;
+    if (starved) return false;
+    if (cardShaped || (ssnShaped && distance(near, W_PHONE) == 0)) return false;
+  }
+  return phone(near);
+}
+
+/** Where text must be held from when `t` is undecided: what a match there, or one still to come, may reach back to. */
+function hold(t: usize): bool {
+  if (whole) {
+    holdFrom = end;
+    return false;
+  }
+  const floor = max(settled, floorOf(t));
+  let from = localStart(t, floor);
+  // Brackets and a plus before a telephone number.
+  while (from > floor && isLead(load<u8>(from - 1))) from--;
+  from = min(from, partialUtf8());
+  if (end - from > <usize>HOLD_MAX) from = end - <usize>HOLD_MAX;
+  holdFrom = max(from, settled);
+  return false;
+}
+
+function isLead(b: u32): bool {
+  return b == 40 || b == 43;
+}
+
+/** The start of an unfinished UTF-8 sequence at the end of the view, or its end. */
+function partialUtf8(): usize {
+  for (let n: usize = 1; n <= 3 && end - n >= settled; n++) {
+    const b = <u32>load<u8>(end - n);
+    if (b >> 6 == 2) continue;
+    if ((b >= 0xf0 && n < 4) || (b >= 0xe0 && n < 3) || (b >= 0xc0 && n < 2)) return end - n;
+    break;
+  }
+  return end;
+}
+
+/** Where the whole match that `next` found ends; for a whole text in the view. */
+export function matchEnd(): usize {
+  return swallow(matchTo, matchTail, matchTailLeft);
+}

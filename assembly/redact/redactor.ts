@@ -1,0 +1,173 @@
+// Redacts one channel of text that arrives in pieces: however it is cut, what comes out is the same.
+//
+// Text is worked on in blocks: [context][held back][new]. What is decided goes out; the undecided end (at most
+// HOLD_MAX decoded bytes, a word in ordinary text) is kept raw until more comes. A key or token whose end is not
+// in sight is swallowed as it comes: only its hash and last four bytes are kept. State, RECORD_BYTES:
+//
+//    0 answer u32 | 4 escaped u32 | 8 swallowed type + 1 | 12 tail | 16 tail left | 20 last four bytes
+//   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (1932)
+import { findBackslash } from "../json/escape";
+import { reserve } from "../memory";
+import { actionOf, blockedBy, note } from "./answer";
+import { decodedTo, decodeText, plainText, rawOf } from "./decoded";
+import { holdFrom, next } from "./detect";
+import { put, room } from "./output";
+import { putReplacement } from "./replace";
+import { sipBegin, sipEnd, sipUpdate } from "./sip";
+import { swallow, tailDone, tailLeft } from "./tail";
+import { BLOCK_BYTES, FLAG, HOLD_RAW_MAX, IGNORE, LOOK_BACK } from "./types";
+import { matchFrom, matchTail, matchTailLeft, matchTo, matchType, setView } from "./view";
+
+export const RECORD_BYTES: i32 = 144 + HOLD_RAW_MAX;
+/** Output never outgrows this many times the input, plus what was held: `[IP:0123456789ab]` for `::1 `. */
+const GROWTH: i32 = 6;
+const MARGIN: i32 = HOLD_RAW_MAX * 2 + 512;
+/** With this much room a piece of any size makes progress. */
+export const ROOM_MIN: i32 = MARGIN + GROWTH * 64;
+
+const window: usize = reserve(LOOK_BACK + HOLD_RAW_MAX + BLOCK_BYTES + 16) + <usize>LOOK_BACK;
+
+/** The room in which `len` bytes of input are certain to be taken in one call. */
+export function roomFor(len: i32): i32 {
+  return MARGIN + GROWTH * len;
+}
+
+/** Starts a channel of `answer`. `escaped`: what is fed is the inside of a JSON string, and so is what comes out. */
+export function openChannel(record: usize, answer: usize, escaped: bool): void {
+  memory.fill(record, 0, 144);
+  store<u32>(record, <u32>answer);
+  store<u32>(record, escaped ? 1 : 0, 4);
+}
+
+/** Raw bytes that are held back. */
+export function heldIn(record: usize): i32 {
+  return load<i32>(record, 28);
+}
+
+/** Whether anything would come out at a flush. */
+export function isPending(record: usize): bool {
+  return load<u32>(record, 28) != 0 || load<u32>(record, 8) != 0;
+}
+
+/**
+ * Feeds `len` bytes at `ptr` and puts out what is decided (output.ts). `last`: nothing follows, hold nothing. Returns
+ * how many bytes were taken: fewer than `len` only when less than `roomFor(len)` is left in the output.
+ */
+export function feed(record: usize, ptr: usize, len: i32, last: bool): i32 {
+  let taken = 0;
+  do {
+    const fits = (<i32>min<usize>(room(), 0x3fffffff) - MARGIN) / GROWTH;
+    const chunk = min(len - taken, min(BLOCK_BYTES, fits));
+    if (chunk < 0 || (chunk == 0 && taken < len)) return taken;
+    block(record, ptr + taken, chunk, last && taken + chunk == len);
+    taken += chunk;
+  } while (taken < len);
+  return taken;
+}
+
+function block(record: usize, ptr: usize, len: i32, whole: bool): void {
+  const answer = <usize>load<u32>(record);
+  const held = load<i32>(record, 28);
+  memory.copy(window, record + 144, held);
+  memory.copy(window + held, ptr, len);
+  const rawEnd = window + held + len;
+
+  let from = window;
+  let end = rawEnd;
+  if (load<u32>(record, 4) && findBackslash(window, rawEnd) < rawEnd) {
+    from = decodeText(window, rawEnd, whole);
+    end = decodedTo;
+  } else plainText(window);
+  const before = load<i32>(record, 24);
+  memory.copy(from - before, record + 80, before);
+  setView(from - before, end, whole);
+
+  let p = from;
+  let tail = true;
+  if (load<i32>(record, 8)) tail = swallowMore(record, answer, p);
+  if (tail && load<i32>(record, 8) == 0) {
+    if (swallowedTo) p = swallowedTo;
+    while (next(p)) {
+      putRaw(answer, p, matchFrom);
+      p = take(record, answer);
+      if (load<i32>(record, 8)) break;
+    }
+    if (load<i32>(record, 8) == 0) {
+      putRaw(answer, p, holdFrom);
+      p = holdFrom;
+    }
+  } else p = swallowedTo;
+  swallowedTo = 0;
+  save(record, p, from - before, rawEnd, whole);
+}
+
+let swallowedTo: usize = 0;
+
+/** Goes on with a match that began in an earlier block; true when it ended. */
+function swallowMore(record: usize, answer: usize, p: usize): bool {
+  const to = swallow(p, load<i32>(record, 12), load<u32>(record, 16));
+  grow(record, p, to);
+  store<u32>(record, tailLeft, 16);
+  const type = load<i32>(record, 8) - 1;
+  const action = actionOf(answer, type);
+  if (action <= FLAG) putRaw(answer, p, to);
+  else rawOf(to);
+  swallowedTo = to;
+  if (!tailDone) return false;
+  if (action > FLAG && blockedBy(answer) < 0) {
+    putReplacement(answer, action, type, sipEnd(record + 32), 0, 0, load<u32>(record, 20));
+  }
+  store<i32>(record, 0, 8);
+  return true;
+}
+
+/** Acts on the match in the view; returns where the text after it, or its undecided tail, begins. */
+function take(record: usize, answer: usize): usize {
+  const from = matchFrom;
+  const type = matchType;
+  const action = actionOf(answer, type);
+  const to = swallow(matchTo, matchTail, matchTailLeft);
+  if (action != IGNORE) note(answer, type);
+  sipBegin(record + 32);
+  store<u32>(record, 0, 20);
+  grow(record, from, to);
+  if (action <= FLAG) putRaw(answer, from, to);
+  if (!tailDone) {
+    store<i32>(record, type + 1, 8);
+    store<i32>(record, matchTail, 12);
+    store<u32>(record, tailLeft, 16);
+  } else if (action > FLAG && blockedBy(answer) < 0) {
+    // What can go on past its end is never quoted, or a cut would show in the output.
+    const isOpen = matchTail != 0;
+    const hash = sipEnd(record + 32);
+    putReplacement(answer, action, type, hash, isOpen ? 0 : from, isOpen ? 0 : to, load<u32>(record, 20));
+  }
+  return to;
+}
+
+/** Adds [from, to) to the hash and the last four bytes of the match. */
+function grow(record: usize, from: usize, to: usize): void {
+  sipUpdate(record + 32, from, to);
+  let last = load<u32>(record, 20);
+  const begin = to - from > 4 ? to - 4 : from;
+  for (let p = begin; p < to; p++) last = (last >> 8) | ((<u32>load<u8>(p)) << 24);
+  store<u32>(record, last, 20);
+}
+
+/** Puts out the decoded range [from, to) as it came. */
+function putRaw(answer: usize, from: usize, to: usize): void {
+  if (to <= from) return;
+  const a = rawOf(from);
+  const b = rawOf(to);
+  if (blockedBy(answer) < 0) put(a, b);
+}
+
+function save(record: usize, p: usize, low: usize, rawEnd: usize, whole: bool): void {
+  const before = min<usize>(p - low, <usize>LOOK_BACK);
+  memory.copy(record + 80, p - before, before);
+  store<u32>(record, <u32>before, 24);
+  const raw = rawOf(p);
+  const held = whole ? 0 : <i32>min<usize>(rawEnd - raw, <usize>HOLD_RAW_MAX);
+  memory.copy(record + 144, raw, held);
+  store<i32>(record, held, 28);
+}

@@ -1,0 +1,69 @@
+// The kinds of text that must not leave, what may be done with each, and every bound of the redactor.
+//
+// A decision about a candidate reads at most LOOK_BACK bytes before its trigger and LOOK_AHEAD after it; that
+// is what makes the work linear, the hold-back of a stream bounded, and any split of the text give one result.
+
+export const EMAIL: i32 = 0;
+export const PHONE: i32 = 1;
+export const CREDIT_CARD: i32 = 2;
+export const IBAN: i32 = 3;
+export const US_SSN: i32 = 4;
+export const IP: i32 = 5;
+export const API_KEY: i32 = 6;
+export const PRIVATE_KEY: i32 = 7;
+export const JWT: i32 = 8;
+/** The policy's own phrases and simple patterns. */
+export const CUSTOM: i32 = 9;
+/** A fragment of the policy that an answer must never contain. */
+export const CANARY: i32 = 10;
+export const TYPE_COUNT: i32 = 11;
+
+/** What is done with a match. The numbers are the byte of a profile (one byte per type). */
+export const IGNORE: u8 = 0;
+export const FLAG: u8 = 1;
+export const REDACT: u8 = 2;
+export const MASK: u8 = 3;
+export const HASH: u8 = 4;
+export const BLOCK: u8 = 5;
+
+export const LOOK_BACK: i32 = 64;
+export const LOOK_AHEAD: i32 = 256;
+/** Decoded bytes that a stream may hold back; a JSON escape takes at most six raw bytes for each. */
+export const HOLD_MAX: i32 = LOOK_BACK + LOOK_AHEAD;
+export const HOLD_RAW_MAX: i32 = HOLD_MAX * 6 + 12;
+/** Decoded bytes that are looked at in one go. */
+export const BLOCK_BYTES: i32 = 8192;
+/** A private key without an end is given up after this many bytes. */
+export const PEM_MAX: u32 = 16384;
+export const PHRASE_MAX: i32 = 192;
+export const PHRASE_COUNT_MAX: i32 = 256;
+/** The longest replacement: a masked match keeps its length. */
+export const REPLACEMENT_MAX: i32 = LOOK_AHEAD + LOOK_BACK;
+
+/** The stable name of `type`, as in placeholders, events and `weir redact`. */
+export function typeName(type: i32): string {
+  switch (type) {
+    case EMAIL:
+      return "EMAIL";
+    case PHONE:
+      return "PHONE";
+    case CREDIT_CARD:
+      return "CREDIT_CARD";
+    case IBAN:
+      return "IBAN";
+    case US_SSN:
+      return "US_SSN";
+    case IP:
+      return "IP";
+    case API_KEY:
+      return "API_KEY";
+    case PRIVATE_KEY:
+      return "PRIVATE_KEY";
+    case JWT:
+      return "JWT";
+    case CUSTOM:
+      return "CUSTOM";
+    default:
+      return "CANARY";
+  }
+}

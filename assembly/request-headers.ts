@@ -1,0 +1,109 @@
+// One walk over the request's headers, which leaves what the stages need. The slices point into the host's copy
+// and live until the callback returns.
+import { MapType } from "./proxy-wasm/abi";
+import { headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
+import { eq, is, isFolded, lenOf, NONE, Slice, startsWith, startsWithFolded, sub, trim } from "./slice";
+
+/** Header forms of a key, as bits of `Policy.keyHeaders`. */
+export const AUTHORIZATION: u8 = 1;
+export const X_API_KEY: u8 = 2;
+export const API_KEY: u8 = 4;
+export const X_GOOG_API_KEY: u8 = 8;
+
+/** Inbound x-weir-* headers of a name of their own; more of them is refused as overload. */
+const FORGED_MAX: i32 = 16;
+
+export let path: Slice = NONE;
+export let method: Slice = NONE;
+export let contentType: Slice = NONE;
+export let contentEncoding: Slice = NONE;
+export let forwardedFor: Slice = NONE;
+export let requestId: Slice = NONE;
+export let acceptEncoding: Slice = NONE;
+export let upgrade: bool = false;
+/** The key that was shown, without its scheme; NONE if none was. */
+export let credential: Slice = NONE;
+/** Two headers showed different keys. */
+export let ambiguous: bool = false;
+export let forgedCount: i32 = 0;
+
+const forged = new StaticArray<u64>(FORGED_MAX);
+
+/** A header that only the proxy may set, to be taken off. */
+export function forgedName(i: i32): Slice {
+  return forged[i];
+}
+
+/** Reads the request's headers; `accepted` says which forms may carry a key. False when the host could not
+ *  hand them over, or they are beyond what the filter can clean. */
+export function readRequestHeaders(accepted: u8): bool {
+  path =
+    method =
+    contentType =
+    contentEncoding =
+    forwardedFor =
+    requestId =
+    acceptEncoding =
+    credential =
+      NONE;
+  upgrade = ambiguous = false;
+  forgedCount = 0;
+  if (!openHeaders(MapType.RequestHeaders)) return false;
+  while (nextHeader()) {
+    const name = headerName();
+    const value = headerValue();
+    switch (lenOf(name)) {
+      case 5:
+        if (is(name, ":path")) path = value;
+        break;
+      case 7:
+        if (is(name, ":method")) method = value;
+        else if (accepted & API_KEY && isFolded(name, "api-key")) show(trim(value));
+        else if (isFolded(name, "upgrade")) upgrade = true;
+        break;
+      case 9:
+        if (accepted & X_API_KEY && isFolded(name, "x-api-key")) show(trim(value));
+        break;
+      case 12:
+        if (isFolded(name, "content-type")) contentType = value;
+        else if (isFolded(name, "x-request-id")) requestId = value;
+        break;
+      case 13:
+        if (accepted & AUTHORIZATION && isFolded(name, "authorization")) showBearer(value);
+        break;
+      case 14:
+        if (accepted & X_GOOG_API_KEY && isFolded(name, "x-goog-api-key")) show(trim(value));
+        break;
+      case 15:
+        if (isFolded(name, "x-forwarded-for")) forwardedFor = value;
+        else if (isFolded(name, "accept-encoding")) acceptEncoding = value;
+        break;
+      case 16:
+        if (isFolded(name, "content-encoding")) contentEncoding = value;
+        break;
+    }
+    if (startsWithFolded(name, "x-weir-")) {
+      if (forgedCount == FORGED_MAX) return false;
+      unchecked((forged[forgedCount++] = name));
+    }
+  }
+  return true;
+}
+
+function showBearer(value: Slice): void {
+  if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))));
+  else show(trim(value));
+}
+
+/** Different keys in two headers: whichever was checked, the upstream might use the other. */
+function show(key: Slice): void {
+  if (lenOf(key) == 0) return;
+  if (credential == NONE) credential = key;
+  else if (!eq(credential, key)) ambiguous = true;
+}
+
+/** Whether the body claims to be JSON: no content-type counts as one, since clients leave it out. */
+export function claimsJson(): bool {
+  if (contentType == NONE) return true;
+  return startsWithFolded(contentType, "application/json") || startsWith(contentType, "text/json");
+}

@@ -1,0 +1,211 @@
+// What all workers share about subjects and addresses: their buckets and their leases.
+//
+// Shared data cannot be enumerated or deleted on every host, so the table is a fixed number of records created
+// while configuring; a subject (or an address) belongs to the record that its tag selects, together with the few
+// others that fall there. One request then costs one read and one compare-and-set for everything it changes in a
+// record. Idle buckets leave a record whenever it is written, so that the table needs no sweeper.
+//
+//  record   ┌────────────┬────────────┬─────────┬──────────────┬──────────────┐
+//           │ buckets u16│ leases u16 │ 0   u32 │ buckets × 16 │ leases × 232 │
+//           └────────────┴────────────┴─────────┴──────────────┴──────────────┘
+//  bucket   │ tag u64 │ theoretical arrival time u64, ns since 1970 │
+//  lease    see `Lease`
+//
+// A tag is a 64-bit keyed hash: the chance that two of a million subjects share one is 3·10⁻⁸.
+import { mix } from "./hash";
+import { BUDGETS_MAX, SHARD_BUCKETS_MAX, SHARD_LEASES_MAX, SHARDS } from "./limits";
+import { reserve } from "./memory";
+import { sharedCreate, sharedGet, sharedSwap, sharedVersion } from "./proxy-wasm/shared-data";
+import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
+
+const HEAD: i32 = 8;
+const BUCKET: i32 = 16;
+const LEASE: i32 = 40 + 24 * BUDGETS_MAX;
+const RECORD_MAX: i32 = HEAD + SHARD_BUCKETS_MAX * BUCKET + SHARD_LEASES_MAX * LEASE;
+
+/** A lease whose worker has not renewed it for so long is the ledger's to resolve: ten times its life there. */
+const DEAD_NS: u64 = 600_000_000_000;
+
+export enum LeaseState {
+  /** Reservations may be taken. */
+  Open = 1,
+  /** No new reservation; those that are out will still settle. */
+  Draining = 2,
+}
+
+/** A slice of one or more budgets, as held at the edge. Amounts are in each budget's own meter. */
+@unmanaged
+export class Lease {
+  /** Whose lease: subject and set of budgets. */
+  tag: u64;
+  /** The lease's name at the ledger, unique by chance of 128 bits. */
+  high: u64;
+  low: u64;
+  /** No new reservation after this, ns since 1970 by the edge's clock. */
+  until: u64;
+  /** The number of the newest report. */
+  sequence: u32;
+  state: u8;
+  /** How many budgets it covers. */
+  count: u8;
+  /** How often in a row the slice was used up quickly: its next size is the need doubled so often. */
+  growth: u8;
+  unused: u8;
+  // followed by BUDGETS_MAX × { granted u64, spent u64, reserved u64 }
+
+  private amounts(i: i32): usize {
+    return changetype<usize>(this) + 40 + <usize>i * 24;
+  }
+  granted(i: i32): u64 {
+    return load<u64>(this.amounts(i));
+  }
+  spent(i: i32): u64 {
+    return load<u64>(this.amounts(i), 8);
+  }
+  reserved(i: i32): u64 {
+    return load<u64>(this.amounts(i), 16);
+  }
+  setGranted(i: i32, amount: u64): void {
+    store<u64>(this.amounts(i), amount);
+  }
+  setSpent(i: i32, amount: u64): void {
+    store<u64>(this.amounts(i), amount, 8);
+  }
+  setReserved(i: i32, amount: u64): void {
+    store<u64>(this.amounts(i), amount, 16);
+  }
+  /** What a new reservation may still take. */
+  available(i: i32): u64 {
+    const taken = this.spent(i) + this.reserved(i);
+    const granted = this.granted(i);
+    return taken < granted ? granted - taken : 0;
+  }
+  /** Whether any reservation is still out. */
+  busy(): bool {
+    for (let i = 0; i < <i32>this.count; i++) if (this.reserved(i) != 0) return true;
+    return false;
+  }
+}
+
+/** A working copy of one record between `open` and `commit`. */
+export class Shard {
+  private readonly record: usize = reserve(RECORD_MAX);
+  private readonly key: usize = reserve(8);
+  private version: u32 = 0;
+
+  private get buckets(): i32 {
+    return <i32>load<u16>(this.record);
+  }
+  get leaseCount(): i32 {
+    return <i32>load<u16>(this.record, 2);
+  }
+
+  /** Reads the record that `tag` belongs to; false when the host has none (shared data is full or off). */
+  open(tag: u64): bool {
+    const value = sharedGet(shardKey(this.key, <u32>mix(tag) & (SHARDS - 1)));
+    if (value == NONE || lenOf(value) < HEAD || lenOf(value) > RECORD_MAX) return false;
+    memory.copy(this.record, ptrOf(value), lenOf(value));
+    this.version = sharedVersion();
+    return true;
+  }
+
+  /** Writes the record back if nobody else did since `open`. */
+  commit(): bool {
+    const size = HEAD + this.buckets * BUCKET + this.leaseCount * LEASE;
+    return sharedSwap(slice(this.key, 8), slice(this.record, size), this.version);
+  }
+
+  /** The arrival time of the bucket of `tag`, or 0: an idle bucket and none are the same. */
+  arrival(tag: u64): u64 {
+    const at = this.bucketAt(tag);
+    return at ? load<u64>(at, 8) : 0;
+  }
+
+  /** Sets the arrival time of a bucket. Idle buckets make room; if none is idle, the one closest to it does. */
+  setArrival(tag: u64, arrival: u64, now: u64): void {
+    const known = this.bucketAt(tag);
+    if (known) {
+      store<u64>(known, arrival, 8);
+      return;
+    }
+    let victim: usize = 0;
+    let earliest = u64.MAX_VALUE;
+    for (let i = 0; i < this.buckets; i++) {
+      const at = this.record + HEAD + i * BUCKET;
+      if (load<u64>(at, 8) >= earliest) continue;
+      earliest = load<u64>(at, 8);
+      victim = at;
+    }
+    if (earliest > now && this.buckets < SHARD_BUCKETS_MAX) victim = this.insertBucket();
+    store<u64>(victim, tag);
+    store<u64>(victim, arrival, 8);
+  }
+
+  /** The lease `high`·`low`, or null. */
+  lease(high: u64, low: u64): Lease | null {
+    for (let i = 0; i < this.leaseCount; i++) {
+      const lease = this.leaseAt(i);
+      if (lease.high == high && lease.low == low) return lease;
+    }
+    return null;
+  }
+
+  /** A zeroed new lease, or null when the record holds as many as it can. Leases whose worker died long ago, so
+   *  that the ledger has resolved them, make room. */
+  addLease(now: u64): Lease | null {
+    for (let i = this.leaseCount - 1; i >= 0; i--) {
+      const lease = this.leaseAt(i);
+      if (lease.until + DEAD_NS < now) this.removeLease(lease);
+    }
+    if (this.leaseCount == SHARD_LEASES_MAX) return null;
+    const lease = this.leaseAt(this.leaseCount);
+    memory.fill(changetype<usize>(lease), 0, LEASE);
+    store<u16>(this.record, <u16>(this.leaseCount + 1), 2);
+    return lease;
+  }
+
+  removeLease(lease: Lease): void {
+    const last = this.leaseAt(this.leaseCount - 1);
+    if (changetype<usize>(last) != changetype<usize>(lease)) {
+      memory.copy(changetype<usize>(lease), changetype<usize>(last), LEASE);
+    }
+    store<u16>(this.record, <u16>(this.leaseCount - 1), 2);
+  }
+
+  /** The `i`th lease of the record, of `leaseCount`. */
+  leaseAt(i: i32): Lease {
+    return changetype<Lease>(this.record + HEAD + this.buckets * BUCKET + i * LEASE);
+  }
+
+  private bucketAt(tag: u64): usize {
+    const end = this.record + HEAD + this.buckets * BUCKET;
+    for (let at = this.record + HEAD; at < end; at += BUCKET) if (load<u64>(at) == tag) return at;
+    return 0;
+  }
+
+  private insertBucket(): usize {
+    const at = this.record + HEAD + this.buckets * BUCKET;
+    memory.copy(at + BUCKET, at, this.leaseCount * LEASE);
+    store<u16>(this.record, <u16>(this.buckets + 1));
+    return at;
+  }
+}
+
+/** "weir" and the shard's number. */
+function shardKey(to: usize, number: u32): Slice {
+  store<u32>(to, 0x72696577);
+  store<u32>(to, number, 4);
+  return slice(to, 8);
+}
+
+/** Creates the records that are not there yet. Configuration only; false when the host has no room for them. */
+export function createShards(): bool {
+  const key = heap.alloc(8);
+  const empty = heap.alloc(HEAD);
+  memory.fill(empty, 0, HEAD);
+  let ok = true;
+  for (let i: u32 = 0; ok && i < SHARDS; i++) ok = sharedCreate(shardKey(key, i), slice(empty, HEAD));
+  heap.free(empty);
+  heap.free(key);
+  return ok;
+}

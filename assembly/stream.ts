@@ -1,0 +1,170 @@
+// What the filter remembers of one request between callbacks: a slot of fixed size in a fixed pool, taken when
+// the headers arrive and given back in `proxy_on_delete`. Text that must outlive a callback is copied into it.
+import { BUDGETS_MAX, STREAMS_MAX, SUBJECT_MAX } from "./limits";
+import { Slots } from "./proxy-wasm/slots";
+import { lenOf, ptrOf, slice, Slice } from "./slice";
+import { Reason } from "./verdicts.gen";
+
+/** Where a stream is in its life. */
+export enum Phase {
+  Headers = 0,
+  /** The body is being collected. */
+  Body = 1,
+  /** Paused until the ledger answers. */
+  Waiting = 2,
+  /** Upstream has it. */
+  Upstream = 3,
+  /** Answered by us; what comes back through the filter is our own answer. */
+  Denied = 4,
+}
+
+/** How the answer will be read for usage. */
+export enum Answer {
+  Ignore = 0,
+  Json = 1,
+  Events = 2,
+}
+
+export const PATH_MAX: i32 = 256;
+export const MODEL_MAX: i32 = 128;
+
+@unmanaged
+export class Stream {
+  context: u32;
+  /** The next stream that waits for the same acquire, by context; 0 at the end. */
+  nextWaiting: u32;
+  policy: usize;
+  tier: usize;
+  /** The key, or 0 for the anonymous. */
+  key: usize;
+  /** The limit to report in rate headers, or 0. */
+  rate: usize;
+  rateLeft: u64;
+  rateResetNs: u64;
+  subjectTag: u64;
+  addressTag: u64;
+  startNs: u64;
+
+  // The reservation: amounts in the order of the lease's budgets.
+  leaseTag: u64;
+  leaseHigh: u64;
+  leaseLow: u64;
+  /** Which of the tier's budgets apply, one bit each. */
+  budgetMask: u32;
+  /** Whether `leaseHigh`·`leaseLow` holds a reservation that must be settled. */
+  reservedOpen: bool;
+  reasonByte: u8;
+  phaseByte: u8;
+  lane: u8;
+  answerByte: u8;
+  usageSeen: bool;
+  /** A percentage to warn of (x-weir-budget-warning), or 0. */
+  warning: u8;
+  method: u8;
+  shadowed: bool;
+  hidden: u8;
+
+  outputsMax: u64;
+  promptTokens: u64;
+  completionTokens: u64;
+  cachedTokens: u64;
+  status: i32;
+  score: i32;
+
+  pathLength: i32;
+  modelLength: i32;
+  subjectLength: i32;
+  /** Remaining of the tightest budget when the reservation was taken. */
+  spare: i32;
+
+  get phase(): Phase {
+    return <Phase>this.phaseByte;
+  }
+  set phase(value: Phase) {
+    this.phaseByte = <u8>value;
+  }
+  get reason(): Reason {
+    return <Reason>this.reasonByte;
+  }
+  set reason(value: Reason) {
+    this.reasonByte = <u8>value;
+  }
+  get answer(): Answer {
+    return <Answer>this.answerByte;
+  }
+  set answer(value: Answer) {
+    this.answerByte = <u8>value;
+  }
+
+  get path(): Slice {
+    return slice(changetype<usize>(this) + PATH_AT, this.pathLength);
+  }
+  /** Keeps `path`; false when it is longer than can be kept. */
+  setPath(path: Slice): bool {
+    this.pathLength = keep(changetype<usize>(this) + PATH_AT, path, PATH_MAX);
+    return this.pathLength == lenOf(path);
+  }
+
+  get model(): Slice {
+    return slice(changetype<usize>(this) + MODEL_AT, this.modelLength);
+  }
+  setModel(model: Slice): bool {
+    this.modelLength = keep(changetype<usize>(this) + MODEL_AT, model, MODEL_MAX);
+    return this.modelLength == lenOf(model);
+  }
+
+  get subject(): Slice {
+    return slice(changetype<usize>(this) + SUBJECT_AT, this.subjectLength);
+  }
+  setSubject(subject: Slice): void {
+    this.subjectLength = keep(changetype<usize>(this) + SUBJECT_AT, subject, SUBJECT_MAX);
+  }
+  /** Where the subject may be written in place, up to SUBJECT_MAX bytes. */
+  get subjectAt(): usize {
+    return changetype<usize>(this) + SUBJECT_AT;
+  }
+
+  reserved(i: i32): u64 {
+    return load<u64>(changetype<usize>(this) + RESERVED_AT + ((<usize>i) << 3));
+  }
+  setReserved(i: i32, amount: u64): void {
+    store<u64>(changetype<usize>(this) + RESERVED_AT + ((<usize>i) << 3), amount);
+  }
+}
+
+//  slot: | fields | reserved 8 × u64 | path | model | subject |
+const RESERVED_AT: usize = (offsetof<Stream>() + 7) & ~7;
+const PATH_AT: usize = RESERVED_AT + 8 * BUDGETS_MAX;
+const MODEL_AT: usize = PATH_AT + PATH_MAX;
+const SUBJECT_AT: usize = MODEL_AT + MODEL_MAX;
+const STREAM_SIZE: usize = SUBJECT_AT + SUBJECT_MAX;
+
+const slots = new Slots(STREAMS_MAX, <i32>STREAM_SIZE);
+
+function keep(to: usize, text: Slice, most: i32): i32 {
+  const len = min(lenOf(text), most);
+  memory.copy(to, ptrOf(text), len);
+  return len;
+}
+
+/** A new stream, or null when all slots are taken. */
+export function openStream(context: u32): Stream | null {
+  const slot = slots.open(context);
+  if (!slot) return null;
+  const stream = changetype<Stream>(slot);
+  stream.context = context;
+  return stream;
+}
+
+export function findStream(context: u32): Stream | null {
+  const slot = slots.find(context);
+  return slot ? changetype<Stream>(slot) : null;
+}
+
+export function closeStream(context: u32): void {
+  slots.close(context);
+}
+
+export function streamsOpen(): i32 {
+  return STREAMS_MAX - slots.available;
+}

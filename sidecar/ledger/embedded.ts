@@ -1,0 +1,92 @@
+/**
+ * The default store: the pure machine in this process, kept in LMDB (package `lmdb`). One process per directory.
+ *
+ * Durability: a reply is sent after the LMDB transaction that holds its change was committed *and* synced to disk
+ * (`overlappingSync: false` makes a commit end with the sync of data and meta page). What was answered survives
+ * `kill -9`, a crash of the machine and loss of power, as far as the disk keeps what it says it synced; what was not
+ * answered may or may not have happened, which idempotency keys and sequence numbers make harmless to repeat. A batch is
+ * one transaction: a command's changes are kept together or not at all. There is one copy: a lost disk loses the ledger;
+ * use Redis with replicas where that matters, or several sidecars.
+ *
+ * Layout, one table, keys are text and values msgpack:
+ *   b/<organisation>/<budget key>          BudgetRecord
+ *   l/<organisation>/<lease id>            LeaseRecord
+ *   j/<organisation>/<number, 16 digits>   JournalEntry
+ *
+ * Bounds: the state is held in memory as well (≈ 1 KiB per record); start reads all of it.
+ */
+import { mkdirSync } from "node:fs";
+import { open, type RootDatabase } from "lmdb";
+import { WeirError } from "../errors.ts";
+import { type Keeper, LocalLedger } from "./local.ts";
+import { type Change, State } from "./state.ts";
+import type { BudgetRecord, JournalEntry, LeaseRecord, Ledger } from "./types.ts";
+
+export interface EmbeddedOptions {
+  /** A directory of its own; made if absent. */
+  readonly directory: string;
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number;
+}
+
+type Value = BudgetRecord | LeaseRecord | JournalEntry;
+
+/** Opens the ledger and recovers its state. Throws WeirError `unavailable` if the directory cannot be used. */
+export function openEmbedded(options: EmbeddedOptions): Ledger {
+  try {
+    mkdirSync(options.directory, { recursive: true });
+    const db = open<Value, string>({ path: options.directory, overlappingSync: false });
+    const state = recover(db);
+    const keeper = new LmdbKeeper(db);
+    return new LocalLedger({ state, keeper, ...(options.clock && { clock: options.clock }) });
+  } catch (thrown) {
+    throw new WeirError("unavailable", `the ledger's directory ${options.directory} cannot be used`, thrown);
+  }
+}
+
+class LmdbKeeper implements Keeper {
+  readonly #db: RootDatabase<Value, string>;
+
+  constructor(db: RootDatabase<Value, string>) {
+    this.#db = db;
+  }
+
+  async keep(changes: readonly Change[], state: State): Promise<void> {
+    // Copied now: the transaction runs later, when commands of the next batch may have changed the records.
+    const writes = changes.map((change) => ({ key: keyOf(change), value: copyOf(change, state) }));
+    await this.#db.transaction(() => {
+      for (const { key, value } of writes) {
+        if (value === undefined) this.#db.remove(key);
+        else this.#db.put(key, value);
+      }
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+}
+
+function keyOf(change: Change): string {
+  if (change.table === "journal") return `j/${change.organisation}/${String(change.id).padStart(16, "0")}`;
+  return `${change.table === "budget" ? "b" : "l"}/${change.organisation}/${change.id}`;
+}
+
+/** One level deep: the machine replaces a lease's entries and never changes one. */
+function copyOf(change: Change, state: State): Value | undefined {
+  const org = state.organisations.get(change.organisation);
+  if (change.table === "journal") return state.journalEntry(change.organisation, change.id);
+  const record = change.table === "budget" ? org?.budgets.get(change.id) : org?.leases.get(change.id);
+  return record && { ...record };
+}
+
+function recover(db: RootDatabase<Value, string>): State {
+  const state = new State();
+  // Keys come in order, so journal entries come in the order of their numbers.
+  for (const { key, value } of db.getRange()) {
+    const [table, organisation = "", id = ""] = key.split("/", 3);
+    if (table === "j") state.restoreJournal(organisation, Number(id), value as JournalEntry);
+    else state.restore(organisation, value as BudgetRecord | LeaseRecord);
+  }
+  return state;
+}

@@ -1,0 +1,79 @@
+/**
+ * The connection to Redis or Redis Cluster, narrowed to the few commands the ledger needs. Both clients have them.
+ *
+ * While the connection is away, commands fail at once instead of queueing: the edge has a policy for an outage, and a
+ * reply that comes after its deadline helps nobody. Reconnecting backs off from 50 ms to 2 s, with jitter so that many
+ * sidecars do not come back in step.
+ */
+import { createClient, createCluster } from "redis";
+import { WeirError } from "../../errors.ts";
+
+export interface RedisCommands {
+  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  eval(source: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  exists(key: string): Promise<number>;
+  sAdd(key: string, member: string): Promise<number>;
+  sMembers(key: string): Promise<string[]>;
+  zRange(key: string, start: number, stop: number): Promise<string[]>;
+  lRange(key: string, start: number, stop: number): Promise<string[]>;
+  hGetAll(key: string): Promise<Record<string, string>>;
+  close(): Promise<unknown>;
+  destroy(): void;
+}
+
+export interface ConnectOptions {
+  /** redis://[user:password@]host:port or rediss://… for TLS. */
+  readonly urls: readonly string[];
+  readonly cluster: boolean;
+  /** Every failure of the connection; it keeps trying by itself. */
+  readonly onConnectionError: (error: Error) => void;
+}
+
+const CONNECT_MS = 2_000;
+const BACKOFF_MS_MIN = 50;
+const BACKOFF_MS_MAX = 2_000;
+const COMMANDS_WAITING_MAX = 10_000;
+const PING_MS = 5_000;
+
+function backoff(retries: number): number {
+  const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(retries, 10));
+  return ceiling / 2 + (Math.random() * ceiling) / 2;
+}
+
+/** Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password. */
+export async function connect(options: ConnectOptions): Promise<RedisCommands> {
+  const common = {
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: COMMANDS_WAITING_MAX,
+    pingInterval: PING_MS,
+    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: backoff },
+  };
+  const { username, password } = new URL(options.urls[0] ?? "");
+  const credentials = {
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+  };
+  const client = options.cluster
+    ? createCluster({
+        rootNodes: options.urls.map((url) => ({ url })),
+        // Nodes that are discovered have no URL of their own.
+        defaults: { ...common, ...credentials },
+      })
+    : createClient({ ...common, url: options.urls[0] ?? "" });
+  client.on("error", options.onConnectionError);
+  try {
+    await withDeadline<unknown>(client.connect(), CONNECT_MS * 2);
+  } catch (thrown) {
+    client.destroy();
+    throw new WeirError("unavailable", "Redis cannot be reached", thrown);
+  }
+  return client as unknown as RedisCommands;
+}
+
+/** Rejects after `ms`; what was asked may still happen. */
+export function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * The Lua sources, put together: the bounds of types.ts, common.lua, and one script's own file. Redis knows a script by
+ * the SHA-1 of its text, so two sidecars of one version share them, and a new version never runs an old one.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { LIMITS } from "../types.ts";
+
+export interface Script {
+  readonly name: ScriptName;
+  readonly source: string;
+  readonly sha: string;
+}
+
+export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep"] as const;
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+export type Scripts = Readonly<Record<ScriptName, Script>>;
+
+function limits(): string {
+  const fields = Object.entries(LIMITS).map(([name, value]) => `${name} = ${value}`);
+  return `local LIMITS = { ${fields.join(", ")} }\n`;
+}
+
+function read(name: string): string {
+  return readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
+}
+
+/** Reads the scripts from the files beside this one. */
+export function loadScripts(): Scripts {
+  const common = read("common");
+  const script = (name: ScriptName): Script => makeScript(name, `${limits()}${common}\n${read(name)}`);
+  return {
+    acquire: script("acquire"),
+    settle: script("settle"),
+    release: script("release"),
+    sweep: script("sweep"),
+  };
+}
+
+export function makeScript(name: ScriptName, source: string): Script {
+  return { name, source, sha: createHash("sha1").update(source).digest("hex") };
+}

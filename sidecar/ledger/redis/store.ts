@@ -1,0 +1,298 @@
+/**
+ * The ledger in Redis 7 or Redis Cluster. The transitions are the Lua scripts beside this file (keys: common.lua); a
+ * script is atomic, all its keys carry the organisation as hash tag, and time is Redis' own. Any number of sidecars may
+ * use one Redis: none of them keeps state.
+ *
+ * Durability is Redis' own; an answer is worth what its settings make it worth:
+ *   appendonly yes, appendfsync always    what was answered survives a kill and a power cut of the node. Use this.
+ *   appendfsync everysec                  a power cut may lose up to 2 s of answered changes: leases granted twice and
+ *                                         reports to be repeated, which the edges do only for those not acknowledged.
+ *                                         kill -9 of Redis alone loses nothing (the kernel has the data)
+ *   RDB snapshots only                    everything since the last snapshot
+ *   replicas                              replication is asynchronous: a failover may lose the last answered changes,
+ *                                         unless `min-replicas-to-write` narrows that. A network split in a cluster may
+ *                                         lose those of a minority's side until it steps down (cluster-node-timeout)
+ *   maxmemory-policy                      must be `noeviction`: an evicted budget counts as unused
+ *
+ * A lost reply, a timeout or a connection that breaks leaves open whether the command happened. The caller repeats it
+ * with the same lease id or sequence, and gets the answer of the first time.
+ */
+import { WeirError } from "../../errors.ts";
+import { windowAt } from "../calendar.ts";
+import {
+  type Acquire,
+  type AcquireReply,
+  type BudgetRecord,
+  describeKey,
+  identityOf,
+  type JournalEntry,
+  type LeaseRecord,
+  type Ledger,
+  type Notice,
+  organisationOf,
+  type Release,
+  type ReportReply,
+  type ReportStatus,
+  type Settle,
+  type SweepReply,
+} from "../types.ts";
+import { validate } from "../validate.ts";
+import { connect, type RedisCommands, withDeadline } from "./connect.ts";
+import { parseBudget, parseJournalEntry, parseLease } from "./records.ts";
+import { loadScripts, type Script, type Scripts } from "./scripts.ts";
+
+export interface RedisHooks {
+  /** Each script that ran; `reloaded` if Redis did not have it. For latency and error metrics. */
+  readonly onScript?: (name: string, seconds: number, outcome: "ok" | "reloaded" | "error") => void;
+  readonly onConnectionError?: (error: Error) => void;
+}
+
+export interface RedisOptions {
+  readonly urls: readonly string[];
+  readonly cluster: boolean;
+  readonly hooks?: RedisHooks;
+}
+
+/** Every organisation that ever acquired something; the one key without a tag. */
+const ORGANISATIONS = "weir:organisations";
+const ORGANISATIONS_KNOWN_MAX = 100_000;
+const COMMAND_MS = 2_000;
+/** The first try with a wrong guess of Redis' time teaches the right one; a second failure means a boundary passed. */
+const STALE_TRIES = 4;
+
+/** Connects. Throws WeirError `unavailable`. */
+export async function openRedis(options: RedisOptions): Promise<Ledger> {
+  const { urls, cluster, hooks = {} } = options;
+  const client = await connect({
+    urls,
+    cluster,
+    onConnectionError: (error) => hooks.onConnectionError?.(error),
+  });
+  return new RedisLedger(client, loadScripts(), hooks);
+}
+
+export function keyPrefix(organisation: string): string {
+  return `weir:{${organisation}}:`;
+}
+
+export class RedisLedger implements Ledger {
+  readonly #client: RedisCommands;
+  readonly #scripts: Scripts;
+  readonly #hooks: RedisHooks;
+  readonly #known = new Set<string>();
+  /** Redis' time minus ours, in ms, as far as we know. */
+  #offset = 0;
+
+  constructor(client: RedisCommands, scripts: Scripts, hooks: RedisHooks = {}) {
+    this.#client = client;
+    this.#scripts = scripts;
+    this.#hooks = hooks;
+  }
+
+  async acquire(command: Acquire): Promise<AcquireReply> {
+    validate(command);
+    const organisation = organisationOf(command.subject);
+    await this.#know(organisation);
+    for (let tries = 0; tries < STALE_TRIES; tries++) {
+      const reply = await this.#tryAcquire(command, keyPrefix(organisation));
+      if (reply !== undefined) return reply;
+    }
+    throw new WeirError("unavailable", "Redis' clock does not stand still long enough");
+  }
+
+  async settle(command: Settle): Promise<ReportReply> {
+    validate(command);
+    const prefix = keyPrefix(organisationOf(command.subject));
+    const { leaseId, sequence, final, spent } = command;
+    const keys = [`${prefix}lease:${leaseId}`];
+    const amounts = spent.map(String);
+    return reportReply(
+      await this.run(this.#scripts.settle, keys, [
+        prefix,
+        leaseId,
+        String(sequence),
+        final ? "1" : "0",
+        String(spent.length),
+        ...amounts,
+      ]),
+    );
+  }
+
+  async release(command: Release): Promise<ReportReply> {
+    validate(command);
+    const prefix = keyPrefix(organisationOf(command.subject));
+    const keys = [`${prefix}lease:${command.leaseId}`];
+    return reportReply(await this.run(this.#scripts.release, keys, [prefix, command.leaseId]));
+  }
+
+  async sweep(organisation: string): Promise<SweepReply> {
+    validate({ kind: "sweep", organisation });
+    const prefix = keyPrefix(organisation);
+    const [expired, ...notices] = await this.run(this.#scripts.sweep, [`${prefix}expiries`], [prefix]);
+    return { expired: Number(expired), notices: noticesOf(notices) };
+  }
+
+  async organisations(): Promise<string[]> {
+    return (await this.#ask(this.#client.sMembers(ORGANISATIONS))).sort();
+  }
+
+  async budgets(organisation: string): Promise<BudgetRecord[]> {
+    const prefix = keyPrefix(organisation);
+    const keys = await this.#ask(this.#client.zRange(`${prefix}windows`, 0, -1));
+    const now = this.now();
+    const records = await Promise.all(
+      keys.sort().map(async (key) => {
+        const record = parseBudget(key, await this.#ask(this.#client.hGetAll(`${prefix}budget:${key}`)));
+        return record === undefined || (record.leases === 0 && record.keepUntil <= now) ? [] : [record];
+      }),
+    );
+    return records.flat();
+  }
+
+  async leases(organisation: string): Promise<LeaseRecord[]> {
+    const prefix = keyPrefix(organisation);
+    const ids = await this.#ask(this.#client.zRange(`${prefix}expiries`, 0, -1));
+    const leases = await Promise.all(
+      ids.sort().map(async (id) => {
+        const lease = parseLease(id, await this.#ask(this.#client.hGetAll(`${prefix}lease:${id}`)));
+        return lease === undefined ? [] : [lease];
+      }),
+    );
+    return leases.flat();
+  }
+
+  async journal(organisation: string): Promise<JournalEntry[]> {
+    const lines = await this.#ask(this.#client.lRange(`${keyPrefix(organisation)}journal`, 0, -1));
+    return lines.map(parseJournalEntry);
+  }
+
+  async ready(): Promise<boolean> {
+    try {
+      await this.#ask(this.#client.exists(ORGANISATIONS));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    await withDeadline(this.#client.close(), COMMAND_MS).catch(() => this.#client.destroy());
+  }
+
+  /** Redis' time as we guess it, in ms. */
+  protected now(): number {
+    return Date.now() + this.#offset;
+  }
+
+  /** Runs a script by its hash, and by its text where Redis does not know it (yet, or after a restart). */
+  protected async run(script: Script, keys: string[], args: string[]): Promise<string[]> {
+    const started = performance.now();
+    let outcome: "ok" | "reloaded" | "error" = "ok";
+    try {
+      const call = { keys, arguments: args };
+      const reply = await withDeadline(
+        this.#client.evalSha(script.sha, call).catch((error: Error) => {
+          if (!error.message.startsWith("NOSCRIPT")) throw error;
+          outcome = "reloaded";
+          return this.#client.eval(script.source, call);
+        }),
+        COMMAND_MS,
+      );
+      return reply as string[];
+    } catch (thrown) {
+      outcome = "error";
+      throw new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
+    } finally {
+      this.#hooks.onScript?.(script.name, (performance.now() - started) / 1_000, outcome);
+    }
+  }
+
+  /** Undefined: our guess of the time was off, and is better now. */
+  async #tryAcquire(command: Acquire, prefix: string): Promise<AcquireReply | undefined> {
+    const guess = this.now();
+    const keys = [`${prefix}lease:${command.leaseId}`];
+    const args = [
+      prefix,
+      command.leaseId,
+      command.edge,
+      command.subject,
+      String(command.ttlMs),
+      command.onExpiry,
+      String(command.budgets.length),
+    ];
+    for (const budget of command.budgets) {
+      const { start, end } = windowAt(budget, guess);
+      const identity = identityOf(budget);
+      keys.push(`${prefix}budget:${identity}|${start}`);
+      args.push(identity, String(start), String(end));
+      args.push(String(budget.limit), String(budget.need), String(budget.want));
+    }
+    const [outcome, ...rest] = await this.run(this.#scripts.acquire, keys, args);
+    if (outcome === "stale") {
+      this.#offset += Number(rest[0]) - guess;
+      return undefined;
+    }
+    if (outcome === "conflict")
+      throw new WeirError("conflict", `lease_id: ${command.leaseId}: was used before, for other budgets`);
+    return outcome === "granted" ? grantedReply(command, rest) : deniedReply(command, rest);
+  }
+
+  async #know(organisation: string): Promise<void> {
+    if (this.#known.has(organisation)) return;
+    await this.#ask(this.#client.sAdd(ORGANISATIONS, organisation));
+    if (this.#known.size >= ORGANISATIONS_KNOWN_MAX) this.#known.clear();
+    this.#known.add(organisation);
+  }
+
+  async #ask<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await withDeadline(work, COMMAND_MS);
+    } catch (thrown) {
+      throw new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
+    }
+  }
+}
+
+function grantedReply(command: Acquire, [usable, ...rest]: string[]): AcquireReply {
+  const amounts = rest.slice(0, 2 * command.budgets.length).map(Number);
+  return {
+    outcome: "granted",
+    granted: amounts.filter((_, i) => i % 2 === 0),
+    remaining: amounts.filter((_, i) => i % 2 === 1),
+    usableMs: Number(usable),
+    notices: noticesOf(rest.slice(amounts.length)),
+  };
+}
+
+function deniedReply(command: Acquire, [index, used, resetMs, never, ...notices]: string[]): AcquireReply {
+  const budget = command.budgets[Number(index)];
+  if (budget === undefined) throw new WeirError("internal", "a script answered nonsense");
+  return {
+    outcome: "denied",
+    budget: budget.name,
+    limit: budget.limit,
+    used: Number(used),
+    window: budget.window,
+    resetMs: Number(resetMs),
+    never: never === "1",
+    notices: noticesOf(notices),
+  };
+}
+
+function reportReply([status, usable, ...notices]: string[]): ReportReply {
+  return {
+    status: status as ReportStatus,
+    usableMs: Number(usable),
+    notices: noticesOf(notices),
+  };
+}
+
+/** Pairs of budget key and percent. */
+function noticesOf(flat: string[]): Notice[] {
+  const notices: Notice[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const { name, subject } = describeKey(flat[i] ?? "");
+    notices.push({ budget: name, subject, percent: flat[i + 1] === "80" ? 80 : 100 });
+  }
+  return notices;
+}

@@ -1,0 +1,6 @@
+-- Sweep: resolves dead leases of an organisation that nobody asks for.
+--   KEYS  the organisation's expiries
+--   ARGV  prefix
+--   → number notices…
+
+return reply(int(sweep()))

@@ -1,0 +1,206 @@
+/**
+ * The protocol's side of the ledger: proto/weir/v1/ledger.proto ↔ types.ts. Translation only; checks are in validate.ts.
+ *
+ * A batch of reports is applied one by one, each atomically. A malformed report gets the status INVALID of its own, so
+ * that it cannot keep the others of its batch away; if the store is unavailable the whole call fails, and the edge
+ * repeats it, which is safe.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { type ErrorCode, WeirError } from "../errors.ts";
+import {
+  type AcquireRequest,
+  AcquireResponseSchema,
+  Ledger as LedgerService,
+  Meter as MeterPb,
+  OnExpiry as OnExpiryPb,
+  Outcome,
+  ReleaseResponseSchema,
+  type Report,
+  ReportStatus as ReportStatusPb,
+  SettleResponseSchema,
+  Window as WindowPb,
+} from "../gen/weir/v1/ledger_pb.ts";
+import {
+  type Acquire,
+  type AcquireReply,
+  type Ledger,
+  LIMITS,
+  type Meter,
+  type Notice,
+  type ReportReply,
+  type ReportStatus,
+  type Settle,
+  type Window,
+} from "./types.ts";
+
+export interface ServiceHooks {
+  /** Budgets that crossed 80 % or 100 %; each once per window. */
+  readonly onNotices?: (notices: readonly Notice[]) => void;
+  /** What a caller was told only a code of; with the cause, for the log. */
+  readonly onError?: (error: WeirError) => void;
+}
+
+const METERS: Record<MeterPb, Meter | null> = {
+  [MeterPb.UNSPECIFIED]: null,
+  [MeterPb.REQUESTS]: "requests",
+  [MeterPb.TOKENS]: "tokens",
+  [MeterPb.PROMPT_TOKENS]: "prompt_tokens",
+  [MeterPb.COMPLETION_TOKENS]: "completion_tokens",
+  [MeterPb.COST]: "cost",
+};
+
+const WINDOWS: Record<WindowPb, Window | null> = {
+  [WindowPb.UNSPECIFIED]: null,
+  [WindowPb.HOUR]: "hour",
+  [WindowPb.DAY]: "day",
+  [WindowPb.WEEK]: "week",
+  [WindowPb.MONTH]: "month",
+};
+
+const STATUSES: Record<ReportStatus, ReportStatusPb> = {
+  applied: ReportStatusPb.APPLIED,
+  stale: ReportStatusPb.STALE,
+  unknown_lease: ReportStatusPb.UNKNOWN_LEASE,
+  closed: ReportStatusPb.CLOSED,
+  invalid: ReportStatusPb.INVALID,
+};
+
+const CODES: Record<ErrorCode, Code> = {
+  invalid_argument: Code.InvalidArgument,
+  conflict: Code.AlreadyExists,
+  unavailable: Code.Unavailable,
+  resource_exhausted: Code.ResourceExhausted,
+  internal: Code.Internal,
+};
+
+/** Beyond 2^53-1 the conversion is inexact but stays beyond, and validate.ts refuses it. */
+const amount = (value: bigint): number => Number(value);
+
+function named<K extends number, V>(table: Record<K, V | null>, value: K, path: string): V {
+  // An open enum: a newer edge may send what this table does not have.
+  const found = table[value] as V | null | undefined;
+  if (found === null || found === undefined)
+    throw new WeirError("invalid_argument", `${path}: ${value}: expected a known value`);
+  return found;
+}
+
+function acquireCommand(request: AcquireRequest): Acquire {
+  return {
+    kind: "acquire",
+    leaseId: request.leaseId,
+    edge: request.edge,
+    subject: request.subject,
+    ttlMs: request.ttlMs,
+    onExpiry: request.onExpiry === OnExpiryPb.CHARGE_ALL ? "charge_all" : "charge_reported",
+    budgets: request.budgets.map((budget, i) => ({
+      name: budget.name,
+      subject: budget.subject,
+      meter: named(METERS, budget.meter, `budgets[${i}].meter`),
+      limit: amount(budget.limit),
+      window: named(WINDOWS, budget.window, `budgets[${i}].window`),
+      timeZone: budget.timeZone === "" ? "UTC" : budget.timeZone,
+      billingDay: budget.billingDay === 0 ? 1 : budget.billingDay,
+      modelClass: budget.modelClass,
+      need: amount(budget.need),
+      want: amount(budget.want),
+    })),
+  };
+}
+
+function acquireResponse(reply: AcquireReply): MessageInitShape<typeof AcquireResponseSchema> {
+  const notices = [...reply.notices];
+  if (reply.outcome === "granted")
+    return {
+      outcome: Outcome.GRANTED,
+      granted: reply.granted.map(BigInt),
+      remaining: reply.remaining.map(BigInt),
+      usableMs: reply.usableMs,
+      notices,
+    };
+  return {
+    outcome: Outcome.DENIED,
+    deniedBudget: reply.budget,
+    limit: BigInt(reply.limit),
+    used: BigInt(reply.used),
+    window: reply.window,
+    resetSeconds: Math.ceil(reply.resetMs / 1_000),
+    never: reply.never,
+    notices,
+  };
+}
+
+function settleCommand(report: Report): Settle {
+  return {
+    kind: "settle",
+    leaseId: report.leaseId,
+    subject: report.subject,
+    sequence: amount(report.sequence),
+    spent: report.spent.map(amount),
+    final: report.final,
+  };
+}
+
+/** Adds the ledger's service to a router. */
+export function serveLedger(router: ConnectRouter, ledger: Ledger, hooks: ServiceHooks = {}): void {
+  const told = <T extends { readonly notices: readonly Notice[] }>(reply: T): T => {
+    if (reply.notices.length > 0) hooks.onNotices?.(reply.notices);
+    return reply;
+  };
+
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (thrown) {
+      const error = WeirError.from(thrown);
+      if (error.code !== "invalid_argument") hooks.onError?.(error);
+      throw new ConnectError(error.message, CODES[error.code]);
+    }
+  };
+
+  const settleOne = async (report: Report): Promise<ReportReply> => {
+    try {
+      return told(await ledger.settle(settleCommand(report)));
+    } catch (thrown) {
+      const error = WeirError.from(thrown);
+      if (error.code === "invalid_argument") return { status: "invalid", usableMs: 0, notices: [] };
+      throw error;
+    }
+  };
+
+  router.service(LedgerService, {
+    acquire: (request) =>
+      guarded(async () => {
+        const reply = told(await ledger.acquire(acquireCommand(request)));
+        return create(AcquireResponseSchema, acquireResponse(reply));
+      }),
+
+    settle: (request) =>
+      guarded(async () => {
+        const count = request.reports.length;
+        if (count > LIMITS.reportsPerSettle)
+          throw new WeirError(
+            "invalid_argument",
+            `reports: ${count}: expected at most ${LIMITS.reportsPerSettle}`,
+          );
+        const replies = await Promise.all(request.reports.map(settleOne));
+        return create(SettleResponseSchema, {
+          results: replies.map((reply) => ({
+            status: STATUSES[reply.status],
+            usableMs: reply.usableMs,
+            notices: [...reply.notices],
+          })),
+        });
+      }),
+
+    release: (request) =>
+      guarded(async () => {
+        const { leaseId, subject } = request;
+        const reply = told(await ledger.release({ kind: "release", leaseId, subject }));
+        return create(ReleaseResponseSchema, {
+          status: STATUSES[reply.status],
+          notices: [...reply.notices],
+        });
+      }),
+  });
+}

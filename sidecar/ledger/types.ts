@@ -1,0 +1,235 @@
+/**
+ * The ledger's vocabulary: commands, replies, records, and the interface that every store implements.
+ *
+ * A budget has one record per window, so a window that ended is never changed into the next one: a lease that outlives
+ * its window still finds, and charges, the record it was granted from.
+ *
+ *   identity      acme/search|monthly|tokens|month|large            (subject|name|meter|window|model class)
+ *   budget key    acme/search|monthly|tokens|month|large|1761951600000                        (…|window start)
+ *
+ * Bounds: see LIMITS. All amounts are integers 0 … 2^53-1, which both JavaScript and Redis' Lua hold exactly.
+ */
+
+export const LIMITS = {
+  /** The greatest limit, amount and sum. */
+  amount: Number.MAX_SAFE_INTEGER,
+  budgetsPerAcquire: 16,
+  reportsPerSettle: 256,
+  leaseIdLength: 128,
+  textLength: 256,
+  ttlMsMin: 1_000,
+  ttlMsMax: 3_600_000,
+  /** A lease that its edge has ended is remembered so long, for repeated and reordered messages. */
+  closedRetentionMs: 600_000,
+  /** A lease that died is remembered so long, for an edge that was cut off and reports late. */
+  expiredRetentionMs: 86_400_000,
+  /** Expired leases that one command resolves on its way. */
+  sweepPerCommand: 16,
+  /** Entries of the journal kept per organisation; older ones go first. */
+  journal: 10_000,
+  /** A grant above its need takes at most this fraction of what is left, so that several edges can share the rest. */
+  shareDivisor: 8,
+} as const;
+
+export type Meter = "requests" | "tokens" | "prompt_tokens" | "completion_tokens" | "cost";
+export type Window = "hour" | "day" | "week" | "month";
+export type OnExpiry = "charge_reported" | "charge_all";
+
+export interface BudgetRequest {
+  readonly name: string;
+  readonly subject: string;
+  readonly meter: Meter;
+  readonly limit: number;
+  readonly window: Window;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** 1 … 31. */
+  readonly billingDay: number;
+  readonly modelClass: string;
+  readonly need: number;
+  readonly want: number;
+}
+
+export interface Acquire {
+  readonly kind: "acquire";
+  readonly leaseId: string;
+  readonly edge: string;
+  readonly subject: string;
+  readonly budgets: readonly BudgetRequest[];
+  readonly ttlMs: number;
+  readonly onExpiry: OnExpiry;
+}
+
+/** One report of one lease. */
+export interface Settle {
+  readonly kind: "settle";
+  readonly leaseId: string;
+  readonly subject: string;
+  readonly sequence: number;
+  readonly spent: readonly number[];
+  readonly final: boolean;
+}
+
+export interface Release {
+  readonly kind: "release";
+  readonly leaseId: string;
+  readonly subject: string;
+}
+
+export interface Sweep {
+  readonly kind: "sweep";
+  readonly organisation: string;
+}
+
+export type Command = Acquire | Settle | Release | Sweep;
+
+export interface Notice {
+  readonly budget: string;
+  readonly subject: string;
+  readonly percent: 80 | 100;
+}
+
+export interface Granted {
+  readonly outcome: "granted";
+  readonly granted: readonly number[];
+  readonly remaining: readonly number[];
+  readonly usableMs: number;
+  readonly notices: readonly Notice[];
+}
+
+export interface Denied {
+  readonly outcome: "denied";
+  readonly budget: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly window: Window;
+  /** Until the window ends. */
+  readonly resetMs: number;
+  /** The need is above the limit itself. */
+  readonly never: boolean;
+  readonly notices: readonly Notice[];
+}
+
+export type ReportStatus = "applied" | "stale" | "unknown_lease" | "closed" | "invalid";
+
+export interface ReportReply {
+  readonly status: ReportStatus;
+  /** 0 unless the lease is open. */
+  readonly usableMs: number;
+  readonly notices: readonly Notice[];
+}
+
+export interface SweepReply {
+  /** Leases that were found dead and resolved. */
+  readonly expired: number;
+  readonly notices: readonly Notice[];
+}
+
+export type AcquireReply = Granted | Denied;
+export type Reply = AcquireReply | ReportReply | SweepReply;
+
+export interface BudgetRecord {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+  /** As of the last grant, and the highest of this window. */
+  limit: number;
+  limitMax: number;
+  /** Charged; includes what passed the grants, which `debt` counts too. */
+  spent: number;
+  outstanding: number;
+  debt: number;
+  /** Open leases on it. While there are any, it is kept. */
+  leases: number;
+  notified: 0 | 80 | 100;
+  /** Forgotten from then on, if no lease is open. */
+  keepUntil: number;
+}
+
+export interface LeaseEntry {
+  readonly budget: string;
+  readonly granted: number;
+  /** Last reported. */
+  readonly spent: number;
+  /** What the budget was charged through this lease: `spent`, or more where a dead lease was charged whole. */
+  readonly charged: number;
+  /** What went back to the budget when the lease ended. */
+  readonly returned: number;
+  /** Of the reply to Acquire. */
+  readonly remaining: number;
+}
+
+export interface LeaseRecord {
+  readonly id: string;
+  readonly edge: string;
+  readonly subject: string;
+  readonly ttlMs: number;
+  readonly onExpiry: OnExpiry;
+  /** The nearest end of its windows. */
+  readonly windowEnd: number;
+  state: "open" | "closed" | "expired";
+  sequence: number;
+  usableUntil: number;
+  expiresAt: number;
+  /** Infinity while it is open. */
+  forgetAt: number;
+  /** Replaced as a whole; an entry itself never changes. */
+  entries: readonly LeaseEntry[];
+}
+
+/** What people ask for later: dead leases charged unseen, corrections that came late, and notices. */
+export interface JournalEntry {
+  readonly at: number;
+  readonly kind: "charged_unseen" | "corrected" | "notice";
+  readonly budget: string;
+  /** Empty for a notice. */
+  readonly leaseId: string;
+  readonly edge: string;
+  /** Of the budget's meter, signed; percent for a notice. */
+  readonly amount: number;
+}
+
+/**
+ * One ledger, whatever keeps it. Every reply means: the change is as durable as the store's file header says.
+ * Throws WeirError `invalid_argument` (see validate.ts), `conflict` (a lease_id used for other budgets) or `unavailable`.
+ */
+export interface Ledger {
+  acquire(command: Acquire): Promise<AcquireReply>;
+  settle(command: Settle): Promise<ReportReply>;
+  release(command: Release): Promise<ReportReply>;
+  sweep(organisation: string): Promise<SweepReply>;
+  /** Organisations that ever had a budget here. */
+  organisations(): Promise<string[]>;
+  /** Every window that is still kept, ordered by key. */
+  budgets(organisation: string): Promise<BudgetRecord[]>;
+  /** Open leases, ordered by id. */
+  leases(organisation: string): Promise<LeaseRecord[]>;
+  /** Oldest first. */
+  journal(organisation: string): Promise<JournalEntry[]>;
+  /** Whether it can answer now. */
+  ready(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The first segment of a subject: the unit of atomicity, and Redis' hash tag. */
+export function organisationOf(subject: string): string {
+  const slash = subject.indexOf("/");
+  return slash < 0 ? subject : subject.slice(0, slash);
+}
+
+export function identityOf(budget: BudgetRequest): string {
+  return `${budget.subject}|${budget.name}|${budget.meter}|${budget.window}|${budget.modelClass}`;
+}
+
+/** Inverse of a budget key, for people and notices. */
+export function describeKey(key: string): {
+  subject: string;
+  name: string;
+  meter: string;
+  window: string;
+  modelClass: string;
+  start: number;
+} {
+  const [subject = "", name = "", meter = "", window = "", modelClass = "", start = ""] = key.split("|");
+  return { subject, name, meter, window, modelClass, start: Number(start) };
+}

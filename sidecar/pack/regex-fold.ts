@@ -1,0 +1,170 @@
+// What one code point becomes in normalised text: the specification that the filter's normaliser and the rule
+// compiler share, so that a rule's literal and the text it must find are folded by the same table.
+//
+// A code point folds to: its compatibility form (NFKC), lower case, without the marks that decorate Latin,
+// Greek, Cyrillic, Hebrew and Arabic; nothing, if it is invisible; a space, if it is white space or a control.
+// What NFKC does not know (small capitals, turned and stroked letters, typographic quotes, regional
+// indicators) is in `manual`. Letters of other alphabets that pass for Latin carry the Latin letter they look
+// like; whether it is used depends on the word (assembly/inspect/normalise.ts decides).
+//
+// Bound: a fold is never longer in UTF-8 than the code point itself; one that would be is refused, and the
+// code point stays as it is. So normalised text is never longer than its source.
+//
+// Sources: Unicode data of the running Node (NFKC, categories, scripts); the lookalikes are a hand-made
+// selection from the idea of UTS #39 confusables, restricted to letters that people use as substitutes.
+
+export const Kind = {
+  /** Dropped: zero width, bidi control, soft hyphen, filler. */
+  invisible: 1,
+  /** White space or control. */
+  space: 2,
+  /** Dropped: a combining mark of décor. */
+  mark: 4,
+  /** A letter of an alphabet with Latin lookalikes: Cyrillic, Greek, Armenian, Cherokee, Lisu, Coptic. */
+  alphabet: 8,
+  /** Passes for Latin even in a word of only such letters. */
+  narrow: 16,
+  /** A letter of any other script. */
+  foreign: 32,
+  /** Plain letters or digits in fancy dress: full width, mathematical, enclosed, small capitals. */
+  styled: 64,
+  /** A variation selector: invisible, and able to carry a byte. */
+  selector: 128,
+} as const;
+
+export interface Fold {
+  /** A bit set of `Kind`. */
+  kind: number;
+  /** The Latin letter that this one passes for, or "". */
+  look: string;
+  /** What it becomes; the same character when it is kept. */
+  text: string;
+}
+
+/** Combining marks that only decorate; other scripts' vowel signs and tones are part of their words. */
+const decor =
+  /[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0640]/gu;
+
+const manual = new Map<string, string>();
+const put = (pairs: string) => {
+  for (const pair of pairs.trim().split(/\s+/)) {
+    const [from, to] = pair.split("=") as [string, string];
+    for (const c of from) manual.set(c, to);
+  }
+};
+// Letters with strokes, ligatures and turned, small-capital or phonetic twins.
+put("ø=o æ=ae œ=oe ß=ss đðɖɗ=d łɫɬɭ=l ħɦɧʜɥ=h ŧʇʈƭ=t ıɩɪɨᴉ=i þ=th ŋɲɳɴƞ=n ĸʞᴋ=k ƒʄꜰ=f ƀɓʙ=b ɑɐᴀ=a ɔᴄƈ=c");
+put("ɛəɘɜǝɞᴇ=e ɡɢƃǥɠ=g ʝɟɾᴊ=j ʟᴌ=l ɯɱᴍ=m ᴏɵɒ=o ᴘ=p ʠ=q ɹʀʁɻɽ=r ꜱʂ=s ᴛ=t ᴜʉʊ=u ʌᴠʋ=v ʍᴡ=w ʏʎƴ=y ᴢʐʑƶʒ=z");
+put("ⱥ=a ɇ=e ɉ=j ɍ=r ɏ=y ⱦ=t ƙ=k ƥ=p ƽ=5 ƨ=s ᴅ=d");
+// Typographic punctuation.
+put(
+  "“”„‟«»″〝〞=\" ‘’‚‛‹›′`´ʼʻˈ=' ‐‑‒–—―−﹣⁃=- ⁄∕=/ ∶꞉ː=: ∣ǀ=| ⁎∗=* 。．=. 、=, 【〔〖=[ 】〕〗=] 《〈⟨=< 》〉⟩=> •·∙・=.",
+);
+for (let i = 0; i < 26; i++) {
+  const letter = String.fromCharCode(97 + i);
+  for (const base of [0x1f130, 0x1f150, 0x1f170, 0x1f1e6]) manual.set(String.fromCodePoint(base + i), letter);
+}
+
+/** Latin letter → letters that pass for it, in words that mix scripts. Upper and lower case are told apart. */
+const looks: Record<string, string> = {
+  a: "аАαΑԱᎪꓮⲁ",
+  b: "ВвЬьΒβБᏴꓐⲂⲃ",
+  c: "сСϲϹᏟꓚⲥ",
+  d: "ԁԀᎠꓓժ",
+  e: "еЕєЄΕεҽᎬꓰэЭեⲉ",
+  f: "ϝϜꓝғҒ",
+  g: "ցԍԌᏀꓖգ",
+  h: "һҺНнΗհիᎻꓧⲏҥ",
+  i: "іІӀӏιΙᎥꓲⲓ",
+  j: "јЈϳͿյᎫꓙ",
+  k: "кКκΚᏦꓗқҚⲕ",
+  l: "ԼᏞꓡⳑ",
+  m: "мМΜᎷꓟⲙ",
+  n: "ոΝηпПԥꓠⲛ",
+  o: "оОοΟσօՕꓳⲟө",
+  p: "рРρΡᏢꓑⲣ",
+  q: "ԛԚզգ",
+  r: "гГᎡꓣᏒя",
+  s: "ѕЅՏᏚꓢ",
+  t: "тТτΤᎢꓔⲧ",
+  u: "υսՍμцꓴ",
+  v: "νѵѴᏙꓦ",
+  w: "ԝԜωᎳꓪшաⲱ",
+  x: "хХχΧꓫⲭ",
+  y: "уУүҮΥγᎩꓬⲩ",
+  z: "ΖᏃꓜⲍ",
+};
+/** The letters of `looks` that cannot be told from Latin by eye. Upper case ⊇ lower case, see normalise.ts. */
+const narrowLetters = new Set(
+  "аАеЕоОрРсСхХуУіІјЈѕЅһҺԁԀԛԚԝԜВКМНТΑΒΕΖΗΙΚΜΝΟΡΤΥΧοϲϹϳͿօՕᎪᏴᏟᎠᎬᏀᎻᎥᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᎩᏃꓮꓐꓚꓓꓰꓝꓖꓧꓲꓙꓗꓡꓟꓠꓳꓑꓣꓢꓔꓴꓦꓪꓫꓬꓜ",
+);
+
+const lookOf = new Map<string, string>();
+for (const [latin, letters] of Object.entries(looks))
+  for (const c of letters) if (!lookOf.has(c)) lookOf.set(c, latin);
+// The set of letters with a lookalike is closed under lower case, so that a folded word decides as before.
+for (const [c, latin] of [...lookOf]) if (!lookOf.has(c.toLowerCase())) lookOf.set(c.toLowerCase(), latin);
+
+const alphabets =
+  /\p{Script=Cyrillic}|\p{Script=Greek}|\p{Script=Armenian}|\p{Script=Cherokee}|\p{Script=Lisu}|\p{Script=Coptic}/u;
+const bytes = (s: string) => Buffer.byteLength(s);
+
+function compatible(c: string): string {
+  let text = c;
+  for (let round = 0; round < 3; round++) {
+    text = text.normalize("NFKD").replace(decor, "").toLowerCase();
+    text = [...text].map((x) => manual.get(x) ?? x).join("");
+  }
+  return [...text.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFC")]
+    .map((x) => (/\p{Nd}/u.test(x) ? digit(x) : x))
+    .join("");
+}
+
+/** The ASCII digit of a decimal digit in any script: their ten code points are contiguous. */
+function digit(c: string): string {
+  const code = c.codePointAt(0) as number;
+  if (code < 128) return c;
+  let zero = code;
+  while (code - zero < 9 && /\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+  return String.fromCharCode(48 + ((code - zero) % 10));
+}
+
+/** Folds one code point (not a surrogate). */
+export function fold(code: number): Fold {
+  const c = String.fromCodePoint(code);
+  if ((code >= 0xfe00 && code <= 0xfe0f) || (code >= 0xe0100 && code <= 0xe01ef)) {
+    return { kind: Kind.selector | Kind.invisible, look: "", text: "" };
+  }
+  if (/\p{White_Space}|\p{Cc}|\u2800/u.test(c)) return { kind: Kind.space, look: "", text: " " };
+  if (c.replace(decor, "") === "") return { kind: Kind.mark, look: "", text: "" };
+  if (/\p{Cf}|\p{Default_Ignorable_Code_Point}/u.test(c)) return { kind: Kind.invisible, look: "", text: "" };
+  if (code < 128) return { kind: 0, look: "", text: c.toLowerCase() };
+
+  let text = manual.get(c) ?? compatible(c).trim().replace(/\s+/g, " ");
+  if (text === "" || bytes(text) > bytes(c)) text = c;
+  let kind = 0;
+  let look = "";
+  if (alphabets.test(text)) {
+    kind |= Kind.alphabet;
+    const base = c.normalize("NFKD").replace(decor, "");
+    look = lookOf.get(base) ?? lookOf.get(text) ?? "";
+    if (look && (narrowLetters.has(base) || narrowLetters.has(text))) kind |= Kind.narrow;
+  } else if (/^[^\x00-\x7f]+$/.test(text) && /\p{L}/u.test(text)) {
+    kind |= Kind.foreign;
+  } else if (
+    /^[a-z0-9]+$/.test(text) &&
+    !/\p{Nd}/u.test(c) &&
+    /[\u1d00-\u1d7f\u2100-\u24ff\uff00-\uffef]|[\u{1d400}-\u{1f1ff}]/u.test(c)
+  ) {
+    kind |= Kind.styled;
+  }
+  if (/[\uff10-\uff19]|[\u{1d7ce}-\u{1d7ff}]/u.test(c)) kind |= Kind.styled;
+  return { kind, look, text };
+}
+
+/** Folds text code point by code point: normalised text, but for homoglyphs and runs of spaces. */
+export function foldText(text: string): string {
+  let out = "";
+  for (const c of text) out += fold(c.codePointAt(0) as number).text;
+  return out.replace(/ +/g, " ");
+}

@@ -1,0 +1,256 @@
+// The pattern language of rules: a regular subset that compiles to a DFA, over normalised text.
+//
+//   pattern   piece (gap piece)*                       pieces in this order, each gap at most n words wide
+//   gap       ~{0,n}                                   n ≤ 8 words and 12·n + 2 bytes; without spaces: only bytes
+//   piece     alternatives of sequences: literals, [a-z] [^"] classes, ( | ), ? and {m,n} with n ≤ 16
+//   .         one character, not a space               \w  one letter, digit, `_` or byte beyond ASCII
+//   space     an optional space: `ignoreall` is found  \_  a space that must be there
+//   \x        the character x itself                   {NAME}  a macro, put in parentheses
+//
+// A piece is bounded by words on either side, unless it starts or ends with `\w*`, which says "any rest of
+// the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
+// Japanese, Thai, and Korean at the end). `*` and `+` are allowed on a class of one character only, so
+// that a piece stays a word or two wide. Literals are folded like the text (regex-fold.ts).
+import { foldText } from "./regex-fold.ts";
+
+export const REPEAT_MAX = 16;
+export const GAP_MAX = 8;
+/** Bytes that a gap of n words may span. */
+export const gapBytes = (words: number) => 12 * words + 2;
+
+export class PatternError extends Error {
+  override name = "PatternError";
+}
+
+/** A node of a piece over UTF-8 bytes. */
+export type Node =
+  | { type: "bytes"; set: Set<number> }
+  | { type: "seq"; items: Node[] }
+  | { type: "alt"; items: Node[] }
+  | { type: "repeat"; item: Node; min: number; max: number };
+
+export interface Piece {
+  node: Node;
+  startBound: boolean;
+  endBound: boolean;
+  source: string;
+}
+
+export interface Pattern {
+  pieces: Piece[];
+  /** Words of the gap before each piece but the first. */
+  gaps: number[];
+}
+
+const isWordByte = (b: number) =>
+  (b >= 48 && b <= 57) || (b >= 97 && b <= 122) || b === 95 || b >= 0x80;
+export const wordBytes = new Set(Array.from({ length: 256 }, (_, b) => b).filter(isWordByte));
+const seq = (items: Node[]): Node => (items.length === 1 ? (items[0] as Node) : { type: "seq", items });
+const byte = (b: number): Node => ({ type: "bytes", set: new Set([b]) });
+const literal = (text: string): Node => seq([...Buffer.from(text)].map(byte));
+const optionalSpace: Node = { type: "repeat", item: byte(32), min: 0, max: 1 };
+const range = (from: number, to: number): Node => ({
+  type: "bytes",
+  set: new Set(Array.from({ length: to - from + 1 }, (_, i) => from + i)),
+});
+const continuation = range(0x80, 0xbf);
+/** One character beyond ASCII, in well-formed UTF-8. */
+const wide: Node[] = [
+  seq([range(0xc2, 0xdf), continuation]),
+  seq([range(0xe0, 0xef), continuation, continuation]),
+  seq([range(0xf0, 0xf4), continuation, continuation, continuation]),
+];
+
+/** Replaces {NAME} by the macro's text in parentheses, at most 4 deep. */
+export function expand(source: string, macros: Record<string, string>, depth = 0): string {
+  return source.replace(/(?<!\\)\{([A-Z][A-Z0-9_]*)\}/g, (_, name: string) => {
+    const text = macros[name];
+    if (text === undefined) throw new PatternError(`unknown macro {${name}}`);
+    if (depth === 4) throw new PatternError(`macro {${name}} nests too deep`);
+    return `(${expand(text, macros, depth + 1)})`;
+  });
+}
+
+/** Parses a pattern without macros. */
+export function parse(source: string): Pattern {
+  const parts = source.split(/ ?~\{0,(\d+)\} ?/);
+  const gaps = parts.filter((_, i) => i % 2 === 1).map(Number);
+  for (const n of gaps) if (n < 1 || n > GAP_MAX) throw new PatternError(`gap ~{0,${n}}: 1 to ${GAP_MAX} words`);
+  if (gaps.length > 3) throw new PatternError("at most 3 gaps in a pattern");
+  const pieces = parts.filter((_, i) => i % 2 === 0).map(parsePiece);
+  return { pieces, gaps };
+}
+
+/** Whether text next to this character is bounded by word edges: not in scripts that write words together. */
+const spacedLetter = (c: string) =>
+  /[\p{L}\p{N}_]/u.test(c) && !/\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u.test(c);
+
+function parsePiece(source: string): Piece {
+  let text = source.trim();
+  if (text === "") throw new PatternError("an empty piece");
+  const open = text.startsWith("\\w*");
+  const rest = text.endsWith("\\w*");
+  if (open) text = text.slice(3);
+  if (rest) text = text.slice(0, -3);
+  const edge = (chars: string[]) => chars.every(spacedLetter);
+  const characters = [...text.replace(/\\w|\\_|\{\d+(,\d+)?\}/g, "")].filter((c) => !"()|?[].*+ ^\\".includes(c));
+  const node = new Parser(text).parse();
+  if (minLength(node) < 1) throw new PatternError(`"${source}" matches nothing at all`);
+  const first = edgeCharacters(text, false);
+  const last = edgeCharacters(text, true);
+  return {
+    node,
+    startBound: !open && edge(first.length ? first : characters.slice(0, 1)),
+    endBound: !rest && edge(last.length ? last : characters.slice(-1)),
+    source,
+  };
+}
+
+/** The literal characters that can stand at an edge of the piece; good enough to know its script. */
+function edgeCharacters(text: string, last: boolean): string[] {
+  const chars = [...text];
+  let depth = 0;
+  const out: string[] = [];
+  let take = true;
+  const step = last ? -1 : 1;
+  for (let i = last ? chars.length - 1 : 0; i >= 0 && i < chars.length; i += step) {
+    const c = chars[i] as string;
+    if (c === (last ? ")" : "(")) depth++;
+    else if (c === (last ? "(" : ")")) {
+      depth--;
+      if (depth === 0) break;
+    } else if (c === "|") take = true;
+    else if (c === " " || c === "?") continue;
+    else if (take) {
+      out.push(c);
+      take = false;
+      if (depth === 0 && !text.includes("|")) break;
+    }
+  }
+  return out;
+}
+
+class Parser {
+  private at = 0;
+  private readonly chars: string[];
+  constructor(text: string) {
+    this.chars = [...text];
+  }
+
+  parse(): Node {
+    const node = this.alternatives();
+    if (this.at < this.chars.length) throw new PatternError(`unexpected "${this.chars[this.at]}"`);
+    return node;
+  }
+
+  private alternatives(): Node {
+    const items = [this.sequence()];
+    while (this.chars[this.at] === "|") {
+      this.at++;
+      items.push(this.sequence());
+    }
+    return items.length === 1 ? (items[0] as Node) : { type: "alt", items };
+  }
+
+  private sequence(): Node {
+    const items: Node[] = [];
+    while (this.at < this.chars.length && this.chars[this.at] !== "|" && this.chars[this.at] !== ")") {
+      items.push(this.repeated(this.atom()));
+    }
+    return { type: "seq", items };
+  }
+
+  private atom(): Node {
+    const c = this.chars[this.at++] as string;
+    if (c === "(") {
+      const node = this.alternatives();
+      if (this.chars[this.at++] !== ")") throw new PatternError("a parenthesis is not closed");
+      return node;
+    }
+    if (c === "[") return this.charClass();
+    if (c === " ") return optionalSpace;
+    if (c === ".") {
+      const plain = Array.from({ length: 95 }, (_, i) => 33 + i).filter((b) => b < 127);
+      return { type: "alt", items: [{ type: "bytes", set: new Set(plain) }, ...wide] };
+    }
+    if (c === "\\") {
+      const name = this.chars[this.at++];
+      if (name === undefined) throw new PatternError("a backslash at the end");
+      if (name === "w") return { type: "bytes", set: wordBytes };
+      if (name === "_") return byte(32);
+      return literal(name);
+    }
+    if ("?*+{}]".includes(c)) throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
+    return literal(foldText(c));
+  }
+
+  private charClass(): Node {
+    const set = new Set<number>();
+    const negated = this.chars[this.at] === "^";
+    if (negated) this.at++;
+    for (;;) {
+      let c = this.chars[this.at++];
+      if (c === undefined) throw new PatternError("a class is not closed");
+      if (c === "]") break;
+      if (c === "\\") c = this.chars[this.at++] as string;
+      const from = c.charCodeAt(0);
+      let to = from;
+      if (this.chars[this.at] === "-" && this.chars[this.at + 1] !== "]") {
+        to = (this.chars[this.at + 1] as string).charCodeAt(0);
+        this.at += 2;
+      }
+      if (from > 126 || to > 126 || to < from) throw new PatternError("a class holds ASCII characters; use (é|è) for others");
+      for (let b = from; b <= to; b++) set.add(b);
+    }
+    if (!negated) return { type: "bytes", set };
+    const rest = new Set(Array.from({ length: 95 }, (_, i) => 32 + i).filter((b) => !set.has(b)));
+    return { type: "alt", items: [{ type: "bytes", set: rest }, ...wide] };
+  }
+
+  private repeated(item: Node): Node {
+    const c = this.chars[this.at];
+    if (c === "?") {
+      this.at++;
+      return { type: "repeat", item, min: 0, max: 1 };
+    }
+    if (c === "*" || c === "+") {
+      this.at++;
+      if (item.type !== "bytes") throw new PatternError(`"${c}" repeats one character or class; use {m,n} for more`);
+      return { type: "repeat", item, min: c === "+" ? 1 : 0, max: Number.POSITIVE_INFINITY };
+    }
+    if (c === "{") {
+      const bounds = /^\{(\d+)(?:,(\d+))?\}/.exec(this.chars.slice(this.at).join(""));
+      if (!bounds) throw new PatternError("braces hold {m}, {m,n} or a macro's name");
+      this.at += bounds[0].length;
+      const min = Number(bounds[1]);
+      const max = Number(bounds[2] ?? bounds[1]);
+      if (max > REPEAT_MAX || min > max || max === 0) throw new PatternError(`{${min},${max}}: at most ${REPEAT_MAX}`);
+      return { type: "repeat", item, min, max };
+    }
+    return item;
+  }
+}
+
+/** The fewest bytes that the node matches. */
+export function minLength(node: Node): number {
+  if (node.type === "bytes") return 1;
+  if (node.type === "seq") return node.items.reduce((n, x) => n + minLength(x), 0);
+  if (node.type === "alt") return Math.min(...node.items.map(minLength));
+  return node.min * minLength(node.item);
+}
+
+/** The most bytes that the node matches, an open repetition counted as 24. */
+export function maxLength(node: Node): number {
+  if (node.type === "bytes") return 1;
+  if (node.type === "seq") return node.items.reduce((n, x) => n + maxLength(x), 0);
+  if (node.type === "alt") return Math.max(...node.items.map(maxLength));
+  return Math.min(node.max, 24) * maxLength(node.item);
+}
+
+/** The most spaces in what the node matches. */
+export function maxSpaces(node: Node): number {
+  if (node.type === "bytes") return node.set.size === 1 && node.set.has(32) ? 1 : 0;
+  if (node.type === "seq") return node.items.reduce((n, x) => n + maxSpaces(x), 0);
+  if (node.type === "alt") return Math.max(...node.items.map(maxSpaces));
+  return Math.min(node.max, 24) * maxSpaces(node.item);
+}

@@ -1,0 +1,120 @@
+/**
+ * One TCP port for two protocols: connections that open with HTTP/2's preface go to node:http2 (h2c: gRPC, Connect),
+ * all others to node:http (gRPC-Web, Connect, plain routes). TLS is the business of the proxy or mesh in front.
+ *
+ * Stopping: no new connections; idle ones end at once, busy ones after their last response, all of them after the grace.
+ * Bounds: connections, and 10 s for the first bytes of a connection.
+ */
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
+import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
+import type { connectNodeAdapter } from "@connectrpc/connect-node";
+
+/** A handler of node:http or node:http2, with Connect's names for what the two have in common. */
+export type Handler = ReturnType<typeof connectNodeAdapter>;
+export type Request = Parameters<Handler>[0];
+export type Response = Parameters<Handler>[1];
+
+export interface Port {
+  readonly port: number;
+  /** Resolves when every connection has ended. */
+  close(): Promise<void>;
+}
+
+export interface PortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly connectionsMax: number;
+  readonly stopGraceMs: number;
+  readonly handler: Handler;
+}
+
+const PREFACE = Buffer.from("PRI ");
+const FIRST_BYTES_MS = 10_000;
+const IDLE_MS = 120_000;
+
+/** Whether the bytes so far begin an HTTP/2 connection; undefined while it could still be either. */
+function isHttp2(head: Buffer): boolean | undefined {
+  const length = Math.min(head.length, PREFACE.length);
+  if (!head.subarray(0, length).equals(PREFACE.subarray(0, length))) return false;
+  return length === PREFACE.length ? true : undefined;
+}
+
+/** Reads just enough of a connection to know its protocol, puts it back, and hands the connection on. */
+function route(socket: Socket, to: (socket: Socket, http2: boolean) => void): void {
+  const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
+  socket.once("close", () => clearTimeout(timer));
+  let head = Buffer.alloc(0);
+  const onReadable = (): void => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    head = Buffer.concat([head, chunk]);
+    const http2 = isHttp2(head);
+    if (http2 === undefined) return;
+    clearTimeout(timer);
+    socket.removeListener("readable", onReadable);
+    socket.unshift(head);
+    to(socket, http2);
+  };
+  socket.on("readable", onReadable);
+}
+
+/** Listens. Rejects with the error of the operating system if it cannot. */
+export async function openPort(options: PortOptions): Promise<Port> {
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const overHttp2 = new WeakSet<Socket>();
+  /** Requests under way, per HTTP/1.1 connection. */
+  const busy = new Map<Socket, number>();
+  let stopping = false;
+
+  const http = createHttpServer((request, response) => {
+    const { socket } = request;
+    busy.set(socket, (busy.get(socket) ?? 0) + 1);
+    if (stopping) response.setHeader("connection", "close");
+    response.once("close", () => {
+      const left = (busy.get(socket) ?? 1) - 1;
+      if (left > 0) busy.set(socket, left);
+      else busy.delete(socket);
+      if (stopping && left <= 0) socket.end();
+    });
+    options.handler(request, response);
+  });
+  http.timeout = IDLE_MS;
+  const http2 = createHttp2Server({}, options.handler);
+  http2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.setTimeout(IDLE_MS, () => session.close());
+  });
+
+  const net = createNetServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    // A peer that resets its connection is its own business; the protocol's servers see their own errors.
+    socket.on("error", () => socket.destroy());
+    route(socket, (routed, speaksHttp2) => {
+      if (speaksHttp2) overHttp2.add(routed);
+      (speaksHttp2 ? http2 : http).emit("connection", routed);
+    });
+  });
+  net.maxConnections = options.connectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    net.once("error", reject);
+    net.listen(options.port, options.host, resolve);
+  });
+
+  const close = async (): Promise<void> => {
+    stopping = true;
+    const closed = new Promise<void>((resolve) => net.close(() => resolve()));
+    for (const session of sessions) session.close();
+    for (const socket of sockets) if (!overHttp2.has(socket) && !busy.has(socket)) socket.end();
+    const timer = setTimeout(() => {
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+    }, options.stopGraceMs);
+    await closed;
+    clearTimeout(timer);
+  };
+  return { port: (net.address() as AddressInfo).port, close };
+}

@@ -1,0 +1,110 @@
+/**
+ * The sidecar: the ledger, and whatever else is plugged in, behind one port. See port.ts for how one port speaks gRPC,
+ * gRPC-Web, Connect and plain HTTP.
+ *
+ *   /weir.v1.Ledger/*   the ledger
+ *   /healthz            200 "ok" while the ledger answers, else 503
+ *   anything else       the extension's handler, or 404
+ *
+ * Bounds: settings.requestBytesMax per message (also after decompression), settings.connectionsMax.
+ */
+import type { ConnectRouter } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { WeirError } from "./errors.ts";
+import { openEmbedded } from "./ledger/embedded.ts";
+import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
+import { type ServiceHooks, serveLedger } from "./ledger/service.ts";
+import { type Ledger, LIMITS } from "./ledger/types.ts";
+import { openPort, type Request, type Response } from "./port.ts";
+import type { Settings } from "./settings.ts";
+
+/** How other parts of the sidecar join in. */
+export interface Extensions extends ServiceHooks, RedisHooks {
+  /** Adds services to the router. */
+  readonly routes?: (router: ConnectRouter, ledger: Ledger) => void;
+  /** Plain HTTP: true if it took the request. */
+  readonly http?: (request: Request, response: Response, ledger: Ledger) => boolean;
+}
+
+export interface Sidecar {
+  readonly port: number;
+  readonly ledger: Ledger;
+  /** Finishes the requests under way, then closes the ledger. */
+  close(): Promise<void>;
+}
+
+function openLedger(settings: Settings, hooks: RedisHooks): Promise<Ledger> {
+  const { ledger } = settings;
+  return ledger.kind === "embedded"
+    ? Promise.resolve(openEmbedded({ directory: ledger.directory }))
+    : openRedis({ urls: ledger.urls, cluster: ledger.cluster, hooks });
+}
+
+function plain(response: Response, status: number, text: string): void {
+  response.statusCode = status;
+  response.setHeader("content-type", "text/plain");
+  response.end(`${text}\n`);
+}
+
+/** Looks for dead leases of organisations that nobody asks for, one after the other. */
+function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => void {
+  let running = false;
+  const sweepAll = async (): Promise<void> => {
+    for (const organisation of await ledger.organisations()) {
+      let more = true;
+      while (more) {
+        const { expired, notices } = await ledger.sweep(organisation);
+        if (notices.length > 0) extensions.onNotices?.(notices);
+        more = expired === LIMITS.sweepPerCommand;
+      }
+    }
+  };
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    sweepAll()
+      .catch((thrown) => extensions.onError?.(WeirError.from(thrown)))
+      .finally(() => {
+        running = false;
+      });
+  }, settings.sweepIntervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
+export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
+  const ledger = await openLedger(settings, extensions);
+  const rpc = connectNodeAdapter({
+    routes: (router) => {
+      serveLedger(router, ledger, extensions);
+      extensions.routes?.(router, ledger);
+    },
+    readMaxBytes: settings.requestBytesMax,
+    fallback: (request, response) => {
+      if (request.url === "/healthz")
+        ledger.ready().then(
+          (ready) => plain(response, ready ? 200 : 503, ready ? "ok" : "the ledger does not answer"),
+          () => plain(response, 503, "the ledger does not answer"),
+        );
+      else if (extensions.http?.(request, response, ledger) !== true) plain(response, 404, "not found");
+    },
+  });
+  let port: Awaited<ReturnType<typeof openPort>>;
+  try {
+    port = await openPort({ ...settings, handler: rpc });
+  } catch (thrown) {
+    await ledger.close();
+    throw new WeirError("unavailable", `cannot listen on ${settings.host}:${settings.port}`, thrown);
+  }
+  const stopSweeping = startSweeping(ledger, settings, extensions);
+  return {
+    port: port.port,
+    ledger,
+    close: async () => {
+      stopSweeping();
+      await port.close();
+      await ledger.close();
+    },
+  };
+}

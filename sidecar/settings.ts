@@ -1,0 +1,83 @@
+/**
+ * The sidecar's settings: one immutable typed object, made once and checked at start. Nothing else reads the environment.
+ */
+import { WeirError } from "./errors.ts";
+
+export type LedgerSettings =
+  | { readonly kind: "embedded"; readonly directory: string }
+  /** Any node of one cluster is enough; several let the start survive the loss of one. */
+  | { readonly kind: "redis"; readonly urls: readonly string[]; readonly cluster: boolean };
+
+export interface Settings {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly ledger: LedgerSettings;
+  /** The largest request message, and the largest body of any other route. */
+  readonly requestBytesMax: number;
+  readonly connectionsMax: number;
+  /** How often dead leases of quiet organisations are looked for. */
+  readonly sweepIntervalMs: number;
+  /** How long a stop waits for requests under way. */
+  readonly stopGraceMs: number;
+}
+
+const DEFAULTS: Settings = {
+  host: "127.0.0.1",
+  port: 8081,
+  ledger: { kind: "embedded", directory: ".weir/ledger" },
+  requestBytesMax: 1 << 20,
+  connectionsMax: 4_096,
+  sweepIntervalMs: 5_000,
+  stopGraceMs: 10_000,
+};
+
+function integer(path: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new WeirError("invalid_argument", `${path}: ${value}: expected an integer, ${min} to ${max}`);
+}
+
+function checkRedisUrl(url: string): void {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : "";
+  // The URL may carry a password: it is not repeated.
+  if (protocol !== "redis:" && protocol !== "rediss:")
+    throw new WeirError("invalid_argument", "ledger.urls: expected redis://host:port or rediss://host:port");
+}
+
+/** Defaults for what is not given. Throws WeirError `invalid_argument` with path, value and expectation. */
+export function makeSettings(given: Partial<Settings> = {}): Settings {
+  const settings: Settings = { ...DEFAULTS, ...given };
+  integer("port", settings.port, 0, 65_535);
+  integer("requestBytesMax", settings.requestBytesMax, 1_024, 1 << 26);
+  integer("connectionsMax", settings.connectionsMax, 1, 1 << 16);
+  integer("sweepIntervalMs", settings.sweepIntervalMs, 100, 3_600_000);
+  integer("stopGraceMs", settings.stopGraceMs, 0, 600_000);
+  if (settings.host === "") throw new WeirError("invalid_argument", "host: empty: expected an address");
+  const { ledger } = settings;
+  if (ledger.kind === "redis") {
+    if (ledger.urls.length === 0)
+      throw new WeirError("invalid_argument", "ledger.urls: none: expected at least one");
+    ledger.urls.forEach(checkRedisUrl);
+  } else if (ledger.directory === "") {
+    throw new WeirError("invalid_argument", "ledger.directory: empty: expected a path");
+  }
+  return Object.freeze({ ...settings, ledger: Object.freeze({ ...ledger }) });
+}
+
+/**
+ * WEIR_SIDECAR_HOST, WEIR_SIDECAR_PORT, WEIR_REDIS_URL (one, or several with commas: then a cluster),
+ * WEIR_REDIS_CLUSTER=1 (a cluster known by one URL), WEIR_LEDGER_DIRECTORY (embedded).
+ */
+export function settingsFromEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
+  const urls = (env.WEIR_REDIS_URL ?? "").split(",").filter((url) => url !== "");
+  const cluster = urls.length > 1 || env.WEIR_REDIS_CLUSTER === "1";
+  const ledger: LedgerSettings =
+    urls.length > 0
+      ? { kind: "redis", urls, cluster }
+      : { kind: "embedded", directory: env.WEIR_LEDGER_DIRECTORY || ".weir/ledger" };
+  return makeSettings({
+    ledger,
+    ...(env.WEIR_SIDECAR_HOST && { host: env.WEIR_SIDECAR_HOST }),
+    ...(env.WEIR_SIDECAR_PORT && { port: Number(env.WEIR_SIDECAR_PORT) }),
+  });
+}

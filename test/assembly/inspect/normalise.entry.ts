@@ -1,0 +1,25 @@
+import { invisible, lookalikes, marks, normalise, seen, smuggled, steps, styled } from "../../../assembly/inspect/normalise";
+import { slice } from "../../../assembly/slice";
+
+export { reserve } from "../../../assembly/memory";
+export { smuggled };
+
+export function run(ptr: usize, len: i32, escaped: bool, to: usize, max: i32): i32 {
+  return normalise(slice(ptr, len), escaped, to, max);
+}
+
+export function runMany(ptr: usize, len: i32, escaped: bool, to: usize, max: i32, times: i32): i32 {
+  let n = 0;
+  for (let i = 0; i < times; i++) n += normalise(slice(ptr, len), escaped, to, max);
+  return n;
+}
+
+export function getSeen(): u32 {
+  return seen;
+}
+export function getSteps(): i32 {
+  return steps;
+}
+export function getCount(which: i32): i32 {
+  return which == 0 ? invisible : which == 1 ? lookalikes : which == 2 ? styled : marks;
+}

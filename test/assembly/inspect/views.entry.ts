@@ -1,0 +1,29 @@
+import { normalise } from "../../../assembly/inspect/normalise";
+import { kind, made, next, start, view } from "../../../assembly/inspect/views";
+import { gates } from "../../../assembly/inspect/views-gate";
+import { slice } from "../../../assembly/slice";
+
+export { reserve } from "../../../assembly/memory";
+export { gates, next };
+
+export function begin(ptr: usize, len: i32, escaped: bool, to: usize): i32 {
+  const n = normalise(slice(ptr, len), escaped, to, len);
+  start(slice(ptr, len), escaped, slice(to, n));
+  return n;
+}
+export function getView(): u64 {
+  return view;
+}
+export function getKind(): i32 {
+  return kind;
+}
+export function getMade(): i32 {
+  return made;
+}
+export function viewsOf(ptr: usize, len: i32, escaped: bool, normal: usize, normalLen: i32, times: i32): i32 {
+  let n = 0;
+  for (let i = 0; i < times; i++) {
+    for (start(slice(ptr, len), escaped, slice(normal, normalLen)); next(); ) n++;
+  }
+  return n;
+}

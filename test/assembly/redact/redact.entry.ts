@@ -1,0 +1,39 @@
+import { addPhrase } from "../../../assembly/redact/phrases";
+import { ANSWER_BYTES, blockedBy, countOf, openAnswer } from "../../../assembly/redact/answer";
+import { matchEnd, next } from "../../../assembly/redact/detect";
+import { outTo, overflow, setOutput } from "../../../assembly/redact/output";
+import { feed, heldIn, openChannel, RECORD_BYTES } from "../../../assembly/redact/redactor";
+import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
+import { clearVault, VAULT_BYTES } from "../../../assembly/redact/vault";
+import { slice } from "../../../assembly/slice";
+
+export { reserve } from "../../../assembly/memory";
+export { blockedBy, clearVault, countOf, feed, heldIn, openAnswer, openChannel, setOutput };
+
+export function sizes(which: i32): i32 {
+  return which == 0 ? ANSWER_BYTES : which == 1 ? RECORD_BYTES : VAULT_BYTES;
+}
+export function written(): usize {
+  return outTo;
+}
+export function overflowed(): bool {
+  return overflow;
+}
+export function phrase(ptr: usize, len: i32, type: i32): bool {
+  return addPhrase(slice(ptr, len), type);
+}
+
+/** Lists up to `max` spans of the text as (start, end, type) u32 triples, byte offsets; returns how many. */
+export function spans(ptr: usize, len: i32, to: usize, max: i32): i32 {
+  setView(ptr, ptr + len, true);
+  let n = 0;
+  let p = ptr;
+  while (n < max && next(p)) {
+    p = matchEnd();
+    const at = to + 12 * n++;
+    store<u32>(at, <u32>(matchFrom - ptr));
+    store<u32>(at, <u32>(p - ptr), 4);
+    store<u32>(at, <u32>matchType, 8);
+  }
+  return n;
+}
