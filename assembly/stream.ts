@@ -18,21 +18,12 @@ export enum Phase {
   Denied = 4,
 }
 
-/** How the answer will be read for usage. */
-export enum Answer {
-  Ignore = 0,
-  Json = 1,
-  Events = 2,
-}
-
 export const PATH_MAX: i32 = 256;
 export const MODEL_MAX: i32 = 128;
 
 @unmanaged
 export class Stream {
   context: u32;
-  /** The next stream that waits for the same acquire, by context; 0 at the end. */
-  nextWaiting: u32;
   policy: usize;
   tier: usize;
   /** The key, or 0 for the anonymous. */
@@ -56,26 +47,26 @@ export class Stream {
   reasonByte: u8;
   phaseByte: u8;
   lane: u8;
-  answerByte: u8;
-  usageSeen: bool;
-  /** A percentage to warn of (x-weir-budget-warning), or 0. */
-  warning: u8;
-  method: u8;
+  isPost: bool;
+  /** The body claims to be plain JSON. */
+  acceptable: bool;
+  /** An injection was seen and let through, as the policy says. */
   shadowed: bool;
-  hidden: u8;
+  /** Usage was asked for in a stream on the client's behalf, who is not to see it. */
+  hideUsage: bool;
 
   outputsMax: u64;
   promptTokens: u64;
   completionTokens: u64;
   cachedTokens: u64;
   status: i32;
+  /** 1 + the handle of the usage reader; 0 when the answer is not read. */
+  answer: i32;
   score: i32;
 
   pathLength: i32;
   modelLength: i32;
   subjectLength: i32;
-  /** Remaining of the tightest budget when the reservation was taken. */
-  spare: i32;
 
   get phase(): Phase {
     return <Phase>this.phaseByte;
@@ -89,13 +80,6 @@ export class Stream {
   set reason(value: Reason) {
     this.reasonByte = <u8>value;
   }
-  get answer(): Answer {
-    return <Answer>this.answerByte;
-  }
-  set answer(value: Answer) {
-    this.answerByte = <u8>value;
-  }
-
   get path(): Slice {
     return slice(changetype<usize>(this) + PATH_AT, this.pathLength);
   }

@@ -3,13 +3,14 @@
 // The bodies are realistic text: sentences, code and lists, so that about one character in twenty is escaped;
 // one is plain English with some typographic characters, one Russian, one Japanese, one the same Japanese as
 // `\u` escapes (Python's json.dumps), one pretty-printed tool definitions, one an array of token numbers.
-// Engines take turns, and the best of the rounds counts, because the machine is shared. Answers are checked:
+// "tape + prompt" also finds the prompt's spans. Engines take turns, and the best of the rounds counts, because the machine is shared. Answers are checked:
 // every engine must see the same number of values.
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { type Leaf, leaf } from "../test/support/leaf.ts";
 
 const ENTRY = "test/assembly/json/json.entry.ts";
+const PROMPT_ENTRY = "test/assembly/inspect/prompt.entry.ts";
 const BODY_BYTES = 32 * 1024;
 const ROUNDS = 15;
 const ROUND_MS = 25;
@@ -19,6 +20,9 @@ const ENGLISH = [
   'The log says "connection reset by peer", but only after the third retry — which I don’t understand.',
   "Here is what I tried so far:\n- restarting the service\n- raising the timeout to 30 s\n- reading the docs",
   'const total = items.map((item) => item.price * item.count).reduce((a, b) => a + b, 0);\n\tconsole.log("total:", total);',
+  '{\n\t"name": "Ann",\n\t"city": "Paris",\n\t"tags": ["new", "eu"],\n\t"orders": [{ "sku": "A-17", "count": 3 }]\n}\n',
+  'if (status !== "ok") {\n\tthrow new Error("failed: " + status + "\\n");\n}\nprint("done", "Ann’s order", "ok");\n',
+  "The first table lists every customer with the number of orders in the last quarter, and the second one the totals by region; I would like to see both of them in one, sorted by total.",
   "Summarise the report in three sentences, and keep the figures for 2023 and 2024 apart (the café ones too).",
 ];
 const RUSSIAN = [
@@ -51,7 +55,10 @@ function tools(): Buffer {
     function: {
       name: `tool_${i}`,
       description: "Looks up one customer by number.",
-      parameters: { type: "object", properties: { id: { type: "integer", minimum: 1 }, full: { type: "boolean" } } },
+      parameters: {
+        type: "object",
+        properties: { id: { type: "integer", minimum: 1 }, full: { type: "boolean" } },
+      },
     },
   }));
   return Buffer.from(JSON.stringify({ model: "gpt-4o", messages: [], tools: list }, null, 2));
@@ -77,7 +84,18 @@ function values(value: unknown): number {
 
 type Engine = { name: string; run(): unknown };
 
-function engines(simd: Leaf, scalar: Leaf, body: Buffer): Engine[] {
+function promptEngine({ exports, reserve, write }: Leaf, body: Buffer): Engine {
+  const ptr = reserve(body.length + 64);
+  const path = Buffer.from("/v1/chat/completionsPOST");
+  write(ptr, path);
+  write(ptr + 64, body);
+  const run = () => exports.find(ptr + 64, body.length, ptr, 20, ptr + 20, 4);
+  assert.equal(run(), 0);
+  assert.equal(exports.shape(), 1);
+  return { name: "tape + prompt", run };
+}
+
+function engines(simd: Leaf, scalar: Leaf, prompt: Leaf, body: Buffer): Engine[] {
   const list: Engine[] = [];
   const nodes = values(JSON.parse(body.toString()));
   for (const [name, { exports, reserve, write }] of [
@@ -92,6 +110,7 @@ function engines(simd: Leaf, scalar: Leaf, body: Buffer): Engine[] {
     list.push({ name: `scanner ${name}`, run: () => exports.scanAll(ptr, body.length, 64) });
     list.push({ name: `tape ${name}`, run: () => exports.tapeScan(ptr, body.length, 64) });
   }
+  list.push(promptEngine(prompt, body));
   const text = body.toString();
   list.push({ name: "JSON.parse (string)", run: () => JSON.parse(text) });
   list.push({ name: "JSON.parse (bytes)", run: () => JSON.parse(body.toString()) });
@@ -113,10 +132,11 @@ function round(engine: Engine): number {
 export async function measure(): Promise<Record<string, Record<string, number>>> {
   const simd = await leaf(ENTRY);
   const scalar = await leaf(ENTRY, { scalar: true });
+  const prompt = await leaf(PROMPT_ENTRY);
   const table: Record<string, Record<string, number>> = {};
   for (const [name, body] of Object.entries(bodies)) {
     const best = new Map<string, number>();
-    const list = engines(simd, scalar, body);
+    const list = engines(simd, scalar, prompt, body);
     for (let i = 0; i < ROUNDS; i++) {
       for (const engine of list) {
         best.set(engine.name, Math.min(best.get(engine.name) ?? Number.POSITIVE_INFINITY, round(engine)));

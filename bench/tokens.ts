@@ -14,8 +14,11 @@ import { fileURLToPath } from "node:url";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
 import { get_encoding } from "tiktoken";
+import { attachPacks } from "../scripts/attach-packs.ts";
+import type { EncodingName } from "../scripts/build-vocabulary.ts";
 import { LANGUAGES, random, sentence } from "../test/assembly/tokens/corpus.ts";
-import { tokens } from "../test/assembly/tokens/support.ts";
+import { ENTRY, instantiate, tokens, vocabulary } from "../test/assembly/tokens/support.ts";
+import { compile } from "../test/support/leaf.ts";
 
 const seconds = Number(process.argv[2] ?? 3);
 const TEXT_BYTES = 1 << 20;
@@ -28,7 +31,10 @@ function fromFiles(pattern: RegExp): string[] {
   const prompts: string[] = [];
   let size = 0;
   let prompt = "";
-  for (const file of readdirSync(modules, { recursive: true }).map(String).sort().filter((f) => pattern.test(f))) {
+  for (const file of readdirSync(modules, { recursive: true })
+    .map(String)
+    .sort()
+    .filter((f) => pattern.test(f))) {
     const text = readFileSync(join(modules, file), "utf8").slice(0, 40_000);
     for (const line of text.split(/(?<=\n)/)) {
       if (line.length > 4 && (seen.has(line) || line.length > 2000)) continue;
@@ -79,8 +85,13 @@ interface Engine {
   count(text: string, bytes: Uint8Array): number;
 }
 
+interface Row {
+  speed: number;
+  sum: number;
+}
+
 /** MB/s of each engine over `texts`, and the sum of its answers. Takes turns by text; every pass is over all. */
-function measure(engines: Engine[], texts: string[]): { speed: number; sum: number }[] {
+function measure(engines: Engine[], texts: string[]): Row[] {
   const encoded = texts.map((text) => Buffer.from(text));
   const total = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
   const best = engines.map(() => Number.POSITIVE_INFINITY);
@@ -113,7 +124,9 @@ const asText = { disallowedSpecial: new Set<string>() };
 const cell = (value: string | number, width = 10) => String(value).padStart(width);
 const mbps = (value: number) => cell(value.toFixed(value < 100 ? 1 : 0));
 
-console.log("\nexact counts, MB/s (best pass)   weir       scalar     gpt-tokenizer  tiktoken   weir / faster  tokens");
+console.log(
+  "\nexact counts, MB/s (best pass)   weir       scalar     gpt-tokenizer  tiktoken   weir / faster  tokens",
+);
 for (const [encoding, gpt] of [o200k, cl100k].entries()) {
   const name = encoding ? "cl100k_base" : "o200k_base";
   const tiktoken = get_encoding(name);
@@ -133,8 +146,41 @@ for (const [encoding, gpt] of [o200k, cl100k].entries()) {
     assert.equal(a.sum, b.sum);
     const ratio = a.speed / Math.max(c.speed, d.speed);
     const speeds = [a, b, c, d].map(({ speed }) => mbps(speed)).join(" ");
-    console.log(`${name.padEnd(12)} ${corpus.padEnd(14)} ${speeds} ${cell(`${ratio.toFixed(1)} ×`)} ${cell(a.sum)}`);
+    console.log(
+      `${name.padEnd(12)} ${corpus.padEnd(14)} ${speeds} ${cell(`${ratio.toFixed(1)} ×`)} ${cell(a.sum)}`,
+    );
   }
   tiktoken.free();
 }
-type Row = { speed: number; sum: number };
+
+console.log("\nbounds and estimate, MB/s              simd       scalar");
+const everything = Buffer.from((corpora.mixed ?? []).join("")).subarray(0, TEXT_BYTES);
+for (const name of ["tokensLower", "tokensUpper", "estimateTokens"]) {
+  const speeds = [simd, scalar].map(({ exports, put }) => {
+    const slice = put(everything);
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 20; i++) {
+      const start = performance.now();
+      exports[name](slice, 0);
+      best = Math.min(best, performance.now() - start);
+    }
+    return mbps(everything.length / 1000 / best);
+  });
+  console.log(`${name.padEnd(32)} ${speeds.join(" ")}`);
+}
+
+console.log("\nwhat lies in the module (bytes)");
+const core = await compile(ENTRY);
+for (const names of [[], ["cl100k"], ["o200k"], ["o200k", "cl100k"]] as EncodingName[][]) {
+  const packs = Object.fromEntries(await Promise.all(names.map(async (n) => [n, await vocabulary(n)])));
+  const attachStart = performance.now();
+  const module = attachPacks(core, packs);
+  const attachMs = performance.now() - attachStart;
+  const start = performance.now();
+  const { memory } = instantiate(module, 0);
+  const ms = (performance.now() - start).toFixed(1);
+  console.log(
+    `${(names.join(" + ") || "none").padEnd(16)} file ${cell(module.length)}  memory ${cell(memory.buffer.byteLength)}` +
+      `  attached in ${attachMs.toFixed(1)} ms, compiled and started in ${ms} ms`,
+  );
+}

@@ -5,74 +5,18 @@
 // joined for the way through. Request bodies are handed to the upstream when they are complete.
 import type { Pairs } from "./abi.ts";
 import { HostViolation } from "./errors.ts";
+import type {
+  ExchangeOptions,
+  ExchangeRequest,
+  ExchangeResponse,
+  Upstream,
+  UpstreamResponse,
+} from "./exchange-types.ts";
 import { type BodySource, concat, isEmpty, type Piece, pieces } from "./pieces.ts";
-import type { Properties } from "./properties.ts";
-import type { RootContext } from "./root.ts";
 import type { LocalResponse, Stream } from "./stream.ts";
 import type { Vm } from "./vm.ts";
 
-export interface ExchangeRequest {
-  method?: string;
-  path?: string;
-  authority?: string;
-  /** Further headers; content-length is added for a body unless `chunked`. */
-  headers?: Pairs | Record<string, string>;
-  body?: BodySource;
-  /** Send no content-length. */
-  chunked?: boolean;
-  /** End of stream comes in a callback of its own, with no bytes (Envoy, HTTP/2 or chunked). */
-  emptyEnd?: boolean;
-  properties?: Properties;
-  /** Which root context serves it; default the first. */
-  root?: RootContext;
-}
-
-export interface UpstreamRequest {
-  headers: Pairs;
-  body: Uint8Array;
-  /** Fires when the client is gone. */
-  signal: AbortSignal;
-}
-
-export interface UpstreamResponse {
-  status?: number;
-  headers?: Pairs | Record<string, string>;
-  /** A generator that throws is a reset in the middle of the body. */
-  body?: BodySource;
-  emptyEnd?: boolean;
-}
-
-/** Throwing is a connection that broke before the response. */
-export type Upstream = (request: UpstreamRequest) => UpstreamResponse | Promise<UpstreamResponse>;
-
-/** Where the response goes. `chunk` may return a promise, which holds back the next chunk. */
-export interface ResponseSink {
-  headers(status: number, headers: Pairs): void;
-  chunk(bytes: Uint8Array): void | Promise<void>;
-}
-
-export interface ExchangeOptions {
-  sink?: ResponseSink;
-  /** The client goes away when it fires. */
-  signal?: AbortSignal;
-}
-
-export interface ExchangeResponse {
-  status: number;
-  headers: Pairs;
-  body: Buffer;
-  /** As they went to the client; empty with a sink of the caller's own. */
-  chunks: Buffer[];
-  /** Envoy's response code details, or nginx's reason; empty for an upstream's answer. */
-  details: string;
-  from: "upstream" | "guest" | "host";
-  /** Why the client got no whole answer; empty: it did. */
-  aborted: string;
-  /** What reached the upstream; null: nothing did. `complete` false: its stream was reset. */
-  upstream: { headers: Pairs; body: Buffer; complete: boolean } | null;
-  /** The first value of a response header. */
-  header(name: string): string | undefined;
-}
+export type * from "./exchange-types.ts";
 
 const CLIENT_GONE = "client_disconnect";
 
@@ -157,6 +101,7 @@ class Exchange {
     const empty = isEmpty(body) && !this.#request.emptyEnd;
     stream.onRequestHeaders(headers, empty);
     this.#clientLength = contentLength(headers);
+    if (stream.interrupted) return;
     if (!empty) await this.#decodeBody(body);
     if (stream.interrupted) return;
     await stream.released(request);
@@ -286,6 +231,7 @@ class Exchange {
     const bodiless = this.#hasNoBody(headers);
     const empty = bodiless || (isEmpty(body) && !emptyEnd);
     stream.onResponseHeaders(headers, empty);
+    if (stream.interrupted) return;
     if (!empty) await this.#encodeBody(body, contentLength(headers), emptyEnd);
     if (stream.interrupted) return;
     await stream.released(response);

@@ -55,7 +55,7 @@ export function vmImports(vm: Vm): Record<string, HostFunction> {
     },
     proxy_get_status(codePtr: number, ptrPtr: number, sizePtr: number) {
       if (bad(codePtr, 4) || bad(ptrPtr, 4) || bad(sizePtr, 4)) return outside();
-      const failure = vm.calloutFailure;
+      const failure = vm.callouts.failure;
       vm.memory.setU32(codePtr, failure ? Status.BrokenConnection : Status.Ok);
       return vm.memory.giveLatin1(failure ? "reset" : "", ptrPtr, sizePtr) ? Status.Ok : vm.noRoom;
     },
@@ -176,8 +176,10 @@ export function vmImports(vm: Vm): Record<string, HostFunction> {
           return profile.trapsOnMisuse ? Status.InternalFailure : Status.BadArgument;
         }
       }
-      if (!vm.knowsTarget(name)) return profile.trapsOnMisuse ? Status.InternalFailure : Status.BadArgument;
-      vm.memory.setU32(tokenPtr, vm.callout(name, pairs, vm.memory.copy(body, bodyLen), timeoutMs >>> 0));
+      if (!vm.root || !vm.callouts.knows(name))
+        return profile.trapsOnMisuse ? Status.InternalFailure : Status.BadArgument;
+      const sent = vm.memory.copy(body, bodyLen);
+      vm.memory.setU32(tokenPtr, vm.callouts.send(vm.root, name, pairs, sent, timeoutMs >>> 0));
       return Status.Ok;
     },
     proxy_grpc_call: unimplemented,

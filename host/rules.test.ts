@@ -61,7 +61,12 @@ test("import-get-log-level: proxy_get_log_level does not link in ngx_wasm", () =
 
 test("request-hangs: Envoy without the header option holds the body back, so that nothing comes", async () => {
   const script = "reqh return 1\nreqb return 0";
-  await breaks("request-hangs", script, { body: "hello" }, { envoy: true, allowOnHeadersStopIteration: false });
+  await breaks(
+    "request-hangs",
+    script,
+    { body: "hello" },
+    { envoy: true, allowOnHeadersStopIteration: false },
+  );
 });
 
 test("request-hangs: nginx paused without a callout never goes on", async () => {
@@ -74,7 +79,12 @@ test("response-hangs: a response that is held at its end with nothing to continu
 });
 
 test("content-length: a rewritten request whose length is not corrected", async () => {
-  await breaks("content-length", "reqb.end write 0 0 all longer than it was", { body: "short" }, { envoy: true });
+  await breaks(
+    "content-length",
+    "reqb.end write 0 0 all longer than it was",
+    { body: "short" },
+    { envoy: true },
+  );
 });
 
 test("content-length: a response changed without removing its content-length", async () => {
@@ -91,7 +101,8 @@ for (const [operation, name] of [
   ["close 0", "proxy_close_stream"],
   ["foreign", "proxy_call_foreign_function"],
 ]) {
-  test(`function-traps: ${name} traps when it is called`, () => breaks("function-traps", `reqh ${operation}`));
+  test(`function-traps: ${name} traps when it is called`, () =>
+    breaks("function-traps", `reqh ${operation}`));
 }
 
 test("action-not-0-or-1: 2, 3 and 4 are refused", async () => {
@@ -203,11 +214,17 @@ test("shared-data-no-memory: a value that the guest has no room for", () =>
 test("memory-out-of-bounds: a wild pointer traps", () => breaks("memory-out-of-bounds", "reqh wild"));
 
 test("a violation in a callout's callback reaches the request that waits for it", () =>
-  breaks("local-response-twice", "reqh call side:80 9 x\nreqh return 1\ncallout effective\ncallout local 403 a b\ncallout local 403 a b"));
+  breaks(
+    "local-response-twice",
+    "reqh call side:80 9 x\nreqh return 1\ncallout effective\ncallout local 403 a b\ncallout local 403 a b",
+  ));
 
 test("a request whose callout never answers waits, and is no violation", async () => {
   const { run } = scripted("ngx_wasm", "reqh call side:80 9 x\nreqh return 1", { callouts: never });
-  const first = await Promise.race([run().then(() => "done"), new Promise((r) => setTimeout(r, 20, "waits"))]);
+  const first = await Promise.race([
+    run().then(() => "done"),
+    new Promise((r) => setTimeout(r, 20, "waits")),
+  ]);
   assert.equal(first, "waits");
 });
 

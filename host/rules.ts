@@ -31,7 +31,8 @@ export const RULES = {
   "response-headers-final": "status and response headers are final after the first chunk",
   "metric-kind": "increment only counters, record only gauges and histograms, and read no histogram",
   "plugin-name-in-configure": "plugin_name read in configure crashes the nginx worker",
-  "effective-context-fixed": "ngx_wasm_module ignores proxy_set_effective_context: one stream cannot act on another",
+  "effective-context-fixed":
+    "ngx_wasm_module ignores proxy_set_effective_context: one stream cannot act on another",
   "tick-not-root": "the tick period can be set on the root context only",
   "tick-set-twice": "the tick period can be set once; set 0 first to change it",
   "shared-data-no-memory": "a shared value that the guest has no room for traps in ngx_wasm_module",

@@ -357,7 +357,7 @@ export class Stream {
    */
   async released(side: Side, stopAll = false): Promise<void> {
     while (!this.interrupted && (stopAll ? side.stopAll : side.held)) {
-      if (this.vm.calloutsPending === 0) {
+      if (this.vm.callouts.pending === 0) {
         const rule = side === this.request ? "request-hangs" : "response-hangs";
         throw new HostViolation(rule, `${side.stopAll ? "headers" : "body"} held, no callout is pending`);
       }

@@ -11,18 +11,18 @@ import {
   type GuestFunction,
   type LogLevelName,
   MapType,
-  type Pairs,
   Phase,
   phaseName,
   Status,
 } from "./abi.ts";
 import type { Body } from "./body.ts";
-import type { CalloutDispatcher, CalloutReply } from "./callouts.ts";
+import { CalloutTable } from "./callout-table.ts";
+import type { CalloutDispatcher } from "./callouts.ts";
 import { type Clock, FakeClock } from "./clock.ts";
 import { GuestTrap, HostViolation } from "./errors.ts";
 import { streamImports } from "./imports-stream.ts";
 import { traps, vmImports } from "./imports-vm.ts";
-import { HeaderMap } from "./maps.ts";
+import type { HeaderMap } from "./maps.ts";
 import { GuestMemory } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { PROFILES, type Profile, type ProfileName } from "./profiles.ts";
@@ -60,12 +60,6 @@ export interface VmOptions {
   vmConfiguration?: string | Uint8Array;
 }
 
-interface Pending {
-  origin: Stream | undefined;
-  root: RootContext;
-  generation: number;
-}
-
 const NOTHING: Properties = new Map();
 
 export class Vm {
@@ -85,27 +79,15 @@ export class Vm {
   phase: number = Phase.Idle;
   /** How often the instance was built. Callouts of an older one are not delivered. */
   generation = 0;
-  /** Callouts that wait for an answer. */
-  calloutsPending = 0;
-  /** What the running callout's callback can read. */
-  calloutHeaders: HeaderMap | null = null;
-  calloutFailure = "";
+  readonly callouts: CalloutTable;
   /** Callouts made since the running callback began. */
   dispatched = 0;
 
   readonly #imports: WebAssembly.Imports;
   readonly #streams = new Map<number, Stream>();
-  readonly #pending = new Map<number, Pending>();
-  readonly #faults: unknown[] = [];
   readonly #touched: Stream[] = [];
-  #quiet: (() => void)[] = [];
-  #calloutTrailers: HeaderMap | null = null;
-  #calloutBody: Uint8Array | null = null;
   #effective = 0;
-  /** The stream that a callout's callback acts on where the guest cannot choose; 0: it can. */
-  #acting = 0;
   #nextContext = 1;
-  #nextToken = 1;
   #dead = false;
 
   constructor(options: VmOptions) {
@@ -117,6 +99,7 @@ export class Vm {
     this.bodyBufferBytes = options.bodyBufferBytes ?? this.profile.bodyBufferBytes;
     this.holdsHeaders = options.allowOnHeadersStopIteration ?? true;
     this.strict = options.strict ?? true;
+    this.callouts = new CalloutTable(this);
     this.module =
       options.wasm instanceof WebAssembly.Module
         ? options.wasm
@@ -208,7 +191,7 @@ export class Vm {
     if (!fn) return missing;
     if (this.#dead) throw new GuestTrap(phase, new Error("the VM has trapped before"));
     this.phase = phase;
-    this.#effective = this.#acting || context;
+    this.#effective = this.callouts.actingStream || context;
     this.dispatched = 0;
     try {
       return fn(context, a, b, c, d) ?? 0;
@@ -294,8 +277,8 @@ export class Vm {
   }
 
   map(type: number): HeaderMap | null {
-    if (type === MapType.CalloutHeaders) return this.calloutHeaders;
-    if (type === MapType.CalloutTrailers) return this.#calloutTrailers;
+    if (type === MapType.CalloutHeaders) return this.callouts.headers;
+    if (type === MapType.CalloutTrailers) return this.callouts.trailers;
     return this.stream?.map(type) ?? null;
   }
 
@@ -305,7 +288,7 @@ export class Vm {
       case BufferType.ResponseBody:
         return this.stream?.buffer(type) ?? null;
       case BufferType.CalloutBody:
-        return this.#calloutBody;
+        return this.callouts.body;
       case BufferType.VmConfiguration:
         return Buffer.from((this.options.vmConfiguration ?? "") as string);
       case BufferType.PluginConfiguration:
@@ -330,90 +313,9 @@ export class Vm {
     return Status.Ok;
   }
 
-  // Callouts
-
-  knowsTarget(target: string): boolean {
-    return this.options.targets?.includes(target) ?? true;
-  }
-
-  /** Sends a callout for the effective context; its answer comes in a later turn. Returns the token. */
-  callout(target: string, headers: Pairs, body: Uint8Array, timeoutMs: number): number {
-    const token = this.#nextToken++;
-    const origin = this.stream;
-    this.#pending.set(token, { origin, root: this.root!, generation: this.generation });
-    this.calloutsPending++;
-    this.dispatched++;
-    if (origin) origin.calloutsPending++;
-    const dispatch = this.options.callouts;
-    const reply: Promise<CalloutReply> = dispatch
-      ? Promise.resolve().then(() => dispatch(target, headers, body, timeoutMs))
-      : Promise.resolve({ failure: "broken connection" });
-    reply.then(
-      (answer) => this.#deliver(token, answer),
-      () => this.#deliver(token, { failure: "broken connection" }),
-    );
-    return token;
-  }
-
-  #deliver(token: number, reply: CalloutReply): void {
-    const { origin, root, generation } = this.#pending.get(token)!;
-    this.#pending.delete(token);
-    this.calloutsPending--;
-    if (origin) origin.calloutsPending--;
-    try {
-      // ngx_wasm_module cancels the callouts of a request that ended or was answered; Envoy's belong to the root.
-      const cancelled = this.profile.resumesAfterCallouts && origin !== undefined && origin.over;
-      if (generation === this.generation && !this.#dead && !cancelled) this.#answer(token, root, origin, reply);
-      if (this.profile.resumesAfterCallouts) origin?.calloutsAnswered();
-    } catch (error) {
-      if (!this.surfaces(error)) this.failStreams();
-      else if (!origin || origin.over) this.#faults.push(error);
-      else origin.raise(error);
-    }
-    if (this.calloutsPending === 0) for (const resolve of this.#quiet.splice(0)) resolve();
-    for (const stream of [...this.#streams.values()]) stream.wake();
-  }
-
-  #answer(token: number, root: RootContext, origin: Stream | undefined, reply: CalloutReply): void {
-    const failed = "failure" in reply;
-    this.calloutFailure = failed ? reply.failure : "";
-    this.calloutHeaders = null;
-    this.#calloutTrailers = null;
-    if (!failed) {
-      this.calloutHeaders = new HeaderMap(reply.headers);
-      this.#calloutTrailers = new HeaderMap(reply.trailers);
-    } else if (this.profile.resumesAfterCallouts) {
-      this.calloutHeaders = new HeaderMap([[":dispatch_status", reply.failure]]);
-    }
-    this.#calloutBody = failed ? null : reply.body;
-    this.#acting = this.profile.contextFixed ? (origin?.id ?? 0) : 0;
-    try {
-      const headers = failed ? 0 : reply.headers.length;
-      const size = failed ? 0 : reply.body.length;
-      const trailers = failed ? 0 : (reply.trailers?.length ?? 0);
-      this.run(
-        Phase.Callout,
-        root.id,
-        this.exports.proxy_on_http_call_response,
-        token,
-        headers,
-        size,
-        0,
-        trailers,
-      );
-    } finally {
-      this.calloutHeaders = null;
-      this.#calloutTrailers = null;
-      this.#calloutBody = null;
-      this.calloutFailure = "";
-      this.#acting = 0;
-    }
-  }
-
   /** Resolves when no callout is pending; throws what went wrong in callouts that no stream waited for. */
-  async settled(): Promise<void> {
-    while (this.calloutsPending > 0) await new Promise<void>((resolve) => this.#quiet.push(resolve));
-    if (this.#faults.length > 0) throw this.#faults.shift();
+  settled(): Promise<void> {
+    return this.callouts.settled();
   }
 
   // Ticks

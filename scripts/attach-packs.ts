@@ -170,7 +170,13 @@ function encode(sections: Section[], segments: Uint8Array[]): Uint8Array {
 
 /** An active segment of memory 0. */
 function segment(at: number, bytes: Uint8Array): Uint8Array {
-  return concat([Uint8Array.of(0, OPCODE.i32Const), signedLeb(at), Uint8Array.of(OPCODE.end), leb(bytes.length), bytes]);
+  return concat([
+    Uint8Array.of(0, OPCODE.i32Const),
+    signedLeb(at),
+    Uint8Array.of(OPCODE.end),
+    leb(bytes.length),
+    bytes,
+  ]);
 }
 
 function leb(value: number): Uint8Array {

@@ -5,9 +5,9 @@
 //   offset 0   u32 magic "WVOC"          u32 format version
 //          8   u32 tokens                u32 longest token, in bytes
 //         16   u32 trie at               u32 records at        (offsets from the start of the pack)
-//         24   u32 classes stage 1 at    u32 classes stage 2 at
-//         32   SHA-256 of the source (32 bytes)
-//         64   trie (scripts/double-array.ts), records, classes (scripts/unicode-classes.ts); each 16-aligned
+//         24   u32 stems at              u32 classes stage 1 at
+//         32   u32 classes stage 2 at    28 bytes of the SHA-256 of the source
+//         64   trie (scripts/double-array.ts), records, stems, classes (scripts/unicode-classes.ts); each 16-aligned
 //
 //   record, u64, by rank:   63           62    61…54    53…36    35…18   17…0
 //                          ┌────────────┬─────┬────────┬────────┬───────┬──────┐
@@ -15,6 +15,7 @@
 //                          └────────────┴─────┴────────┴────────┴───────┴──────┘
 //   left, right: the two tokens whose merge makes this one (itself for a single byte)
 //   prefix:      the longest shorter token that it starts with and that merging may use (itself when none)
+//   stem, u32, by rank, behind the records: the base of the token's node in the trie, 0 when no token is longer
 //   whole only:  merging never makes this token, it counts only for a piece that equals it
 //
 //   npx tsx scripts/build-vocabulary.ts [DIRECTORY]
@@ -23,7 +24,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { doubleArray } from "./double-array.ts";
+import { baseOf, doubleArray, LEAF } from "./double-array.ts";
 import { unicodeClasses } from "./unicode-classes.ts";
 
 export const MAGIC = 0x434f5657;
@@ -87,6 +88,12 @@ function recordOf(token: string, ranks: Ranks): bigint {
   return length | prefix | (right << 18n) | left;
 }
 
+function stemOf(token: string, trie: Uint32Array): number {
+  let unit = trie[0] as number;
+  for (const byte of Buffer.from(token, "latin1")) unit = trie[baseOf(unit) ^ byte] as number;
+  return unit & LEAF ? 0 : baseOf(unit);
+}
+
 function prefixOf(token: string, ranks: Ranks): number {
   for (let length = token.length - 1; length > 0; length--) {
     const prefix = token.slice(0, length);
@@ -121,11 +128,10 @@ export async function buildVocabulary(name: EncodingName): Promise<Uint8Array> {
     sorted.map((token) => rankOf.get(token) as number),
   );
   const records = new BigUint64Array(tokens.map((token) => recordOf(token, ranks)));
+  const stems = new Uint32Array(tokens.map((token) => (reachable(token) ? stemOf(token, trie) : 0)));
   const { stage1, stage2 } = unicodeClasses();
 
-  const parts = [trie, records, stage1, stage2].map(
-    (part) => new Uint8Array(part.buffer, 0, part.byteLength),
-  );
+  const parts = [trie, records, stems, stage1, stage2].map((part) => new Uint8Array(part.buffer));
   let size = HEADER;
   const offsets = parts.map((part) => {
     const at = size;
@@ -136,9 +142,9 @@ export async function buildVocabulary(name: EncodingName): Promise<Uint8Array> {
   parts.forEach((part, i) => {
     pack.set(part, offsets[i]);
   });
-  const header = new Uint32Array(pack.buffer, 0, 8);
+  const header = new Uint32Array(pack.buffer, 0, 9);
   header.set([MAGIC, VERSION, tokens.length, longest, ...offsets]);
-  pack.set(sourceHash(name, ranks), 32);
+  pack.set(sourceHash(name, ranks).subarray(0, HEADER - 36), 36);
   return pack;
 }
 

@@ -20,6 +20,11 @@ const BASE_LIMIT = 1 << 21;
 /** A free unit that failed this often as a first child is no longer tried: keeps the build near-linear. */
 const FAILURES = 48;
 
+/** The base in an inner node's unit. */
+export function baseOf(unit: number): number {
+  return (unit >>> 8) & (BASE_LIMIT - 1);
+}
+
 interface Node {
   unit: number;
   from: number;

@@ -75,6 +75,42 @@ ${cases((e) => String(e.status))}
 `;
 }
 
+interface MetricEntry {
+  name: string;
+  kind: "counter" | "gauge";
+  labels: string[];
+  help: string;
+}
+
+function metrics(): string {
+  const text = read("catalog/metrics.json");
+  const fixed = (JSON.parse(text) as MetricEntry[]).filter((m) => m.labels.length === 0);
+  const id = (m: MetricEntry) => camel(m.name.replace(/^weir_/, "").replace(/_total$/, ""));
+  return `${header("catalog/metrics.json", text)}
+/** The metrics without labels. */
+export enum Metric {
+${fixed.map((m, i) => `  ${id(m)} = ${i},`).join("\n")}
+}
+
+export const METRICS: i32 = ${fixed.length};
+
+export function metricName(metric: Metric): string {
+  switch (metric) {
+${fixed.map((m) => `    case Metric.${id(m)}:\n      return ${JSON.stringify(m.name)};`).join("\n")}
+    default:
+      return "";
+  }
+}
+
+export function metricIsGauge(metric: Metric): bool {
+  return ${fixed
+    .filter((m) => m.kind === "gauge")
+    .map((m) => `metric == Metric.${id(m)}`)
+    .join(" || ")};
+}
+`;
+}
+
 function policySchema(): string {
   const text = read("catalog/policy.schema.json");
   const json = JSON.stringify(validating(JSON.parse(text)));
@@ -86,6 +122,7 @@ export const POLICY_SCHEMA: string = ${JSON.stringify(json)};
 
 const outputs: Record<string, () => string> = {
   "assembly/verdicts.gen.ts": verdicts,
+  "assembly/metrics.gen.ts": metrics,
   "assembly/policy/schema.gen.ts": policySchema,
 };
 

@@ -126,11 +126,12 @@ describe("the sidecar", () => {
       socket.setNoDelay(true);
       const answer: Buffer[] = [];
       socket.on("data", (chunk) => answer.push(chunk));
+      const closed = new Promise((resolve) => socket.once("close", resolve));
       for (const piece of pieces) {
         socket.write(piece);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      await new Promise((resolve) => socket.once("close", resolve));
+      await closed;
       assert.match(Buffer.concat(answer).toString(), /^HTTP\/1\.1 (404|200)/);
     }
   });

@@ -44,7 +44,6 @@ class Acquire {
   low: u64;
   policy: usize;
   active: bool;
-  private: bool;
   growth: u8;
   count: u8;
   waiters: i32;
@@ -60,12 +59,13 @@ class Acquire {
     return load<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>i) << 2));
   }
   wait(context: u32): void {
-    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>this.waiters++) << 2), context);
+    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>this.waiters) << 2), context);
+    this.waiters++;
   }
 }
 
 const ACQUIRE_SIZE: usize = (offsetof<Acquire>() + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
-const acquires = reserve((<usize>ACQUIRES_MAX) * ACQUIRE_SIZE);
+const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
 const message = new Writer(8192);
 const budgetMessage = new Writer(2048);
 const leaseId = new Writer(32);
@@ -92,8 +92,9 @@ export let deniedBudget: Slice = NONE;
 export let deniedWindow: Slice = NONE;
 export let deniedLimit: u64 = 0;
 export let deniedUsed: u64 = 0;
-export let deniedSpent: u64 = 0;
 export let deniedResetSeconds: u64 = 0;
+/** What is missing is only leased out: waiting helps. */
+export let deniedBusy: bool = false;
 /** The request needs more than the whole budget. */
 export let deniedNever: bool = false;
 
@@ -123,7 +124,7 @@ export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i3
 /** The acquire in flight that a stream of `leaseTag` may join, or null. */
 function inFlight(leaseTag: u64): Acquire | null {
   for (let i = 0; i < ACQUIRES_MAX; i++) {
-    const acquire = changetype<Acquire>(acquires + (<usize>i) * ACQUIRE_SIZE);
+    const acquire = changetype<Acquire>(acquires + <usize>i * ACQUIRE_SIZE);
     if (acquire.active && acquire.leaseTag == leaseTag && acquire.waiters < WAITERS_MAX) return acquire;
   }
   return null;
@@ -145,7 +146,7 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   acquire.count = <u8>count;
   acquire.subjectLength = lenOf(stream.subject);
   memory.copy(acquire.subjectAt, ptrOf(stream.subject), acquire.subjectLength);
-  const scale = policy.leases ? SLICE_FIRST << <u64>acquire.growth : 1;
+  const scale = policy.leases ? SLICE_FIRST << (<u64>acquire.growth) : 1;
   if (!callLedger(policy, Purpose.Acquire, number, encode(stream, tier, acquire, scale))) return false;
   acquire.active = true;
   acquire.wait(stream.context);
@@ -153,7 +154,7 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
 }
 
 function at(number: i32): Acquire {
-  return changetype<Acquire>(acquires + (<usize>number) * ACQUIRE_SIZE);
+  return changetype<Acquire>(acquires + <usize>number * ACQUIRE_SIZE);
 }
 
 function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice {
@@ -203,8 +204,8 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   acquire.active = false;
   if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
   deniedBudget = deniedWindow = NONE;
-  deniedLimit = deniedUsed = deniedSpent = deniedResetSeconds = 0;
-  deniedNever = false;
+  deniedLimit = deniedUsed = deniedResetSeconds = 0;
+  deniedNever = deniedBusy = false;
   let outcome: u64 = 0;
   let usableMs: u64 = 0;
   let count = 0;
@@ -220,7 +221,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
     else if (fieldNumber == 7) deniedResetSeconds = fieldValue;
     else if (fieldNumber == 8) deniedWindow = fieldBytes;
     else if (fieldNumber == 11) deniedNever = fieldValue != 0;
-    else if (fieldNumber == 12) deniedSpent = fieldValue;
+    else if (fieldNumber == 12) deniedBusy = fieldValue != 0;
   }
   if (malformed() || (outcome != 1 && outcome != 2)) return abandon(acquire, now, Outcome.Failed);
   if (outcome == 2) return Outcome.Denied;
@@ -269,7 +270,7 @@ function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
     acquire.count,
     now,
   );
-  if (held != null) held.state = HeldState.Unused;
+  if (held != null) held.state = <u8>HeldState.Unused;
   return outcome;
 }
 

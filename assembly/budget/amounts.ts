@@ -67,6 +67,7 @@ function amount(budget: Budget, price: Price | null, prompt: u64, cached: u64, c
 
 /** Micro-dollars, rounded up, so that many small requests are not free. */
 function cost(price: Price, prompt: u64, cached: u64, completion: u64): u64 {
-  const nanos = (prompt - cached) * price.promptNanos + cached * price.cachedNanos + completion * price.completionNanos;
+  const nanos =
+    (prompt - cached) * price.promptNanos + cached * price.cachedNanos + completion * price.completionNanos;
   return (nanos + NANOS - 1) / NANOS;
 }

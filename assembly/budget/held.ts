@@ -42,12 +42,12 @@ export class Held {
 }
 
 const HELD_SIZE: usize = (offsetof<Held>() + <usize>SUBJECT_MAX + 7) & ~7;
-const table = reserve((<usize>LEASES_HELD_MAX) * HELD_SIZE);
+const table = reserve(<usize>LEASES_HELD_MAX * HELD_SIZE);
 let used: i32 = 0;
 let highest: i32 = 0;
 
 export function heldAt(i: i32): Held {
-  return changetype<Held>(table + (<usize>i) * HELD_SIZE);
+  return changetype<Held>(table + <usize>i * HELD_SIZE);
 }
 
 /** Entries from 0 to below this may be in use. */
@@ -85,12 +85,12 @@ export function hold(
   held.count = <u8>count;
   held.activeNs = now;
   held.reportedNs = now;
-  held.state = HeldState.Live;
+  held.state = <u8>HeldState.Live;
   return held;
 }
 
 export function letGo(held: Held): void {
-  held.state = HeldState.Free;
+  held.state = <u8>HeldState.Free;
   used--;
   while (highest > 0 && heldAt(highest - 1).state == HeldState.Free) highest--;
 }

@@ -67,7 +67,8 @@ export function sendReports(policy: Policy, now: u64): void {
       message.overflow = false;
       break;
     }
-    store<u32>(sent + ((<usize>sentCount++) << 2), i);
+    store<u32>(sent + ((<usize>sentCount) << 2), i);
+    sentCount++;
     held.reportedNs = now;
   }
   nextEntry = i;
@@ -141,7 +142,8 @@ export function finishReport(answer: Slice, now: u64): void {
     while (nextField() && n < sentCount) {
       if (fieldNumber != 1) continue;
       const rest = suspend();
-      acknowledge(heldAt(load<u32>(sent + ((<usize>n++) << 2))), fieldBytes, now);
+      acknowledge(heldAt(load<u32>(sent + ((<usize>n) << 2))), fieldBytes, now);
+      n++;
       openMessage(rest);
     }
   }

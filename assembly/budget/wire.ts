@@ -147,7 +147,9 @@ export function unpack(packed: Slice, to: usize, most: i32): i32 {
   let count = 0;
   while (at < end && !broken && count < most) {
     const value = takeVarint();
-    if (!broken) store<u64>(to + ((<usize>count++) << 3), value);
+    if (broken) break;
+    store<u64>(to + ((<usize>count) << 3), value);
+    count++;
   }
   const bad = broken;
   openMessage(rest);

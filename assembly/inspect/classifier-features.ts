@@ -6,7 +6,17 @@
 //
 // Bounds: at most 2 × 64 + 3 × 32 slots per block; what does not fit in the room given is not written.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
-import { BLOCK, slotLong, slotPair, slotShort, slotSkip, slotWord, wordKey, wordMask, wordRun } from "./classifier";
+import {
+  BLOCK,
+  slotLong,
+  slotPair,
+  slotShort,
+  slotSkip,
+  slotWord,
+  wordKey,
+  wordMask,
+  wordRun,
+} from "./classifier";
 
 /** Most slots of one block. */
 export const BLOCK_SLOTS_MAX: i32 = 2 * BLOCK + 3 * (BLOCK / 2);
@@ -43,7 +53,7 @@ export function features(text: Slice, slots: usize, ends: usize, blocksMax: i32)
       before = word;
     }
     carry = mask >> 63;
-    store<u32>(ends + (<usize>block << 2), <u32>((to - slots) >> 1));
+    store<u32>(ends + ((<usize>block) << 2), <u32>((to - slots) >> 1));
   }
   return blocks;
 }

@@ -25,8 +25,8 @@ import { lenOf, ptrOf, Slice } from "../slice";
 /** log2 of the number of weights. */
 export const BITS: u64 = 15;
 export const BLOCK: i32 = 64;
-/** Blocks of one window: 640 bytes. */
-export const WINDOW_BLOCKS: i32 = 10;
+/** Blocks of one window: 256 bytes. Attacks are short; longer windows average them away (640 caught a tenth less). */
+export const WINDOW_BLOCKS: i32 = 4;
 /** Added to a window's length under the root, so that three words do not score like a page. */
 export const SMOOTH: i32 = 32;
 /** The logit 1.0. */
@@ -34,7 +34,7 @@ export const LOGIT_ONE: i32 = 256;
 /** Logits are clamped to ±LOGIT_MAX. */
 export const LOGIT_MAX: i32 = 16 * LOGIT_ONE;
 /** Size of a pack in bytes. */
-export const PACK_BYTES: i32 = 64 + (1 << <i32>BITS);
+export const PACK_BYTES: i32 = 64 + (1 << (<i32>BITS));
 export const PACK_VERSION: u32 = 1;
 
 const MAGIC: u64 = 0x31534c4352494557; // "WEIRCLS1"
@@ -48,7 +48,7 @@ const K_SKIP: u64 = 0x85ebca77c2b2ae63;
 
 const FRACTION: i64 = 16;
 
-const weights = reserve(1 << <i32>BITS);
+const weights = reserve(1 << (<i32>BITS));
 /** gain / √(n + SMOOTH) in 1 / (LOGIT_ONE × 2^FRACTION) for n = 0 … WINDOW_BLOCKS × BLOCK. */
 const gains = reserve((WINDOW_BLOCKS * BLOCK + 1) << 2);
 /** Logistic function of the logits −LOGIT_MAX … LOGIT_MAX in steps of 1/16, in 1/1000. */
@@ -72,17 +72,17 @@ export function loadPack(ptr: usize, len: i32): bool {
   const gain = <f64>reinterpret<f32>(load<u32>(ptr + 16));
   // Also refuses NaN; the bound keeps every product below inside i64.
   if (!(gain > 0 && gain < 1e6)) return false;
-  memory.copy(weights, ptr + 64, 1 << <i32>BITS);
+  memory.copy(weights, ptr + 64, 1 << (<i32>BITS));
   for (let n = 0; n <= WINDOW_BLOCKS * BLOCK; n++) {
-    const unit = <f64>(LOGIT_ONE * (1 << <i32>FRACTION));
-    store<i32>(gains + (<usize>n << 2), <i32>min((gain * unit) / sqrt(<f64>(n + SMOOTH)), 2147483000.0));
+    const unit = <f64>(LOGIT_ONE * (1 << (<i32>FRACTION)));
+    store<i32>(gains + ((<usize>n) << 2), <i32>min((gain * unit) / sqrt(<f64>(n + SMOOTH)), 2147483000.0));
   }
   bias = <i32>load<u32>(ptr + 20);
   bias = clamp(bias);
   threshold = clamp(<i32>load<u32>(ptr + 24));
   for (let i = 0; i <= (2 * LOGIT_MAX) / CURVE_STEP; i++) {
     const logit = <f64>(i * CURVE_STEP - LOGIT_MAX) / <f64>LOGIT_ONE;
-    store<u16>(curve + (<usize>i << 1), <u16>(1000.0 / (1.0 + Math.exp(-logit)) + 0.5));
+    store<u16>(curve + ((<usize>i) << 1), <u16>(1000.0 / (1.0 + Math.exp(-logit)) + 0.5));
   }
   ready = true;
   return true;
@@ -127,7 +127,7 @@ export function score(text: Slice): i32 {
     if (block + 1 >= WINDOW_BLOCKS || block + 1 == blocks) {
       const from = max(block + 1 - WINDOW_BLOCKS, 0) << 6;
       const bytes = min((block + 1) << 6, len) - from;
-      const gain = <i64>load<i32>(gains + (<usize>bytes << 2));
+      const gain = <i64>load<i32>(gains + ((<usize>bytes) << 2));
       best = max(best, clamp(<i32>max(min((gain * <i64>windowSum) >> FRACTION, 1 << 20), -(1 << 20)) + bias));
     }
     mask = maskAhead;
@@ -138,7 +138,7 @@ export function score(text: Slice): i32 {
 
 /** The probability that a logit stands for, in 1/1000. */
 export function probability(logit: i32): i32 {
-  return load<u16>(curve + (<usize>((clamp(logit) + LOGIT_MAX) / CURVE_STEP) << 1));
+  return load<u16>(curve + ((<usize>((clamp(logit) + LOGIT_MAX) / CURVE_STEP)) << 1));
 }
 
 function clamp(logit: i32): i32 {
@@ -195,11 +195,11 @@ export function wordKey(at: usize, len: i32): u64 {
   const head = load<u64>(at);
   if ((head & 0x80) == 0) {
     const keep: u64 = <u64>min(len, 6);
-    return (head & ((<u64>1 << (keep << 3)) - 1)) * K_LONG;
+    return (head & (((<u64>1) << (keep << 3)) - 1)) * K_LONG;
   }
-  if (len < 8) return (head & ((<u64>1 << (<u64>len << 3)) - 1)) * K_LONG;
+  if (len < 8) return (head & (((<u64>1) << ((<u64>len) << 3)) - 1)) * K_LONG;
   const keep: u64 = <u64>min(len - 8, 4);
-  const next = load<u64>(at, 8) & ((<u64>1 << (keep << 3)) - 1);
+  const next = load<u64>(at, 8) & (((<u64>1) << (keep << 3)) - 1);
   return (head + rotl<u64>(next * K_SHORT, 29)) * K_LONG;
 }
 
@@ -208,9 +208,9 @@ export function wordMask(at: usize): u64 {
   if (ASC_FEATURE_SIMD) {
     return (
       <u64>wordBits(v128.load(at)) |
-      (<u64>wordBits(v128.load(at, 16)) << 16) |
-      (<u64>wordBits(v128.load(at, 32)) << 32) |
-      (<u64>wordBits(v128.load(at, 48)) << 48)
+      ((<u64>wordBits(v128.load(at, 16))) << 16) |
+      ((<u64>wordBits(v128.load(at, 32))) << 32) |
+      ((<u64>wordBits(v128.load(at, 48))) << 48)
     );
   }
   let mask: u64 = 0;

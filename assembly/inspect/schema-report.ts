@@ -19,6 +19,8 @@ export class Report {
   count: i32 = 0;
   /** Problems found. */
   total: i32 = 0;
+  /** Whether there is no room for another problem: then it need not be put into words, only counted. */
+  full: bool = false;
 
   private readonly problems: usize;
   private readonly problemsMax: i32;
@@ -30,13 +32,14 @@ export class Report {
   /** Reserves its memory: construct at module level only. */
   constructor(problemsMax: i32, textMax: i32) {
     this.problemsMax = problemsMax;
-    this.problems = reserve((<usize>problemsMax) * 24);
+    this.problems = reserve(<usize>problemsMax * 24);
     this.text = new Writer(textMax);
   }
 
   reset(): void {
     this.count = 0;
     this.total = 0;
+    this.full = this.problemsMax == 0;
     this.text.reset();
   }
 
@@ -55,15 +58,17 @@ export class Report {
   close(): void {
     const text = this.text;
     this.total++;
-    if (this.count >= this.problemsMax || text.overflow) {
+    if (this.full || text.overflow) {
       text.truncate(this.begun);
+      this.full = true;
       return;
     }
-    const at = this.problems + (<usize>this.count) * 24;
+    const at = this.problems + <usize>this.count * 24;
     store<u64>(at, this.part(this.begun, this.valueAt));
     store<u64>(at, this.part(this.valueAt, this.expectedAt), 8);
     store<u64>(at, this.part(this.expectedAt, text.length), 16);
     this.count++;
+    this.full = this.count == this.problemsMax;
   }
 
   private part(from: i32, to: i32): Slice {
@@ -86,7 +91,7 @@ export class Report {
   }
 
   private field(i: i32, offset: usize): Slice {
-    return i >= 0 && i < this.count ? load<u64>(this.problems + (<usize>i) * 24 + offset) : NONE;
+    return i >= 0 && i < this.count ? load<u64>(this.problems + <usize>i * 24 + offset) : NONE;
   }
 }
 

@@ -143,7 +143,19 @@ export class Rules {
     store<u8>(this.marks + r, 0);
     store<i32>(this.index + ((<usize>node) << 2), r + 1);
     for (let n = tape.first(node); n >= 0; n = tape.next(n)) if (!this.keyword(r, n)) return false;
+    if (!this.get(r, Slot.Types)) this.set(r, Slot.Types, this.typesOfValues(r));
     return true;
+  }
+
+  /** The types that `const` or `enum` leave, where `type` is not given; 0 = any. */
+  private typesOfValues(r: i32): i32 {
+    const tape = this.tape;
+    const only = this.get(r, Slot.Const);
+    if (only >= 0) return 1 << tape.kind(only);
+    const choices = this.get(r, Slot.Enum);
+    let mask = 0;
+    if (choices >= 0) for (let n = tape.first(choices); n >= 0; n = tape.next(n)) mask |= 1 << tape.kind(n);
+    return mask;
   }
 
   private keyword(r: i32, n: i32): bool {
@@ -194,7 +206,8 @@ export class Rules {
       return this.format(tape.raw(n), NONE, false) != null || this.refuse(n, "the name of a known format");
     }
     if (named(key, "$ref")) return this.keep(r, n, Slot.Ref, Kind.String, "#/$defs/NAME");
-    if (named(key, "$defs") && tape.parent(n) == 0) return this.readEach(n, Kind.Object, "an object of schemas");
+    if (named(key, "$defs") && tape.parent(n) == 0)
+      return this.readEach(n, Kind.Object, "an object of schemas");
     if (isAnnotation(key)) return true;
     return this.refuse(
       n,
@@ -272,7 +285,10 @@ export class Rules {
       const ref = this.get(r, Slot.Ref);
       if (ref < 0) continue;
       const raw = tape.raw(ref);
-      const target = defs >= 0 && starts(raw, "#/$defs/") ? tape.memberBytes(defs, slice(ptrOf(raw) + 8, lenOf(raw) - 8)) : -1;
+      const target =
+        defs >= 0 && starts(raw, "#/$defs/")
+          ? tape.memberBytes(defs, slice(ptrOf(raw) + 8, lenOf(raw) - 8))
+          : -1;
       if (target < 0) return this.refuse(ref, "#/$defs/NAME of a definition in this document");
       this.set(r, Slot.Ref, this.recordOf(target));
     }

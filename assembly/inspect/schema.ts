@@ -100,8 +100,15 @@ export class Schema {
     return this.alternatives(r, n) && ok;
   }
 
+  /** Whether a problem is to be put into words: wording takes much longer than finding, so only while there is room. */
+  private tells(): bool {
+    if (this.trying) return false;
+    if (this.report.full) this.report.total++;
+    return !this.report.full;
+  }
+
   private fail(r: i32, n: i32): bool {
-    if (!this.trying) {
+    if (this.tells()) {
       describe(this.rules, r, this.report.open(this.tape, n));
       this.report.close();
     }
@@ -123,7 +130,8 @@ export class Schema {
     const tape = this.tape;
     const kind = tape.kind(n);
     if (schema.kind(mine) != kind) return false;
-    if (kind == Kind.String) return sameText(schema.raw(mine), schema.escaped(mine), tape.raw(n), tape.escaped(n));
+    if (kind == Kind.String)
+      return sameText(schema.raw(mine), schema.escaped(mine), tape.raw(n), tape.escaped(n));
     if (kind == Kind.Number) return toF64(schema.raw(mine)) == toF64(tape.raw(n));
     return true;
   }
@@ -165,7 +173,7 @@ export class Schema {
     if (format < 0) return true;
     const expected = this.rules.format(this.rules.tape.raw(format), tape.raw(n), tape.escaped(n));
     if (!expected) return true;
-    if (!this.trying) {
+    if (this.tells()) {
       this.report.open(tape, n).text(expected);
       this.report.close();
     }
@@ -207,7 +215,7 @@ export class Schema {
   }
 
   private unknown(r: i32, n: i32, key: Slice): bool {
-    if (!this.trying) {
+    if (this.tells()) {
       describeKeys(this.rules, r, key, this.report.open(this.tape, n));
       this.report.close();
     }
@@ -224,6 +232,7 @@ export class Schema {
       if (this.tape.memberBytes(n, schema.raw(name)) >= 0) continue;
       ok = false;
       if (this.trying) break;
+      if (!this.tells()) continue;
       this.report.open(this.tape, n).text('an object with "').bytes(schema.raw(name)).text('"');
       this.report.close();
     }
@@ -256,7 +265,11 @@ export class Schema {
   /** The types that a schema object allows, by itself or by what it refers to. */
   private typesOf(r: i32): i32 {
     let at = r;
-    for (let i = 0; i < LEVELS_MAX && !this.rules.get(at, Slot.Types) && this.rules.get(at, Slot.Ref) >= 0; i++) {
+    for (
+      let i = 0;
+      i < LEVELS_MAX && !this.rules.get(at, Slot.Types) && this.rules.get(at, Slot.Ref) >= 0;
+      i++
+    ) {
       at = this.rules.get(at, Slot.Ref);
     }
     return this.rules.get(at, Slot.Types);

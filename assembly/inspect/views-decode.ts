@@ -96,23 +96,27 @@ function reverseInto(ptr: usize, len: i32, to: usize): void {
 /**
  * Single letters at equal distance joined to words: `i g n o r e`, `i.g.n`, `i - g - n`. The separator is
  * whatever stands between the first two letters (1 to 3 bytes, no letter or digit) and must stay the same;
- * at least 4 letters. Two spaces, or any other separator, end the word.
+ * at least 3 letters, or 2 right
+ * after another run. Two spaces, or any other separator, end the word.
  */
 export function decodeSpaced(from: Slice, to: usize): i32 {
   const end = endOf(from);
   let at = ptrOf(from);
   const start = at;
   let out = to;
+  let joining = false;
   while (at < end) {
     const width = letterWidth(at, end);
     const alone = width > 0 && (at == start || !isWordByte(load<u8>(at - 1)));
     const gap = alone ? gapWidth(at + width, end) : 0;
-    if (gap == 0 || runLength(at, width, gap, end) < 4) {
+    if (gap == 0 || runLength(at, width, gap, end) < (joining ? 2 : 3)) {
       const byte = load<u8>(at++);
+      if (width > 0) joining = false;
       if (byte != 32 || out == to || load<u8>(out - 1) != 32) store<u8>(out++, byte);
       continue;
     }
     const separator = at + width;
+    joining = true;
     while (true) {
       const w = letterWidth(at, end);
       memory.copy(out, at, w);
@@ -155,12 +159,12 @@ function joins(at: usize, separator: usize, gap: usize, end: usize): bool {
   return after >= end || !isWordByte(load<u8>(after));
 }
 
-/** How many letters the run has, counted up to 4. */
+/** How many letters the run has, counted up to 3. */
 function runLength(at: usize, width: usize, gap: usize, end: usize): i32 {
   const separator = at + width;
   let count = 1;
   let next = separator;
-  while (count < 4 && joins(next, separator, gap, end)) {
+  while (count < 3 && joins(next, separator, gap, end)) {
     count++;
     next += gap;
     next += letterWidth(next, end);

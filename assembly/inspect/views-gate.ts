@@ -117,7 +117,10 @@ function simd(from: usize, len: i32): void {
     carryO = o >> 15;
     carryU = u >> 15;
     const eai = v128.or(v128.or(eq(block, 0x65), eq(block, 0x61)), eq(block, 0x69));
-    const rgbv = v128.or(v128.or(eq(block, 0x72), eq(block, 0x67)), v128.or(eq(block, 0x62), eq(block, 0x76)));
+    const rgbv = v128.or(
+      v128.or(eq(block, 0x72), eq(block, 0x67)),
+      v128.or(eq(block, 0x62), eq(block, 0x76)),
+    );
     turn(popcnt(t | o | (live & i8x16.bitmask(eai))), popcnt(n | (live & i8x16.bitmask(rgbv))));
     escapes += popcnt(
       live & i8x16.bitmask(v128.or(v128.or(eq(block, 0x25), eq(block, 0x26)), eq(block, 0x5c))),
@@ -187,7 +190,9 @@ function shape(letter: u32, odd: u32, high: u32): void {
   const known = before | (letter << 16);
   const lone = known & ~(known << 1) & ~(known >> 1);
   spaced += popcnt(
-    lone & (((lone << 2) & (lone << 4)) | ((lone << 3) & (lone << 6)) | ((lone << 4) & (lone << 8))) & 0x7fff8000,
+    lone &
+      (((lone << 2) & (lone << 4)) | ((lone << 3) & (lone << 6)) | ((lone << 4) & (lone << 8))) &
+      0x7fff8000,
   );
   before = letter;
   if (high | beforeHigh) {

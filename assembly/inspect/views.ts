@@ -24,7 +24,15 @@ import {
   decodeRot13,
   decodeSpaced,
 } from "./views-decode";
-import { GATE_CODES, GATE_ESCAPES, GATE_LEET, GATE_REVERSED, GATE_ROT13, GATE_SPACED, gates } from "./views-gate";
+import {
+  GATE_CODES,
+  GATE_ESCAPES,
+  GATE_LEET,
+  GATE_REVERSED,
+  GATE_ROT13,
+  GATE_SPACED,
+  gates,
+} from "./views-gate";
 import { decodeIslands, islandEnd } from "./views-islands";
 
 /** Bytes of text that become one view; also the most that a view holds. */
@@ -141,7 +149,8 @@ function cut(from: usize, to: usize): usize {
 }
 
 function wordStart(from: usize, to: usize): usize {
-  for (let on: usize = 0; on < 64 && from + on < to; on++) if (load<u8>(from + on - 1) == 32) return from + on;
+  for (let on: usize = 0; on < 64 && from + on < to; on++)
+    if (load<u8>(from + on - 1) == 32) return from + on;
   return characterStart(from);
 }
 

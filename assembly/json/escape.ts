@@ -3,7 +3,7 @@
 //
 // Decoded text is never longer than the raw text: an escape of 2, 6 or 12 bytes gives at most 1, 3 or 4.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
-import { hex4 } from "./scanner";
+import { hex4 } from "./chars";
 
 /** Where `decodeNext` goes on, after it has answered. */
 let cursor: usize = 0;

@@ -12,7 +12,9 @@
 // Bounds: depth at most DEPTH_LIMIT (one bit a level), documents at most LENGTH_MAX bytes, 256 bytes of state.
 import { reserve } from "../memory";
 import { JsonError } from "./errors";
+import { escapeLength, hexValue, isSimple, skipSpace } from "./chars";
 import { skipText, skipUtf8, utf8Length } from "./skip";
+import { Digits, Expect, Inside, mayEnd, Token } from "./states";
 
 /** The deepest nesting that any caller can ask for. */
 export const DEPTH_LIMIT: i32 = 1024;
@@ -37,59 +39,10 @@ export enum Event {
   Error = 12,
 }
 
-/** What may come next. */
-enum Expect {
-  Value = 0,
-  ValueOrClose = 1,
-  Key = 2,
-  KeyOrClose = 3,
-  Colon = 4,
-  CommaOrClose = 5,
-  Nothing = 6,
-}
-
-/** The token that is being read. */
-enum Token {
-  None = 0,
-  Text = 1,
-  Number = 2,
-  Word = 3,
-}
-
-/** Where the machine is inside a string. */
-enum Inside {
-  Plain = 0,
-  Escape = 1,
-  Hex = 2,
-  PairSlash = 3,
-  PairU = 4,
-  Utf8 = 5,
-}
-
-/** Where it is inside a number. Zero, Whole, Fraction and Power may end it. */
-enum Digits {
-  Minus = 0,
-  Zero = 1,
-  Whole = 2,
-  Dot = 3,
-  Fraction = 4,
-  E = 5,
-  Sign = 6,
-  Power = 7,
-}
-
-// "true", "fals" and "null" as little-endian words; "false" has one letter more.
+// The words true, false and null, first letter lowest.
 const TRUE: u64 = 0x65757274;
 const FALSE: u64 = 0x65736c6166;
 const NULL: u64 = 0x6c6c756e;
-/** The letters after a backslash that stand for one character, as bits from 64 on: \ b f n r t. */
-const SIMPLE: u64 =
-  (1 << (92 - 64)) |
-  (1 << (98 - 64)) |
-  (1 << (102 - 64)) |
-  (1 << (110 - 64)) |
-  (1 << (114 - 64)) |
-  (1 << (116 - 64));
 
 export class Scanner {
   /** Offset of the token: a bracket, the first byte after an opening quote, the first byte of a number or word. */
@@ -493,50 +446,4 @@ export class Scanner {
     this.inside = high ? Inside.PairSlash : Inside.Plain;
     return true;
   }
-}
-
-function skipSpace(p: usize, stop: usize): usize {
-  for (; p < stop; p++) {
-    const c = load<u8>(p);
-    if (c > 32 || (c != 32 && c != 10 && c != 13 && c != 9)) return p;
-  }
-  return p;
-}
-
-function mayEnd(state: i32): bool {
-  return state == Digits.Zero || state == Digits.Whole || state == Digits.Fraction || state == Digits.Power;
-}
-
-function isSimple(c: u32): bool {
-  return c == 34 || c == 47 || (c - 64 < 64 && ((SIMPLE >> (c - 64)) & 1) != 0);
-}
-
-/** The value of a hexadecimal digit, or -1. */
-export function hexValue(c: u32): i32 {
-  if (c - 48 <= 9) return c - 48;
-  const letter = (c | 32) - 97;
-  return letter < 6 ? letter + 10 : -1;
-}
-
-/** Four hexadecimal digits at `p`, or -1. */
-export function hex4(p: usize): i32 {
-  const a = hexValue(load<u8>(p));
-  const b = hexValue(load<u8>(p, 1));
-  const c = hexValue(load<u8>(p, 2));
-  const d = hexValue(load<u8>(p, 3));
-  return (a | b | c | d) < 0 ? -1 : (a << 12) | (b << 8) | (c << 4) | d;
-}
-
-/** The length of the whole valid escape (a surrogate pair is one) at `p`; 0 if it is cut off or invalid. */
-function escapeLength(p: usize, stop: usize): i32 {
-  if (p + 2 > stop) return 0;
-  const c: u32 = load<u8>(p, 1);
-  if (c != 117) return isSimple(c) ? 2 : 0;
-  if (p + 6 > stop) return 0;
-  const unit = hex4(p + 2);
-  if (unit < 0 || (unit & 0xfc00) == 0xdc00) return 0;
-  if ((unit & 0xfc00) != 0xd800) return 6;
-  if (p + 12 > stop || load<u16>(p + 6) != 0x755c) return 0;
-  const low = hex4(p + 8);
-  return low >= 0 && (low & 0xfc00) == 0xdc00 ? 12 : 0;
 }

@@ -5,7 +5,7 @@ import { DIGEST } from "../identity/sha256";
 import { Kind, Tape } from "../json/tape";
 import { decode, toU64 } from "../json/text";
 import { BODY_BYTES_MAX, BUDGETS_MAX } from "../limits";
-import { eq, is, lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
+import { eq, fold, is, lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
 import {
   Budget,
@@ -21,6 +21,7 @@ import {
   Rate,
   Tier,
 } from "./policy";
+import { REASONS } from "../verdicts.gen";
 import { problem } from "./problems";
 import {
   nibble,
@@ -79,6 +80,8 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
   for (let i = 0; i < policy.tierCount; i++, node = tape.next(node)) {
     const tier = policy.tier(i);
     tier.name = textOf(tape.key(node));
+    tier.counters = take(<usize>REASONS * 4);
+    if (!isName(tier.name)) problem(tape, node, "a name of at most 32 letters, digits, _ and -");
     if (is(tier.name, "anonymous")) policy.anonymous = changetype<usize>(tier);
     const requests = member(tape, node, "requests");
     if (requests >= 0) {
@@ -87,9 +90,11 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     }
     tier.outageAllowed = choice(tape, member(tape, node, "outage"), "allow");
     const output = member(tape, node, "output");
-    tier.outputTokensMax = quantity(tape, member(tape, output, "max_tokens"), DEFAULT_OUTPUT_TOKENS);
     compilePrompt(tape, member(tape, node, "prompt"), tier);
     compileBudgets(tape, node, tier);
+    // Without a budget on tokens nothing has to be bounded.
+    const longest = member(tape, output, "max_tokens");
+    tier.outputTokensMax = quantity(tape, longest, tier.counts ? DEFAULT_OUTPUT_TOKENS : u64.MAX_VALUE);
     if (tier.budgetCount > 0) policy.budgeted = true;
   }
 }
@@ -112,6 +117,17 @@ function compilePrompt(tape: Tape, node: i32, tier: Tier): void {
   tier.bytesMax = quantity(tape, bytes, DEFAULT_BODY_BYTES);
   if (tier.bytesMax > BODY_BYTES_MAX) problem(tape, bytes, "at most 16Mi");
   tier.unknownShapeAllowed = choice(tape, member(tape, node, "unknown_shape"), "allow");
+}
+
+/** Tier names become labels of metrics. */
+function isName(name: Slice): bool {
+  const len = lenOf(name);
+  for (let i = 0; i < len; i++) {
+    const b = load<u8>(ptrOf(name) + i);
+    const letter = fold(b) >= 97 && fold(b) <= 122;
+    if (!letter && (b < 48 || b > 57) && b != 95 && b != 45) return false;
+  }
+  return len > 0 && len <= 32;
 }
 
 /** One rate or a list of them, side by side. */
@@ -293,6 +309,7 @@ function compileKey(tape: Tape, node: i32, key: Key, policy: Policy): void {
 
 function compileIdentity(tape: Tape, node: i32, policy: Policy): void {
   policy.trustedHops = <i32>quantity(tape, member(tape, node, "trusted_hops"), 0);
+  policy.forwardKey = flag(tape, member(tape, node, "forward_key"), false);
   const headers = member(tape, node, "headers");
   policy.keyHeaders = headers < 0 ? 15 : 0;
   for (let n = first(tape, headers); n >= 0; n = tape.next(n)) {

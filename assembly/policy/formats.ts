@@ -23,16 +23,22 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
   const ask = raw == NONE;
   // No format allows a character that JSON must escape, so an escaped string is judged as it stands.
   if (is(format, "rate")) {
-    return !ask && parseRate(raw) ? null : 'a rate such as "60/min" or "60/min burst 10" (per s, min, h or d)';
+    return !ask && parseRate(raw)
+      ? null
+      : 'a rate such as "60/min" or "60/min burst 10" (per s, min, h or d)';
   }
   if (is(format, "quantity")) {
     return !ask && parseQuantity(raw) ? null : 'a whole number or a quantity such as "16k", "1.5M" or "64Ki"';
   }
   if (is(format, "budget")) {
-    return !ask && parseBudget(raw, false) ? null : 'a budget such as "1M/month" (per hour, day, week or month)';
+    return !ask && parseBudget(raw, false)
+      ? null
+      : 'a budget such as "1M/month" (per hour, day, week or month)';
   }
   if (is(format, "cost")) {
-    return !ask && parseBudget(raw, true) ? null : 'a budget in dollars such as "$50/month" (per hour, day, week or month)';
+    return !ask && parseBudget(raw, true)
+      ? null
+      : 'a budget in dollars such as "$50/month" (per hour, day, week or month)';
   }
   if (is(format, "amount")) {
     return !ask && (startsWith(raw, "$") ? parseMoney(raw) : parseQuantity(raw))
@@ -57,10 +63,14 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       : 'one to three segments of letters, digits, ".", "_" and "-", such as "acme/search/key-7" (at most 96 characters)';
   }
   if (is(format, "network")) {
-    return !ask && parseNetwork(raw, network) ? null : 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one address';
+    return !ask && parseNetwork(raw, network)
+      ? null
+      : 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one address';
   }
   if (is(format, "name")) {
-    return !ask && printable(raw) ? null : 'a name of printable characters without spaces, ",", "|", "{" or "}"';
+    return !ask && printable(raw)
+      ? null
+      : 'a name of printable characters without spaces, ",", "|", "{" or "}"';
   }
   if (is(format, "model")) {
     return !ask && printable(raw) ? null : 'a model\'s name such as "gpt-4o" or "gpt-4*"';

@@ -71,10 +71,17 @@ export function problemLine(i: i32): Slice {
   line.reset();
   if (tooLong) return line.text("/: policy: expected a document of at most 1 MiB").written;
   if (syntaxError != 0) {
-    line.text("/: not JSON: expected JSON without errors, found ").text(errorText(syntaxError)).text(" at byte ");
+    line
+      .text("/: not JSON: expected JSON without errors, found ")
+      .text(errorText(syntaxError))
+      .text(" at byte ");
     return line.u64(syntaxErrorAt).written;
   }
-  if (i >= problems.count) return line.text("/: and ").u64(problems.total - problems.count).text(" more").written;
+  if (i >= problems.count)
+    return line
+      .text("/: and ")
+      .u64(problems.total - problems.count)
+      .text(" more").written;
   const pointer = problems.pointer(i);
   if (lenOf(pointer) == 0) line.text("/");
   line.bytes(pointer).text(": ").bytes(problems.value(i));

@@ -76,6 +76,8 @@ export class Tier {
   outageAllowed: bool;
   /** Some budget counts tokens or cost. */
   counts: bool;
+  /** Ids of the request counters by reason (u32), or 0 before they are defined. */
+  counters: usize;
 
   rate(i: i32): Rate {
     return changetype<Rate>(this.rates + <usize>i * offsetof<Rate>());
@@ -134,10 +136,11 @@ export class Policy {
   keys: usize;
   keyCount: i32;
   trustedHops: i32;
-  /** Tells policies apart in shared data. */
   keyHeaders: u8;
   holdHeaders: bool;
   leases: bool;
+  /** The caller's key travels upstream too. */
+  forwardKey: bool;
   /** Some tier has a budget. */
   budgeted: bool;
 

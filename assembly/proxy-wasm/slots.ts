@@ -53,7 +53,8 @@ export class Slots {
     if (cell < 0) return;
     const number = load<u32>(this.cellAt(cell), 4);
     memory.fill(this.slotAt(number), 0, this.size);
-    store<u32>(this.free + ((<usize>this.freeCount++) << 2), number);
+    store<u32>(this.free + ((<usize>this.freeCount) << 2), number);
+    this.freeCount++;
     this.unlink(cell);
   }
 

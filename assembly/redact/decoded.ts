@@ -25,7 +25,8 @@ function isCut(p: usize, end: usize): bool {
   if (p + 2 > end) return true;
   if (load<u8>(p, 1) != 117) return false;
   if (p + 6 > end) return true;
-  const high = (load<u8>(p, 2) | 32) == 100 && ((load<u8>(p, 3) | 32) - 56 < 2 || (load<u8>(p, 3) | 32) - 97 < 2);
+  const high =
+    (load<u8>(p, 2) | 32) == 100 && ((load<u8>(p, 3) | 32) - 56 < 2 || (load<u8>(p, 3) | 32) - 97 < 2);
   if (!high || p + 12 <= end) return false;
   // The second half of a surrogate pair begins with `\u`.
   if (p + 6 < end && load<u8>(p, 6) != 92) return false;

@@ -6,7 +6,7 @@
 // where the undecided part begins; nothing before it can still become part of a match.
 import { addTrigger, isTrigger, triggers16 } from "./filter";
 import { has, ALPHA, isDigit } from "./chars";
-import { readChain } from "./digits";
+import { count, digitsOf, endOf, readChain } from "./digits";
 import { email, localStart } from "./email";
 import { ipv4, ipv6 } from "./ip";
 import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
@@ -15,7 +15,21 @@ import { phone } from "./phone";
 import { phrase } from "./phrases";
 import { swallow } from "./tail";
 import { HOLD_MAX } from "./types";
-import { at, back, end, floorOf, matchTo, matchTail, matchTailLeft, setStarved, setView, starved, whole } from "./view";
+import {
+  at,
+  back,
+  end,
+  floorOf,
+  joined,
+  matchFrom,
+  matchTo,
+  matchTail,
+  matchTailLeft,
+  setStarved,
+  setView,
+  starved,
+  whole,
+} from "./view";
 import { context, distance, W_PHONE } from "./words";
 
 export let holdFrom: usize = 0;
@@ -72,7 +86,7 @@ function candidate(t: usize): bool {
   const b = <u32>load<u8>(t);
   setStarved(false);
   const is = tryAt(t, b);
-  return is && !starved;
+  return is && !starved && matchFrom >= settled;
 }
 
 function tryAt(t: usize, b: u32): bool {
@@ -104,15 +118,18 @@ function tryAt(t: usize, b: u32): bool {
 /** What begins with the digit at `p`, after anything but a digit. */
 function number(p: usize): bool {
   const before = back(p, 1);
-  if (has(before, ALPHA) || before == 95) {
-    if (before == 95) return false;
+  if (joined(p)) {
+    if (!has(before, ALPHA)) return false;
     if (iban(p)) return true;
     return !starved && keyAtDigit(p);
   }
   if (ipv4(p)) return true;
   if (starved) return false;
   readChain(p);
+  if (at(endOf(0)) == COLON && keyAtColon(endOf(0))) return true;
   if (starved) return false;
+  // A telephone number has at least seven digits, everything else more.
+  if (digitsOf(count) < 7) return false;
   const near = context(p);
   if (before != 43 && before != 46) {
     if (card(near)) return true;
@@ -131,10 +148,9 @@ function hold(t: usize): bool {
     return false;
   }
   const floor = max(settled, floorOf(t));
-  let from = localStart(t, floor);
+  let from = localStart(max(floor, min(t, partialUtf8())), floor);
   // Brackets and a plus before a telephone number.
   while (from > floor && isLead(load<u8>(from - 1))) from--;
-  from = min(from, partialUtf8());
   if (end - from > <usize>HOLD_MAX) from = end - <usize>HOLD_MAX;
   holdFrom = max(from, settled);
   return false;

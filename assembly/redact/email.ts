@@ -4,7 +4,7 @@
 // bytes before the '@' and 190 after, a domain with at least one dot and a top level of letters.
 import { ALNUM, ALPHA, has, isDigit, LOCAL, LOWER, UPPER } from "./chars";
 import { EMAIL } from "./types";
-import { at, back, floorOf, found, here } from "./view";
+import { at, back, floorOf, found, here, joined } from "./view";
 
 const DOMAIN_MAX: usize = 190;
 const LABEL_MAX: usize = 63;
@@ -30,7 +30,9 @@ export function email(p: usize, notBefore: usize): bool {
   let from = localStart(p, floor);
   if (from == floor && p - floor >= 64 && has(back(from, 1), ALNUM)) return false;
   while (from < p && !has(load<u8>(from), ALNUM) && load<u8>(from) < 0x80 && load<u8>(from) != 95) from++;
-  if (from == p || load<u8>(p - 1) == 46) return false;
+  // The letter of a spelled-out line end: "\\nbob@example.com".
+  if (from < p && back(from, 1) == 92 && !joined(from + 1)) from++;
+  if (from >= p || load<u8>(p - 1) == 46) return false;
   // What is quoted by a shell or a URL is not an address: git@host:path.
   const isGit =
     p - from == 3 && load<u8>(from) == 103 && load<u8>(from + 1) == 105 && load<u8>(from + 2) == 116;

@@ -11,8 +11,8 @@ const rows: usize = build();
 function build(): usize {
   const at = reserve(64);
   for (let h: u32 = 0; h < 8; h++) {
-    store<u8>(at + 32 + <usize>h, <u8>(<u32>1 << h));
-    store<u8>(at + 48 + 8 + <usize>h, <u8>(<u32>1 << h));
+    store<u8>(at + 32 + <usize>h, <u8>((<u32>1) << h));
+    store<u8>(at + 48 + 8 + <usize>h, <u8>((<u32>1) << h));
   }
   return at;
 }
@@ -20,7 +20,7 @@ function build(): usize {
 /** Adds `byte` to the set of triggers. At start or configuration. */
 export function addTrigger(byte: u32): void {
   const at = rows + <usize>((byte >> 7) << 4) + <usize>(byte & 15);
-  store<u8>(at, load<u8>(at) | <u8>(<u32>1 << ((byte >> 4) & 7)));
+  store<u8>(at, load<u8>(at) | <u8>((<u32>1) << ((byte >> 4) & 7)));
 }
 
 export function isTrigger(byte: u32): bool {

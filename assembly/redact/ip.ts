@@ -2,7 +2,7 @@
 // (full, compressed, with an embedded IPv4). A prefix length, port or zone is not part of the match.
 import { ALNUM, has, HEX, isDigit, SPACE, UPPER } from "./chars";
 import { IP } from "./types";
-import { at, back, floorOf, found } from "./view";
+import { at, back, floorOf, found, joined } from "./view";
 import { context, distance, says, W_IP, W_VERSION } from "./words";
 
 /** The end of four decimal octets at `p`, or 0. `octets` of the last call, big-endian. */
@@ -37,7 +37,7 @@ function goesOn(p: usize): bool {
 
 export function ipv4(p: usize): bool {
   const before = back(p, 1);
-  if (has(before, ALNUM) || before == 95 || before == 46) return false;
+  if (joined(p) || before == 46) return false;
   if (before == 45 && isDigit(back(p, 2))) return false;
   const to = quadEnd(p);
   if (to == 0 || goesOn(to)) return false;
@@ -74,7 +74,7 @@ export function ipv6(p: usize, notBefore: usize): bool {
   while (from > floor && p - from < 5 && has(load<u8>(from - 1), HEX)) from--;
   if (p - from > 4) return false;
   const before = back(from, 1);
-  if (has(before, ALNUM) || before == 58 || before == 95 || before == 46) return false;
+  if (joined(from) || before == 58 || before == 46) return false;
   if (from == p && at(p + 1) != 58) return false;
 
   let groups = 0;
@@ -89,7 +89,13 @@ export function ipv6(p: usize, notBefore: usize): bool {
       i++;
     }
     if (i - start > 4) return false;
-    if (i > start && at(i) == 46 && isDigit(load<u8>(start)) && (groups == 6 || compressed)) {
+    if (
+      i > start &&
+      at(i) == 46 &&
+      isDigit(load<u8>(start)) &&
+      isDigit(at(i + 1)) &&
+      (groups == 6 || compressed)
+    ) {
       const quad = quadEnd(start);
       if (quad == 0) return false;
       groups += 2;
@@ -114,8 +120,14 @@ export function ipv6(p: usize, notBefore: usize): bool {
   if (at(to) == 58 && has(at(to + 1), ALNUM)) return false;
   if (!digits || groups == 0) return false;
   if (compressed ? groups > 7 : groups != 8) return false;
+  // "a[::2]" is a slice in a program.
+  if (compressed && groups == 1 && to - from < 5 && !(to - from == 3 && load<u8>(to - 1) == 49)) return false;
   // One group beside "::" is "::1" or a prefix such as "2001:db8::"; "9::" and "a1::" are other things.
-  if (compressed && groups == 1 && !(from == p && (before == 0 || has(before, SPACE) || isOpening(before)))) {
+  if (
+    compressed &&
+    groups == 1 &&
+    !(from == p && (before == 0 || has(before, SPACE | ALNUM) || isOpening(before)))
+  ) {
     return false;
   }
   return found(from, to, IP);

@@ -4,7 +4,7 @@
 // A shape alone also fits examples in documentation: a value must use enough different characters, and
 // must not spell "example", "your" or a run of x.
 import { reserve } from "../memory";
-import { ALNUM, ALPHA, BASE64, DASHES, DIGIT, has, HEX, isDigit, LOWER, SPACE, UPPER } from "./chars";
+import { ALNUM, ALPHA, BASE64, DASHES, DIGIT, has, HEX, isDigit, LOCAL, LOWER, SPACE, UPPER } from "./chars";
 import {
   alphabetOf,
   DOTS,
@@ -22,12 +22,12 @@ import {
 } from "./keyformats";
 import { TAIL_JWT, TAIL_PEM, TAIL_TOKEN } from "./tail";
 import { API_KEY, JWT, PRIVATE_KEY } from "./types";
-import { at, back, floorOf, found, here } from "./view";
+import { at, back, floorOf, found, here, joined } from "./view";
 
 const seen: usize = reserve(128);
 
 /** Whether the bytes look drawn at random: many different ones, and no word of an example. */
-function isRandom(from: usize, to: usize): bool {
+function isRandom(from: usize, to: usize, capitals: bool = false): bool {
   memory.fill(seen, 0, 128);
   let different = 0;
   let digits = 0;
@@ -51,7 +51,7 @@ function isRandom(from: usize, to: usize): bool {
     if (low == 121 && <usize>(to - p) >= 4 && spells(p, "your")) return false;
   }
   if (different < 7 || (to - from >= 30 && different < 9)) return false;
-  return popcnt(kinds) >= 2 || digits >= 8;
+  return capitals || popcnt(kinds) >= 2 || digits >= 8;
 }
 
 function spells(p: usize, lower: string): bool {
@@ -80,8 +80,7 @@ function tryRow(row: usize, p: usize): bool {
   const len = prefixLength(row);
   for (let i: usize = 0; i < <usize>len; i++) if (at(from + i) != <u32>load<u8>(prefix + i)) return false;
   const flags = flagsOf(row);
-  const before = back(from, 1);
-  if ((flags & INSIDE) == 0 && (has(before, ALNUM) || before == 95)) return false;
+  if ((flags & INSIDE) == 0 && joined(from)) return false;
   let value = from + len;
   if ((flags & VALUE_ONLY) != 0) {
     const most = value + 8;
@@ -104,11 +103,17 @@ function tryRow(row: usize, p: usize): bool {
   if ((flags & VALUE_ONLY) != 0) {
     if (at(to) == 61 && (alphabet & BASE64) != 0) while (at(to) == 61 && to - value < 88) to++;
     if (has(at(to), ALNUM)) return false;
-    return isRandom(value, to) && found(value, to, API_KEY);
+    return isRandom(value, to, (alphabet & LOWER) == 0) && found(value, to, API_KEY);
   }
-  if (!isRandom(value, to)) return false;
+  if (!isRandom(value, to, (alphabet & LOWER) == 0)) return false;
   if (most != 0) return !has(at(to), ALNUM) && found(from, to, API_KEY);
-  return found(from, to, API_KEY, TAIL_TOKEN, ((alphabet & BASE64) != 0 ? 1 : 0) | ((flags & DOTS) != 0 ? 2 : 0));
+  return found(
+    from,
+    to,
+    API_KEY,
+    TAIL_TOKEN,
+    ((alphabet & BASE64) != 0 ? 1 : 0) | ((flags & DOTS) != 0 ? 2 : 0),
+  );
 }
 
 /** What may stand between a name and its value. */
@@ -128,6 +133,8 @@ function runBack(p: usize, alphabet: u8, most: usize): usize {
   const floor = max(floorOf(p), p > most ? p - most : 0);
   let from = p;
   while (from > floor && has(load<u8>(from - 1), alphabet)) from--;
+  // The letter of a spelled-out line end is not of the run.
+  if (from < p && back(from, 1) == 92 && !joined(from + 1)) from++;
   return p - from;
 }
 
@@ -135,7 +142,7 @@ function runBack(p: usize, alphabet: u8, most: usize): usize {
 export function keyAtColon(p: usize): bool {
   if (at(p + 1) == 65 && isDigit(back(p, 1))) {
     const digits = runBack(p, DIGIT, 11);
-    if (digits >= 8 && digits <= 10 && !has(back(p, digits + 1), ALNUM)) {
+    if (digits >= 8 && digits <= 10 && !joined(p - digits)) {
       const run = runOf(p + 1, ALNUM | DASHES, 36);
       if (run == 35 && isRandom(p + 1, p + 36)) return found(p - digits, p + 36, API_KEY);
     }
@@ -179,7 +186,8 @@ export function keyAtDot(p: usize): bool {
 
 /** At a '~': Azure application secrets, `xxxdQ~` and 31 to 34 characters. */
 export function keyAtTilde(p: usize): bool {
-  if (back(p, 1) != 81 || !isDigit(back(p, 2)) || has(back(p, 6), ALNUM)) return false;
+  if (back(p, 1) != 81 || !isDigit(back(p, 2)) || joined(p - 5)) return false;
+  for (let n: usize = 3; n <= 5; n++) if (!has(back(p, n), LOCAL)) return false;
   let n = 0;
   while (n < 36 && (has(at(p + 1 + n), ALNUM | DASHES) || at(p + 1 + n) == 126 || at(p + 1 + n) == 46)) n++;
   if (at(p + n) == 46) n--;
@@ -199,7 +207,7 @@ export function keyAtDigit(p: usize): bool {
   const run = runBack(p, ALPHA, 24);
   for (let n: usize = 4; n <= run; n++) {
     const from = p - n;
-    if (load<u8>(from) != 100 || !here(from, "dapi") || has(back(from, 1), ALNUM)) continue;
+    if (load<u8>(from) != 100 || !here(from, "dapi") || joined(from)) continue;
     if (runOf(from + 4, HEX, 33) != 32 || !isRandom(from + 4, from + 36)) return false;
     return found(from, from + 36, API_KEY);
   }
@@ -211,7 +219,7 @@ export function jwt(p: usize): bool {
   const from = p - 2;
   if (back(p, 1) != 121 || back(p, 2) != 101) return false;
   const before = back(from, 1);
-  if (has(before, ALNUM | DASHES | BASE64) && before != 47) return false;
+  if (joined(from) || (has(before, DASHES | BASE64) && before != 47)) return false;
   const URL: u8 = ALNUM | DASHES;
   const run = runOf(from, URL, 200);
   if (run < 16) return false;

@@ -16,7 +16,7 @@ import {
   valueOf,
 } from "./digits";
 import { CREDIT_CARD, IBAN, US_SSN } from "./types";
-import { at, back, found } from "./view";
+import { at, back, found, joined } from "./view";
 import { distance, says, W_CARD, W_ORDER, W_PHONE, W_SSN } from "./words";
 
 const digits: usize = reserve(32);
@@ -166,7 +166,7 @@ function ibanLength(a: u32, b: u32): i32 {
 export function iban(p: usize): bool {
   const a = back(p, 2) & 0xdf;
   const b = back(p, 1) & 0xdf;
-  if (!has(a, UPPER) || !has(b, UPPER) || has(back(p, 3), ALNUM)) return false;
+  if (!has(a, UPPER) || !has(b, UPPER) || joined(p - 2)) return false;
   if (!isDigit(at(p + 1))) return false;
   const length = ibanLength(a, b);
   if (length == 0) return false;

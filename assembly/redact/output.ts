@@ -45,7 +45,7 @@ export function putNumber(value: u32): void {
 
 export function putHex(value: u64, digits: i32): void {
   for (let i = digits - 1; i >= 0; i--) {
-    const nibble = <u32>(value >> (<u64>i << 2)) & 15;
+    const nibble = <u32>(value >> ((<u64>i) << 2)) & 15;
     putByte(nibble < 10 ? 48 + nibble : 87 + nibble);
   }
 }

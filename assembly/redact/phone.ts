@@ -4,7 +4,7 @@
 // separators, a bracketed area code) needs no word beside it; any other needs one such as "call" or "Tel." near.
 // Dates, decimals, thousands, section numbers and card-like groups are never telephone numbers. Of several
 // prefixes of the chain that read as a number, the longest wins. Country codes: ITU-T E.164.
-import { ALNUM, has, isDigit } from "./chars";
+import { isDigit } from "./chars";
 import {
   count,
   digitsOf,
@@ -24,7 +24,7 @@ import {
 } from "./digits";
 import { mayEnd } from "./numbers";
 import { PHONE } from "./types";
-import { at, back, found, here } from "./view";
+import { at, back, found, here, joined } from "./view";
 import { distance, says, W_ORDER, W_PHONE, W_VERSION } from "./words";
 
 // Two-digit codes with the most digits that their numbers have, code included; others: 15.
@@ -50,7 +50,7 @@ export function phone(near: u32): bool {
       bracket = true;
     }
   }
-  if (has(before, ALNUM) || before == 95) return false;
+  if (joined(from)) return false;
   if (before == 35 || before == 36 || before == 47 || before == 46 || before == 37 || before == 94)
     return false;
   if (before == 45 && !plus) return false;
@@ -59,6 +59,9 @@ export function phone(near: u32): bool {
   // £, €, ¥ and § before a number.
   if (before == 0xa3 || before == 0xa7 || before == 0xa5 || (before == 0xac && back(from, 2) == 0x82))
     return false;
+
+  // The middle of 4-4-4-4: the chain was refused as a whole.
+  if ((before == 32 || before == 45) && !plus && lengthOf(0) == 4 && isFour(from - 1)) return false;
 
   said = says(near, W_PHONE, 4, W_ORDER);
   const order = distance(near, W_ORDER);
@@ -78,6 +81,12 @@ export function phone(near: u32): bool {
     return found(start, to, PHONE);
   }
   return false;
+}
+
+/** Whether exactly four digits end at `p`. */
+function isFour(p: usize): bool {
+  for (let n: usize = 1; n <= 4; n++) if (!isDigit(back(p, n))) return false;
+  return !isDigit(back(p, 5));
 }
 
 /** A comma-separated row may put a number right behind another field; thousands may not. */
@@ -102,6 +111,7 @@ function reads(k: i32, n: i32): bool {
   if (isDate(k)) return false;
   if (k == 2 && separatorOf(0) == S_DOT && !(bracket && lengthOf(0) == 3)) return false;
   if (plus) return international(k, n, 0);
+  if (isBinary(k)) return false;
   if (lengthOf(0) >= 2 && load<u8>(startOf(0)) == 48 && load<u8>(startOf(0) + 1) == 48) {
     return !warned && international(k, n, 2);
   }
@@ -131,6 +141,8 @@ function international(k: i32, n: i32, skip: i32): bool {
     return total == 11 && (skip == 0 || k > 1 || said) && (k == 1 || lengthOf(k - 1) >= 4 || k > 3);
   }
   if (one == 7) return total == 11;
+  // 00 is the exit code of Europe; elsewhere an unbroken run is more often a padded account number.
+  if (skip && k == 1 && !said && (code / 10 < 30 || code / 10 > 49)) return false;
   const longest = longestOf(code / 10);
   if (longest == 0) return isThree(code) && (lengthOf(k - 1) > 1 || total <= 12);
   return total <= longest + trunkZero && lengthOf(k - 1) > 1;
@@ -172,7 +184,7 @@ function northAmerican(k: i32): bool {
   if ((b & ~(S_SPACE | S_DASH | S_DOT)) != 0) return false;
   const bracketedArea = (a & S_CLOSE) != 0 && (bracket || first == 1);
   if (first == 1 && (separatorOf(0) & S_DOT) != 0 && b != S_DOT) return false;
-  if (!bracketedArea && a != b && !(a == S_SLASH && b == S_DASH)&& !(a == S_SPACE && b == S_DASH))
+  if (!bracketedArea && a != b && !(a == S_SLASH && b == S_DASH) && !(a == S_SPACE && b == S_DASH))
     return false;
   const area = load<u8>(startOf(first));
   const exchange = load<u8>(startOf(first + 1));
@@ -222,6 +234,7 @@ function trunk(k: i32, n: i32): bool {
 /** National shapes without trunk 0 that are rare otherwise. */
 function national(k: i32, n: i32): bool {
   const lead = load<u8>(startOf(0));
+  if (k == 1 && n == 11 && lead == 49 && load<u8>(startOf(0) + 1) >= 51) return back(startOf(0), 1) >= 0x80;
   const last = k > 1 ? separatorOf(k - 2) : 0;
   if (n == 11 && k > 1 && lead == 56 && (shaped(0, k, "13322") || shaped(0, k, "1334"))) return true;
   if (n == 11 && shaped(0, k, "344") && lead == 49 && load<u8>(startOf(0) + 1) >= 51) return uniform(0, k);
@@ -254,6 +267,13 @@ function isThousands(k: i32): bool {
 function cardGroups(k: i32): bool {
   if (k < 4) return false;
   for (let i = 0; i < 4; i++) if (lengthOf(i) != 4) return false;
+  return true;
+}
+
+function isBinary(k: i32): bool {
+  for (let i = 0; i < k; i++) {
+    for (let p = startOf(i); p < endOf(i); p++) if (load<u8>(p) > 49) return false;
+  }
   return true;
 }
 

@@ -60,7 +60,7 @@ function inClass(b: u32, cls: u32): bool {
 /** A phrase that begins at `p`. */
 export function phrase(p: usize): bool {
   if (count == 0) return false;
-  let n = <i32>load<u16>(heads + <usize>(<u32>fold(load<u8>(p)) << 1));
+  let n = <i32>load<u16>(heads + <usize>((<u32>fold(load<u8>(p))) << 1));
   while (n) {
     const entry = entries + <usize>((n - 1) << 4);
     if (matches(entry, p)) return true;

@@ -66,5 +66,5 @@ function putMask(type: i32, from: usize, to: usize, last: u32): void {
   }
   putText("****");
   if (type != API_KEY || last == 0) return;
-  for (let i = 0; i < KEPT; i++) putByte((last >> (<u32>i << 3)) & 255);
+  for (let i = 0; i < KEPT; i++) putByte((last >> ((<u32>i) << 3)) & 255);
 }

@@ -7,6 +7,7 @@
 //    ┌──────────────┬─────────────────────────────┐
 //    │ ≤ LOOK_BACK  │ ≤ LOOK_AHEAD                │   whole = nothing comes after end
 //    └──────────────┴─────────────────────────────┘
+import { ALNUM, has } from "./chars";
 import { LOOK_BACK } from "./types";
 
 export let low: usize = 0;
@@ -40,6 +41,16 @@ export function at(p: usize): u32 {
 /** The byte at `p - n`, or 0 before the beginning. */
 export function back(p: usize, n: usize): u32 {
   return p >= low + n ? load<u8>(p - n) : 0;
+}
+
+/**
+ * Whether a letter, digit or `_` stands before `p`, so that `p` is inside a word. The letter of a spelled-out
+ * line end or tab (`\\n` as two characters, as in quoted JSON or source) does not count.
+ */
+export function joined(p: usize): bool {
+  const b = back(p, 1);
+  if (!has(b, ALNUM) && b != 95) return false;
+  return !((b == 110 || b == 114 || b == 116) && back(p, 2) == 92);
 }
 
 /** How far back a decision at `p` may read. */

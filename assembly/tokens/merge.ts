@@ -14,7 +14,16 @@
 //                │ dead: bit / position │ path: bit / boundary │   capacity/8 + 8 bytes each
 //                └──────────────────────┴──────────────────────┘
 import { reserve } from "../memory";
-import { isWholeOnly, leftOf, longestToken, prefixOf, rightOf, tokenLength, tokenOf } from "./vocabulary";
+import {
+  extend,
+  isWholeOnly,
+  leftOf,
+  longestToken,
+  prefixOf,
+  rightOf,
+  tokenLength,
+  tokenOf,
+} from "./vocabulary";
 
 let dead: usize = 0;
 let path: usize = 0;
@@ -35,9 +44,12 @@ export function mergeCapacity(): i32 {
 /** The number of tokens of the piece from `from` to `to`: not empty, at most `mergeCapacity()` bytes. */
 export function countMerged(from: usize, to: usize): i32 {
   const length = <i32>(to - from);
-  const words = ((<usize>length >> 6) + 1) << 3;
-  memory.fill(dead, 0, words);
-  memory.fill(path, 0, words);
+  // A bulk fill costs more than it clears: most pieces need one word.
+  const bytes = ((<usize>length >> 6) + 1) << 3;
+  for (let i: usize = 0; i < bytes; i += 8) {
+    store<u64>(dead + i, 0);
+    store<u64>(path + i, 0);
+  }
   let at = 0;
   let count = 0;
   let last = -1;
@@ -81,7 +93,7 @@ function firstFit(token: i32, last: i32, p: usize, at: i32): i32 {
 function fits(a: i32, b: i32, p: usize): bool {
   let limit = i32.MAX_VALUE;
   while (true) {
-    const joined = tokenOf(p - tokenLength(a), p + tokenLength(b));
+    const joined = extend(a, p, p + tokenLength(b));
     if (joined >= 0 && joined < limit && !isWholeOnly(joined)) return false;
     if (a > b) {
       limit = a;
@@ -118,10 +130,10 @@ function hasBit(set: usize, i: i32): bool {
 
 function setBit(set: usize, i: i32): void {
   const at = set + (i >> 3);
-  store<u8>(at, load<u8>(at) | (<u8>1 << (<u8>i & 7)));
+  store<u8>(at, load<u8>(at) | ((<u8>1) << (<u8>i & 7)));
 }
 
 function clearBit(set: usize, i: i32): void {
   const at = set + (i >> 3);
-  store<u8>(at, load<u8>(at) & ~(<u8>1 << (<u8>i & 7)));
+  store<u8>(at, load<u8>(at) & ~((<u8>1) << (<u8>i & 7)));
 }

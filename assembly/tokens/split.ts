@@ -17,7 +17,19 @@
 // Bounds: each function returns the end of the piece, which is > `p` and ≤ `end`, and reads no byte at or after
 // `end`. It looks at each byte of the piece at most three times and at one character behind it; so does a run of
 // white space, which ends one character before the next word.
-import { charAt, classOf, lengthOf, LETTER, LOWER, MARK, NEWLINE, NUMBER, OTHER, SPACE, UPPER } from "./classes";
+import {
+  charAt,
+  classOf,
+  lengthOf,
+  LETTER,
+  LOWER,
+  MARK,
+  NEWLINE,
+  NUMBER,
+  OTHER,
+  SPACE,
+  UPPER,
+} from "./classes";
 
 const APOSTROPHE: u32 = 39;
 const BLANK: u32 = 32;

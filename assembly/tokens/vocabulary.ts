@@ -6,6 +6,7 @@
 // `to` and units of the trie only. The pack comes with the module, so its contents are trusted.
 import { CL100K_VOCABULARY, O200K_VOCABULARY, packAt } from "../packs";
 import { useClasses } from "./classes";
+import { step } from "./steps";
 
 export const O200K: i32 = 0;
 export const CL100K: i32 = 1;
@@ -23,12 +24,7 @@ const RANK: u32 = 0x3ffff;
 let trie: usize = 0;
 let root: u32 = 0;
 let records: usize = 0;
-/** Steps taken by walks; counted only in a build with `--use TOKENS_STEPS=1`. */
-let steps: u64 = 0;
-
-export function stepsTaken(): u64 {
-  return steps;
-}
+let stems: usize = 0;
 
 /** Whether exact counts of `encoding` can be had in this build. */
 export function hasVocabulary(encoding: i32): bool {
@@ -43,7 +39,8 @@ export function useVocabulary(encoding: i32): bool {
   trie = pack + load<u32>(pack, 16);
   root = (load<u32>(trie) >> 8) & BASE;
   records = pack + load<u32>(pack, 20);
-  useClasses(pack + load<u32>(pack, 24), pack + load<u32>(pack, 28));
+  stems = pack + load<u32>(pack, 24);
+  useClasses(pack + load<u32>(pack, 28), pack + load<u32>(pack, 32));
   return true;
 }
 
@@ -59,14 +56,23 @@ export function isToken(from: usize, to: usize): bool {
 
 /** The token that is exactly the bytes from `from` to `to` (at least one), or -1. */
 export function tokenOf(from: usize, to: usize): i32 {
+  return walk(root, from, to);
+}
+
+/** The token that is `token` and the bytes from `from` to `to` (at least one) behind it, or -1. */
+export function extend(token: i32, from: usize, to: usize): i32 {
+  const base = load<u32>(stems + ((<usize>token) << 2));
+  return base ? walk(base, from, to) : -1;
+}
+
+function walk(base: u32, from: usize, to: usize): i32 {
   const units = trie;
-  let base = root;
   let unit: u32 = 0;
   let p = from;
   do {
     const byte = <u32>load<u8>(p);
     unit = load<u32>(units + ((base ^ byte) << 2));
-    if (isDefined(TOKENS_STEPS)) steps++;
+    step();
     if ((unit & (NO_EDGE | 0xff)) != byte) return -1;
     base = (unit >> 8) & BASE;
     p++;
@@ -85,7 +91,7 @@ export function longestToken(from: usize, to: usize): i32 {
   for (let p = from; p < to; p++) {
     const byte = <u32>load<u8>(p);
     const unit = load<u32>(units + ((base ^ byte) << 2));
-    if (isDefined(TOKENS_STEPS)) steps++;
+    step();
     if ((unit & (NO_EDGE | 0xff)) != byte) break;
     base = (unit >> 8) & BASE;
     if (unit & LEAF) {

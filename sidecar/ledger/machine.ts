@@ -232,7 +232,7 @@ function release(step: Step, command: Release): ReportReply {
   if (lease === undefined) return report(step, "unknown_lease");
   expireIfDue(step, lease);
   if (lease.state !== "open") return report(step, "closed", lease);
-  change(step, lease, "closed", lease.entries.map(returnRest));
+  change(step, lease, "released", lease.entries.map(returnRest));
   return report(step, "applied", lease);
 }
 
@@ -271,7 +271,7 @@ function fits(step: Step, lease: LeaseRecord, next: LeaseRecord["state"], entrie
 function change(step: Step, lease: LeaseRecord, next: LeaseRecord["state"], entries: LeaseEntry[]): void {
   const { state, org, now } = step;
   const ends = lease.state === "open" && next !== "open";
-  const retention = next === "expired" ? LIMITS.expiredRetentionMs : LIMITS.closedRetentionMs;
+  const retention = next === "closed" ? LIMITS.closedRetentionMs : LIMITS.unsettledRetentionMs;
   if (ends) lease.forgetAt = now + retention;
   entries.forEach((entry, i) => {
     const record = budgetOf(step, entry);
@@ -313,7 +313,8 @@ function sweep(step: Step): number {
     expiries.pop();
     const lease = leases.get(due.id);
     if (lease === undefined || lease.state !== "open") continue;
-    if (lease.expiresAt > step.now) {
+    if (lease.expiresAt > due.at) {
+      // A report has extended it since: to its true place, even if it is dead by now, so that the order holds.
       expiries.push({ at: lease.expiresAt, id: lease.id });
       continue;
     }

@@ -264,8 +264,8 @@ export function ledgerSuite(
       await assert.rejects(ledger.acquire(braces), isRefused("invalid_argument", /subject/));
     });
 
-    it("has everything again after it was opened anew", async (t) => {
-      if (opened.reopen === undefined) return t.skip("nothing is kept");
+    it("has everything again after it was opened anew, if it keeps anything", async () => {
+      if (opened.reopen === undefined) return;
       const org = organisation();
       const command = acquire([budget(org, 100, { need: 60 })]);
       const first = (await ledger.acquire(command)) as Granted;

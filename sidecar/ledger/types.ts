@@ -19,10 +19,10 @@ export const LIMITS = {
   textLength: 256,
   ttlMsMin: 1_000,
   ttlMsMax: 3_600_000,
-  /** A lease that its edge has ended is remembered so long, for repeated and reordered messages. */
+  /** A lease with a final report is remembered so long, for repeated and reordered messages. */
   closedRetentionMs: 600_000,
-  /** A lease that died is remembered so long, for an edge that was cut off and reports late. */
-  expiredRetentionMs: 86_400_000,
+  /** A lease that died or was released is remembered so long: its edge may have been cut off, and report late. */
+  unsettledRetentionMs: 86_400_000,
   /** Expired leases that one command resolves on its way. */
   sweepPerCommand: 16,
   /** Entries of the journal kept per organisation; older ones go first. */
@@ -167,7 +167,8 @@ export interface LeaseRecord {
   readonly onExpiry: OnExpiry;
   /** The nearest end of its windows. */
   readonly windowEnd: number;
-  state: "open" | "closed" | "expired";
+  /** "closed" by a final report, "released" or "expired" without one. */
+  state: "open" | "closed" | "released" | "expired";
   sequence: number;
   usableUntil: number;
   expiresAt: number;

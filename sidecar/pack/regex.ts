@@ -1,20 +1,20 @@
 // The pattern language of rules: a regular subset that compiles to a DFA, over normalised text.
 //
 //   pattern   piece (gap piece)*                       pieces in this order, each gap at most n words wide
-//   gap       ~{0,n}                                   n ≤ 8 words and 12·n + 2 bytes; without spaces: only bytes
+//   gap       ~{0,n}                                   n ≤ 12 words and 12·n + 2 bytes; without spaces: only bytes
 //   piece     alternatives of sequences: literals, [a-z] [^"] classes, ( | ), ? and {m,n} with n ≤ 16
-//   .         one character, not a space               \w  one letter, digit, `_` or byte beyond ASCII
-//   space     an optional space: `ignoreall` is found  \_  a space that must be there
+//   .         one character, not a space              \w  one ASCII letter, digit or `_`
+//   space     one space, `-` or `_`; ` ?` if it may be missing \_  a space that must be there
 //   \x        the character x itself                   {NAME}  a macro, put in parentheses
 //
 // A piece is bounded by words on either side, unless it starts or ends with `\w*`, which says "any rest of
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
-// Japanese, Thai, and Korean at the end). `*` and `+` are allowed on a class of one character only, so
-// that a piece stays a word or two wide. Literals are folded like the text (regex-fold.ts).
+// Japanese, Thai; Korean, which puts endings to words). `*` and `+` are allowed on a class of ASCII characters only; what
+// may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
 import { foldText } from "./regex-fold.ts";
 
 export const REPEAT_MAX = 16;
-export const GAP_MAX = 8;
+export const GAP_MAX = 12;
 /** Bytes that a gap of n words may span. */
 export const gapBytes = (words: number) => 12 * words + 2;
 
@@ -24,7 +24,8 @@ export class PatternError extends Error {
 
 /** A node of a piece over UTF-8 bytes. */
 export type Node =
-  | { type: "bytes"; set: Set<number> }
+  /** `open`: of a character of a script that writes words together. */
+  | { type: "bytes"; set: Set<number>; open?: boolean }
   | { type: "seq"; items: Node[] }
   | { type: "alt"; items: Node[] }
   | { type: "repeat"; item: Node; min: number; max: number };
@@ -47,8 +48,15 @@ const isWordByte = (b: number) =>
 export const wordBytes = new Set(Array.from({ length: 256 }, (_, b) => b).filter(isWordByte));
 const seq = (items: Node[]): Node => (items.length === 1 ? (items[0] as Node) : { type: "seq", items });
 const byte = (b: number): Node => ({ type: "bytes", set: new Set([b]) });
-const literal = (text: string): Node => seq([...Buffer.from(text)].map(byte));
-const optionalSpace: Node = { type: "repeat", item: byte(32), min: 0, max: 1 };
+/** Scripts that write words together, or (Korean) put endings to them. */
+const unspaced = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u;
+const literal = (text: string): Node =>
+  seq(
+    [...text].flatMap((c) =>
+      [...Buffer.from(c)].map((b): Node => ({ type: "bytes", set: new Set([b]), open: unspaced.test(c) })),
+    ),
+  );
+const space: Node = { type: "bytes", set: new Set([32, 45, 95]) };
 const range = (from: number, to: number): Node => ({
   type: "bytes",
   set: new Set(Array.from({ length: to - from + 1 }, (_, i) => from + i)),
@@ -81,10 +89,6 @@ export function parse(source: string): Pattern {
   return { pieces, gaps };
 }
 
-/** Whether text next to this character is bounded by word edges: not in scripts that write words together. */
-const spacedLetter = (c: string) =>
-  /[\p{L}\p{N}_]/u.test(c) && !/\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u.test(c);
-
 function parsePiece(source: string): Piece {
   let text = source.trim();
   if (text === "") throw new PatternError("an empty piece");
@@ -92,42 +96,27 @@ function parsePiece(source: string): Piece {
   const rest = text.endsWith("\\w*");
   if (open) text = text.slice(3);
   if (rest) text = text.slice(0, -3);
-  const edge = (chars: string[]) => chars.every(spacedLetter);
-  const characters = [...text.replace(/\\w|\\_|\{\d+(,\d+)?\}/g, "")].filter((c) => !"()|?[].*+ ^\\".includes(c));
   const node = new Parser(text).parse();
   if (minLength(node) < 1) throw new PatternError(`"${source}" matches nothing at all`);
-  const first = edgeCharacters(text, false);
-  const last = edgeCharacters(text, true);
   return {
     node,
-    startBound: !open && edge(first.length ? first : characters.slice(0, 1)),
-    endBound: !rest && edge(last.length ? last : characters.slice(-1)),
+    startBound: !open && edgeBound(node, false),
+    endBound: !rest && edgeBound(node, true),
     source,
   };
 }
 
-/** The literal characters that can stand at an edge of the piece; good enough to know its script. */
-function edgeCharacters(text: string, last: boolean): string[] {
-  const chars = [...text];
-  let depth = 0;
-  const out: string[] = [];
-  let take = true;
-  const step = last ? -1 : 1;
-  for (let i = last ? chars.length - 1 : 0; i >= 0 && i < chars.length; i += step) {
-    const c = chars[i] as string;
-    if (c === (last ? ")" : "(")) depth++;
-    else if (c === (last ? "(" : ")")) {
-      depth--;
-      if (depth === 0) break;
-    } else if (c === "|") take = true;
-    else if (c === " " || c === "?") continue;
-    else if (take) {
-      out.push(c);
-      take = false;
-      if (depth === 0 && !text.includes("|")) break;
-    }
+/** Whether every character that can stand at that edge belongs to words with spaces between them. */
+function edgeBound(node: Node, last: boolean): boolean {
+  if (node.type === "bytes") return !node.open && [...node.set].every(isWordByte);
+  if (node.type === "alt") return node.items.every((x) => edgeBound(x, last));
+  if (node.type === "repeat") return edgeBound(node.item, last);
+  const items = last ? [...node.items].reverse() : node.items;
+  for (const item of items) {
+    if (!edgeBound(item, last)) return false;
+    if (minLength(item) > 0) return true;
   }
-  return out;
+  return true;
 }
 
 class Parser {
@@ -168,7 +157,7 @@ class Parser {
       return node;
     }
     if (c === "[") return this.charClass();
-    if (c === " ") return optionalSpace;
+    if (c === " ") return space;
     if (c === ".") {
       const plain = Array.from({ length: 95 }, (_, i) => 33 + i).filter((b) => b < 127);
       return { type: "alt", items: [{ type: "bytes", set: new Set(plain) }, ...wide] };
@@ -176,7 +165,7 @@ class Parser {
     if (c === "\\") {
       const name = this.chars[this.at++];
       if (name === undefined) throw new PatternError("a backslash at the end");
-      if (name === "w") return { type: "bytes", set: wordBytes };
+      if (name === "w") return { type: "bytes", set: new Set([...wordBytes].filter((b) => b < 0x80)) };
       if (name === "_") return byte(32);
       return literal(name);
     }
@@ -249,7 +238,7 @@ export function maxLength(node: Node): number {
 
 /** The most spaces in what the node matches. */
 export function maxSpaces(node: Node): number {
-  if (node.type === "bytes") return node.set.size === 1 && node.set.has(32) ? 1 : 0;
+  if (node.type === "bytes") return node.set.has(32) ? 1 : 0;
   if (node.type === "seq") return node.items.reduce((n, x) => n + maxSpaces(x), 0);
   if (node.type === "alt") return Math.max(...node.items.map(maxSpaces));
   return Math.min(node.max, 24) * maxSpaces(node.item);

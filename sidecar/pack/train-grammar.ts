@@ -77,11 +77,16 @@ export function expand(grammar: Grammar, parts: Part[], rand: () => number): str
 }
 
 function check(grammar: Grammar, parts: Part[], where: string, depth: number): void {
-  if (depth > DEPTH_MAX) throw new WeirError("invalid", `${where}: slots nest deeper than ${DEPTH_MAX}`);
+  if (depth > DEPTH_MAX)
+    throw new WeirError("invalid_argument", `${where}: slots nest deeper than ${DEPTH_MAX}`);
   for (const part of parts) {
     if (typeof part === "string") continue;
     const options = "slot" in part ? grammar.slots.get(part.slot) : part.choice;
-    if (!options) throw new WeirError("invalid", `${where}: slot {${"slot" in part ? part.slot : ""}} is not defined`);
+    if (!options)
+      throw new WeirError(
+        "invalid_argument",
+        `${where}: slot {${"slot" in part ? part.slot : ""}} is not defined`,
+      );
     for (const option of options) check(grammar, option, where, depth + 1);
   }
 }
@@ -120,7 +125,7 @@ class Parser {
         plain += next === "n" ? "\n" : next;
       } else if (char === "{") {
         const end = this.text.indexOf("}", this.at);
-        if (end < 0) throw new WeirError("invalid", `${this.where}: { without }`);
+        if (end < 0) throw new WeirError("invalid_argument", `${this.where}: { without }`);
         flush();
         parts.push({ slot: this.text.slice(this.at, end) });
         this.at = end + 1;
@@ -143,7 +148,8 @@ class Parser {
       this.at++;
       options.push(this.sequence(`|${close}`));
     }
-    if (!whole && this.text[this.at] !== close) throw new WeirError("invalid", `${this.where}: no ${close}`);
+    if (!whole && this.text[this.at] !== close)
+      throw new WeirError("invalid_argument", `${this.where}: no ${close}`);
     return options;
   }
 }

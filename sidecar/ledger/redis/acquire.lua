@@ -75,7 +75,7 @@ for i, record in ipairs(records) do
     redis.call('DEL', key)
     redis.call('HSET', key, 'start', argument(i, 2), 'end', int(record.stop))
     redis.call('ZADD', WINDOWS, int(record.stop), record.key)
-    redis.call('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.expiredRetentionMs))
+    redis.call('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.unsettledRetentionMs))
   elseif record.leases == 1 then
     redis.call('PERSIST', key)
   end

@@ -143,7 +143,7 @@ local function change(lease, state, entries)
   local key = PREFIX .. 'lease:' .. lease.id
   local ends = lease.state == 'open' and state ~= 'open'
   if ends then
-    lease.forget = now + (state == 'expired' and LIMITS.expiredRetentionMs or LIMITS.closedRetentionMs)
+    lease.forget = now + (state == 'closed' and LIMITS.closedRetentionMs or LIMITS.unsettledRetentionMs)
   end
   local fields = {}
   for i, entry in ipairs(entries) do

@@ -1,6 +1,6 @@
 /**
  * Real `redis-server` processes for tests and benchmarks: on free loopback ports, in a directory of their own, with
- * `appendfsync always`. Each is ended by its own process handle. Nothing here is used in production.
+ * `appendfsync always` unless told otherwise. Each is ended by its own process handle. Nothing here is used in production.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -126,8 +126,9 @@ async function running(nodes: Node[], cluster: boolean): Promise<TestRedis> {
   };
 }
 
-export async function startRedis(): Promise<TestRedis> {
-  const node = new Node(await freePort(), []);
+/** `durable: false` leaves syncing to the kernel, for tests that only compare. */
+export async function startRedis({ durable = true } = {}): Promise<TestRedis> {
+  const node = new Node(await freePort(), durable ? [] : ["--appendfsync", "no"]);
   await node.start();
   return running([node], false);
 }

@@ -3,7 +3,7 @@
 // A configuration is lines of `PHASE OPERATION ARGUMENTS`; phases: start configure tick reqh reqb resph respb callout log
 // done delete, and reqb.end, respb.end for the last body callback only. Every operation logs `PHASE OPERATION=STATUS VALUE`;
 // `return N` sets what the callback returns. A free last argument may hold spaces. It allocates and never frees.
-import * as env from "./abi";
+import * as env from "./abi.entry";
 import "./abort";
 
 const roots = new Map<u32, string[]>();
@@ -71,8 +71,10 @@ function perform(op: string, w: string[]): void {
   if (op == "get") {
     const s = env.getHeader(num(w, 2), at(a), a.byteLength, out, out + 4);
     answer(op, s, s == 0 ? given() : "");
-  } else if (op == "add") answer(op, env.addHeader(num(w, 2), at(a), a.byteLength, at(tail), tail.byteLength));
-  else if (op == "replace") answer(op, env.replaceHeader(num(w, 2), at(a), a.byteLength, at(tail), tail.byteLength));
+  } else if (op == "add")
+    answer(op, env.addHeader(num(w, 2), at(a), a.byteLength, at(tail), tail.byteLength));
+  else if (op == "replace")
+    answer(op, env.replaceHeader(num(w, 2), at(a), a.byteLength, at(tail), tail.byteLength));
   else if (op == "remove") answer(op, env.removeHeader(num(w, 2), at(a), a.byteLength));
   else if (op == "pairs") {
     const s = env.getPairs(num(w, 2), out, out + 4);
@@ -93,7 +95,21 @@ function perform(op: string, w: string[]): void {
     const target = utf8(w[2]);
     const h = pairs(":method:POST,:path:/x,:authority:side");
     const text = utf8(rest(w, 4));
-    answer(op, env.httpCall(at(target), target.byteLength, at(h), h.byteLength, at(text), text.byteLength, 0, 0, num(w, 3), out));
+    answer(
+      op,
+      env.httpCall(
+        at(target),
+        target.byteLength,
+        at(h),
+        h.byteLength,
+        at(text),
+        text.byteLength,
+        0,
+        0,
+        num(w, 3),
+        out,
+      ),
+    );
   } else if (op == "continue") answer(op, env.continueStream(num(w, 2)));
   else if (op == "close") answer(op, env.closeStream(num(w, 2)));
   else if (op == "local") {
@@ -204,8 +220,21 @@ export function proxy_on_response_body(context: u32, size: u32, end: u32): u32 {
   bodySize = size;
   return play("respb", context, 0, end != 0);
 }
-export function proxy_on_http_call_response(context: u32, token: u32, headers: u32, size: u32, trailers: u32): void {
-  say("> callout " + (parents.has(context) ? "stream" : "root") + " " + headers.toString() + " " + size.toString());
+export function proxy_on_http_call_response(
+  context: u32,
+  token: u32,
+  headers: u32,
+  size: u32,
+  trailers: u32,
+): void {
+  say(
+    "> callout " +
+      (parents.has(context) ? "stream" : "root") +
+      " " +
+      headers.toString() +
+      " " +
+      size.toString(),
+  );
   bodySize = size;
   play("callout", context, 0);
 }

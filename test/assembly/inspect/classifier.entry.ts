@@ -1,11 +1,12 @@
 import { features, BLOCK_SLOTS_MAX } from "../../../assembly/inspect/classifier-features";
 import { loadPack, score, probability, PACK_BYTES } from "../../../assembly/inspect/classifier";
+import { begin, blocking, loadRules, match, SPAN_TRUSTED } from "../../../assembly/inspect/rules";
 import { normalise } from "../../../assembly/inspect/normalise";
 import * as views from "../../../assembly/inspect/views";
 import { slice } from "../../../assembly/slice";
 
 export { reserve } from "../../../assembly/memory";
-export { loadPack, probability };
+export { loadPack, loadRules, probability };
 
 export function packBytes(): i32 {
   return PACK_BYTES;
@@ -41,4 +42,23 @@ export function view(): u64 {
 
 export function viewKind(): i32 {
   return views.kind;
+}
+
+/** Does a rule block the text by itself, in its normal form or one of its views? */
+export function ruleBlocks(ptr: usize, len: i32, to: usize): bool {
+  const raw = slice(ptr, len);
+  begin(SPAN_TRUSTED);
+  const normal = slice(to, normalise(raw, false, to, len));
+  match(normal);
+  for (views.start(raw, false, normal); views.next(); ) match(views.view);
+  return blocking >= 0;
+}
+
+/** The logit of a text, with its views: what injection.ts computes for one span. */
+export function judge(ptr: usize, len: i32, to: usize): i32 {
+  const raw = slice(ptr, len);
+  const normal = slice(to, normalise(raw, false, to, len));
+  let logit = score(normal);
+  for (views.start(raw, false, normal); views.next(); ) logit = max(logit, score(views.view));
+  return logit;
 }

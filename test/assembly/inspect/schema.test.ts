@@ -22,7 +22,10 @@ function problems(document: unknown): string[] {
   write(bodyAt, bytes);
   assert.equal(x.scan(bodyAt, bytes.length), 0);
   x.check();
-  return Array.from({ length: x.count() }, (_, i) => `${str(x.pointer(i))}: ${str(x.value(i))}: ${str(x.expected(i))}`);
+  return Array.from(
+    { length: x.count() },
+    (_, i) => `${str(x.pointer(i))}: ${str(x.value(i))}: ${str(x.expected(i))}`,
+  );
 }
 
 const policy = {
@@ -33,7 +36,12 @@ const policy = {
   properties: {
     version: { const: 1 },
     tiers: { type: "object", description: "by name", additionalProperties: { $ref: "#/$defs/tier" } },
-    admins: { type: "array", items: { type: "string", minLength: 1, maxLength: 8 }, minItems: 1, maxItems: 3 },
+    admins: {
+      type: "array",
+      items: { type: "string", minLength: 1, maxLength: 8 },
+      minItems: 1,
+      maxItems: 3,
+    },
   },
   $defs: {
     tier: {
@@ -55,8 +63,23 @@ const policy = {
 
 test("a document that fits has no problems", () => {
   assert.equal(load(policy), undefined);
-  const free = { requests: 3, tokens: null, injection: "off", ratio: 0.5, prompt: { max: 1.0 }, hold: "5m", stream: true };
-  assert.deepEqual(problems({ version: 1, tiers: { free, pro: { requests: "5m", prompt: false } }, admins: ["a", "üüüüüüüü"] }), []);
+  const free = {
+    requests: 3,
+    tokens: null,
+    injection: "off",
+    ratio: 0.5,
+    prompt: { max: 1.0 },
+    hold: "5m",
+    stream: true,
+  };
+  assert.deepEqual(
+    problems({
+      version: 1,
+      tiers: { free, pro: { requests: "5m", prompt: false } },
+      admins: ["a", "üüüüüüüü"],
+    }),
+    [],
+  );
 });
 
 test("every problem is reported with its pointer, its value and what was expected", () => {
@@ -108,6 +131,20 @@ test("no more than 32 problems are kept, and all are counted", () => {
   assert.equal(x.check(), 50);
 });
 
+test("a body of nothing but problems is checked in time in proportion to its size", () => {
+  load({
+    additionalProperties: false,
+    properties: Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`name${i}`, {}])),
+  });
+  const from = performance.now();
+  assert.equal(
+    problems(Object.fromEntries(Array.from({ length: 20000 }, (_, i) => [`nam${i}`, 1]))).length,
+    32,
+  );
+  assert.equal(x.check(), 20000);
+  assert.ok(performance.now() - from < 1000);
+});
+
 const refused: [unknown, RegExp][] = [
   ['{"type":', /^byte 8: unexpected end$/],
   ['{"type":"string","type":"string"}', /^byte 18: duplicate key/],
@@ -135,22 +172,33 @@ const refused: [unknown, RegExp][] = [
   [{ $ref: "#/$defs/none" }, /^\/\$ref: #\/\$defs\/NAME/],
   [{ $ref: "other.json", $defs: {} }, /^\/\$ref: #\/\$defs\/NAME/],
   [{ properties: { a: { $defs: {} } } }, /^\/properties\/a\/\$defs: a supported keyword/],
-  [{ $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { anyOf: [{ $ref: "#/$defs/a" }] } } }, /lead back/],
+  [
+    { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { anyOf: [{ $ref: "#/$defs/a" }] } } },
+    /lead back/,
+  ],
   [{ additionalProperties: 1 }, /^\/additionalProperties: a schema/],
 ];
 
 test("a schema that is not wholly understood is refused with its pointer", () => {
-  for (const [schema, reason] of refused) assert.match(load(schema) ?? "accepted", reason, JSON.stringify(schema));
+  for (const [schema, reason] of refused)
+    assert.match(load(schema) ?? "accepted", reason, JSON.stringify(schema));
 });
 
 test("recursive schemas follow the document, and alternatives inside alternatives stay linear", () => {
-  const node = { type: "object", properties: { next: { $ref: "#/$defs/node" } }, additionalProperties: false };
+  const node = {
+    type: "object",
+    properties: { next: { $ref: "#/$defs/node" } },
+    additionalProperties: false,
+  };
   assert.equal(load({ $ref: "#/$defs/node", $defs: { node } }), undefined);
   let list: object = { nxt: 1 };
   for (let i = 0; i < 100; i++) list = { next: list };
   assert.equal(problems(list).length, 1);
 
-  const twice = { properties: { a: { anyOf: [{ $ref: "#/$defs/t" }, { $ref: "#/$defs/t" }] } }, additionalProperties: false };
+  const twice = {
+    properties: { a: { anyOf: [{ $ref: "#/$defs/t" }, { $ref: "#/$defs/t" }] } },
+    additionalProperties: false,
+  };
   assert.equal(load({ $ref: "#/$defs/t", $defs: { t: twice } }), undefined);
   let deep: object = { b: 1 };
   for (let i = 0; i < 100; i++) deep = { a: deep };
@@ -162,8 +210,12 @@ test("recursive schemas follow the document, and alternatives inside alternative
 test("ajv gives the same verdict on generated schemas and documents", () => {
   const { schema } = fc.letrec<{ schema: object; leaf: object }>((tie) => ({
     leaf: fc.oneof(
-      fc.record({ type: fc.constantFrom("string", "integer", "number", "boolean", "null", "array", "object") }),
-      fc.record({ enum: fc.array(fc.oneof(fc.constantFrom("a", "b"), fc.integer({ min: 0, max: 3 })), { minLength: 1 }) }),
+      fc.record({
+        type: fc.constantFrom("string", "integer", "number", "boolean", "null", "array", "object"),
+      }),
+      fc.record({
+        enum: fc.array(fc.oneof(fc.constantFrom("a", "b"), fc.integer({ min: 0, max: 3 })), { minLength: 1 }),
+      }),
       fc.record({ minimum: fc.integer({ min: -2, max: 2 }), maximum: fc.integer({ min: 0, max: 3 }) }),
       fc.record({ minLength: fc.nat(2), maxLength: fc.nat(3) }),
       fc.record({ minItems: fc.nat(2), maxItems: fc.nat(3) }),
@@ -194,7 +246,8 @@ test("ajv gives the same verdict on generated schemas and documents", () => {
       const unique = JSON.parse(JSON.stringify(s), (k, v) => (k === "enum" ? [...new Set(v)] : v));
       assert.equal(load(unique), undefined);
       const validate = ajv.compile(unique);
-      for (const d of documents) assert.equal(problems(d).length === 0, validate(d), JSON.stringify([unique, d]));
+      for (const d of documents)
+        assert.equal(problems(d).length === 0, validate(d), JSON.stringify([unique, d]));
     }),
     { numRuns: 400 },
   );

@@ -40,7 +40,9 @@ for (const scalar of [false, true]) {
     for (const file of files.filter((name) => !name.startsWith("either_"))) {
       let accepted = true;
       try {
-        JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(dir + file)));
+        JSON.parse(
+          new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(dir + file)),
+        );
       } catch {
         accepted = false;
       }

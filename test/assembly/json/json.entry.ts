@@ -2,7 +2,15 @@ import { errorText } from "../../../assembly/json/errors";
 import { seedKeys } from "../../../assembly/json/keys";
 import { Event, Scanner } from "../../../assembly/json/scanner";
 import { Tape } from "../../../assembly/json/tape";
-import { codePoints, decode, equalsDecoded, isWhole, pointer, toF64, toU64 } from "../../../assembly/json/text";
+import {
+  codePoints,
+  decode,
+  equalsDecoded,
+  isWhole,
+  pointer,
+  toF64,
+  toU64,
+} from "../../../assembly/json/text";
 import { reserve } from "../../../assembly/memory";
 import { Slice, slice } from "../../../assembly/slice";
 import { Writer } from "../../../assembly/writer";

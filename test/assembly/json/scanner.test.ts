@@ -78,7 +78,10 @@ for (const [build, json] of Object.entries(builds)) {
     exports.feed(json.ptr, 2, 0, 0);
     assert.equal(EVENTS[exports.next(0)], "NeedMore");
     exports.feed(json.ptr, 0, 1, 0);
-    assert.deepEqual([0, 0, 0].map(() => EVENTS[exports.next(0)]), ["Number", "End", "End"]);
+    assert.deepEqual(
+      [0, 0, 0].map(() => EVENTS[exports.next(0)]),
+      ["Number", "End", "End"],
+    );
   });
 
   test(`every character is accepted and every other sequence of bytes refused (${build})`, () => {
@@ -106,7 +109,11 @@ for (const [build, json] of Object.entries(builds)) {
             } catch {
               valid = false;
             }
-            assert.equal(accepts(frame), valid, `${pad}: ${[lead, second, third, fourth].map((b) => b.toString(16))}`);
+            assert.equal(
+              accepts(frame),
+              valid,
+              `${pad}: ${[lead, second, third, fourth].map((b) => b.toString(16))}`,
+            );
           }
         }
       }
@@ -129,7 +136,8 @@ const document = fc
   .map(([text, mode, damage]) => {
     let json = text;
     if (mode === 1) json = JSON.stringify(JSON.parse(text), null, 2);
-    if (mode === 2) json = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    if (mode === 2)
+      json = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
     const bytes = Buffer.from(json);
     if (mode === 3) for (const [at, byte] of damage) bytes[at % bytes.length] = byte;
     return bytes;

@@ -67,7 +67,9 @@ export function eventsOf(json: Json, pieces: Uint8Array[], depth: number, second
         return events;
       }
       const flag = (event === 5 || event === 6) && exports.escaped(second) ? " escaped" : "";
-      events.push(`${EVENTS[event]} ${exports.start(second)}-${exports.end(second)}${flag} @${exports.depth(second)}`);
+      events.push(
+        `${EVENTS[event]} ${exports.start(second)}-${exports.end(second)}${flag} @${exports.depth(second)}`,
+      );
     }
   }
   return events;

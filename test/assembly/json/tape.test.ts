@@ -93,7 +93,8 @@ for (const [build, json] of Object.entries(builds)) {
     x.seed(0x1234567890abcdefn, 0xfedcba0987654321n);
     for (const size of [2, 8, 9, 10, 17, 400]) {
       const keys = Array.from({ length: size }, (_, i) => `key-${i}`);
-      const write = (list: string[]) => Buffer.from(`{${list.map((key) => `"${key}":[{"key-1":0}]`).join(",")}}`);
+      const write = (list: string[]) =>
+        Buffer.from(`{${list.map((key) => `"${key}":[{"key-1":0}]`).join(",")}}`);
       assert.equal(json.tape(write(keys), 8).error, "None", `${size}`);
       for (const at of [0, 1, size >> 1, size - 1]) {
         for (const copy of [`key-${at}`, `k\\u0065y-${at}`]) {
@@ -107,7 +108,9 @@ for (const [build, json] of Object.entries(builds)) {
   });
 
   test(`keys of 100,000 members take time in proportion to their number (${build})`, () => {
-    const bytes = Buffer.from(`{${Array.from({ length: 90000 }, (_, i) => `"${i.toString(36)}":0`).join(",")}}`);
+    const bytes = Buffer.from(
+      `{${Array.from({ length: 90000 }, (_, i) => `"${i.toString(36)}":0`).join(",")}}`,
+    );
     const from = performance.now();
     assert.equal(json.tape(bytes, 8).error, "None");
     assert.ok(performance.now() - from < 500);
@@ -164,10 +167,15 @@ for (const [build, json] of Object.entries(builds)) {
       const mine = x.f64Of(scratch, text.length);
       const theirs = JSON.parse(text);
       const error = Math.abs(mine - theirs);
-      assert.ok(Object.is(mine, theirs) || error <= Math.abs(theirs) * 1e-13 || error < 1e-320, `${text}: ${mine}`);
+      assert.ok(
+        Object.is(mine, theirs) || error <= Math.abs(theirs) * 1e-13 || error < 1e-320,
+        `${text}: ${mine}`,
+      );
       return mine;
     };
-    for (const text of "0 -0 1 -1 0.1 0.3 1e22 123456789.123 1e23 1e308 1e309 -1e400 5e-324 1e-400 2.5e-3 0.000001".split(" ")) {
+    for (const text of "0 -0 1 -1 0.1 0.3 1e22 123456789.123 1e23 1e308 1e309 -1e400 5e-324 1e-400 2.5e-3 0.000001".split(
+      " ",
+    )) {
       check(text);
     }
     check("9".repeat(400));

@@ -7,11 +7,54 @@ import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
 import { clearVault, VAULT_BYTES } from "../../../assembly/redact/vault";
 import { slice } from "../../../assembly/slice";
 
+import { BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
+import {
+  closeSet,
+  createRecords,
+  flush,
+  isCrowded,
+  isHolding,
+  openSet,
+  pendingChannel,
+  rewrite,
+  SET_BYTES,
+} from "../../../assembly/redact/channels";
+import { openRestorer, restore, RESTORER_BYTES } from "../../../assembly/redact/restore";
+import { seedSip } from "../../../assembly/redact/sip";
+
 export { reserve } from "../../../assembly/memory";
+export {
+  closeSet,
+  createRecords,
+  endBody,
+  feedBody,
+  flush,
+  isCrowded,
+  isHolding,
+  openBody,
+  openRestorer,
+  openSet,
+  pendingChannel,
+  restore,
+  seedSip,
+};
 export { blockedBy, clearVault, countOf, feed, heldIn, openAnswer, openChannel, setOutput };
 
 export function sizes(which: i32): i32 {
-  return which == 0 ? ANSWER_BYTES : which == 1 ? RECORD_BYTES : VAULT_BYTES;
+  return which == 0
+    ? ANSWER_BYTES
+    : which == 1
+      ? RECORD_BYTES
+      : which == 2
+        ? VAULT_BYTES
+        : which == 3
+          ? SET_BYTES
+          : which == 4
+            ? BODY_BYTES
+            : RESTORER_BYTES;
+}
+export function rewriteEvent(set: usize, ptr: usize, len: i32, pieces: usize, count: i32): bool {
+  return rewrite(set, slice(ptr, len), pieces, count);
 }
 export function written(): usize {
   return outTo;

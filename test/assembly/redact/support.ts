@@ -77,6 +77,15 @@ export async function redactor(scalar = false, textMax = 1 << 20) {
     return Buffer.from(module.read(output, (exports.written() >>> 0) - output));
   }
 
+  /** Feeds up to `len` bytes that are at `input` already, into whatever output is set. */
+  function feedSome(len: number, last: boolean): { taken: number; out: string } {
+    const taken: number = exports.feed(channel, input, len, last ? 1 : 0);
+    return { taken, out: Buffer.from(module.read(output, (exports.written() >>> 0) - output)).toString() };
+  }
+
+  /** As `feedSome`, but leaves the output where it is. */
+  const feedRaw = (len: number, last = true): number => exports.feed(channel, input, len, last ? 1 : 0);
+
   /** The redaction of `text` fed in pieces that end at `cuts`. */
   function redact(text: string | Uint8Array, options: FeedOptions = {}, cuts: number[] = []): string {
     const bytes = Buffer.from(text as string);
@@ -98,6 +107,8 @@ export async function redactor(scalar = false, textMax = 1 << 20) {
     spans,
     open,
     feed,
+    feedSome,
+    feedRaw,
     redact,
     held: () => exports.heldIn(channel) as number,
     blockedBy: () => TYPES[exports.blockedBy(answer)],

@@ -52,7 +52,9 @@ export function instantiate(module: Uint8Array, textBytes: number): Tokens {
   const abort = () => {
     throw new Error("abort");
   };
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module as BufferSource), { env: { abort } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module as BufferSource), {
+    env: { abort },
+  });
   const exports = instance.exports as Tokens["exports"];
   const memory = exports.memory as WebAssembly.Memory;
   exports.configureTokens(textBytes);

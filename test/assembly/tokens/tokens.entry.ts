@@ -1,4 +1,12 @@
-export { packDirectory, packAt, packLength, packCapacity } from "../../../assembly/packs";
+export { packAt, packCapacity, packDirectory, packLength } from "../../../assembly/packs";
 export { reserve } from "../../../assembly/memory";
 export { configureTokens, countTokens } from "../../../assembly/tokens/count";
-export { hasVocabulary, stepsTaken } from "../../../assembly/tokens/vocabulary";
+export { stepsTaken } from "../../../assembly/tokens/steps";
+export { hasVocabulary } from "../../../assembly/tokens/vocabulary";
+export {
+  estimateTokens,
+  estimateTokensUpper,
+  tokensLower,
+  tokensUpper,
+} from "../../../assembly/tokens/bounds";
+export { chatOverhead, modelEncoding, modelFamily } from "../../../assembly/tokens/models";

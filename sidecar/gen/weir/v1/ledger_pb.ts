@@ -605,7 +605,7 @@ export enum ReportStatus {
   STALE = 2,
 
   /**
-   * No such lease, or it is forgotten (10 min after its end, 24 h if it died): the report can never be applied.
+   * No such lease, or it is forgotten (10 min after a final report, 24 h after it died or was released): the report can never be applied.
    *
    * @generated from enum value: REPORT_STATUS_UNKNOWN_LEASE = 3;
    */

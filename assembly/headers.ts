@@ -1,0 +1,26 @@
+// The names of all headers that the filter sets, reads or removes (catalog/headers.json documents them).
+import { lit } from "./slice";
+
+export const CONTENT_TYPE = lit("content-type");
+export const CONTENT_LENGTH = lit("content-length");
+export const CONTENT_ENCODING = lit("content-encoding");
+export const ACCEPT_ENCODING = lit("accept-encoding");
+export const AUTHORIZATION = lit("authorization");
+export const X_API_KEY = lit("x-api-key");
+export const API_KEY = lit("api-key");
+export const X_GOOG_API_KEY = lit("x-goog-api-key");
+export const STATUS = lit(":status");
+export const RETRY_AFTER = lit("retry-after");
+export const RATELIMIT = lit("ratelimit");
+export const RATELIMIT_POLICY = lit("ratelimit-policy");
+export const LIMIT_REQUESTS = lit("x-ratelimit-limit-requests");
+export const REMAINING_REQUESTS = lit("x-ratelimit-remaining-requests");
+export const RESET_REQUESTS = lit("x-ratelimit-reset-requests");
+export const WEIR_VERDICT = lit("x-weir-verdict");
+export const WEIR_REQUEST_ID = lit("x-weir-request-id");
+export const WEIR_SUBJECT = lit("x-weir-subject");
+export const WEIR_TIER = lit("x-weir-tier");
+export const WEIR_LANE = lit("x-weir-lane");
+
+export const JSON_TYPE = lit("application/json");
+export const IDENTITY = lit("identity");

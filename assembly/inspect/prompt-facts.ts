@@ -1,0 +1,90 @@
+// The facts of a request that budgets need: model, streaming, output limits, number of answers.
+//
+// A member of the wrong type is not guessed at: `bad` names it, and the request is refused, because the provider
+// might read it in another way than we did. null means absent, as the providers have it.
+import { Kind, Tape } from "../json/tape";
+import { NOT_WHOLE, toU64 } from "../json/text";
+import { lenOf, ptrOf, Slice, sub } from "../slice";
+import { isGeminiStream, Shape, withoutQuery } from "./prompt-shape";
+import { Prompt } from "./prompt-spans";
+
+export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
+  const model = present(tape, 0, "model");
+  if (model >= 0) {
+    if (tape.kind(model) != Kind.String) bad(out, model);
+    else {
+      out.model = tape.raw(model);
+      out.modelEscaped = tape.escaped(model);
+    }
+  }
+  out.stream = flag(tape, present(tape, 0, "stream"), out);
+  const options = present(tape, 0, "stream_options");
+  if (options >= 0) {
+    if (tape.kind(options) != Kind.Object) bad(out, options);
+    else out.includeUsage = flag(tape, present(tape, options, "include_usage"), out);
+  }
+  limit(tape, present(tape, 0, "max_tokens"), out);
+  limit(tape, present(tape, 0, "max_completion_tokens"), out);
+  limit(tape, present(tape, 0, "max_output_tokens"), out);
+  out.n = number(tape, present(tape, 0, "n"), 1, out);
+  out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
+  if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
+}
+
+function gemini(tape: Tape, path: Slice, out: Prompt): void {
+  const camel = present(tape, 0, "generationConfig");
+  const snake = present(tape, 0, "generation_config");
+  config(tape, camel, out);
+  config(tape, snake, out);
+  if (camel >= 0 && snake >= 0) bad(out, snake);
+  out.stream = isGeminiStream(path);
+  let colon = lenOf(path) - 1;
+  while (colon > 0 && load<u8>(ptrOf(path) + colon) != 58) colon--;
+  let from = colon;
+  while (from > 0 && load<u8>(ptrOf(path) + from - 1) != 47) from--;
+  if (colon > from) {
+    out.model = sub(path, from, colon);
+    out.modelEscaped = false;
+  }
+}
+
+function config(tape: Tape, node: i32, out: Prompt): void {
+  if (node < 0) return;
+  if (tape.kind(node) != Kind.Object) {
+    bad(out, node);
+    return;
+  }
+  limit(tape, present(tape, node, "maxOutputTokens"), out);
+  limit(tape, present(tape, node, "max_output_tokens"), out);
+  const camel = number(tape, present(tape, node, "candidateCount"), 1, out);
+  const snake = number(tape, present(tape, node, "candidate_count"), 1, out);
+  out.n = max(out.n, max(camel, snake));
+}
+
+function present(tape: Tape, object: i32, name: string): i32 {
+  const node = tape.member(object, name);
+  return node >= 0 && tape.kind(node) == Kind.Null ? -1 : node;
+}
+
+function bad(out: Prompt, node: i32): void {
+  if (out.bad < 0) out.bad = node;
+}
+
+function flag(tape: Tape, node: i32, out: Prompt): bool {
+  if (node < 0) return false;
+  const kind = tape.kind(node);
+  if (kind != Kind.True && kind != Kind.False) bad(out, node);
+  return kind == Kind.True;
+}
+
+function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
+  if (node < 0) return absent;
+  const value = tape.kind(node) == Kind.Number ? toU64(tape.raw(node)) : NOT_WHOLE;
+  if (value != NOT_WHOLE) return value;
+  bad(out, node);
+  return absent;
+}
+
+function limit(tape: Tape, node: i32, out: Prompt): void {
+  if (node >= 0) out.addLimit(node, number(tape, node, 0, out));
+}

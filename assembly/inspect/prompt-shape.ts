@@ -1,0 +1,92 @@
+// Which API a request speaks: by its path if that is exactly a known one, else by the members of its body.
+//
+// The only normalisation of a path: what follows the first `?` is cut off. Any prefix may come before a known
+// ending. A path with a percent sign, a backslash, a semicolon, `#`, `//` or a dot segment could mean another
+// place to the server behind us than to us, so it is never guessed at: Unknown, whatever the body. So is any
+// method but POST. A trailing slash or another case is simply not a known ending.
+import { Tape } from "../json/tape";
+import { is, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+
+export enum Shape {
+  Unknown = 0,
+  Chat = 1,
+  Responses = 2,
+  Completions = 3,
+  Embeddings = 4,
+  Messages = 5,
+  Gemini = 6,
+}
+
+export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
+  const clean = withoutQuery(path);
+  if (!is(method, "POST") || isOdd(clean)) return Shape.Unknown;
+  const known = byPath(clean);
+  return known != Shape.Unknown ? known : byBody(tape);
+}
+
+/** The member that holds the prompt. */
+export function mainMember(shape: i32): string {
+  if (shape == Shape.Completions) return "prompt";
+  if (shape == Shape.Responses || shape == Shape.Embeddings) return "input";
+  return shape == Shape.Gemini ? "contents" : "messages";
+}
+
+export function withoutQuery(path: Slice): Slice {
+  const len = lenOf(path);
+  for (let i = 0; i < len; i++) if (load<u8>(ptrOf(path) + i) == 63) return sub(path, 0, i);
+  return path;
+}
+
+/** Whether servers could disagree about what `path` names. */
+function isOdd(path: Slice): bool {
+  const ptr = ptrOf(path);
+  const len = lenOf(path);
+  let segment = 0;
+  for (let i = 0; i <= len; i++) {
+    const c: u32 = i < len ? load<u8>(ptr + i) : 47;
+    if (c <= 32 || c >= 127 || c == 37 || c == 92 || c == 59 || c == 35) return true;
+    if (c != 47) continue;
+    const size = i - segment;
+    if (i > 0 && i < len && size == 0) return true;
+    if (size == 1 && load<u8>(ptr + segment) == 46) return true;
+    if (size == 2 && load<u16>(ptr + segment) == 0x2e2e) return true;
+    segment = i + 1;
+  }
+  return false;
+}
+
+function endsWith(path: Slice, text: string): bool {
+  const from = lenOf(path) - text.length;
+  return from >= 0 && startsWith(sub(path, from, lenOf(path)), text);
+}
+
+function byPath(path: Slice): i32 {
+  if (endsWith(path, "/chat/completions")) return Shape.Chat;
+  if (endsWith(path, "/v1/responses") || endsWith(path, "/openai/responses")) return Shape.Responses;
+  if (endsWith(path, "/v1/completions")) return Shape.Completions;
+  if (endsWith(path, "/v1/embeddings")) return Shape.Embeddings;
+  if (endsWith(path, "/v1/messages")) return Shape.Messages;
+  if (endsWith(path, ":generateContent") || isGeminiStream(path)) return Shape.Gemini;
+  return Shape.Unknown;
+}
+
+export function isGeminiStream(path: Slice): bool {
+  return endsWith(path, ":streamGenerateContent");
+}
+
+/** Exactly one of the members that hold prompts must be there. */
+function byBody(tape: Tape): i32 {
+  const messages = tape.member(0, "messages") >= 0;
+  const input = tape.member(0, "input") >= 0;
+  const prompt = tape.member(0, "prompt") >= 0;
+  const contents = tape.member(0, "contents") >= 0;
+  if (<i32>messages + <i32>input + <i32>prompt + <i32>contents != 1) return Shape.Unknown;
+  if (contents) return Shape.Gemini;
+  if (prompt) return Shape.Completions;
+  if (messages) {
+    const anthropic = tape.member(0, "system") >= 0 || tape.member(0, "anthropic_version") >= 0;
+    return anthropic ? Shape.Messages : Shape.Chat;
+  }
+  const vectors = tape.member(0, "encoding_format") >= 0 || tape.member(0, "dimensions") >= 0;
+  return vectors ? Shape.Embeddings : Shape.Responses;
+}

@@ -1,0 +1,135 @@
+// What was found in one request: the texts that a model will read, and the facts that budgets need.
+//
+//   span (16 bytes) ┌──────────────────────┬──────────┬──────────────────────────────────────┐
+//                   │ raw slice (u64)      │ node u32 │ trust (bits 0–1), escaped 8, key 9   │
+//                   └──────────────────────┴──────────┴──────────────────────────────────────┘
+//
+// Bounds: `spansMax` spans; with more, `tooMany` is set and the rest is missing, so the request must be refused.
+import { reserve } from "../memory";
+import { NONE, Slice } from "../slice";
+
+/** Who wrote a text, as far as the body says. Everything comes from the client; Untrusted is what even it quotes. */
+export enum Trust {
+  /** System and developer text, and descriptions of tools. */
+  System = 0,
+  User = 1,
+  Assistant = 2,
+  /** Results of tools, documents, files, searches; and what has an unknown role. */
+  Untrusted = 3,
+}
+
+/** Members that limit the output: three at the root and two in each spelling of Gemini's configuration. */
+const LIMITS_MAX: i32 = 7;
+const ESCAPED: u32 = 1 << 8;
+const KEY: u32 = 1 << 9;
+
+export class Prompt {
+  /** A Shape; Unknown leaves it to the policy, and the spans are found all the same. */
+  shape: i32 = 0;
+  count: i32 = 0;
+  tooMany: bool = false;
+  /** Images, sounds and files, by value or by address, that were not inspected. */
+  media: i32 = 0;
+  /** Numbers where text could stand: a prompt given as tokens, which was not inspected. */
+  tokenIds: i32 = 0;
+  /** The first part of a type that is not understood, or -1. Its strings are spans all the same. */
+  unknownPart: i32 = -1;
+  /** Elements of the conversation. */
+  messages: i32 = 0;
+  /** Whether there is something to answer; if not, `emptyAt` is the node to name, or -1: the main member is absent. */
+  nonEmpty: bool = false;
+  emptyAt: i32 = -1;
+
+  /** As it stands in the body or, for Gemini, in the path; NONE if absent. */
+  model: Slice = NONE;
+  modelEscaped: bool = false;
+  stream: bool = false;
+  includeUsage: bool = false;
+  /** The largest output limit that the body asks for; 0 if none. All of `limitNode` must be clamped together. */
+  limit: u64 = 0;
+  limitCount: i32 = 0;
+  /** Answers asked for. */
+  n: u64 = 1;
+  bestOf: u64 = 1;
+  /** The first fact of the wrong type or range ("n": "2"), or -1. */
+  bad: i32 = -1;
+
+  private readonly spans: usize;
+  private readonly spansMax: i32;
+  private readonly limits: usize;
+
+  /** Reserves its memory: construct at module level only. */
+  constructor(spansMax: i32) {
+    this.spansMax = spansMax;
+    this.spans = reserve((<usize>spansMax) << 4);
+    this.limits = reserve((<usize>LIMITS_MAX) << 2);
+  }
+
+  reset(): void {
+    this.shape = 0;
+    this.count = 0;
+    this.tooMany = false;
+    this.media = 0;
+    this.tokenIds = 0;
+    this.unknownPart = -1;
+    this.messages = 0;
+    this.nonEmpty = false;
+    this.emptyAt = -1;
+    this.model = NONE;
+    this.modelEscaped = false;
+    this.stream = false;
+    this.includeUsage = false;
+    this.limit = 0;
+    this.limitCount = 0;
+    this.n = 1;
+    this.bestOf = 1;
+    this.bad = -1;
+  }
+
+  add(raw: Slice, node: i32, trust: i32, escaped: bool, key: bool): void {
+    if (this.count >= this.spansMax) {
+      this.tooMany = true;
+      return;
+    }
+    const at = this.spans + ((<usize>this.count) << 4);
+    this.count++;
+    store<u64>(at, raw);
+    store<u32>(at, node, 8);
+    store<u32>(at, <u32>trust | (escaped ? ESCAPED : 0) | (key ? KEY : 0), 12);
+  }
+
+  addLimit(node: i32, value: u64): void {
+    this.limit = max(this.limit, value);
+    if (this.limitCount == LIMITS_MAX) return;
+    store<i32>(this.limits + ((<usize>this.limitCount) << 2), node);
+    this.limitCount++;
+  }
+
+  /** The value node of the i-th member that limits the output (0 ≤ i < limitCount). */
+  limitNode(i: i32): i32 {
+    return load<i32>(this.limits + ((<usize>i) << 2));
+  }
+
+  /** The raw text (escapes intact) of span i (0 ≤ i < count). */
+  raw(i: i32): Slice {
+    return load<u64>(this.spans + ((<usize>i) << 4));
+  }
+
+  /** The value's node; for a key, the node of its value. */
+  node(i: i32): i32 {
+    return load<i32>(this.spans + ((<usize>i) << 4), 8);
+  }
+
+  trust(i: i32): i32 {
+    return load<i32>(this.spans + ((<usize>i) << 4), 12) & 3;
+  }
+
+  escaped(i: i32): bool {
+    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & ESCAPED) != 0;
+  }
+
+  /** Whether the text is a member's name. */
+  isKey(i: i32): bool {
+    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & KEY) != 0;
+  }
+}

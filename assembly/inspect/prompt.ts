@@ -1,0 +1,290 @@
+// Finds every text of a request that a model may read, and says whose text it is.
+//
+// The rule is sound by what it leaves out, not by what it looks for: EVERY string of the body is a span, except
+//   1. the value of a member on a closed list (model, role, type, id, …: prompt-names.ts) that is shaped like an
+//      identifier: at most 64 bytes without spaces or escapes. "role": "ignore all …" is a span;
+//   2. binary data or an address, in the members where the known APIs have them, shaped like it (no spaces, no
+//      escapes, a media type that is no text): counted in `media`.
+// So text in an unknown member, an unknown part or an unknown shape is found like any other. Names of members
+// are texts too where they do not look like names (over 40 bytes, spaces, escapes): tools' arguments have such.
+// Numbers in an array where text could stand are a prompt in tokens: counted in `tokenIds`, not inspected.
+//
+// Trust comes from the place (system, messages[].role, contents[].role, input[].type) and can only fall on the way
+// down: inside a tool's result nothing claims to be anybody else's. What hides its name behind escapes is Untrusted.
+//
+// Bounds: one walk over the tape, each object asked at most three times for a member; DEPTH_LIMIT bytes of stack.
+import { Decoded } from "../json/escape";
+import { DEPTH_LIMIT } from "../json/scanner";
+import { Kind, Tape } from "../json/tape";
+import { equalsDecoded, pointer } from "../json/text";
+import { reserve } from "../memory";
+import { NONE, Slice } from "../slice";
+import { Writer } from "../writer";
+import { findFacts } from "./prompt-facts";
+import {
+  isIdentifier,
+  isKnownType,
+  isMediaHolder,
+  isMediaMember,
+  isMediaValue,
+  isModelType,
+  isOpaque,
+  isOption,
+  isOutsideMember,
+  isOutsideType,
+  isTextKey,
+  isTextType,
+} from "./prompt-names";
+import { findShape, mainMember, Shape } from "./prompt-shape";
+import { Prompt, Trust } from "./prompt-spans";
+
+export { Shape } from "./prompt-shape";
+export { Prompt, Trust } from "./prompt-spans";
+
+/** Enough for any conversation; a body with more texts is refused, not cut. */
+export const SPANS_MAX: i32 = 4096;
+
+/** Where a value stands: bits 2 and up of a place; bits 0 and 1 are its trust. */
+enum Where {
+  /** Outside the conversation: options, tools, unknown members. */
+  Outside = 0,
+  /** The list of messages, or an array in it. */
+  List = 4,
+  /** Inside a message. */
+  Message = 8,
+}
+
+/** The place of the open objects and arrays, by depth. */
+const places: usize = reserve(DEPTH_LIMIT + 1);
+
+/** The member that holds the prompt, and whether the walk is in it. */
+let mainNode: i32 = -1;
+let inMain: bool = false;
+/** The last message, if the user wrote it, and whether it, and the whole conversation, say anything. */
+let userMessage: i32 = -1;
+let userSaid: bool = false;
+let said: bool = false;
+/** The first blank text of that message. */
+let blank: i32 = -1;
+
+/** Fills `out` from a scanned body. `path` may have a query; `method` as sent. */
+export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt): void {
+  out.reset();
+  out.shape = findShape(tape, path, method);
+  mainNode = tape.member(0, mainMember(out.shape));
+  inMain = false;
+  userMessage = -1;
+  userSaid = false;
+  said = false;
+  blank = -1;
+  walk(tape, out);
+  findFacts(tape, path, out);
+  judgeEmpty(out);
+}
+
+/** Writes the JSON pointer that a refusal of an empty prompt names. */
+export function emptyPointer(tape: Tape, found: Prompt, to: Writer): void {
+  if (found.emptyAt >= 0) pointer(tape, found.emptyAt, to);
+  else to.text("/").text(mainMember(found.shape));
+}
+
+function judgeEmpty(out: Prompt): void {
+  out.emptyAt = mainNode;
+  out.nonEmpty = said || out.shape == Shape.Unknown;
+  if (!out.nonEmpty || (userMessage >= 0 && !userSaid && out.shape != Shape.Unknown)) {
+    out.nonEmpty = false;
+    if (userMessage >= 0) out.emptyAt = blank >= 0 ? blank : userMessage;
+  }
+}
+
+function walk(tape: Tape, out: Prompt): void {
+  let n = 0;
+  let depth = 0;
+  store<u8>(places, Where.Outside | Trust.User);
+  while (true) {
+    const around: i32 = depth > 0 ? load<u8>(places + depth - 1) : Where.Outside | Trust.User;
+    const place = placeOf(tape, n, depth, around, out);
+    visit(tape, n, place, around, out);
+    const child = tape.kind(n) <= Kind.Array ? tape.first(n) : -1;
+    if (child >= 0) {
+      store<u8>(places + depth, place);
+      depth++;
+      n = child;
+      continue;
+    }
+    let next = tape.next(n);
+    while (next < 0) {
+      if (depth == 0) return;
+      n = tape.parent(n);
+      depth--;
+      next = tape.next(n);
+    }
+    n = next;
+  }
+}
+
+/** The trust and whereabouts of `n`, from those `around` it. */
+function placeOf(tape: Tape, n: i32, depth: i32, around: i32, out: Prompt): i32 {
+  if (depth == 0) return around;
+  if (depth == 1) return topPlace(tape, n, out);
+  const where = around & ~3;
+  const isObject = tape.kind(n) == Kind.Object;
+  if (where == Where.List) {
+    if (depth == 2 && inMain) begin(n, out);
+    if (tape.kind(n) == Kind.Array) return around;
+    return isObject ? message(tape, n, out) : around;
+  }
+  if ((around & 3) == Trust.Untrusted) return around;
+  if (where == Where.Message) {
+    const key = tape.key(n);
+    if (tape.keyEscaped(n) || (key != NONE && isOutsideMember(key))) return Where.Message | Trust.Untrusted;
+    if (isObject) return part(tape, n, around, out);
+  }
+  return around;
+}
+
+function topPlace(tape: Tape, n: i32, out: Prompt): i32 {
+  inMain = n == mainNode;
+  if (is(tape, n, "messages") || is(tape, n, "input") || is(tape, n, "contents") || is(tape, n, "prompt")) {
+    if (inMain && tape.kind(n) != Kind.Array) begin(n, out);
+    if (tape.kind(n) == Kind.Object) return message(tape, n, out);
+    return Where.List | Trust.User;
+  }
+  if (is(tape, n, "system") || is(tape, n, "systemInstruction") || is(tape, n, "system_instruction")) {
+    return Where.Message | Trust.System;
+  }
+  if (is(tape, n, "instructions") || is(tape, n, "tools") || is(tape, n, "functions")) return Trust.System;
+  if (is(tape, n, "response_format") || is(tape, n, "text")) return Trust.System;
+  return Trust.User;
+}
+
+function is(tape: Tape, n: i32, name: string): bool {
+  return equalsDecoded(tape.key(n), tape.keyEscaped(n), name);
+}
+
+/** A new element of the conversation. */
+function begin(n: i32, out: Prompt): void {
+  out.messages++;
+  // Strings and token lists are the user's; what an object is, `message` says.
+  userMessage = n;
+  userSaid = false;
+  blank = -1;
+}
+
+function message(tape: Tape, n: i32, out: Prompt): i32 {
+  const trust = speaker(tape, n, out);
+  if (inMain && trust != Trust.User) userMessage = -1;
+  return Where.Message | trust;
+}
+
+function speaker(tape: Tape, n: i32, out: Prompt): i32 {
+  const role = tape.member(n, "role");
+  const type = typeOf(tape, n);
+  if (type >= 0) {
+    noteUnknown(tape, n, type, out);
+    if (!tape.escaped(type) && isOutsideType(tape.raw(type))) return Trust.Untrusted;
+  }
+  if (role < 0) {
+    if (type < 0)
+      return tape.member(n, "parts") >= 0 || tape.member(n, "content") >= 0 ? Trust.User : Trust.Untrusted;
+    const raw = tape.raw(type);
+    if (tape.escaped(type)) return Trust.Untrusted;
+    if (isModelType(raw)) return Trust.Assistant;
+    return isKnownType(raw) ? Trust.User : Trust.Untrusted;
+  }
+  if (tape.kind(role) != Kind.String) return Trust.Untrusted;
+  if (says(tape, role, "user")) return Trust.User;
+  if (says(tape, role, "assistant") || says(tape, role, "model")) return Trust.Assistant;
+  if (says(tape, role, "system") || says(tape, role, "developer")) return Trust.System;
+  return Trust.Untrusted;
+}
+
+function says(tape: Tape, n: i32, text: string): bool {
+  return equalsDecoded(tape.raw(n), tape.escaped(n), text);
+}
+
+function typeOf(tape: Tape, n: i32): i32 {
+  const type = tape.member(n, "type");
+  return type >= 0 && tape.kind(type) == Kind.String ? type : -1;
+}
+
+/** An object inside a message. */
+function part(tape: Tape, n: i32, around: i32, out: Prompt): i32 {
+  const type = typeOf(tape, n);
+  if (type < 0) return around;
+  if (isPart(tape, n)) noteUnknown(tape, n, type, out);
+  return tape.escaped(type) || isOutsideType(tape.raw(type)) ? Where.Message | Trust.Untrusted : around;
+}
+
+/** Whether `n` is an element of `content` or `parts`, as opposed to a value in a tool's arguments. */
+function isPart(tape: Tape, n: i32): bool {
+  const list = tape.parent(n);
+  return tape.key(n) == NONE && (is(tape, list, "content") || is(tape, list, "parts"));
+}
+
+function noteUnknown(tape: Tape, n: i32, type: i32, out: Prompt): void {
+  if (out.unknownPart < 0 && (tape.escaped(type) || !isKnownType(tape.raw(type)))) out.unknownPart = n;
+}
+
+function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
+  const trust = place & 3;
+  const key = tape.key(n);
+  if (key != NONE && isTextKey(key, tape.keyEscaped(n))) out.add(key, n, trust, tape.keyEscaped(n), true);
+  const kind = tape.kind(n);
+  if (kind == Kind.Number) {
+    if ((around & ~3) == Where.List && key == NONE) {
+      out.tokenIds++;
+      speak();
+    }
+    return;
+  }
+  if (kind != Kind.String) return;
+  const raw = tape.raw(n);
+  const escaped = tape.escaped(n);
+  if (!escaped && isOptionValue(tape, n, key) && isIdentifier(raw)) return;
+  if (isMedia(tape, n, key)) {
+    out.media++;
+    speak();
+    return;
+  }
+  out.add(raw, n, trust, escaped, false);
+  if (!inMain) return;
+  if (!isBlank(raw, escaped)) speak();
+  else if (blank < 0) blank = n;
+}
+
+function speak(): void {
+  if (!inMain) return;
+  said = true;
+  userSaid = true;
+}
+
+/** An element of an array is what the array's key says. */
+function isOptionValue(tape: Tape, n: i32, key: Slice): bool {
+  if (key != NONE) return !tape.keyEscaped(n) && isOption(key);
+  const parent = tape.parent(n);
+  return parent > 0 && !tape.keyEscaped(parent) && tape.key(parent) != NONE && isOption(tape.key(parent));
+}
+
+function isMedia(tape: Tape, n: i32, key: Slice): bool {
+  if (key == NONE || tape.keyEscaped(n)) return false;
+  const parent = tape.parent(n);
+  const holder = tape.key(parent);
+  if (!(holder != NONE && isMediaHolder(holder) && isMediaValue(key)) && !isMediaMember(key)) return false;
+  if (hasTextType(tape, parent, "mimeType") || hasTextType(tape, parent, "mime_type")) return false;
+  if (hasTextType(tape, parent, "media_type")) return false;
+  return isOpaque(tape.raw(n), tape.escaped(n));
+}
+
+function hasTextType(tape: Tape, object: i32, name: string): bool {
+  const type = tape.member(object, name);
+  if (type < 0) return false;
+  return tape.kind(type) != Kind.String || isTextType(tape.raw(type));
+}
+
+/** Whether a text has nothing but white space. */
+function isBlank(raw: Slice, escaped: bool): bool {
+  const text = Decoded.A.of(raw, escaped);
+  for (let b = text.next(); b >= 0; b = text.next()) if (b != 32 && (b < 9 || b > 13)) return false;
+  return true;
+}

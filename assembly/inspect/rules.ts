@@ -1,0 +1,297 @@
+// The rule engine: one pass of an automaton over normalised text finds the pieces of all rules; a rule whose
+// pieces have gaps between them is joined here, from where each piece last ended. So a gap costs one number to
+// remember, not a product of automaton states, and time is linear whatever the rules are.
+//
+//   for (views...) { begin(trust) once; match(main view); match(decoded view) ... }   then read found, score
+//
+// The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. `loadRules` checks every offset and index in
+// it once, so that matching needs no checks; a pack that does not pass is refused and the old one stays.
+//
+// Semantics of a gap: the piece before is the latest of its kind that ended; between that end and the end of
+// this piece lie at most `words` spaces and `bytes` bytes (each counts this piece too) and no end of a sentence,
+// and the pieces do not overlap.
+//
+// Bounds: one step per byte and one per rule that uses a reported piece; memory RULES_MAX bits and SLOTS_MAX
+// positions. While no rule is begun, whole words are skipped 16 bytes at a time.
+import { reserve } from "../memory";
+import { endOf, NONE, ptrOf, Slice, slice } from "../slice";
+
+export const RULES_MAX: i32 = 1024;
+/** Pieces of rules with gaps. */
+export const SLOTS_MAX: i32 = 8192;
+/** Trust of a span, and the bit of a rule's flags that says it applies there. */
+export const SPAN_TRUSTED: u32 = 2;
+export const SPAN_UNTRUSTED: u32 = 4;
+
+const FLAG_BLOCK: u32 = 1;
+const MAGIC: u32 = 0x4c555257;
+const VERSION: u32 = 1;
+const HEADER: u32 = 52;
+const NO_SLOT: u32 = 0xffff;
+
+const foundBits = reserve(RULES_MAX >> 3);
+const ends = reserve(SLOTS_MAX << 2);
+let endsUsed: bool = false;
+
+/** Rules found since `begin`. */
+export let found: i32 = 0;
+/** The first rule found that blocks on its own, or -1. */
+export let blocking: i32 = -1;
+/** Sum of the scores of the rules found. */
+export let score: i32 = 0;
+/** Work since `begin`: bytes or blocks read, and uses of pieces looked at. */
+export let steps: i32 = 0;
+
+let pack: usize = 0;
+let ruleCount: u32 = 0;
+let reportCount: u32 = 0;
+let slotCount: u32 = 0;
+let startState: u32 = 0;
+let idleState: u32 = 0;
+let skips: bool = false;
+let classes: usize = 0;
+let defaults: usize = 0;
+let entries: usize = 0;
+let reports: usize = 0;
+let reportPieces: usize = 0;
+let pieces: usize = 0;
+let uses: usize = 0;
+let rules: usize = 0;
+let trust: u32 = SPAN_TRUSTED;
+let textStart: usize = 0;
+
+/** Takes the pack at `ptr`, which must stay there. False, and the pack in use stays, if anything in it is off. */
+export function loadRules(ptr: usize, len: i32): bool {
+  const size = <u32>len;
+  if (len < <i32>HEADER + 256 + 2048 + 4) return false;
+  if (load<u32>(ptr) != MAGIC || load<u32>(ptr, 4) != VERSION || load<u32>(ptr, 8) != size) return false;
+  const nRules: u32 = load<u16>(ptr, 28);
+  const nPieces: u32 = load<u16>(ptr, 30);
+  const nUses: u32 = load<u16>(ptr, 32);
+  const nReports: u32 = load<u16>(ptr, 34);
+  const nEntries = load<u32>(ptr, 36);
+  if (nRules > <u32>RULES_MAX || nEntries > 1 << 18 || nEntries < 256) return false;
+  const atEntries = HEADER + 256 + 2048;
+  const atReports = atEntries + nEntries * 4;
+  const atCount = atReports + nReports * 8;
+  if (atCount + 4 > size) return false;
+  const nReported = load<u32>(ptr + atCount);
+  if (nReported > 1 << 20) return false;
+  const atPieces = (atCount + 4 + nReported * 2 + 3) & ~3;
+  const atUses = atPieces + nPieces * 4;
+  const atRules = atUses + nUses * 12;
+  if (atRules + nRules * 8 > size) return false;
+
+  const start = load<u32>(ptr, 40);
+  const idle = load<u32>(ptr, 44);
+  if (!stateFits(start, nEntries) || !stateFits(idle, nEntries)) return false;
+  for (let i: u32 = 0; i < 512; i++) {
+    if (!stateFits(load<u32>(ptr + HEADER + 256 + i * 4), nEntries)) return false;
+  }
+  for (let i: u32 = 0; i < nEntries; i++) {
+    if (!stateFits(load<u32>(ptr + atEntries + i * 4) >> 8, nEntries)) return false;
+  }
+  for (let i: u32 = 0; i < nReports; i++) {
+    const at = ptr + atReports + i * 8;
+    if (<u32>load<u16>(at, 4) + <u32>load<u16>(at, 6) > nReported) return false;
+  }
+  for (let i: u32 = 0; i < nReported; i++)
+    if (<u32>load<u16>(ptr + atCount + 4 + i * 2) >= nPieces) return false;
+  for (let i: u32 = 0; i < nPieces; i++) {
+    const at = ptr + atPieces + i * 4;
+    if (<u32>load<u16>(at) + <u32>load<u16>(at, 2) > nUses) return false;
+  }
+  let slots: u32 = 0;
+  for (let i: u32 = 0; i < nUses; i++) {
+    const at = ptr + atUses + i * 12;
+    const slot: u32 = load<u16>(at, 2);
+    if (<u32>load<u16>(at) >= nRules) return false;
+    const first = load<u8>(at, 5) == 255;
+    if (slot == NO_SLOT ? !first || load<u8>(at, 4) == 0 : slot >= <u32>SLOTS_MAX || (slot == 0 && !first))
+      return false;
+    if (slot != NO_SLOT) slots = max(slots, slot + 1);
+  }
+  for (let i: u32 = 0; i < nRules; i++) {
+    const at = ptr + atRules + i * 8;
+    if (load<u32>(at) > size || load<u32>(at) + <u32>load<u8>(at, 4) > size) return false;
+  }
+
+  pack = ptr;
+  ruleCount = nRules;
+  reportCount = nReports;
+  slotCount = slots;
+  startState = start;
+  idleState = idle;
+  skips = load<u32>(ptr, 48) != 0;
+  classes = ptr + HEADER;
+  defaults = classes + 256;
+  entries = ptr + atEntries;
+  reports = ptr + atReports;
+  reportPieces = ptr + atCount + 4;
+  pieces = ptr + atPieces;
+  uses = ptr + atUses;
+  rules = ptr + atRules;
+  endsUsed = true;
+  begin(SPAN_TRUSTED);
+  return true;
+}
+
+/** A state's teeth lie within the comb for any class. */
+function stateFits(state: u32, count: u32): bool {
+  return (state >> 2) + 256 <= count;
+}
+
+export function rulesLoaded(): i32 {
+  return <i32>ruleCount;
+}
+
+export function ruleId(rule: i32): Slice {
+  if (<u32>rule >= ruleCount) return NONE;
+  const at = rules + ((<usize>rule) << 3);
+  return slice(pack + load<u32>(at), load<u8>(at, 4));
+}
+
+/** Index into `categories` of sidecar/pack/rules.ts. */
+export function ruleCategory(rule: i32): i32 {
+  return <u32>rule < ruleCount ? <i32>load<u8>(rules + ((<usize>rule) << 3), 5) : -1;
+}
+
+export function isFound(rule: i32): bool {
+  return <u32>rule < ruleCount && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
+}
+
+/** Forgets what was found; `spanTrust` is SPAN_TRUSTED or SPAN_UNTRUSTED. */
+export function begin(spanTrust: u32): void {
+  memory.fill(foundBits, 0, RULES_MAX >> 3);
+  found = 0;
+  blocking = -1;
+  score = 0;
+  steps = 0;
+  trust = spanTrust;
+}
+
+/** Finds rules in one normalised text (a view), in addition to those found since `begin`. Returns `found`. */
+export function match(text: Slice): i32 {
+  if (ruleCount == 0) return 0;
+  if (endsUsed) {
+    memory.fill(ends, 0, (<usize>slotCount) << 2);
+    endsUsed = false;
+  }
+  let at = ptrOf(text);
+  const end = endOf(text);
+  textStart = at;
+  const table = entries;
+  const rows = defaults;
+  const classOf = classes;
+  const idle = idleState;
+  const skip = skips;
+  let state = startState;
+  let work = 0;
+  while (at < end) {
+    work++;
+    const c = <usize>load<u8>(classOf + load<u8>(at));
+    const entry = load<u32>(table + ((<usize>(state >> 2) + c) << 2));
+    state =
+      (entry & 0xff) == <u32>c + 1 ? entry >> 8 : load<u32>(rows + (((<usize>(state & 1)) << 10) | (c << 2)));
+    at++;
+    if (state == idle && skip) {
+      if (ASC_FEATURE_SIMD) {
+        // To the next byte that is not a lower-case letter or digit: inside a word nothing else matters.
+        while (at + 16 <= end) {
+          const block = v128.load(at);
+          const inner = v128.or(
+            i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26)),
+            i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10)),
+          );
+          const outer: u32 = ~i8x16.bitmask(inner) & 0xffff;
+          if (outer) {
+            at += ctz(outer);
+            break;
+          }
+          at += 16;
+          work++;
+        }
+      }
+    } else if (state & 2) report(state, at, end);
+  }
+  steps += work;
+  return found;
+}
+
+/** Takes note of the pieces that end at `at`. */
+function report(state: u32, at: usize, end: usize): void {
+  let low: u32 = 0;
+  let high = reportCount;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(reports + ((<usize>middle) << 3)) < state) low = middle + 1;
+    else high = middle;
+  }
+  const place = reports + ((<usize>low) << 3);
+  if (low == reportCount || load<u32>(place) != state) return;
+  const first: u32 = load<u16>(place, 4);
+  const count: u32 = load<u16>(place, 6);
+  const now = <u32>(at - textStart) + 1;
+  const edge = at >= end || !isWordByte(load<u8>(at));
+  for (let i: u32 = 0; i < count; i++) {
+    const piece = pieces + ((<usize>load<u16>(reportPieces + ((<usize>(first + i)) << 1))) << 2);
+    let use = uses + <usize>load<u16>(piece) * 12;
+    for (let n: u32 = load<u16>(piece, 2); n > 0; n--) {
+      steps++;
+      if (edge || load<u16>(use, 10) == 0) take(use, now);
+      use += 12;
+    }
+  }
+}
+
+function isWordByte(byte: u32): bool {
+  return byte >= 0x80 || byte - 97 < 26 || byte - 48 < 10 || byte == 0x5f;
+}
+
+function take(use: usize, now: u32): void {
+  const slot = <usize>load<u16>(use, 2);
+  const words: u32 = load<u8>(use, 5);
+  if (words != 255) {
+    const before = load<u32>(ends + ((slot - 1) << 2));
+    if (before == 0 || now - before > <u32>load<u16>(use, 6) + 1) return;
+    if (now - before + 1 < <u32>load<u16>(use, 8)) return;
+    if (spaces(before, now, words) > words) return;
+  }
+  if (load<u8>(use, 4)) hit(load<u16>(use));
+  else {
+    store<u32>(ends + (slot << 2), now);
+    endsUsed = true;
+  }
+}
+
+/**
+ * Spaces between two ends (as kept: offset + 1), counted up to `most` + 1 and never outside the text; more than
+ * `most` if a sentence ends there (`.`, `!` or `?` and a space), since a rule speaks of one sentence.
+ */
+function spaces(before: u32, now: u32, most: u32): u32 {
+  let count: u32 = 0;
+  const stop = textStart + now - 2;
+  let last: u32 = load<u8>(textStart + before - 2);
+  for (let at = textStart + before - 1; at < stop && count <= most; at++) {
+    const byte: u32 = load<u8>(at);
+    if (byte == 32) {
+      if (last == 0x2e || last == 0x21 || last == 0x3f) return most + 1;
+      count++;
+    }
+    last = byte;
+  }
+  return count;
+}
+
+function hit(rule: u32): void {
+  const at = rules + ((<usize>rule) << 3);
+  const flags: u32 = load<u8>(at, 7);
+  if ((flags & trust) == 0) return;
+  const byte = foundBits + (rule >> 3);
+  const bit = <u8>((<u32>1) << (rule & 7));
+  if (load<u8>(byte) & bit) return;
+  store<u8>(byte, load<u8>(byte) | bit);
+  found++;
+  score += <i32>load<u8>(at, 6);
+  if (flags & FLAG_BLOCK && blocking < 0) blocking = <i32>rule;
+}

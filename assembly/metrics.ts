@@ -1,0 +1,54 @@
+// The filter's own metrics, kept by the host. They are all defined while configuring, so their number is bounded by
+// the policy: one counter for each tier and verdict, and the fixed ones of the catalogue.
+import { reserve } from "./memory";
+import { METRICS, Metric, metricIsGauge, metricName } from "./metrics.gen";
+import { Policy, Tier } from "./policy/policy";
+import { MetricType } from "./proxy-wasm/abi";
+import { defineMetric, increment, record } from "./proxy-wasm/host";
+import { lit, Slice } from "./slice";
+import { Stream } from "./stream";
+import { codeOf, Reason, REASONS } from "./verdicts.gen";
+import { Writer } from "./writer";
+
+export { Metric } from "./metrics.gen";
+
+const NO_TIER = lit("none");
+const ids = reserve(METRICS * 4);
+const refusedEarly = reserve(<usize>REASONS * 4);
+const name = new Writer(128);
+let defined: bool = false;
+
+/** Defines what `policy` needs. Configuration only. */
+export function defineMetrics(policy: Policy): void {
+  if (!defined) {
+    defined = true;
+    for (let i = 0; i < METRICS; i++) {
+      const kind = metricIsGauge(i) ? MetricType.Gauge : MetricType.Counter;
+      store<i32>(ids + ((<usize>i) << 2), defineMetric(kind, name.reset().text(metricName(i)).written));
+    }
+    defineRequests(NO_TIER, refusedEarly);
+  }
+  for (let i = 0; i < policy.tierCount; i++) defineRequests(policy.tier(i).name, policy.tier(i).counters);
+}
+
+/** weir_requests_total.tier.NAME.verdict.CODE: Envoy's stats_tags turn the pairs into labels. */
+function defineRequests(tier: Slice, to: usize): void {
+  for (let reason = 0; reason < REASONS; reason++) {
+    name.reset().text("weir_requests_total.tier.").bytes(tier).text(".verdict.").text(codeOf(reason));
+    store<i32>(to + ((<usize>reason) << 2), defineMetric(MetricType.Counter, name.written));
+  }
+}
+
+export function count(metric: Metric, by: i64 = 1): void {
+  increment(load<i32>(ids + ((<usize>metric) << 2)), by);
+}
+
+export function gauge(metric: Metric, value: u64): void {
+  record(load<i32>(ids + ((<usize>metric) << 2)), value);
+}
+
+/** Counts one request under its verdict; a stream without a tier (or none) under the tier "none". */
+export function counted(stream: Stream | null, reason: Reason): void {
+  const table = stream != null && stream.tier ? changetype<Tier>(stream.tier).counters : refusedEarly;
+  increment(load<i32>(table + ((<usize>reason) << 2)));
+}

@@ -1,0 +1,195 @@
+// Redacts a whole JSON answer that arrives in chunks cut anywhere: every string value, wherever it is, except
+// the members in KEPT, which hold identifiers and enumerations that clients parse. Names of members, numbers and
+// punctuation pass untouched, so what was valid JSON stays so. (Text that is JSON inside a string, such as tool
+// arguments, is redacted as text: a bare number there becomes a placeholder.)
+//
+//   0 answer u32 | 4 state u8 | 5 after a backslash u8 | 6 name length u8 | 7 a name comes next u8 | 8 depth u32
+//   16 is-object bits (512 levels) | 80 name (32) | 112 record (redactor.ts)
+import { isFolded, slice } from "../slice";
+import { put, room } from "./output";
+import { feed, openChannel, RECORD_BYTES, roomFor } from "./redactor";
+
+export const BODY_BYTES: i32 = 112 + RECORD_BYTES;
+const LEVELS: u32 = 512;
+const NAME_MAX: u32 = 32;
+
+const OUTSIDE: u32 = 0;
+const NAME: u32 = 1;
+const VALUE: u32 = 2;
+const KEPT: u32 = 3;
+
+/** Starts a body of `answer` at `body` (BODY_BYTES). */
+export function openBody(body: usize, answer: usize): void {
+  memory.fill(body, 0, BODY_BYTES);
+  store<u32>(body, <u32>answer);
+}
+
+/** The room in which a chunk of `len` bytes is certain to be taken in one call. */
+export function roomForBody(len: i32): i32 {
+  return roomFor(len) * 2;
+}
+
+/** Feeds a chunk; returns how many bytes were taken, fewer than `len` only for want of room in the output. */
+export function feedBody(body: usize, ptr: usize, len: i32): i32 {
+  let most = <i32>min<usize>(room(), 0x3fffffff) - roomForBody(0);
+  most /= roomForBody(1) - roomForBody(0);
+  if (most < 0) most = 0;
+  const end = ptr + min(len, most);
+  let p = ptr;
+  while (p < end) {
+    const state = <u32>load<u8>(body, 4);
+    p = state == OUTSIDE ? outside(body, p, end) : inString(body, p, end, state);
+  }
+  return <i32>(end - ptr);
+}
+
+/** Ends a body that was cut off inside a string: puts out what was held. */
+export function endBody(body: usize): void {
+  if (<u32>load<u8>(body, 4) == VALUE) feed(body + 112, 0, 0, true);
+  store<u8>(body, OUTSIDE, 4);
+}
+
+function outside(body: usize, p: usize, end: usize): usize {
+  const from = p;
+  while (p < end) {
+    const b = <u32>load<u8>(p++);
+    if (b == 34) {
+      beginString(body);
+      break;
+    }
+    if (b == 123 || b == 91) nest(body, b == 123);
+    else if (b == 125 || b == 93) {
+      const depth = load<u32>(body, 8);
+      if (depth) store<u32>(body, depth - 1, 8);
+    } else if (b == 44) store<u8>(body, isObject(body) ? 1 : 0, 7);
+    else if (b == 58) store<u8>(body, 0, 7);
+  }
+  put(from, p);
+  return p;
+}
+
+function nest(body: usize, object: bool): void {
+  const depth = load<u32>(body, 8);
+  store<u32>(body, depth + 1, 8);
+  store<u8>(body, object && depth < LEVELS ? 1 : 0, 7);
+  if (depth >= LEVELS) return;
+  const at = body + 16 + <usize>(depth >> 3);
+  const bit = (<u32>1) << (depth & 7);
+  store<u8>(at, <u8>(object ? load<u8>(at) | bit : load<u8>(at) & ~bit));
+}
+
+function isObject(body: usize): bool {
+  const depth = load<u32>(body, 8);
+  if (depth == 0 || depth > LEVELS) return false;
+  return ((load<u8>(body + 16 + <usize>((depth - 1) >> 3)) >> <u8>((depth - 1) & 7)) & 1) != 0;
+}
+
+function beginString(body: usize): void {
+  if (load<u8>(body, 7)) {
+    store<u8>(body, 0, 6);
+    store<u8>(body, <u8>NAME, 4);
+  } else if (isKept(body)) store<u8>(body, <u8>KEPT, 4);
+  else {
+    store<u8>(body, <u8>VALUE, 4);
+    openChannel(body + 112, <usize>load<u32>(body), true);
+  }
+}
+
+/** The rest of a string up to and with its closing quote. */
+function inString(body: usize, p: usize, end: usize, state: u32): usize {
+  const from = p;
+  let escaped = load<u8>(body, 5) != 0;
+  let closed = false;
+  if (escaped) {
+    p++;
+    escaped = false;
+  }
+  while (p < end) {
+    p = skipPlain(p, end);
+    if (p >= end) break;
+    if (load<u8>(p) == 34) {
+      closed = true;
+      break;
+    }
+    if (p + 1 >= end) escaped = true;
+    p += 2;
+  }
+  p = min(p, end);
+  store<u8>(body, escaped ? 1 : 0, 5);
+  if (state == VALUE) feed(body + 112, from, <i32>(p - from), closed);
+  else {
+    if (state == NAME) addName(body, from, p);
+    put(from, p);
+  }
+  if (!closed) return p;
+  store<u8>(body, OUTSIDE, 4);
+  put(p, p + 1);
+  return p + 1;
+}
+
+/** The first `"` or `\` at or after `p`, or `end`. */
+function skipPlain(p: usize, end: usize): usize {
+  if (ASC_FEATURE_SIMD) {
+    while (p + 16 <= end) {
+      const v = v128.load(p);
+      const mask = i8x16.bitmask(v128.or(i8x16.eq(v, i8x16.splat(34)), i8x16.eq(v, i8x16.splat(92))));
+      if (mask) return p + ctz(mask);
+      p += 16;
+    }
+  }
+  while (p < end && load<u8>(p) != 34 && load<u8>(p) != 92) p++;
+  return p;
+}
+
+/** A name longer than NAME_MAX is none of the kept ones; its length then stays above. */
+function addName(body: usize, from: usize, to: usize): void {
+  const have = <u32>load<u8>(body, 6);
+  const more = <u32>(to - from);
+  if (have + more <= NAME_MAX) memory.copy(body + 80 + have, from, more);
+  store<u8>(body, <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1), 6);
+}
+
+function isKept(body: usize): bool {
+  const len = <i32>load<u8>(body, 6);
+  if (len == 0 || len > <i32>NAME_MAX || load<u32>(body, 8) == 0) return false;
+  const name = slice(body + 80, len);
+  switch (len) {
+    case 2:
+      return isFolded(name, "id");
+    case 4:
+      return isFolded(name, "type") || isFolded(name, "role");
+    case 5:
+      return isFolded(name, "model");
+    case 6:
+      return isFolded(name, "object") || isFolded(name, "status");
+    case 7:
+      return isFolded(name, "call_id") || isFolded(name, "item_id");
+    case 8:
+      return isFolded(name, "b64_json") || isFolded(name, "mimetype");
+    case 9:
+      return isFolded(name, "signature");
+    case 10:
+      return isFolded(name, "media_type") || isFolded(name, "responseid");
+    case 11:
+      return isFolded(name, "stop_reason");
+    case 12:
+      return (
+        isFolded(name, "service_tier") ||
+        isFolded(name, "finishreason") ||
+        isFolded(name, "tool_call_id") ||
+        isFolded(name, "modelversion")
+      );
+    case 13:
+      return isFolded(name, "finish_reason");
+    case 16:
+      return isFolded(name, "thoughtsignature");
+    case 17:
+      return isFolded(name, "encrypted_content");
+    case 18:
+      return isFolded(name, "system_fingerprint");
+    case 20:
+      return isFolded(name, "previous_response_id");
+    default:
+      return false;
+  }
+}

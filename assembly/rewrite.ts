@@ -1,0 +1,123 @@
+// Small changes to a request's body, made on its bytes: the limit on the answer's length, and the wish for usage in
+// a stream. What is not changed stays as the client wrote it.
+import { Prompt, Shape } from "./inspect/prompt";
+import { Kind, Tape } from "./json/tape";
+import { arenaTake } from "./proxy-wasm/arena";
+import { endOf, lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
+import { Writer } from "./writer";
+
+/** Replacements of one body: its limits, and one insertion at its start. */
+const EDITS_MAX: i32 = 8;
+/** Bytes that all insertions together can add. */
+export const GROWTH_MAX: i32 = 256;
+
+// | offset u32 | bytes removed u32 | text slice u64 |
+const edits = memory.data(EDITS_MAX * 16, 8);
+const text = new Writer(GROWTH_MAX);
+let editCount: i32 = 0;
+
+const TRUE = lit("true");
+
+function edit(offset: i32, removed: i32, insert: Slice): void {
+  if (editCount == EDITS_MAX) return;
+  let at = editCount++;
+  // Kept in order of their offsets.
+  while (at > 0 && load<u32>(edits + ((<usize>(at - 1)) << 4)) > <u32>offset) {
+    memory.copy(edits + ((<usize>at) << 4), edits + ((<usize>(at - 1)) << 4), 16);
+    at--;
+  }
+  const to = edits + ((<usize>at) << 4);
+  store<u32>(to, offset);
+  store<u32>(to, removed, 4);
+  store<u64>(to, insert, 8);
+}
+
+/** Begins a piece of text to insert; `since` it was begun. */
+function since(from: i32): Slice {
+  return slice(ptrOf(text.written) + from, text.length - from);
+}
+
+/**
+ * The body with the answer's length bounded by `outputMax` and, if `wantUsage`, usage asked for in a stream;
+ * NONE when nothing is to be changed. The result is in the arena.
+ */
+export function rewrite(tape: Tape, prompt: Prompt, body: Slice, outputMax: u64, wantUsage: bool): Slice {
+  editCount = 0;
+  text.reset();
+  if (outputMax != u64.MAX_VALUE && prompt.shape != Shape.Embeddings) boundOutput(tape, prompt, outputMax);
+  if (wantUsage && prompt.stream && !prompt.includeUsage) askUsage(tape, prompt);
+  return editCount == 0 ? NONE : apply(body);
+}
+
+function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
+  for (let i = 0; i < prompt.limitCount; i++) {
+    const node = prompt.limitNode(i);
+    if (prompt.limit <= most) return;
+    const from = text.length;
+    text.u64(most);
+    edit(tape.offset(node), lenOf(tape.raw(node)), since(from));
+  }
+  if (prompt.limitCount > 0) return;
+  const from = text.length;
+  if (prompt.shape == Shape.Gemini) {
+    const config = tape.member(0, "generationConfig");
+    const inside = config >= 0 && tape.kind(config) == Kind.Object;
+    if (!inside) text.text('"generationConfig":{');
+    text.text('"maxOutputTokens":').u64(most);
+    if (!inside) text.text("},");
+    else if (tape.count(config) > 0) text.text(",");
+    edit(tape.offset(inside ? config : 0) + 1, 0, since(from));
+    return;
+  }
+  text.text('"').text(limitName(prompt.shape)).text('":').u64(most).text(",");
+  edit(tape.offset(0) + 1, 0, since(from));
+}
+
+/** The member that bounds the answer, in the current API of each shape. */
+function limitName(shape: i32): string {
+  if (shape == Shape.Chat) return "max_completion_tokens";
+  if (shape == Shape.Responses) return "max_output_tokens";
+  return "max_tokens";
+}
+
+function askUsage(tape: Tape, prompt: Prompt): void {
+  if (prompt.shape != Shape.Chat && prompt.shape != Shape.Completions) return;
+  const options = tape.member(0, "stream_options");
+  const from = text.length;
+  if (options < 0) {
+    text.text('"stream_options":{"include_usage":true},');
+    edit(tape.offset(0) + 1, 0, since(from));
+    return;
+  }
+  if (tape.kind(options) != Kind.Object) {
+    text.text('{"include_usage":true}');
+    edit(tape.offset(options), lenOf(tape.raw(options)), since(from));
+    return;
+  }
+  const flag = tape.member(options, "include_usage");
+  if (flag >= 0) {
+    edit(tape.offset(flag), lenOf(tape.raw(flag)), TRUE);
+    return;
+  }
+  text.text(tape.count(options) > 0 ? '"include_usage":true,' : '"include_usage":true');
+  edit(tape.offset(options) + 1, 0, since(from));
+}
+
+function apply(body: Slice): Slice {
+  const start = arenaTake(<usize>(lenOf(body) + GROWTH_MAX));
+  if (!start) return NONE;
+  let to = start;
+  let from = ptrOf(body);
+  for (let i = 0; i < editCount; i++) {
+    const at = edits + ((<usize>i) << 4);
+    const keep = ptrOf(body) + load<u32>(at) - from;
+    memory.copy(to, from, keep);
+    to += keep;
+    from += keep + load<u32>(at, 4);
+    const insert = load<u64>(at, 8);
+    memory.copy(to, ptrOf(insert), lenOf(insert));
+    to += lenOf(insert);
+  }
+  memory.copy(to, from, endOf(body) - from);
+  return slice(start, <i32>(to + (endOf(body) - from) - start));
+}

@@ -1,0 +1,137 @@
+// Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
+// all configurations, so nothing about a policy is kept in one global.
+import { orphanAcquires } from "./budget/acquire";
+import { orphanLeases, sendReports } from "./budget/settle";
+import { heldCount } from "./budget/held";
+import { loadRules } from "./inspect/rules";
+import { loadPack } from "./inspect/classifier";
+import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, ROOTS_MAX } from "./limits";
+import { reserve } from "./memory";
+import { count, defineMetrics, gauge, Metric } from "./metrics";
+import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
+import { closeBlock } from "./policy/block";
+import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
+import { Policy } from "./policy/policy";
+import { BufferType, LogLevel } from "./proxy-wasm/abi";
+import { arenaPeak, arenaReserve } from "./proxy-wasm/arena";
+import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
+import { random } from "./proxy-wasm/random";
+import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
+import { GROWTH_MAX } from "./rewrite";
+import { createShards } from "./shards";
+import { lenOf, lit, NONE, ptrOf, slice } from "./slice";
+import { openStream, streamsOpen } from "./stream";
+import { configureTokens } from "./tokens/count";
+import { Writer } from "./writer";
+
+// | root context u32 | policy u32 | block u32 |
+const ENTRY: usize = 12;
+const roots = reserve(<usize>ROOTS_MAX * ENTRY);
+const line = new Writer(2304);
+const SEED = lit("weir.seed");
+const seedBytes = reserve(8);
+
+/** The process's seed for tags: the same in all workers, so that they agree on who is who. */
+export let seed: u64 = 0;
+
+// Room for the first configuration, before anything is known of bodies.
+arenaReserve(1 << 20);
+
+function entryOf(root: u32): usize {
+  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
+    const entry = roots + i * ENTRY;
+    if (load<u32>(entry) == root) return entry;
+  }
+  return 0;
+}
+
+/** A context has begun: a stream of the root `parent`, or a root if there is none. */
+export function onContextCreate(context: u32, parent: u32): void {
+  if (parent == 0) return;
+  const entry = entryOf(parent);
+  if (!entry) return;
+  const stream = openStream(context);
+  if (stream != null) stream.policy = <usize>load<u32>(entry, 4);
+}
+
+/** Whether `context` is a root that is configured. */
+export function isRoot(context: u32): bool {
+  return entryOf(context) != 0;
+}
+
+/** Reads the policy of a root context; false, with every problem in the log, when it is not acceptable. */
+export function onConfigure(root: u32, size: i32): bool {
+  const entry = entryOf(root) || entryOf(0);
+  if (!entry) return fail("too many configurations in one VM: expected at most 32");
+  const text = bufferBytes(BufferType.PluginConfiguration, size);
+  if (size == 0 || lenOf(text) != size)
+    return fail("the plugin configuration is missing: expected a policy in JSON");
+  const policy = loadPolicy(text);
+  if (policy == null) return refused();
+  if (!prepare(policy)) return false;
+  forget(entry);
+  store<u32>(entry, root);
+  store<u32>(entry, changetype<usize>(policy), 4);
+  store<u32>(entry, block, 8);
+  setTickPeriod(policy.syncMs);
+  return true;
+}
+
+/** What serving a policy needs beside itself. */
+function prepare(policy: Policy): bool {
+  let bodyMax: u64 = 0;
+  for (let i = 0; i < policy.tierCount; i++)
+    bodyMax = max(bodyMax, min(policy.tier(i).bytesMax, BODY_BYTES_MAX));
+  // The body, its longest text normalised, and the body rewritten.
+  arenaReserve(<usize>bodyMax * 3 + GROWTH_MAX + ARENA_BESIDE_BODY);
+  configureTokens(<i32>bodyMax);
+  if (packAt(RULES)) loadRules(packAt(RULES), packLength(RULES));
+  if (packAt(CLASSIFIER)) loadPack(packAt(CLASSIFIER), packLength(CLASSIFIER));
+  defineMetrics(policy);
+  store<u64>(seedBytes, random());
+  if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards()) {
+    return fail("shared data has no room for the limits: on Kong raise the shm_kv zone (16 MiB is plenty)");
+  }
+  seed = load<u64>(ptrOf(sharedGet(SEED)));
+  return true;
+}
+
+function fail(text: string): bool {
+  log(LogLevel.Critical, line.reset().text("weir: ").text(text).written);
+  return false;
+}
+
+function refused(): bool {
+  for (let i = 0; i < problemCount(); i++) {
+    log(LogLevel.Critical, line.reset().text("weir: policy: ").bytes(problemLine(i)).written);
+  }
+  return false;
+}
+
+/** A context has ended; if it was a root, its policy's memory is free again. */
+export function onRootDelete(root: u32): void {
+  const entry = entryOf(root);
+  if (entry) forget(entry);
+}
+
+function forget(entry: usize): void {
+  const policy = <usize>load<u32>(entry, 4);
+  if (policy) {
+    orphanAcquires(policy);
+    orphanLeases(policy);
+    closeBlock(<usize>load<u32>(entry, 8));
+  }
+  memory.fill(entry, 0, ENTRY);
+}
+
+/** Time passes: leases are looked after, and gauges told. */
+export function onTick(root: u32): void {
+  const entry = entryOf(root);
+  if (!entry) return;
+  const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
+  if (policy.budgeted) sendReports(policy, now());
+  gauge(Metric.StreamsOpen, streamsOpen());
+  gauge(Metric.LeasesHeld, heldCount());
+  gauge(Metric.ArenaPeakBytes, arenaPeak());
+  gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
+}

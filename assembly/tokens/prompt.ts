@@ -1,0 +1,44 @@
+// How many tokens a whole request's prompt has: a bound that costs nothing, and the exact count where the model's
+// vocabulary is public and attached.
+//
+// The bound: a token is made of at least one byte of text, and what providers add for each message (chatOverhead)
+// is fewer tokens than the JSON around it has bytes. What is not text in the body is added as constants.
+import { decode } from "../json/text";
+import { Prompt } from "../inspect/prompt";
+import { lenOf, slice, Slice } from "../slice";
+import { estimateTokensUpper } from "./bounds";
+import { countTokens, UNCOUNTED } from "./count";
+import { chatOverhead, modelEncoding, modelFamily } from "./models";
+import { ESTIMATE } from "./vocabulary";
+
+/** Above what the known providers charge for one image, sound or file page at the highest detail; more is debt. */
+const MEDIA_TOKENS: u64 = 3_000;
+/** Above what providers add to a prompt for the use of tools. */
+const TOOLS_TOKENS: u64 = 600;
+
+/** An upper bound of the prompt's tokens, for a body of `bytes`. */
+export function promptBound(prompt: Prompt, bytes: i32, tools: bool): u64 {
+  return <u64>bytes + extra(prompt, tools);
+}
+
+/**
+ * The prompt's tokens as exactly as can be told, never too few by intent: counted text, the provider's additions,
+ * and the JSON that is not text (tool definitions and the like) at a token for every two bytes. `work` is room for
+ * the longest span.
+ */
+export function countPrompt(prompt: Prompt, model: Slice, bytes: i32, tools: bool, work: usize): u64 {
+  const encoding = modelEncoding(model);
+  let tokens: u64 = 0;
+  for (let i = 0; i < prompt.count; i++) {
+    const raw = prompt.raw(i);
+    const text = prompt.escaped(i) ? slice(work, decode(raw, work, lenOf(raw))) : raw;
+    const exact = encoding == ESTIMATE ? UNCOUNTED : countTokens(encoding, text, i32.MAX_VALUE - 1);
+    tokens += exact == UNCOUNTED ? estimateTokensUpper(text, modelFamily(model)) : exact;
+  }
+  tokens += <u64>chatOverhead(prompt.messages, prompt.messages) + <u64>prompt.tokenIds + extra(prompt, tools);
+  return min(tokens, promptBound(prompt, bytes, tools));
+}
+
+function extra(prompt: Prompt, tools: bool): u64 {
+  return <u64>prompt.media * MEDIA_TOKENS + (tools ? TOOLS_TOKENS : 0);
+}

@@ -1,0 +1,165 @@
+// Reads the lines of an event stream (WHATWG HTML, "server-sent events") and hands the data of each event to walk.
+//
+// Nothing is buffered: the data goes to the walker as it comes, the lines of one event joined by line feeds. Lines
+// end with CR LF, LF or CR; a byte order mark at the beginning, comments and other fields are passed over.
+import { beginDocument, walk } from "./walk";
+import { addSpan, ALL, ENDS } from "./spans";
+import { Channel } from "./shapes";
+import { State } from "./state";
+
+enum Phase {
+  Start = 0,
+  /** In the name of a field: `matched` bytes of "data" so far. */
+  Field = 1,
+  /** After the colon: one space is not part of the value. */
+  Colon = 2,
+  Value = 3,
+  Skip = 4,
+}
+
+// "data" and "[DONE]" as little-endian words.
+const DATA: u32 = 0x61746164;
+const DONE: u64 = 0x5d454e4f445b;
+const DONE_BYTES: i32 = 6;
+const COLON: u32 = 58;
+const LF: u32 = 10;
+const CR: u32 = 13;
+const lineFeed: usize = memory.data<u8>([10]);
+
+/** Reads [p, stop); an event acts where its empty line is. */
+export function readLines(state: State, p: usize, stop: usize): void {
+  while (p < stop) {
+    const c: u32 = load<u8>(p);
+    if (state.lineCr) {
+      state.lineCr = false;
+      if (c == LF) {
+        p++;
+        continue;
+      }
+    }
+    switch (state.phase) {
+      case Phase.Start:
+        p = start(state, p, stop, c);
+        break;
+      case Phase.Field:
+        p = field(state, p, c);
+        break;
+      case Phase.Colon:
+        state.phase = Phase.Value;
+        dataLine(state);
+        if (c == 32) p++;
+        break;
+      default: {
+        const end = lineEnd(p, stop);
+        if (state.phase == Phase.Value) data(state, p, <i32>(end - p));
+        p = end;
+        if (p < stop) endLine(state, load<u8>(p++));
+      }
+    }
+  }
+}
+
+/** The stream is over: an event without its empty line counts too, because clients differ in taking it. */
+export function endLines(state: State): void {
+  if (state.phase == Phase.Field && state.matched == 4) dataLine(state);
+  dispatch(state);
+}
+
+function start(state: State, p: usize, stop: usize, c: u32): usize {
+  // EF BB BF, once; `mark` counts its bytes, 3 when it is over or was not there.
+  if (state.mark < 3) {
+    if (c == (state.mark == 0 ? 0xef : state.mark == 1 ? 0xbb : 0xbf)) {
+      state.mark++;
+      return p + 1;
+    }
+    state.mark = 3;
+  }
+  if (p + 5 <= stop && load<u32>(p) == DATA && load<u8>(p, 4) == COLON) {
+    state.phase = Phase.Colon;
+    return p + 5;
+  }
+  if (c == LF || c == CR) {
+    dispatch(state);
+    endLine(state, c);
+    return p + 1;
+  }
+  state.phase = Phase.Field;
+  state.matched = 0;
+  return p;
+}
+
+function field(state: State, p: usize, c: u32): usize {
+  const matched = state.matched;
+  if (matched < 4) {
+    if (c == ((DATA >> (<u32>matched << 3)) & 0xff)) {
+      state.matched++;
+      return p + 1;
+    }
+  } else if (c == COLON) {
+    state.phase = Phase.Colon;
+    return p + 1;
+  } else if (c == LF || c == CR) {
+    dataLine(state);
+  }
+  state.phase = Phase.Skip;
+  return p;
+}
+
+function endLine(state: State, c: u32): void {
+  state.phase = Phase.Start;
+  state.lineCr = c == CR;
+}
+
+/** Another line of data begins. */
+function dataLine(state: State): void {
+  if (state.hasData) data(state, lineFeed, 1);
+  else {
+    state.hasData = true;
+    state.head = 0;
+    beginDocument(state);
+  }
+}
+
+function data(state: State, p: usize, len: i32): void {
+  if (len == 0) return;
+  for (let i = 0, at = state.docBytes; at < 8 && i < len; i++, at++) {
+    state.head |= (<u64>load<u8>(p + i)) << (<u64>at << 3);
+  }
+  walk(state, p, len);
+}
+
+/** An empty line: the event is complete. */
+function dispatch(state: State): void {
+  if (!state.hasData) return;
+  state.hasData = false;
+  if (state.docBytes >= DONE_BYTES && (state.head & 0xffffffffffff) == DONE) {
+    state.finished = true;
+    addSpan(Channel.End, ALL, ALL, 0, 0, ENDS);
+  } else if (state.docBytes > 0 && (state.broken || !state.complete)) state.unreadable++;
+}
+
+/** The first CR or LF in [p, stop), or `stop`. */
+export function lineEnd(p: usize, stop: usize): usize {
+  if (ASC_FEATURE_SIMD) {
+    while (p + 16 <= stop) {
+      const v = v128.load(p);
+      const mask = i8x16.bitmask(
+        v128.or(i8x16.eq(v, i8x16.splat(<i8>LF)), i8x16.eq(v, i8x16.splat(<i8>CR))),
+      );
+      if (mask) return p + ctz(mask);
+      p += 16;
+    }
+  } else {
+    while (p + 8 <= stop) {
+      const v = load<u64>(p);
+      const lf = v ^ 0x0a0a0a0a0a0a0a0a;
+      const cr = v ^ 0x0d0d0d0d0d0d0d0d;
+      const mask =
+        (((lf - 0x0101010101010101) & ~lf) | ((cr - 0x0101010101010101) & ~cr)) & 0x8080808080808080;
+      if (mask) return p + <usize>(ctz(mask) >> 3);
+      p += 8;
+    }
+  }
+  while (p < stop && load<u8>(p) != LF && load<u8>(p) != CR) p++;
+  return p;
+}

@@ -1,0 +1,373 @@
+// Where in an answer the things stand that we read: one tree for all providers, because no two of them put
+// different things at one path. A value is found by its whole path from the root of the document (or of the SSE
+// event's data), never by a name alone, so `"usage"` in a tool's argument or in a text is not usage.
+//
+// Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
+// (messages), Google (generateContent, streamGenerateContent), Mistral, vLLM, Groq and DeepSeek.
+//
+//   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
+import { reserve } from "../memory";
+import { name, nameCount } from "./names";
+
+/** What a value at a node means to us. */
+export enum What {
+  Nothing = 0,
+  /** An object (or array) to go into. */
+  Inner = 1,
+  /** Text for people; `detail` is its Channel kind. An array here holds parts. */
+  Text = 2,
+  /** A number; `detail` is the index of the counter. */
+  Counter = 3,
+  /** Not null: the answer, or a part of it, is complete. */
+  Finish = 4,
+  Type = 5,
+  Model = 6,
+  /** Index of a choice, block or item; Minor: within it. */
+  Major = 7,
+  Minor = 8,
+  /** Boolean: the part holds thoughts. */
+  Thought = 9,
+  /** An object or a string: the upstream failed. */
+  Error = 10,
+  /** Everything inside is text that a tool will read. */
+  Any = 11,
+}
+
+/** What entering an object or array does. */
+export enum Mark {
+  None = 0,
+  Root = 1,
+  /** An item with an index of its own: a choice, a candidate. */
+  Choice = 2,
+  /** An item with an index inside a choice: a tool call. */
+  Tool = 3,
+  Part = 4,
+  /** Texts inside are complete in themselves, not deltas. */
+  Whole = 5,
+  Choices = 6,
+  Usage = 7,
+}
+
+/** The kinds of text, in the highest four bits of a channel. */
+export enum Channel {
+  /** Not a text: what came in the channel so far is complete. */
+  End = 0,
+  Text = 1,
+  Reasoning = 2,
+  Refusal = 3,
+  /** What a tool is called with: JSON inside the string. */
+  Arguments = 4,
+  /** A delta whose event's type has not been seen yet. */
+  Unknown = 5,
+  /** Not text at all (base64 of sound). */
+  Data = 6,
+}
+
+export enum Counter {
+  Prompt = 0,
+  Completion = 1,
+  Total = 2,
+  Input = 3,
+  Output = 4,
+  CacheRead = 5,
+  CacheWrite = 6,
+  /** Of OpenAI's details, part of the prompt. */
+  Cached = 7,
+  /** Of OpenAI's details, part of the completion. */
+  Reasoning = 8,
+  GeminiPrompt = 9,
+  GeminiCandidates = 10,
+  GeminiThoughts = 11,
+  GeminiTools = 12,
+  GeminiTotal = 13,
+}
+export const COUNTERS: i32 = 14;
+
+const NODES: i32 = 128;
+const NAMES: i32 = 128;
+
+const next: usize = reserve(NODES * NAMES);
+const element: usize = reserve(NODES);
+const what: usize = reserve(NODES);
+const detail: usize = reserve(NODES);
+const marks: usize = reserve(NODES);
+let nodes: i32 = 0;
+
+export function child(node: i32, id: i32): i32 {
+  return load<u8>(next + <usize>(node * NAMES + id));
+}
+export function elementOf(node: i32): i32 {
+  return load<u8>(element + <usize>node);
+}
+export function whatOf(node: i32): i32 {
+  return load<u8>(what + <usize>node);
+}
+export function detailOf(node: i32): i32 {
+  return load<u8>(detail + <usize>node);
+}
+export function markOf(node: i32): i32 {
+  return load<u8>(marks + <usize>node);
+}
+
+function node(means: What, more: i32 = 0, mark: Mark = Mark.None): i32 {
+  const id = ++nodes;
+  store<u8>(what + <usize>id, <u8>means);
+  store<u8>(detail + <usize>id, <u8>more);
+  store<u8>(marks + <usize>id, <u8>mark);
+  return id;
+}
+function inner(mark: Mark = Mark.None): i32 {
+  return node(What.Inner, 0, mark);
+}
+function on(from: i32, key: string, to: i32): void {
+  store<u8>(next + <usize>(from * NAMES + name(key)), <u8>to);
+}
+function items(list: i32, item: i32): void {
+  store<u8>(element + <usize>list, <u8>item);
+}
+function counter(from: i32, key: string, index: Counter): void {
+  on(from, key, node(What.Counter, index));
+}
+/** `to` has the members of `from` too. */
+function likewise(from: i32, to: i32): void {
+  memory.copy(next + <usize>(to * NAMES), next + <usize>(from * NAMES), NAMES);
+}
+
+// Node 0 is "nothing of ours".
+export const ROOT: i32 = inner(Mark.Root);
+export const ANY: i32 = node(What.Any, Channel.Arguments);
+
+const text = node(What.Text, Channel.Text);
+const reasoning = node(What.Text, Channel.Reasoning);
+const refusal = node(What.Text, Channel.Refusal);
+const argument = node(What.Text, Channel.Arguments);
+const finish = node(What.Finish);
+const type = node(What.Type);
+const model = node(What.Model);
+const major = node(What.Major);
+const minor = node(What.Minor);
+const error = node(What.Error);
+
+usageShapes();
+openAiShapes();
+anthropicShapes();
+geminiShapes();
+responsesShapes();
+limits();
+
+function usageShapes(): void {
+  const usage = inner(Mark.Usage);
+  const prompt = inner();
+  const completion = inner();
+  counter(usage, "prompt_tokens", Counter.Prompt);
+  counter(usage, "completion_tokens", Counter.Completion);
+  counter(usage, "total_tokens", Counter.Total);
+  counter(usage, "input_tokens", Counter.Input);
+  counter(usage, "output_tokens", Counter.Output);
+  counter(usage, "cache_read_input_tokens", Counter.CacheRead);
+  counter(usage, "cache_creation_input_tokens", Counter.CacheWrite);
+  counter(usage, "prompt_cache_hit_tokens", Counter.Cached);
+  on(usage, "prompt_tokens_details", prompt);
+  on(usage, "input_tokens_details", prompt);
+  on(usage, "completion_tokens_details", completion);
+  on(usage, "output_tokens_details", completion);
+  counter(prompt, "cached_tokens", Counter.Cached);
+  counter(completion, "reasoning_tokens", Counter.Reasoning);
+  on(ROOT, "usage", usage);
+  const groq = inner();
+  on(groq, "usage", usage);
+  on(ROOT, "x_groq", groq);
+  on(ROOT, "model", model);
+  on(ROOT, "error", error);
+  on(ROOT, "type", type);
+  on(ROOT, "object", type);
+}
+
+function openAiShapes(): void {
+  const choices = inner(Mark.Choices);
+  const choice = inner(Mark.Choice);
+  const delta = inner();
+  const message = inner(Mark.Whole);
+  on(ROOT, "choices", choices);
+  items(choices, choice);
+  on(choice, "index", major);
+  on(choice, "text", text);
+  on(choice, "finish_reason", finish);
+  on(choice, "delta", delta);
+  on(choice, "message", message);
+
+  on(delta, "content", text);
+  on(delta, "refusal", refusal);
+  on(delta, "reasoning_content", reasoning);
+  on(delta, "reasoning", reasoning);
+  const calls = inner();
+  const call = inner(Mark.Tool);
+  const called = inner();
+  on(delta, "tool_calls", calls);
+  items(calls, call);
+  on(call, "index", minor);
+  on(call, "function", called);
+  on(delta, "function_call", called);
+  on(called, "arguments", argument);
+  likewise(delta, message);
+
+  // Mistral's and Magistral's content parts: `{"type":"thinking","thinking":[{"type":"text","text":"…"}]}`.
+  const part = inner();
+  const thought = inner();
+  items(text, part);
+  on(part, "text", text);
+  on(part, "thinking", reasoning);
+  on(part, "refusal", refusal);
+  items(reasoning, thought);
+  on(thought, "text", reasoning);
+}
+
+function anthropicShapes(): void {
+  const block = inner();
+  const blocks = inner(Mark.Whole);
+  on(block, "text", text);
+  on(block, "thinking", reasoning);
+  on(block, "input", ANY);
+  items(blocks, block);
+  on(ROOT, "index", major);
+  on(ROOT, "content_block", block);
+  on(ROOT, "content", blocks);
+  on(ROOT, "stop_reason", finish);
+  const start = inner();
+  on(ROOT, "message", start);
+  on(start, "model", model);
+  on(start, "usage", child(ROOT, name("usage")));
+  on(start, "content", blocks);
+  // The Responses API puts a string here.
+  const delta = node(What.Text, Channel.Unknown);
+  on(ROOT, "delta", delta);
+  on(delta, "text", text);
+  on(delta, "thinking", reasoning);
+  on(delta, "partial_json", argument);
+  on(delta, "stop_reason", finish);
+}
+
+function geminiShapes(): void {
+  const meta = inner(Mark.Usage);
+  counter(meta, "promptTokenCount", Counter.GeminiPrompt);
+  counter(meta, "candidatesTokenCount", Counter.GeminiCandidates);
+  counter(meta, "thoughtsTokenCount", Counter.GeminiThoughts);
+  counter(meta, "toolUsePromptTokenCount", Counter.GeminiTools);
+  counter(meta, "totalTokenCount", Counter.GeminiTotal);
+  counter(meta, "cachedContentTokenCount", Counter.Cached);
+  on(ROOT, "usageMetadata", meta);
+  on(ROOT, "modelVersion", model);
+  const candidates = inner();
+  const candidate = inner(Mark.Choice);
+  const content = inner();
+  const parts = inner();
+  const part = inner(Mark.Part);
+  const code = inner(Mark.Whole);
+  const call = inner(Mark.Whole);
+  on(ROOT, "candidates", candidates);
+  items(candidates, candidate);
+  on(candidate, "index", major);
+  on(candidate, "finishReason", finish);
+  on(candidate, "content", content);
+  on(content, "parts", parts);
+  items(parts, part);
+  on(part, "text", text);
+  on(part, "thought", node(What.Thought));
+  on(part, "executableCode", code);
+  on(part, "codeExecutionResult", code);
+  on(code, "code", text);
+  on(code, "output", text);
+  on(part, "functionCall", call);
+  on(call, "args", ANY);
+}
+
+function responsesShapes(): void {
+  const output = inner(Mark.Whole);
+  const item = inner(Mark.Whole);
+  const parts = inner();
+  const part = inner(Mark.Whole);
+  const thoughts = inner();
+  const thought = inner(Mark.Whole);
+  items(output, item);
+  on(item, "content", parts);
+  on(item, "summary", thoughts);
+  on(item, "arguments", argument);
+  on(item, "input", argument);
+  items(parts, part);
+  on(part, "text", text);
+  on(part, "refusal", refusal);
+  items(thoughts, thought);
+  on(thought, "text", reasoning);
+
+  const response = inner();
+  on(response, "model", model);
+  on(response, "usage", child(ROOT, name("usage")));
+  on(response, "error", error);
+  on(response, "output", output);
+  on(ROOT, "response", response);
+  on(ROOT, "output", output);
+  on(ROOT, "item", item);
+  on(ROOT, "part", part);
+  on(ROOT, "output_index", major);
+  on(ROOT, "content_index", minor);
+  on(ROOT, "summary_index", minor);
+  // Whole texts at the end of a part: `response.output_text.done` and its like.
+  on(ROOT, "text", text);
+  on(ROOT, "refusal", refusal);
+  on(ROOT, "arguments", argument);
+  on(ROOT, "input", argument);
+}
+
+// Values of "type" (and of vLLM's "object") that say something about the event.
+export const ERROR: i32 = name("error");
+export const MESSAGE_STOP: i32 = name("message_stop");
+export const COMPLETED: i32 = name("response.completed");
+export const INCOMPLETE: i32 = name("response.incomplete");
+export const FAILED: i32 = name("response.failed");
+export const BLOCK_STOP: i32 = name("content_block_stop");
+export const ITEM_DONE: i32 = name("response.output_item.done");
+const PART_DONE: i32 = name("response.content_part.done");
+const TEXT_DELTA: i32 = name("response.output_text.delta");
+const TEXT_DONE: i32 = name("response.output_text.done");
+const REFUSAL_DELTA: i32 = name("response.refusal.delta");
+const REFUSAL_DONE: i32 = name("response.refusal.done");
+const REASONING_DELTA: i32 = name("response.reasoning_text.delta");
+const REASONING_DONE: i32 = name("response.reasoning_text.done");
+const SUMMARY_DELTA: i32 = name("response.reasoning_summary_text.delta");
+const SUMMARY_DONE: i32 = name("response.reasoning_summary_text.done");
+const ARGUMENTS_DELTA: i32 = name("response.function_call_arguments.delta");
+const ARGUMENTS_DONE: i32 = name("response.function_call_arguments.done");
+const MCP_DELTA: i32 = name("response.mcp_call_arguments.delta");
+const MCP_DONE: i32 = name("response.mcp_call_arguments.done");
+const TOOL_DELTA: i32 = name("response.custom_tool_call_input.delta");
+const TOOL_DONE: i32 = name("response.custom_tool_call_input.done");
+const AUDIO_DELTA: i32 = name("response.audio.delta");
+
+/** What kind of text `delta` is in an event of this type. */
+export function deltaKind(id: i32): Channel {
+  if (id == TEXT_DELTA) return Channel.Text;
+  if (id == ARGUMENTS_DELTA || id == MCP_DELTA || id == TOOL_DELTA) return Channel.Arguments;
+  if (id == REASONING_DELTA || id == SUMMARY_DELTA) return Channel.Reasoning;
+  if (id == REFUSAL_DELTA) return Channel.Refusal;
+  if (id == AUDIO_DELTA) return Channel.Data;
+  return Channel.Text;
+}
+
+/** Whether an event of this type ends what came under its indices so far. */
+export function endsPart(id: i32): bool {
+  return (
+    id == TEXT_DONE ||
+    id == PART_DONE ||
+    id == ARGUMENTS_DONE ||
+    id == REFUSAL_DONE ||
+    id == REASONING_DONE ||
+    id == SUMMARY_DONE ||
+    id == MCP_DONE ||
+    id == TOOL_DONE
+  );
+}
+
+/** The tables hold what was put into them, or the module must not start. */
+function limits(): void {
+  if (nodes >= NODES || nameCount() + 32 >= NAMES) abort("usage: too many shapes");
+}

@@ -1,0 +1,164 @@
+// What is remembered of one answer while it is read: a slot of fixed size in a fixed pool, found by its handle.
+//
+//   slot, 512 bytes: | fields | counters u64 × 14 | nodes u8 × 16 | model (128) | carry (128) |
+//
+// `carry` holds the beginning of a member name, number or value that is cut by the end of a piece; text is never
+// kept. The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
+import { Scanner } from "../json/scanner";
+import { STREAMS_MAX } from "../limits";
+import { reserve } from "../memory";
+import { slice, Slice } from "../slice";
+import { COUNTERS } from "./shapes";
+
+export enum AnswerKind {
+  Json = 0,
+  Events = 1,
+}
+
+/** Levels of an answer at which anything of ours can stand; below, everything is skipped. */
+export const LEVELS_MAX: i32 = 16;
+export const MODEL_BYTES_MAX: i32 = 128;
+export const CARRY_BYTES_MAX: i32 = 128;
+/** No counter goes above this, so that sums of a few cannot overflow. */
+export const TOKENS_MAX: u64 = 1 << 48;
+
+/** A token that the end of the piece has cut. */
+export enum Cut {
+  No = 0,
+  Text = 1,
+  Other = 2,
+}
+
+@unmanaged
+export class State {
+  scanner: usize;
+  open: bool;
+  kind: u8;
+
+  // The answer so far.
+  seen: bool;
+  finished: bool;
+  failed: bool;
+  /** Choices of which text has come, and those that are complete, one bit each (modulo 32). */
+  choicesOpen: u32;
+  choicesDone: u32;
+  /** Events that are not JSON we can read, and events that were longer than can be held. */
+  unreadable: u32;
+  oversized: u32;
+  textBytes: u64;
+  deltas: u64;
+  modelLength: i32;
+
+  // The document at hand: a whole JSON answer or one event's data.
+  begun: bool;
+  broken: bool;
+  complete: bool;
+  /** The root is an array, as in Gemini's streams without `alt=sse`. */
+  array: bool;
+  docBytes: i32;
+  /** The first eight bytes of the document. */
+  head: u64;
+  typeId: u8;
+  choicesEmpty: bool;
+  usageHere: bool;
+  thoughts: bool;
+  inChoice: bool;
+  finishHere: bool;
+  pending: u8;
+  /** Open levels of ours, and the depth at which something skipped, whole or copied out began (0: none). */
+  levels: u8;
+  skipDepth: i32;
+  anyDepth: i32;
+  wholeDepth: i32;
+  major: i32;
+  minor: i32;
+  majorNext: i32;
+  minorNext: i32;
+  cut: i32;
+  carryLong: bool;
+  carryLength: i32;
+  /** Inside an escape of a text: bytes of it still to come, and its code unit so far. */
+  escapeLeft: u8;
+  escapeUnit: u16;
+  /** Whether the delta at hand has been counted. */
+  deltaCounted: bool;
+
+  // The lines of an event stream (lines.ts) and its frames (frames.ts).
+  phase: i32;
+  matched: u8;
+  mark: u8;
+  lineCr: bool;
+  hasData: bool;
+  frameCr: bool;
+  frameInLine: bool;
+  framePassing: bool;
+  frameTail: bool;
+  frameHidden: bool;
+  hold: usize;
+  holdLength: i32;
+  holdRoom: i32;
+
+  get scan(): Scanner {
+    return changetype<Scanner>(this.scanner);
+  }
+  counter(i: i32): u64 {
+    return load<u64>(changetype<usize>(this) + COUNTERS_AT + (<usize>i << 3));
+  }
+  /** Counters are cumulative with every provider, so the largest value is the latest. */
+  count(i: i32, value: u64): void {
+    const at = changetype<usize>(this) + COUNTERS_AT + (<usize>i << 3);
+    store<u64>(at, max(load<u64>(at), min(value, TOKENS_MAX)));
+    this.seen = true;
+  }
+  get nodes(): usize {
+    return changetype<usize>(this) + NODES_AT;
+  }
+  get model(): Slice {
+    return slice(changetype<usize>(this) + MODEL_AT, this.modelLength);
+  }
+  get carry(): usize {
+    return changetype<usize>(this) + CARRY_AT;
+  }
+}
+
+const COUNTERS_AT: usize = (offsetof<State>() + 7) & ~7;
+const NODES_AT: usize = COUNTERS_AT + 8 * COUNTERS;
+const MODEL_AT: usize = NODES_AT + LEVELS_MAX;
+const CARRY_AT: usize = MODEL_AT + MODEL_BYTES_MAX;
+const STATE_BYTES: usize = (CARRY_AT + CARRY_BYTES_MAX + 15) & ~15;
+
+const states: usize = reserve(STATE_BYTES * STREAMS_MAX);
+const free: usize = reserve(STREAMS_MAX << 2);
+let freeCount: i32 = 0;
+
+for (let i = STREAMS_MAX - 1; i >= 0; i--) {
+  stateOf(i).scanner = changetype<usize>(new Scanner());
+  store<i32>(free + (<usize>(freeCount++) << 2), i);
+}
+
+/** A handle must be one that `takeState` gave. */
+export function stateOf(handle: i32): State {
+  return changetype<State>(states + <usize>handle * STATE_BYTES);
+}
+
+/** A cleared state's handle, or -1 when all are taken. */
+export function takeState(kind: AnswerKind): i32 {
+  if (freeCount == 0) return -1;
+  const handle = load<i32>(free + (<usize>(--freeCount) << 2));
+  const state = stateOf(handle);
+  const scanner = state.scanner;
+  memory.fill(changetype<usize>(state), 0, STATE_BYTES);
+  state.scanner = scanner;
+  state.kind = <u8>kind;
+  state.open = true;
+  return handle;
+}
+
+export function giveBack(handle: i32): void {
+  stateOf(handle).open = false;
+  store<i32>(free + (<usize>(freeCount++) << 2), handle);
+}
+
+export function stateBytes(): i32 {
+  return <i32>STATE_BYTES;
+}

@@ -1,0 +1,136 @@
+// What an answer says was used, read as it passes: JSON bodies and event streams of the known providers.
+//
+// Any split of the answer gives the same result. Nothing is held back or copied by `feed`; `filter` and `pieces`
+// (frames.ts) hold back at most the event that is not complete yet. Bounds: STREAMS_MAX answers at once, under
+// 1 KB each; answers of any length.
+import { lenOf, ptrOf, Slice } from "../slice";
+import { releaseHold } from "./hold";
+import { readAnswer } from "./read";
+import { Counter } from "./shapes";
+import { clearSpans } from "./spans";
+import { AnswerKind, giveBack, State, stateOf, takeState } from "./state";
+
+export { CHUNK_MAX, filter, filterHead, hidesUsage, nextPiece, piece, pieces } from "./frames";
+export { Channel } from "./shapes";
+export { ALL, BEGINS, ENDS, spanChannel, spanCount, spanFlags, spanFrom, spanTo, WHOLE } from "./spans";
+export { AnswerKind } from "./state";
+
+/** Bytes of text that make a token, on average over languages and code with today's vocabularies. */
+const TOKEN_BYTES: u64 = 4;
+
+/** Begins to read an answer; -1 when STREAMS_MAX are being read. */
+export function openAnswer(kind: AnswerKind): i32 {
+  return takeState(kind);
+}
+
+/** Gives the handle back. What is still held back is lost: the client is gone, or got it with `last`. */
+export function closeAnswer(handle: i32): void {
+  const state = stateOf(handle);
+  if (!state.open) return;
+  releaseHold(state);
+  giveBack(handle);
+}
+
+/** Reads the next bytes of the answer; with `last`, there are no more. */
+export function feed(handle: i32, chunk: Slice, last: bool): void {
+  const state = stateOf(handle);
+  clearSpans(false);
+  readAnswer(state, ptrOf(chunk), lenOf(chunk), last);
+}
+
+/** Whether any usage was read. */
+export function seen(handle: i32): bool {
+  return stateOf(handle).seen;
+}
+
+/** Whether the answer is complete: then the usage is final, if it was seen. */
+export function finished(handle: i32): bool {
+  return stateOf(handle).finished;
+}
+
+/** Whether the answer says that the upstream failed, perhaps in the middle of a stream. */
+export function failed(handle: i32): bool {
+  return stateOf(handle).failed;
+}
+
+/** All tokens of the prompt, those read from or written to a cache included. */
+export function promptTokens(handle: i32): u64 {
+  const state = stateOf(handle);
+  // `prompt_tokens` includes what was cached, Anthropic's `input_tokens` does not.
+  const input = state.counter(Counter.Input) + state.counter(Counter.CacheRead) + state.counter(Counter.CacheWrite);
+  return max(max(state.counter(Counter.Prompt), input), geminiPrompt(state));
+}
+
+/** All tokens that were generated, reasoning included. */
+export function completionTokens(handle: i32): u64 {
+  const state = stateOf(handle);
+  const output = max(state.counter(Counter.Completion), state.counter(Counter.Output));
+  const gemini = state.counter(Counter.GeminiCandidates) + state.counter(Counter.GeminiThoughts);
+  // Some (xAI, Gemini's OpenAI endpoint) leave reasoning out of the completion, but not out of the total.
+  const prompt = max(state.counter(Counter.Prompt), state.counter(Counter.Input));
+  const rest = without(state.counter(Counter.Total), prompt);
+  const geminiRest = without(state.counter(Counter.GeminiTotal), geminiPrompt(state));
+  return max(max(output, rest), max(gemini, geminiRest));
+}
+
+/** Tokens of the prompt that came out of a cache, which providers charge less for. */
+export function cachedTokens(handle: i32): u64 {
+  const state = stateOf(handle);
+  return max(state.counter(Counter.Cached), state.counter(Counter.CacheRead));
+}
+
+/** Tokens of the prompt that were written to a cache, which Anthropic charges more for. */
+export function cacheWriteTokens(handle: i32): u64 {
+  return stateOf(handle).counter(Counter.CacheWrite);
+}
+
+/** Tokens of the completion that were thoughts, where the provider says. */
+export function reasoningTokens(handle: i32): u64 {
+  const state = stateOf(handle);
+  return max(state.counter(Counter.Reasoning), state.counter(Counter.GeminiThoughts));
+}
+
+/** UTF-8 bytes of the texts that have passed: answers, thoughts, refusals and arguments of tools. */
+export function textBytes(handle: i32): u64 {
+  return stateOf(handle).textBytes;
+}
+
+/** Deltas with text in them that have passed (in a JSON answer, texts). */
+export function textDeltas(handle: i32): u64 {
+  return stateOf(handle).deltas;
+}
+
+/**
+ * Tokens that have been delivered, for an answer that broke off: what the provider said last, or an estimate from
+ * the texts if that is more. A delta holds at least one token.
+ */
+export function outputTokensEstimate(handle: i32): u64 {
+  const state = stateOf(handle);
+  const said = completionTokens(handle);
+  if (state.finished && state.seen) return said;
+  const estimate = max((state.textBytes + TOKEN_BYTES - 1) / TOKEN_BYTES, state.deltas);
+  return max(said, estimate);
+}
+
+/** The model that answered, or an empty slice. */
+export function model(handle: i32): Slice {
+  return stateOf(handle).model;
+}
+
+/** Events (or bodies) whose data was not JSON that can be read: neither their usage nor their texts are known. */
+export function unreadable(handle: i32): u32 {
+  return stateOf(handle).unreadable;
+}
+
+/** Events that passed in several pieces because they were too long to be held. */
+export function oversized(handle: i32): u32 {
+  return stateOf(handle).oversized;
+}
+
+function geminiPrompt(state: State): u64 {
+  return state.counter(Counter.GeminiPrompt) + state.counter(Counter.GeminiTools);
+}
+
+function without(total: u64, part: u64): u64 {
+  return total > part ? total - part : 0;
+}

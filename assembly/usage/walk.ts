@@ -1,0 +1,341 @@
+// Reads one document of an answer (a JSON body, or the data of one event) as it comes, in any number of pieces.
+//
+// The scanner's events are followed along the shapes (shapes.ts): what is on no path of ours is skipped without a
+// look at it. A token that a cut has split is carried if it is short and ours; texts are only measured and listed.
+import { decode } from "../json/escape";
+import { NOT_WHOLE, toU64 } from "../json/number";
+import { Event, Scanner } from "../json/scanner";
+import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+import { idOf, NAME_BYTES_MAX } from "./names";
+import {
+  ANY,
+  BLOCK_STOP,
+  Channel,
+  child,
+  COMPLETED,
+  detailOf,
+  elementOf,
+  endsPart,
+  ERROR,
+  FAILED,
+  INCOMPLETE,
+  ITEM_DONE,
+  Mark,
+  markOf,
+  MESSAGE_STOP,
+  ROOT,
+  What,
+  whatOf,
+} from "./shapes";
+import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
+import { CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
+import { takeText } from "./texts";
+
+/** Nesting of an answer; a deeper one cannot be read. */
+const DEPTH_MAX: i32 = 512;
+const ARRAY: u32 = 0x80;
+const INDEX_MAX: u64 = 1 << 20;
+
+/** Memory address minus document offset, and the document offset where the piece begins. */
+let skew: usize = 0;
+let pieceAt: i32 = 0;
+/** Names with escapes in them, decoded. */
+const plainName: usize = memory.data(48);
+
+/** Begins a document. */
+export function beginDocument(state: State): void {
+  state.scan.begin(DEPTH_MAX);
+  state.begun = true;
+  state.broken = false;
+  state.complete = false;
+  state.array = false;
+  state.docBytes = 0;
+  state.pending = <u8>ROOT;
+  state.skipDepth = 0;
+  state.anyDepth = 0;
+  state.wholeDepth = 0;
+  state.cut = Cut.No;
+  state.typeId = 0;
+  state.choicesEmpty = false;
+  state.usageHere = false;
+}
+
+/** Reads the next `len` bytes of the document. What follows a mistake is not looked at. */
+export function walk(state: State, ptr: usize, len: i32): void {
+  const s = state.scan;
+  pieceAt = state.docBytes;
+  skew = ptr - pieceAt;
+  state.docBytes += len;
+  if (state.broken) return;
+  s.feed(ptr, len, false);
+  while (true) {
+    const event = s.next();
+    if (event == Event.NeedMore) {
+      keepCut(state, s);
+      return;
+    }
+    if (event >= Event.End) {
+      state.broken = event == Event.Error;
+      return;
+    }
+    if (state.skipDepth) {
+      if (s.depth < state.skipDepth) {
+        state.skipDepth = 0;
+        afterValue(state, s.depth);
+      }
+    } else step(state, s, event);
+    if (state.cut) state.cut = Cut.No;
+  }
+}
+
+function step(state: State, s: Scanner, event: i32): void {
+  switch (event) {
+    case Event.Key:
+      if (state.anyDepth == 0) member(state, s);
+      return;
+    case Event.ObjectStart:
+    case Event.ArrayStart:
+      if (state.anyDepth == 0) enter(state, s.depth, event == Event.ArrayStart);
+      return;
+    case Event.ObjectEnd:
+    case Event.ArrayEnd:
+      leave(state, s.depth);
+      return;
+    default:
+      scalar(state, s, event);
+      if (state.anyDepth == 0) afterValue(state, s.depth);
+  }
+}
+
+function member(state: State, s: Scanner): void {
+  let key = token(state, s);
+  if (s.escaped && key != NONE) {
+    const len = decode(key, plainName, NAME_BYTES_MAX);
+    key = len < 0 ? NONE : slice(plainName, len);
+  }
+  const node = load<u8>(state.nodes + s.depth - 1);
+  const id = idOf(ptrOf(key), lenOf(key));
+  state.pending = id ? <u8>child(node, id) : 0;
+}
+
+function enter(state: State, depth: i32, isArray: bool): void {
+  const node = <i32>state.pending;
+  const what = whatOf(node);
+  if (what == What.Error && !isArray) state.failed = true;
+  if (what == What.Any) {
+    state.anyDepth = depth;
+    return;
+  }
+  let inside = what == What.Inner || what == What.Text;
+  const top = isArray && depth == 1;
+  if (isArray && !top && elementOf(node) == 0) inside = false;
+  if (!inside || depth > LEVELS_MAX) {
+    state.skipDepth = depth;
+    return;
+  }
+  store<u8>(state.nodes + depth - 1, <u8>(isArray ? ARRAY | node : node));
+  if (top) {
+    state.array = true;
+    return;
+  }
+  if (isArray) state.pending = <u8>elementOf(node);
+  const mark = markOf(node);
+  if (mark) begin(state, mark, depth, isArray);
+}
+
+function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
+  switch (mark) {
+    case Mark.Root:
+      beginRoot(state);
+      return;
+    case Mark.Choices:
+      state.choicesEmpty = isArray;
+      return;
+    case Mark.Choice:
+      state.choicesEmpty = false;
+      state.inChoice = true;
+      state.finishHere = false;
+      state.major = state.majorNext++;
+      state.minor = 0;
+      state.minorNext = 0;
+      beginMajor();
+      return;
+    case Mark.Tool:
+      state.minor = state.minorNext++;
+      beginMinor();
+      return;
+    case Mark.Part:
+      state.thoughts = false;
+      beginMinor();
+      return;
+    case Mark.Usage:
+      state.usageHere = true;
+      return;
+    default:
+      if (state.wholeDepth == 0) state.wholeDepth = depth;
+  }
+}
+
+function beginRoot(state: State): void {
+  state.complete = false;
+  state.typeId = 0;
+  state.choicesEmpty = false;
+  state.usageHere = false;
+  state.thoughts = false;
+  state.inChoice = false;
+  state.finishHere = false;
+  state.major = 0;
+  state.minor = 0;
+  state.majorNext = 0;
+  state.minorNext = 0;
+  beginMajor();
+}
+
+/** An object or array closed, and `depth` are still open. */
+function leave(state: State, depth: i32): void {
+  if (state.anyDepth) {
+    if (depth >= state.anyDepth) return;
+    state.anyDepth = 0;
+    afterValue(state, depth);
+    return;
+  }
+  if (depth < state.wholeDepth) state.wholeDepth = 0;
+  const entry = <u32>load<u8>(state.nodes + depth);
+  if ((entry & ARRAY) == 0) {
+    const mark = markOf(entry);
+    if (mark == Mark.Root) endRoot(state);
+    else if (mark == Mark.Choice) endChoice(state);
+    else if (mark == Mark.Tool) {
+      state.minor = 0;
+      beginMinor();
+    } else if (mark == Mark.Part) state.thoughts = false;
+  }
+  afterValue(state, depth);
+}
+
+/** What the next value is, unless a member's name says so first. */
+function afterValue(state: State, depth: i32): void {
+  state.pending = 0;
+  if (depth == 0) return;
+  const entry = <u32>load<u8>(state.nodes + depth - 1);
+  if (entry & ARRAY) state.pending = <u8>(depth == 1 ? ROOT : elementOf(entry & 0x7f));
+}
+
+function scalar(state: State, s: Scanner, event: i32): void {
+  const node = state.anyDepth ? ANY : <i32>state.pending;
+  const what = whatOf(node);
+  if (what == What.Nothing || what == What.Inner) return;
+  if (event == Event.String) {
+    if (what == What.Text || what == What.Any) {
+      const begins = state.cut != Cut.Text;
+      takeText(state, node, skew + max(s.start, pieceAt), skew + s.end, begins, true);
+    } else if (what == What.Finish) finish(state, skew + s.end);
+    else if (what == What.Type) {
+      const raw = token(state, s);
+      const id = idOf(ptrOf(raw), lenOf(raw));
+      if (id) state.typeId = <u8>id;
+    } else if (what == What.Model) keepModel(state, token(state, s));
+    else if (what == What.Error) state.failed = true;
+  } else if (event == Event.Number) number(state, what, detailOf(node), token(state, s));
+  else if (event == Event.True && what == What.Thought) {
+    state.thoughts = true;
+    changeKind(Channel.Text, Channel.Reasoning, true);
+  }
+}
+
+function number(state: State, what: i32, index: i32, raw: Slice): void {
+  if (what < What.Counter || raw == NONE) return;
+  const value = toU64(raw);
+  if (value == NOT_WHOLE) return;
+  if (what == What.Counter) state.count(index, value);
+  else if (what == What.Major) {
+    state.major = <i32>min(value, INDEX_MAX);
+    moveMajor(state.major);
+  } else if (what == What.Minor) {
+    state.minor = <i32>min(value, INDEX_MAX);
+    moveMinor(state.minor);
+  }
+}
+
+function keepModel(state: State, raw: Slice): void {
+  if (raw == NONE || state.modelLength) return;
+  state.modelLength = max(decode(raw, ptrOf(state.model), MODEL_BYTES_MAX), 0);
+}
+
+function finish(state: State, at: usize): void {
+  state.finishHere = true;
+  const major = state.inChoice ? state.major : <i32>ALL;
+  addSpan(Channel.End, major, ALL, at, at, ENDS);
+}
+
+function endChoice(state: State): void {
+  const bit = 1 << (state.major & 31);
+  state.choicesOpen |= bit;
+  if (state.finishHere) state.choicesDone |= bit;
+  state.finishHere = false;
+  state.inChoice = false;
+}
+
+function endRoot(state: State): void {
+  state.complete = true;
+  if (state.finishHere) {
+    state.choicesOpen |= 1;
+    state.choicesDone |= 1;
+  }
+  // Usage that comes with or after the last choice's end is final, though `[DONE]` or the like may be missing.
+  if (state.usageHere && state.choicesDone != 0 && state.choicesDone == state.choicesOpen) state.finished = true;
+  const type = <i32>state.typeId;
+  if (type == 0) return;
+  changeKind(Channel.Unknown, Channel.Text, false);
+  if (type == ERROR || type == FAILED) state.failed = true;
+  if (type == MESSAGE_STOP || type == COMPLETED || type == INCOMPLETE || type == FAILED) {
+    state.finished = true;
+    addSpan(Channel.End, ALL, ALL, skew + state.scan.end, skew + state.scan.end, ENDS);
+  } else if (type == BLOCK_STOP || type == ITEM_DONE) {
+    addSpan(Channel.End, state.major, ALL, skew + state.scan.end, skew + state.scan.end, ENDS);
+  } else if (endsPart(type)) {
+    addSpan(Channel.End, state.major, state.minor, skew + state.scan.end, skew + state.scan.end, ENDS);
+  }
+}
+
+/** The raw bytes of the token that just ended, or NONE if it was cut and too long to be carried. */
+function token(state: State, s: Scanner): Slice {
+  if (s.start >= pieceAt && state.cut == Cut.No) return slice(skew + s.start, s.end - s.start);
+  carry(state, skew + pieceAt, max(s.end - pieceAt, 0));
+  return state.carryLong ? NONE : slice(state.carry, state.carryLength);
+}
+
+/** The piece is used up, perhaps inside a token: keeps what the rest of it will need. */
+function keepCut(state: State, s: Scanner): void {
+  const kind = load<i32>(changetype<usize>(s), offsetof<Scanner>("token"));
+  if (kind == 0) {
+    state.cut = Cut.No;
+    return;
+  }
+  if (state.skipDepth) return;
+  const from = max(s.start, pieceAt);
+  const begins = state.cut == Cut.No;
+  const isKey = load<bool>(changetype<usize>(s), offsetof<Scanner>("isKey"));
+  const node = state.anyDepth ? ANY : <i32>state.pending;
+  const what = whatOf(node);
+  if (kind == 1 && !isKey && (what == What.Text || what == What.Any)) {
+    takeText(state, node, skew + from, skew + state.docBytes, begins, false);
+    state.cut = Cut.Text;
+    return;
+  }
+  if (begins) {
+    state.carryLength = 0;
+    state.carryLong = false;
+  }
+  carry(state, skew + from, state.docBytes - from);
+  state.cut = kind == 1 ? Cut.Text : Cut.Other;
+}
+
+function carry(state: State, from: usize, len: i32): void {
+  if (state.carryLong || len > CARRY_BYTES_MAX - state.carryLength) {
+    state.carryLong = true;
+    return;
+  }
+  memory.copy(state.carry + state.carryLength, from, len);
+  state.carryLength += len;
+}

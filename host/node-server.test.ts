@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type TestContext, test } from "node:test";
+import { guest } from "./guest.fixture.ts";
+import { type ServeOptions, serve } from "./node-server.ts";
+
+async function listening(listener: RequestListener): Promise<{ at: string; server: Server }> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { at: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+/** A gateway with the scripted guest before an upstream; all ends with `end`. */
+async function gateway(
+  t: TestContext,
+  policy: string,
+  upstream: RequestListener,
+  options: Partial<ServeOptions> = {},
+) {
+  const said: string[] = [];
+  const up = await listening(upstream);
+  const edge = await serve({
+    wasm: guest,
+    policy,
+    upstream: up.at,
+    log: (_level, message) => said.push(message),
+    ...options,
+  });
+  t.after(async () => {
+    await edge.close();
+    await stop(up.server);
+  });
+  return { url: `http://127.0.0.1:${edge.port}`, said, close: edge.close };
+}
+
+async function stop(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+const echo: RequestListener = (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => {
+    response.setHeader("x-told", request.headers["x-told"] ?? "nothing");
+    response.end(`${request.method} ${request.url} ${Buffer.concat(chunks)}`);
+  });
+};
+
+test("a request goes through the filter to the upstream and back", async (t) => {
+  const edge = await gateway(
+    t,
+    "reqh return 1\nreqh replace 0 x-told yes\nreqb return 1\nreqb.end return 0",
+    echo,
+  );
+  const answer = await fetch(`${edge.url}/v1?a=1`, { method: "POST", body: "hello" });
+  assert.equal(await answer.text(), "POST /v1?a=1 hello");
+  assert.equal(answer.headers.get("x-told"), "yes");
+});
+
+test("the guest sees the client's address, and its denial never reaches the upstream", async (t) => {
+  let reached = 0;
+  const edge = await gateway(t, "reqh property source/address\nreqh local 401 who no key", () => reached++);
+  const answer = await fetch(edge.url);
+  assert.deepEqual([answer.status, await answer.text()], [401, "no key"]);
+  assert.match(edge.said.find((line) => line.startsWith("reqh property=0")) ?? "", /127\.0\.0\.1:\d+$/);
+  assert.equal(reached, 0);
+});
+
+test("callouts go to the configured cluster over HTTP, and one that cannot be reached fails", async (t) => {
+  const side = await listening((_request, response) => response.end("granted"));
+  const script =
+    "reqh call sidecar 1000 x\nreqh return 1\ncallout read 4 0 all\ncallout effective\ncallout continue 0";
+  const edge = await gateway(t, script, echo, { clusters: { sidecar: side.at } });
+  assert.equal((await fetch(edge.url)).status, 200);
+  assert.ok(edge.said.includes("callout read=0 7:granted"));
+  await stop(side.server);
+  edge.said.length = 0;
+  assert.equal((await fetch(edge.url)).status, 200);
+  assert.ok(edge.said.includes("> callout root 0 0"));
+});
+
+test("server-sent events arrive while the upstream still holds the next one back", async (t) => {
+  let release = () => {};
+  const edge = await gateway(t, "", (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: 1\n\n");
+    release = () => response.end("data: 2\n\n");
+  });
+  const answer = await fetch(edge.url);
+  const reader = answer.body!.getReader();
+  const decoder = new TextDecoder();
+  assert.equal(decoder.decode((await reader.read()).value), "data: 1\n\n");
+  release();
+  assert.equal(decoder.decode((await reader.read()).value), "data: 2\n\n");
+  assert.equal((await reader.read()).done, true);
+});
+
+test("a client that leaves ends the upstream's request and the guest's stream", async (t) => {
+  let closed: () => void;
+  const upstreamClosed = new Promise<void>((resolve) => {
+    closed = resolve;
+  });
+  const edge = await gateway(t, "", (_request, response) => {
+    response.write("data: 1\n\n");
+    response.on("close", () => closed());
+  });
+  const client = new AbortController();
+  const answer = await fetch(edge.url, { signal: client.signal });
+  await answer.body!.getReader().read();
+  client.abort();
+  await upstreamClosed;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(edge.said.slice(-3), ["> log", "> done", "> delete"]);
+});
+
+test("an upstream that is down gives 503, and a held body over the limit 413", async (t) => {
+  const script = "reqh return 1\nreqb return 1";
+  const edge = await gateway(t, script, echo, { upstream: "127.0.0.1:1", bodyBufferBytes: 1000 });
+  assert.equal((await fetch(edge.url, { method: "POST", body: "x".repeat(2000) })).status, 413);
+  const down = await gateway(t, "", echo, { upstream: "127.0.0.1:1" });
+  assert.equal((await fetch(down.url)).status, 503);
+});
+
+test("ticks run by the real clock, and close ends everything", async (t) => {
+  const edge = await gateway(t, "configure tick 10\ntick time", echo);
+  await new Promise((resolve) => setTimeout(resolve, 180));
+  await edge.close();
+  const ticks = edge.said.filter((line) => line.startsWith("tick time=0")).length;
+  assert.ok(ticks >= 2, `${ticks} ticks`);
+  await assert.rejects(fetch(edge.url));
+});
+
+test("a refused policy is an error, not a gateway", async () => {
+  await assert.rejects(
+    serve({ wasm: guest, policy: "configure return 0", upstream: "127.0.0.1:1" }),
+    /refused the policy/,
+  );
+});

@@ -1,0 +1,212 @@
+// A gateway around the filter on node:http: what `npx weir serve` runs on machines without Envoy. For development, not
+// for production: one worker, HTTP/1.1, one upstream.
+//
+// Responses stream chunk by chunk (server-sent events flow as they come, and a slow client holds the upstream back);
+// request bodies are kept whole, as the filter needs them, up to the buffer limit (413 above). Time, ticks and callouts
+// are real. `close` ends all it started.
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Pairs } from "./abi.ts";
+import { httpCallouts, rawPairs } from "./callouts.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { type ExchangeRequest, exchange, type ResponseSink, type UpstreamResponse } from "./exchange.ts";
+import type { Metrics } from "./metrics.ts";
+import { createVm, type LogSink, type Vm, type VmOptions } from "./vm.ts";
+
+export interface ServeOptions {
+  wasm: Uint8Array | WebAssembly.Module;
+  /** The plugin configuration, as Envoy would give it. */
+  policy: string | Uint8Array;
+  /** `host:port` of the LLM. */
+  upstream: string;
+  /** Where callouts go: cluster name to `host:port`, for instance the sidecar's. */
+  clusters?: Readonly<Record<string, string>>;
+  /** Default 0: any free port. */
+  port?: number;
+  /** Default 127.0.0.1. */
+  address?: string;
+  profile?: VmOptions["profile"];
+  /** Bytes of a request body that are kept; default 1 MiB. */
+  bodyBufferBytes?: number;
+  log?: LogSink;
+  metrics?: Metrics;
+  clock?: Clock;
+}
+
+export interface Gateway {
+  port: number;
+  vm: Vm;
+  /** Stops listening, drops connections and timers; resolves when all have ended. */
+  close(): Promise<void>;
+}
+
+const BODY_BYTES_DEFAULT = 1 << 20;
+const TICK_CHECK_MS = 50;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Connection-bound headers, which no proxy passes on (RFC 9110, section 7.6.1). */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Starts the gateway. Rejects when the policy is refused (the reasons are in the log) or the port is taken. */
+export async function serve(options: ServeOptions): Promise<Gateway> {
+  const vm = createVm({
+    wasm: options.wasm,
+    profile: options.profile ?? "envoy",
+    plugins: [{ configuration: options.policy }],
+    clock: options.clock ?? systemClock,
+    callouts: httpCallouts(options.clusters ?? {}),
+    bodyBufferBytes: options.bodyBufferBytes ?? BODY_BYTES_DEFAULT,
+    ...(options.clusters && { targets: Object.keys(options.clusters) }),
+    ...(options.log && { log: options.log }),
+    ...(options.metrics && { metrics: options.metrics }),
+  });
+  if (!vm.roots[0]?.ok) throw new Error("the filter refused the policy; its log says why");
+
+  const server = createServer((incoming, outgoing) => {
+    handle(vm, options, incoming, outgoing).catch((error) => {
+      options.log?.("error", `gateway: ${error instanceof Error ? error.message : String(error)}`);
+      if (outgoing.headersSent) outgoing.destroy();
+      else outgoing.writeHead(503).end();
+    });
+  });
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, options.address ?? "127.0.0.1", resolve);
+  });
+  const ticks = setInterval(() => {
+    try {
+      vm.tickDue();
+    } catch (error) {
+      options.log?.("error", `gateway: tick: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }, TICK_CHECK_MS);
+  return {
+    port: (server.address() as AddressInfo).port,
+    vm,
+    close: async () => {
+      clearInterval(ticks);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function handle(
+  vm: Vm,
+  options: ServeOptions,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  outgoing.on("close", () => {
+    if (!outgoing.writableFinished) gone.abort();
+  });
+  const result = await exchange(
+    vm,
+    requestOf(incoming),
+    ({ headers, body, signal }) => forward(options.upstream, headers, body, signal),
+    { sink: sinkTo(outgoing), signal: gone.signal },
+  );
+  if (result.aborted) outgoing.destroy();
+  else outgoing.end();
+}
+
+function requestOf(incoming: IncomingMessage): ExchangeRequest {
+  const headers: Pairs = [
+    [":method", incoming.method ?? "GET"],
+    [":path", incoming.url ?? "/"],
+    [":scheme", "http"],
+    [":authority", incoming.headers.host ?? ""],
+  ];
+  for (const pair of rawPairs(incoming.rawHeaders)) {
+    if (pair[0] !== "host" && !HOP_BY_HOP.has(pair[0])) headers.push(pair);
+  }
+  const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = incoming.socket;
+  const plain = remoteAddress.replace(/^::ffff:/, "");
+  const address = plain.includes(":") ? `[${plain}]:${remotePort}` : `${plain}:${remotePort}`;
+  const empty = incoming.headers["content-length"] === "0" || !("content-length" in incoming.headers);
+  const bodiless = empty && !("transfer-encoding" in incoming.headers);
+  return {
+    method: incoming.method ?? "GET",
+    headers,
+    ...(!bodiless && { body: incoming as AsyncIterable<Uint8Array> }),
+    properties: new Map<string, string | number>([
+      ["source.address", address],
+      ["source.port", remotePort],
+      ["destination.address", `${localAddress}:${localPort}`],
+      ["request.protocol", `HTTP/${incoming.httpVersion}`],
+    ]),
+  };
+}
+
+function sinkTo(outgoing: ServerResponse): ResponseSink {
+  return {
+    headers(status, headers) {
+      const flat: string[] = [];
+      for (const [name, value] of headers) if (!HOP_BY_HOP.has(name)) flat.push(name, value);
+      outgoing.writeHead(status, flat);
+      outgoing.flushHeaders();
+    },
+    chunk(bytes) {
+      if (outgoing.write(bytes) || outgoing.destroyed) return;
+      return new Promise<void>((resolve) => {
+        const done = () => {
+          outgoing.off("drain", done);
+          outgoing.off("close", done);
+          resolve();
+        };
+        outgoing.on("drain", done);
+        outgoing.on("close", done);
+      });
+    },
+  };
+}
+
+/** Sends a request on; the answer's body streams. */
+function forward(
+  upstream: string,
+  headers: Pairs,
+  body: Uint8Array,
+  signal: AbortSignal,
+): Promise<UpstreamResponse> {
+  const colon = upstream.lastIndexOf(":");
+  const flat: string[] = [];
+  const pseudo = new Map<string, string>();
+  for (const [name, value] of headers) {
+    if (name.startsWith(":")) pseudo.set(name, value);
+    else if (!HOP_BY_HOP.has(name) && name !== "content-length") flat.push(name, value);
+  }
+  flat.push("host", pseudo.get(":authority") ?? upstream);
+  if (body.length > 0) flat.push("content-length", String(body.length));
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest({
+      host: upstream.slice(0, colon).replace(/^\[|\]$/g, ""),
+      port: Number(upstream.slice(colon + 1)),
+      method: pseudo.get(":method") ?? "GET",
+      path: pseudo.get(":path") ?? "/",
+      headers: flat,
+      signal,
+    });
+    outgoing.on("error", reject);
+    outgoing.on("response", (answer) => {
+      const answered = rawPairs(answer.rawHeaders).filter(([name]) => !HOP_BY_HOP.has(name));
+      const bodiless = answer.statusCode === 204 || answer.statusCode === 304;
+      resolve({
+        status: answer.statusCode ?? 502,
+        headers: answered,
+        ...(!bodiless && { body: answer as AsyncIterable<Uint8Array> }),
+      });
+    });
+    outgoing.end(body);
+  });
+}

@@ -1,0 +1,107 @@
+// Builds what ships: dist/weir.wasm (the filter with its packs) and dist/weir.js (the command). Each part is built
+// again only when something it is made of has changed.
+//
+//   npx tsx scripts/build.ts [--small]      --small: without vocabularies, for installations short of memory
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { attachPacks, type PackName } from "./attach-packs.ts";
+import { buildVocabulary } from "./build-vocabulary.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const at = (path: string) => join(root, path);
+
+function files(dir: string): string[] {
+  return (readdirSync(at(dir), { recursive: true, withFileTypes: true }) as import("node:fs").Dirent[])
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function hashOf(paths: string[], salt = ""): string {
+  const hash = createHash("sha256").update(salt);
+  for (const path of paths) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path));
+  return hash.digest("hex");
+}
+
+/** Runs `make` unless `output` is there and was made of the same sources. */
+async function cached(output: string, key: string, make: () => Promise<void>): Promise<void> {
+  const stamp = at(`build/stamps/${output.replaceAll("/", "_")}`);
+  if (existsSync(at(output)) && existsSync(stamp) && readFileSync(stamp, "utf8") === key) return;
+  await make();
+  mkdirSync(at("build/stamps"), { recursive: true });
+  writeFileSync(stamp, key);
+}
+
+/** Compiles the filter. `flags` as for asc. */
+export async function compileFilter(out: string, flags: string[] = []): Promise<void> {
+  const { default: asc } = await import("assemblyscript/asc");
+  const args = ["assembly/index.ts", "--target", "release", "--baseDir", root, "--outFile", out, ...flags];
+  const { error, stderr } = await asc.main(args);
+  if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+}
+
+async function vocabulary(name: "o200k" | "cl100k"): Promise<Uint8Array> {
+  const file = `build/packs/${name}.bin`;
+  const sources = [at("package-lock.json"), ...files("scripts").filter((f) => /vocabulary|double-array/.test(f))];
+  await cached(file, hashOf(sources, name), async () => {
+    mkdirSync(at("build/packs"), { recursive: true });
+    writeFileSync(at(file), await buildVocabulary(name));
+  });
+  return readFileSync(at(file));
+}
+
+/** The packs of the default build. */
+async function packs(small: boolean): Promise<Partial<Record<PackName, Uint8Array>>> {
+  const { rules, source } = readRules(at("packs/rules"));
+  const classifier = at("packs/classifier/weights.bin");
+  return {
+    rules: compileRules(rules, source).pack,
+    ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
+    ...(!small && { o200k: await vocabulary("o200k"), cl100k: await vocabulary("cl100k") }),
+  };
+}
+
+async function buildFilter(small: boolean): Promise<void> {
+  const core = "build/weir.core.wasm";
+  const sources = [...files("assembly"), at("asconfig.json"), at("package-lock.json")];
+  await cached(core, hashOf(sources), () => compileFilter(core));
+  const out = small ? "dist/weir-small.wasm" : "dist/weir.wasm";
+  const packed = [...files("packs"), ...files("sidecar/pack"), ...files("scripts"), at(core)];
+  await cached(out, hashOf(packed, String(small)), async () => {
+    mkdirSync(at("dist"), { recursive: true });
+    writeFileSync(at(out), attachPacks(readFileSync(at(core)), await packs(small)));
+  });
+}
+
+async function buildCommand(): Promise<void> {
+  const sources = [...files("sidecar"), ...files("host"), at("package-lock.json")];
+  await cached("dist/weir.js", hashOf(sources), async () => {
+    const { build } = await import("esbuild");
+    await build({
+      entryPoints: [at("sidecar/cli/main.ts")],
+      outfile: at("dist/weir.js"),
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      // Dependencies with binaries of their own, and those that Node resolves well by itself.
+      packages: "external",
+      banner: { js: "#!/usr/bin/env node" },
+      logLevel: "warning",
+    });
+    // The command reads these beside itself.
+    for (const script of files("sidecar/ledger/redis").filter((file) => file.endsWith(".lua"))) {
+      copyFileSync(script, at(join("dist", basename(script))));
+    }
+  });
+}
+
+export async function build(options: { small?: boolean } = {}): Promise<void> {
+  await buildFilter(options.small ?? false);
+  await buildCommand();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ small: process.argv.includes("--small") });

@@ -1,0 +1,74 @@
+/** The rules of the pure machine that need a clock: dead leases, late reports, windows that end. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { apply } from "./machine.ts";
+import { State } from "./state.ts";
+import { acquire, budget } from "./suite.ts";
+import type { Acquire, OnExpiry, ReportReply } from "./types.ts";
+
+const START = Date.UTC(2026, 10, 21, 12, 59);
+const TTL = 60_000;
+
+function lease(onExpiry: OnExpiry) {
+  const state = new State();
+  const command: Acquire = acquire([budget("org", 100, { window: "hour", need: 50 })], { onExpiry });
+  apply(state, command, START);
+  const settle = (sequence: number, spent: number, final: boolean, now: number) =>
+    apply(
+      state,
+      { kind: "settle", leaseId: command.leaseId, subject: "org", sequence, spent: [spent], final },
+      now,
+    ) as ReportReply;
+  const books = () =>
+    [...state.organisation("org").budgets.values()].map(({ spent, outstanding, debt }) => [
+      spent,
+      outstanding,
+      debt,
+    ]);
+  return { state, command, settle, books };
+}
+
+describe("the ledger's machine", () => {
+  it("returns what a dead lease did not report, and counts a late report as debt", () => {
+    const { state, settle, books } = lease("charge_reported");
+    settle(1, 20, false, START + 1);
+    apply(state, { kind: "sweep", organisation: "org" }, START + 1 + TTL);
+    assert.deepEqual(books(), [[20, 0, 0]]);
+    assert.equal(settle(2, 30, true, START + 2 * TTL).status, "closed");
+    assert.deepEqual(books(), [[30, 0, 10]]);
+  });
+
+  it("charges a dead lease whole, keeps a report of it, and refunds when the last report comes late", () => {
+    const { state, settle, books } = lease("charge_all");
+    settle(1, 20, false, START + 1);
+    apply(state, { kind: "sweep", organisation: "org" }, START + 1 + TTL);
+    assert.deepEqual(books(), [[50, 0, 0]]);
+    settle(2, 25, false, START + 2 * TTL);
+    assert.deepEqual(books(), [[50, 0, 0]]);
+    settle(3, 30, true, START + 3 * TTL);
+    assert.deepEqual(books(), [[30, 0, 0]]);
+    const kinds = state.organisation("org").journal.map(({ kind, amount }) => [kind, amount]);
+    assert.deepEqual(kinds, [
+      ["charged_unseen", 30],
+      ["corrected", -20],
+    ]);
+  });
+
+  it("keeps a lease alive by its reports", () => {
+    const { settle } = lease("charge_reported");
+    assert.equal(settle(1, 10, false, START + TTL - 1).status, "applied");
+    assert.equal(settle(2, 20, false, START + 2 * TTL - 2).status, "applied");
+  });
+
+  it("lets a lease be used to the end of its window at most, and charges that window afterwards", () => {
+    const { state, settle, books } = lease("charge_reported");
+    assert.equal(settle(1, 10, false, START + 50_000).usableMs, 10_000);
+    const next = apply(state, acquire([budget("org", 100, { window: "hour", need: 100 })]), START + TTL);
+    assert.equal("outcome" in next && next.outcome, "granted");
+    assert.equal(settle(2, 40, true, START + TTL + 1).status, "applied");
+    assert.deepEqual(books(), [
+      [40, 0, 0],
+      [0, 100, 0],
+    ]);
+  });
+});

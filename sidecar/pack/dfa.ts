@@ -1,0 +1,276 @@
+// Pieces of patterns → one deterministic automaton that finds all of them in one pass → a comb table.
+//
+// Subset construction over byte classes. Every pattern may start after each word boundary; instead of carrying
+// hundreds of start positions in every set, a state is (did a boundary just pass, positions in hand), and the
+// start positions are added by transition. Whether a word ends where a piece does is left to the reader of the
+// table: as a transition it would cost every piece one state for each kind of punctuation.
+// Equal states are then merged.
+//
+// Most states differ from one of two default rows (right after a boundary; inside a word) in a few classes, so
+// only those transitions are stored, in a comb: a state IS its offset, and the entry at offset + class belongs
+// to it exactly if the entry names that class, because offsets are unique.
+//
+//   entry u32:   next state (24 bits) | class + 1 (8 bits)
+//   state:       offset (22 bits) | reports pieces (1) | a boundary just passed (1)
+//
+// Bound: STATES_MAX states; what would need more is refused, naming the rule that grew it.
+import { type Node, type Piece, wordBytes } from "./regex.ts";
+
+export const STATES_MAX = 150_000;
+export const COMB_MAX = 1 << 18;
+
+export interface Comb {
+  /** Class of each byte. */
+  classes: Uint8Array;
+  /** Rows of the states inside a word (0) and after a boundary (1): a state for each class. */
+  defaults: [Uint32Array, Uint32Array];
+  entries: Uint32Array;
+  /** Reporting states in order, each with the pieces it reports. */
+  reports: { state: number; pieces: number[] }[];
+  start: number;
+  idle: number;
+  states: number;
+}
+
+interface Nfa {
+  /** Byte transitions: [set index, to] for each position. */
+  steps: [number, number][][];
+  empty: number[][];
+  report: (number | undefined)[];
+}
+
+const nonWord = new Set(Array.from({ length: 256 }, (_, b) => b).filter((b) => !wordBytes.has(b)));
+
+/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. */
+export function compileComb(pieces: Piece[], nameOf: (piece: number) => string): Comb {
+  const sets: Set<number>[] = [];
+  const setIndex = new Map<string, number>();
+  const intern = (set: Set<number>) => {
+    const key = [...set].sort((a, b) => a - b).join();
+    let index = setIndex.get(key);
+    if (index === undefined) {
+      index = sets.push(set) - 1;
+      setIndex.set(key, index);
+    }
+    return index;
+  };
+  intern(nonWord);
+
+  const nfa: Nfa = { steps: [], empty: [], report: [] };
+  const add = () => {
+    nfa.steps.push([]);
+    nfa.empty.push([]);
+    return nfa.report.push(undefined) - 1;
+  };
+  const build = (node: Node, from: number): number => {
+    if (node.type === "bytes") {
+      const to = add();
+      nfa.steps[from]?.push([intern(node.set), to]);
+      return to;
+    }
+    if (node.type === "seq") return node.items.reduce((at, item) => build(item, at), from);
+    if (node.type === "alt") {
+      const to = add();
+      for (const item of node.items) nfa.empty[build(item, from)]?.push(to);
+      return to;
+    }
+    let at = from;
+    for (let i = 0; i < node.min; i++) at = build(node.item, at);
+    if (node.max === Number.POSITIVE_INFINITY) {
+      const loop = add();
+      nfa.empty[at]?.push(loop);
+      nfa.empty[build(node.item, loop)]?.push(loop);
+      return loop;
+    }
+    const end = add();
+    nfa.empty[at]?.push(end);
+    for (let i = node.min; i < node.max; i++) {
+      at = build(node.item, at);
+      nfa.empty[at]?.push(end);
+    }
+    return end;
+  };
+
+  const bounded: number[] = [];
+  const anywhere: number[] = [];
+  const owner: number[] = [];
+  pieces.forEach((piece, index) => {
+    const from = add();
+    (piece.startBound ? bounded : anywhere).push(from);
+    nfa.report[build(piece.node, from)] = index;
+    while (owner.length < nfa.steps.length) owner.push(index);
+  });
+
+  // Byte classes: bytes that every set treats alike.
+  const classes = new Uint8Array(256);
+  const classKeys = new Map<string, number>();
+  const sample: number[] = [];
+  for (let b = 0; b < 256; b++) {
+    let key = "";
+    for (let i = 0; i < sets.length; i++) if (sets[i]?.has(b)) key += `${i},`;
+    let c = classKeys.get(key);
+    if (c === undefined) {
+      c = classKeys.size;
+      classKeys.set(key, c);
+      sample.push(b);
+    }
+    classes[b] = c;
+  }
+  const count = sample.length;
+  const classesOf = sets.map((set) => {
+    const out = new Set<number>();
+    for (const b of set) out.add(classes[b] as number);
+    return [...out];
+  });
+  const isBoundary = sample.map((b) => nonWord.has(b));
+
+  const closed = new Map<number, number[]>();
+  const closure = (position: number): number[] => {
+    let out = closed.get(position);
+    if (out) return out;
+    const seen = new Set([position]);
+    for (const p of seen) for (const q of nfa.empty[p] as number[]) seen.add(q);
+    // Only positions that step or report matter to a set.
+    out = [...seen].filter((p) => nfa.steps[p]?.length || nfa.report[p] !== undefined);
+    closed.set(position, out);
+    return out;
+  };
+  /** Class → positions reached from `positions` by one byte. */
+  const step = (positions: Iterable<number>): Map<number, Set<number>> => {
+    const out = new Map<number, Set<number>>();
+    for (const p of positions) {
+      for (const [set, to] of nfa.steps[p] as [number, number][]) {
+        for (const c of classesOf[set] as number[]) {
+          let into = out.get(c);
+          if (!into) out.set(c, (into = new Set()));
+          for (const q of closure(to)) into.add(q);
+        }
+      }
+    }
+    return out;
+  };
+  const startSteps = [
+    step(anywhere.flatMap(closure)),
+    step([...anywhere, ...bounded].flatMap(closure)),
+  ] as const;
+
+  // Subset construction.
+  const rows: Map<number, number>[] = [];
+  const flags: number[] = [];
+  const reported: number[][] = [];
+  const index = new Map<string, number>();
+  const queue: Set<number>[] = [];
+  const stateOf = (after: number, set: Set<number>): number => {
+    const sorted = [...set].sort((a, b) => a - b);
+    const key = `${after}:${sorted.join()}`;
+    let state = index.get(key);
+    if (state === undefined) {
+      state = queue.push(set) - 1;
+      if (state >= STATES_MAX) {
+        const rule = nameOf(owner[sorted[sorted.length - 1] as number] as number);
+        throw new Error(`rule ${rule}: the automaton grew past ${STATES_MAX} states; make its pieces shorter`);
+      }
+      index.set(key, state);
+      flags.push(after);
+      reported.push([...new Set(sorted.map((p) => nfa.report[p]).filter((x) => x !== undefined))]);
+    }
+    return state;
+  };
+  const none: Set<number> = new Set();
+  stateOf(0, none);
+  stateOf(1, none);
+  for (let state = 0; state < queue.length; state++) {
+    // Only what differs from the default row is kept; the default rows themselves (0 and 1) are whole.
+    const own = step(queue[state] as Set<number>);
+    const starts = startSteps[flags[state] as 0 | 1];
+    const row = new Map<number, number>();
+    for (const c of state < 2 ? starts.keys() : own.keys()) {
+      const mine = own.get(c);
+      const theirs = starts.get(c);
+      const all = mine && theirs ? new Set([...mine, ...theirs]) : (mine ?? theirs ?? none);
+      row.set(c, stateOf(isBoundary[c] ? 1 : 0, all));
+    }
+    rows.push(row);
+    queue[state] = none;
+  }
+  const target = (state: number, c: number) =>
+    rows[state]?.get(c) ?? rows[flags[state] as number]?.get(c) ?? (isBoundary[c] ? 1 : 0);
+
+  // Equal states are merged from the ends of the pieces back: states are numbered breadth first, so one pass in
+  // reverse merges all but what hangs on a loop, and a merge is right whenever one stops.
+  const same = Int32Array.from(rows, (_, s) => s);
+  for (let pass = 0; pass < 3; pass++) {
+    const known = new Map<string, number>();
+    for (let s = rows.length - 1; s > 1; s--) {
+      const base = flags[s] as number;
+      let key = `${base}:${reported[s]?.join()}`;
+      for (const [c, to] of [...(rows[s] as Map<number, number>)].sort((a, b) => a[0] - b[0])) {
+        if (same[to] !== same[target(base, c)]) key += `,${c}:${same[to]}`;
+      }
+      const twin = known.get(key);
+      if (twin === undefined) known.set(key, (same[s] = s));
+      else same[s] = twin;
+    }
+  }
+  const representative = [...same.keys()].filter((s) => same[s] === s);
+  const numberOf = new Map(representative.map((s, b) => [s, b]));
+  const block = rows.map((_, s) => numberOf.get(same[s] as number) as number);
+
+  // The comb: states with most transitions first, each at the lowest offset where its teeth fit.
+  const teeth = representative.map((s) => {
+    const out: [number, number][] = [];
+    const base = flags[s] as number;
+    if (s < 2) return out;
+    for (const [c, state] of [...(rows[s] as Map<number, number>)].sort((a, b) => a[0] - b[0])) {
+      const to = block[state] as number;
+      if (to !== block[target(base, c)]) out.push([c, to]);
+    }
+    return out;
+  });
+  const offsets = new Int32Array(representative.length).fill(-1);
+  const taken = new Uint8Array(COMB_MAX + 512);
+  const usedOffset = new Uint8Array(COMB_MAX + 512);
+  let low = 0;
+  let free = 0;
+  let used = 0;
+  const order = representative.map((_, b) => b).sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
+  for (const b of order) {
+    const mine = teeth[b] as [number, number][];
+    while (taken[low]) low++;
+    let offset = mine.length ? Math.max(0, low - (mine[0]?.[0] ?? 0)) : free;
+    if (!mine.length) free = offset;
+    while (usedOffset[offset] || mine.some(([c]) => taken[offset + c])) {
+      offset++;
+      if (offset >= COMB_MAX) throw new Error(`the rules do not fit in a table of ${COMB_MAX} entries`);
+    }
+    offsets[b] = offset;
+    if (!mine.length) free = offset + 1;
+    usedOffset[offset] = 1;
+    for (const [c] of mine) taken[offset + c] = 1;
+    used = Math.max(used, offset + 256);
+  }
+  const encode = (b: number) => {
+    const s = representative[b] as number;
+    return ((offsets[b] as number) << 2) | (reported[s]?.length ? 2 : 0) | (flags[s] as number);
+  };
+  const entries = new Uint32Array(used);
+  teeth.forEach((mine, b) => {
+    for (const [c, to] of mine) entries[(offsets[b] as number) + c] = ((encode(to) << 8) | (c + 1)) >>> 0;
+  });
+  const defaults = [0, 1].map((s) =>
+    Uint32Array.from({ length: 256 }, (_, c) => encode(block[target(s, Math.min(c, count - 1))] as number)),
+  ) as [Uint32Array, Uint32Array];
+  const reports = representative
+    .map((s, b) => ({ state: encode(b), pieces: reported[s] as number[] }))
+    .filter((x) => x.pieces.length > 0)
+    .sort((a, b) => a.state - b.state);
+  return {
+    classes,
+    defaults,
+    entries,
+    reports,
+    start: encode(block[1] as number),
+    idle: encode(block[0] as number),
+    states: representative.length,
+  };
+}

@@ -1,0 +1,277 @@
+// Rules → the binary pack that the filter loads. The curated rules (packs/rules/*.yaml) and the phrases and
+// patterns of a policy go through the same functions.
+//
+// Pack, little-endian; offsets from its start, every section 4-byte aligned:
+//
+//   0  magic "WRUL" | version u32 | length u32 | source hash, 16 bytes
+//  28  rules u16 | pieces u16 | uses u16 | reports u16 | entries u32 | start u32 | idle u32 | skip u32
+//  52  classes u8[256]
+//      defaults u32[2][256]        the state for a class, inside a word and after a boundary
+//      entries u32[entries]        the comb, see dfa.ts
+//      reports { state u32, first u16, count u16 }[reports]      sorted by state
+//      reportPieces u16[]          in the order of `reports`; count u32 before it
+//      pieces { first use u16, uses u16 }[pieces]
+//      uses { rule u16, slot u16, last u8, words u8, bytes u16, min u16, edge u16 }[uses]
+//      rules { id offset u32, id length u8, category u8, score u8, flags u8 }[rules]
+//      ids, UTF-8
+//
+// A use is one piece at one place of one rule. `slot` is where its end is remembered (0xffff: the first piece
+// needs nobody before it), `last` says that with it the rule is found. `words` and `bytes` bound what may lie
+// between the end before and this end (spaces, bytes: the gap and the piece itself), `min` the piece's shortest, `edge` (0, 1) whether
+// the word must end with the piece.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { parse as parseYaml } from "yaml";
+import { compileComb } from "./dfa.ts";
+import { expand, gapBytes, maxLength, maxSpaces, minLength, type Pattern, PatternError, type Piece, parse } from "./regex.ts";
+
+export const PACK_MAGIC = 0x4c555257;
+export const PACK_VERSION = 1;
+export const PACK_BYTES_MAX = 1 << 20;
+export const RULES_MAX = 1024;
+
+export const categories = [
+  "override",
+  "extraction",
+  "hijack",
+  "forgery",
+  "exfiltration",
+  "encoded",
+  "bypass",
+  "custom",
+] as const;
+export type Category = (typeof categories)[number];
+
+/** Bits of a rule's flags, as the filter reads them. */
+export const RuleFlag = { block: 1, trusted: 2, untrusted: 4 } as const;
+
+export interface Rule {
+  /** Stable: `override.ignore-previous`. At most 64 bytes. */
+  id: string;
+  category: Category;
+  /** BCP 47 languages of the patterns; `*` for none in particular. */
+  languages: string[];
+  /** `block` decides alone; `score` contributes. */
+  severity: "block" | "score";
+  /** What it adds to the score, 1 – 255. */
+  score: number;
+  /** The spans it applies to. */
+  spans: "all" | "trusted" | "untrusted";
+  patterns: string[];
+  positive: string[];
+  negative: string[];
+}
+
+export class RuleError extends Error {
+  override name = "RuleError";
+}
+
+interface RuleFile {
+  category: Category;
+  macros?: Record<string, string>;
+  rules: (Partial<Rule> & { id: string; patterns: string[] })[];
+}
+
+/** Reads every YAML file of a directory. Macros of `macros.yaml` hold in all files. */
+export function readRules(directory: string): { rules: Rule[]; source: string } {
+  const hash = createHash("sha256");
+  const files = readdirSync(directory)
+    .filter((name) => name.endsWith(".yaml"))
+    .sort();
+  const texts = files.map((name) => {
+    const text = readFileSync(`${directory}/${name}`, "utf8");
+    hash.update(name).update(text);
+    return text;
+  });
+  const shared: Record<string, string> = {};
+  files.forEach((name, i) => {
+    if (name === "macros.yaml") Object.assign(shared, parseYaml(texts[i] as string).macros);
+  });
+  const rules: Rule[] = [];
+  files.forEach((name, i) => {
+    if (name === "macros.yaml") return;
+    const file = parseYaml(texts[i] as string) as RuleFile;
+    const macros = { ...shared, ...file.macros };
+    for (const raw of file.rules) {
+      const block = raw.severity === "block";
+      rules.push({
+        category: file.category,
+        languages: ["en"],
+        severity: "score",
+        score: block ? 200 : 60,
+        spans: "all",
+        positive: [],
+        negative: [],
+        ...raw,
+        patterns: raw.patterns.map((p) => inRule(raw.id, () => expand(p, macros))),
+      });
+    }
+  });
+  return { rules, source: hash.digest("hex") };
+}
+
+/** A rule of a policy: phrases are found as they are, patterns are in the language of regex.ts. */
+export function customRule(id: string, phrases: string[], patterns: string[], severity: "block" | "score"): Rule {
+  const plain = phrases.map((p) => p.trim().replace(/[\\()|?[\]{}.*+~]/g, "\\$&"));
+  return {
+    id,
+    category: "custom",
+    languages: ["*"],
+    severity,
+    score: severity === "block" ? 255 : 60,
+    spans: "all",
+    patterns: [...plain, ...patterns],
+    positive: [],
+    negative: [],
+  };
+}
+
+function inRule<T>(id: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof PatternError) throw new RuleError(`rule ${id}: ${error.message}`);
+    throw error;
+  }
+}
+
+interface Use {
+  rule: number;
+  slot: number;
+  last: boolean;
+  words: number;
+  bytes: number;
+  min: number;
+  edge: boolean;
+}
+
+export interface CompiledRules {
+  pack: Uint8Array;
+  rules: Rule[];
+  /** Rule, pattern and its pieces, for an oracle. */
+  patterns: { rule: number; pattern: Pattern }[];
+  states: number;
+  classes: number;
+}
+
+/** Compiles rules to a pack; `source` (hex) names what they were made from. Throws RuleError. */
+export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledRules {
+  if (rules.length > RULES_MAX) throw new RuleError(`${rules.length} rules: at most ${RULES_MAX}`);
+  const ids = new Set<string>();
+  const pieces: Piece[] = [];
+  const pieceIndex = new Map<string, number>();
+  const pieceRule: string[] = [];
+  const usesOf: Use[][] = [];
+  const patterns: CompiledRules["patterns"] = [];
+  let slots = 0;
+  rules.forEach((rule, index) => {
+    if (ids.has(rule.id)) throw new RuleError(`rule ${rule.id}: the id is taken`);
+    if (!/^[a-z0-9][a-z0-9.-]{0,63}$/.test(rule.id)) throw new RuleError(`rule ${rule.id}: an id is a-z 0-9 . -`);
+    ids.add(rule.id);
+    for (const text of rule.patterns) {
+      const pattern = inRule(rule.id, () => parse(text));
+      patterns.push({ rule: index, pattern });
+      const { pieces: parts, gaps } = pattern;
+      parts.forEach((piece, part) => {
+        let number = pieceIndex.get(piece.source);
+        if (number === undefined) {
+          number = pieces.push(piece) - 1;
+          pieceIndex.set(piece.source, number);
+          pieceRule.push(rule.id);
+          usesOf.push([]);
+        }
+        const gap = part === 0 ? 0 : (gaps[part - 1] as number);
+        // A piece's own slot is `slot`; it looks at the slot before.
+        const last = part === parts.length - 1;
+        usesOf[number]?.push({
+          rule: index,
+          slot: part === 0 ? (last ? 0xffff : slots++) : slots++,
+          last,
+          words: part === 0 ? 255 : Math.min(254, gap + 1 + maxSpaces(piece.node)),
+          bytes: part === 0 ? 0 : Math.min(65535, gapBytes(gap) + maxLength(piece.node)),
+          min: minLength(piece.node),
+          edge: piece.endBound,
+        });
+      });
+    }
+  });
+  if (slots > 0xfff0) throw new RuleError("too many gaps in all");
+  const comb = compileComb(pieces, (piece) => pieceRule[piece] as string);
+
+  const skip = comb.defaults[0].every((_, c) => {
+    const plain = [...Array(256).keys()].some(
+      (b) => comb.classes[b] === c && ((b >= 97 && b <= 122) || (b >= 48 && b <= 57)),
+    );
+    return !plain || comb.defaults[0][c] === comb.idle;
+  });
+  const uses = usesOf.flat();
+  const reportPieces = comb.reports.flatMap((r) => r.pieces);
+  const idBytes = rules.map((r) => Buffer.from(r.id));
+  const out = new Bytes();
+  out.u32(PACK_MAGIC).u32(PACK_VERSION).u32(0).raw(Buffer.from(source.slice(0, 32), "hex"));
+  out.u16(rules.length).u16(pieces.length).u16(uses.length).u16(comb.reports.length);
+  out.u32(comb.entries.length).u32(comb.start).u32(comb.idle).u32(skip ? 1 : 0);
+  out.raw(comb.classes);
+  for (const row of comb.defaults) for (const state of row) out.u32(state);
+  for (const entry of comb.entries) out.u32(entry);
+  let first = 0;
+  for (const r of comb.reports) {
+    out.u32(r.state).u16(first).u16(r.pieces.length);
+    first += r.pieces.length;
+  }
+  out.u32(reportPieces.length);
+  for (const p of reportPieces) out.u16(p);
+  out.align();
+  first = 0;
+  for (const list of usesOf) {
+    out.u16(first).u16(list.length);
+    first += list.length;
+  }
+  for (const use of uses) {
+    out.u16(use.rule).u16(use.slot).u8(use.last ? 1 : 0).u8(use.words).u16(use.bytes).u16(use.min).u16(use.edge ? 1 : 0);
+  }
+  let offset = out.length + rules.length * 8;
+  rules.forEach((rule, i) => {
+    const spans =
+      rule.spans === "all" ? RuleFlag.trusted | RuleFlag.untrusted : RuleFlag[rule.spans];
+    const id = idBytes[i] as Buffer;
+    out.u32(offset).u8(id.length).u8(categories.indexOf(rule.category)).u8(rule.score);
+    out.u8((rule.severity === "block" ? RuleFlag.block : 0) | spans);
+    offset += id.length;
+  });
+  for (const id of idBytes) out.raw(id);
+  out.align();
+  const pack = out.done();
+  if (pack.length > PACK_BYTES_MAX) throw new RuleError(`the pack has ${pack.length} bytes: at most ${PACK_BYTES_MAX}`);
+  new DataView(pack.buffer).setUint32(8, pack.length, true);
+  return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1 };
+}
+
+class Bytes {
+  private readonly bytes: number[] = [];
+  get length(): number {
+    return this.bytes.length;
+  }
+  u8(value: number): Bytes {
+    this.bytes.push(value & 255);
+    return this;
+  }
+  u16(value: number): Bytes {
+    if (value > 0xffff) throw new RuleError(`a number of the pack does not fit: ${value}`);
+    return this.u8(value).u8(value >> 8);
+  }
+  u32(value: number): Bytes {
+    return this.u8(value).u8(value >>> 8).u8(value >>> 16).u8(value >>> 24);
+  }
+  raw(bytes: Uint8Array): Bytes {
+    for (const b of bytes) this.bytes.push(b);
+    return this;
+  }
+  align(): Bytes {
+    while (this.bytes.length % 4) this.bytes.push(0);
+    return this;
+  }
+  done(): Uint8Array {
+    return Uint8Array.from(this.bytes);
+  }
+}

@@ -1,0 +1,131 @@
+// Labelled texts for the trainer: our own corpus under training/, expanded by seed, and labelled JSONL from
+// elsewhere (`text`, `label`, `source`, `kind`), which is read and never written.
+//
+// The own corpus: every template is expanded several times; a part is then put into a carrier document, a part
+// is disguised. One seed gives one corpus, byte for byte. Bounds: TEXT_MAX characters of one text are read.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { WeirError } from "../errors.ts";
+import { DISGUISES, disguise, pick } from "./train-disguise.ts";
+import { expand, type Grammar, parseGrammar, random, type Template } from "./train-grammar.ts";
+
+/** Characters of a text that the trainer reads. */
+export const TEXT_MAX = 6000;
+
+export interface Sample {
+  text: string;
+  /** 1 is an attack. */
+  label: 0 | 1;
+  source: string;
+  kind: string;
+}
+
+interface Line {
+  grammar: Grammar;
+  template: Template;
+  language: string;
+}
+
+const EXPANSIONS = {
+  attacks: { en: 30, other: 14 },
+  hard: { en: 24, other: 10 },
+  benign: { en: 40, other: 12 },
+};
+const EMBEDDED = 0.2;
+const DISGUISED = 0.15;
+
+/** How many templates each part of the corpus under `dir` has, by language. */
+export function templateCounts(dir: string): Record<string, Record<string, number>> {
+  const counts: Record<string, Record<string, number>> = {};
+  for (const part of Object.keys(EXPANSIONS)) {
+    const byLanguage: Record<string, number> = {};
+    for (const { language } of lines(dir, part)) byLanguage[language] = (byLanguage[language] ?? 0) + 1;
+    counts[part] = byLanguage;
+  }
+  return counts;
+}
+
+/** The own corpus under `dir` (training/), expanded with `seed`. */
+export function ownCorpus(dir: string, seed: number): Sample[] {
+  const rand = random(seed);
+  const benign = lines(dir, "benign");
+  const samples: Sample[] = [];
+  const seen = new Set<string>();
+  const add = (text: string, label: 0 | 1, source: string, kind: string) => {
+    const key = `${label}${text}`;
+    if (!seen.has(key)) samples.push({ text, label, source, kind });
+    seen.add(key);
+  };
+  for (const part of ["attacks", "hard", "benign"] as const) {
+    const label = part === "attacks" ? 1 : 0;
+    for (const line of lines(dir, part)) {
+      const { language, template } = line;
+      const source = `own_${part}_${language}${language === "en" ? `_${template.category}` : ""}`;
+      const times = EXPANSIONS[part][language === "en" ? "en" : "other"];
+      for (let i = 0; i < times; i++) {
+        const text = vary(one(line, rand), rand);
+        add(text, label, source, template.category);
+        const chance = rand();
+        if (chance < EMBEDDED)
+          add(embed(text, language, benign, rand), label, source, `${template.category}_embedded`);
+        else if (chance < EMBEDDED + DISGUISED) {
+          const kind = pick(DISGUISES, rand);
+          add(disguise(text, kind, rand), label, `${source}_disguised`, kind);
+        }
+      }
+    }
+  }
+  return samples;
+}
+
+/** Labelled rows of a JSONL file. */
+export function readSamples(file: string): Sample[] {
+  const samples: Sample[] = [];
+  for (const [index, line] of readFileSync(file, "utf8").split("\n").entries()) {
+    if (!line) continue;
+    const row = JSON.parse(line) as Partial<Sample>;
+    if (typeof row.text !== "string" || (row.label !== 0 && row.label !== 1)) {
+      throw new WeirError("invalid_argument", `${file}:${index + 1}: expected text and label 0 or 1`);
+    }
+    const { text, label, source = "labels", kind = "unknown" } = row;
+    samples.push({ text: text.slice(0, TEXT_MAX), label, source, kind });
+  }
+  return samples;
+}
+
+function lines(dir: string, part: string): Line[] {
+  const all: Line[] = [];
+  for (const file of readdirSync(join(dir, part)).sort()) {
+    if (!file.endsWith(".txt")) continue;
+    const grammar = parseGrammar(readFileSync(join(dir, part, file), "utf8"), `${part}/${file}`);
+    for (const template of grammar.templates) all.push({ grammar, template, language: file.slice(0, -4) });
+  }
+  return all;
+}
+
+function one({ grammar, template }: Line, rand: () => number): string {
+  const text = expand(grammar, template.parts, rand).replace(/ {2,}/g, " ").trim();
+  return text.replace(/(?<=\s)@(.+)@$/s, (_, secret: string) =>
+    disguise(secret, pick(["base64", "base64", "hex", "rot13", "reversed"], rand), rand),
+  );
+}
+
+/** Case and closing marks as people type them. */
+function vary(text: string, rand: () => number): string {
+  const chance = rand();
+  let varied = text;
+  if (chance < 0.3) varied = text.charAt(0).toUpperCase() + text.slice(1);
+  else if (chance < 0.4) varied = text.toLowerCase();
+  if (/[\p{L}\p{N}]$/u.test(varied)) varied += pick(["", "", ".", "!", "!!", "\n"], rand);
+  return varied;
+}
+
+/** `text` between others: in a document, or after a harmless question. */
+function embed(text: string, language: string, benign: Line[], rand: () => number): string {
+  const near = benign.filter((line) => line.language === language || line.language === "en");
+  const other = () => one(pick(near, rand), rand);
+  const glue = pick(["\n\n", "\n", " ", " ", "\n---\n", '"\n'], rand);
+  const before = Array.from({ length: Math.floor(rand() * 4) }, other).join(pick([" ", "\n"], rand));
+  const after = rand() < 0.4 ? glue + other() : "";
+  return (before ? before + glue : "") + text + after;
+}

@@ -1,0 +1,43 @@
+// Writes a trained model as the pack that assembly/inspect/classifier.ts loads; the layout is drawn there.
+import type { Platt } from "./train-calibrate.ts";
+import { type Model, SLOTS } from "./train-model.ts";
+
+export const HEADER_BYTES = 64;
+const LOGIT_ONE = 256;
+/** Weights beyond this quantile of their size are cut off, so that one of them does not coarsen all. */
+const CLIP_QUANTILE = 0.9995;
+
+/** int8 weights, and the model they stand for. */
+export interface Quantised {
+  weights: Int8Array;
+  /** Weight of one step. */
+  step: number;
+}
+
+export function quantise(model: Model): Quantised {
+  const sizes = Float64Array.from(model.weights, Math.abs).sort();
+  const largest = sizes[Math.floor(sizes.length * CLIP_QUANTILE)] || 1;
+  const step = largest / 127;
+  const weights = Int8Array.from(model.weights, (w) => Math.max(-127, Math.min(127, Math.round(w / step))));
+  return { weights, step };
+}
+
+/** `threshold` is a calibrated logit; `hash` 32 bytes. */
+export function writePack(
+  { weights, step }: Quantised,
+  bias: number,
+  calibration: Platt,
+  threshold: number,
+  hash: Uint8Array,
+): Buffer {
+  const pack = Buffer.alloc(HEADER_BYTES + SLOTS);
+  pack.write("WEIRCLS1", "latin1");
+  pack.writeUInt32LE(1, 8);
+  pack.writeUInt32LE(Math.log2(SLOTS), 12);
+  pack.writeFloatLE(calibration.slope * step, 16);
+  pack.writeInt32LE(Math.round((calibration.slope * bias + calibration.offset) * LOGIT_ONE), 20);
+  pack.writeInt32LE(Math.round(threshold * LOGIT_ONE), 24);
+  pack.set(hash.subarray(0, 32), 32);
+  pack.set(new Uint8Array(weights.buffer, weights.byteOffset, SLOTS), HEADER_BYTES);
+  return pack;
+}

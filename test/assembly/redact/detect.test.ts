@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { redactor, type TypeName } from "./support.ts";
+
+const simd = await redactor();
+const scalar = await redactor(true);
+
+const FRAMES = ["%s", "value %s, ok", "(%s)", '"%s"', "it is %s.", "line\n%s\nline", "quoted\\n%s\\nline"];
+
+function isOnly(type: TypeName, value: string, frames = FRAMES): void {
+  for (const frame of frames) {
+    const text = frame.replace("%s", () => value);
+    for (const engine of [simd, scalar]) {
+      assert.deepEqual(
+        engine.spans(text).map((s) => `${s.type} ${s.text}`),
+        [`${type} ${value}`],
+        JSON.stringify(text),
+      );
+    }
+  }
+}
+
+function isNothing(text: string): void {
+  for (const engine of [simd, scalar]) {
+    assert.deepEqual(
+      engine.spans(text).map((s) => `${s.type} ${s.text}`),
+      [],
+      JSON.stringify(text),
+    );
+  }
+}
+
+/** A reproducible value of `n` characters of `alphabet` that looks drawn at random. */
+function drawn(alphabet: string, n: number, seed = 1): string {
+  let state = seed * 2654435761;
+  let out = "";
+  for (let i = 0; i < n; i++) {
+    state = (Math.imul(state ^ (state >>> 15), 2246822519) + 0x9e3779b9) >>> 0;
+    out += alphabet[(state >>> 8) % alphabet.length];
+  }
+  return out;
+}
+
+const HEX = "0123456789abcdef";
+const UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const ALNUM = `${UPPER}${UPPER.toLowerCase()}0123456789`;
+
+test("mail addresses are found whole, with dots, tags, apostrophes and accents", () => {
+  for (const value of [
+    "a.b-c_d+e@sub.example.co.uk",
+    "o'brien@example.com",
+    "müller@example.de",
+    "info@bücher.de",
+    "1234567@qq.com",
+    "x@y.museum",
+    "joe@xn--bcher-kva.example",
+  ]) {
+    isOnly("EMAIL", value);
+  }
+  assert.deepEqual(
+    simd.spans("ask bob@example.com.Thanks").map((s) => s.text),
+    ["bob@example.com"],
+  );
+});
+
+test("handles, image names and clone addresses are not mail addresses", () => {
+  for (const text of [
+    "@openai foo@ bar",
+    "logo@2x.png",
+    "user@localhost",
+    "git@github.com:org/repo.git",
+    "a@b.c",
+  ])
+    isNothing(text);
+});
+
+test("telephone numbers of many countries are found without a word beside them", () => {
+  const numbers = `+1-202-555-0143|(202) 555-0143 x123|202-555-0143 ext. 45|001-202-555-0143x9876|1 (800) 555-0199
++44 (0)20 7946 0958|+44(0)1632 960123|020 7946 0958|(0121) 496 0000|07700 900123|07700900123|+49 (0) 30 901820
+030/1234567|0151-23456789|0211 / 123456|+33 6 12 34 56 78|06 12 34 56 78|01.23.45.67.89|+34 912 34 56 78
++39 06 698 83145|+31 20 123 4567|020-1234567|+41 44 668 18 00|044 668 18 00|+46 8 123 456 78|+45 33 12 34 56
++48 22 123 45 67|+420 601 123 456|+351 912 345 678|+55 11 91234-5678|(11) 91234-5678|+52 55 1234 5678
++54 9 11 1234-5678|+86 138 0013 8000|+81 3-1234-5678|090-1234-5678|+82 10-1234-5678|+91 98765 43210|98765 43210
++61 2 9876 5432|(02) 9876 5432|+64 21 123 4567|+27 82 123 4567|+971 50 123 4567|+972-50-123-4567|8 (495) 123-45-67
++7 (495) 123-45-67|+380 44 123 4567|+90 532 123 45 67|+65 6123 4567|+62 812-3456-7890|+12025550143|202.555.0143`;
+  for (const value of numbers.split(/[|\n]/))
+    isOnly("PHONE", value, ["He wrote: %s.", "Please note %s for later"]);
+});
+
+test("a word such as call or Tel. makes a plain number a telephone number", () => {
+  for (const text of [
+    "Call 4155551234 now",
+    "phone: 4155551234",
+    "Tel. 612 345 678",
+    "my cell is 5551234567",
+    "téléphone 0612345678",
+    "电话：13800138000",
+  ]) {
+    assert.equal(simd.spans(text)[0]?.type, "PHONE", text);
+  }
+});
+
+test("dates, versions, decimals, order numbers and codes are nothing", () => {
+  for (const text of `2024-01-15 10:30:45|15.01.2024|01/02/2023 and 02/03/2023|version 10.0.19045.3803|order 4155551234
+Order #415-555-1234|ISBN 978-3-16-148410-0|1,234,567,890|3.14159265358979|37.774929, -122.419416|1 000 000 000
+call me at 10:30 on 2024-05-06|+37.774929|2019-2020|100-200-300|1534857149|£07123456789|12345678901234567890
+a+12025550143b|UPC 036000291452|2024 12 31 23 59|x = 1234567890 + 5|EAN 4006381333931|CVE-2024-12345|$1 234 567 890
+01110011 01101001 01101110|pp. 123-145|3 4 5 6 7 8 9 10 11|tag 20240115123045`.split(/[|\n]/))
+    isNothing(text);
+});
+
+test("cards need an issuer's range, its length and Luhn", () => {
+  for (const value of [
+    "4111-1111-1111-1111",
+    "4111 1111 1111 1111",
+    "378282246310005",
+    "3782 822463 10005",
+    "30569309025904",
+    "6011000990139424",
+    "2223003122003222",
+  ])
+    isOnly("CREDIT_CARD", value);
+  for (const text of [
+    "4111 1111 1111 1112",
+    "9111111111111111",
+    "3530 0592 7240 7800",
+    "tracking 4111111111111111",
+  ])
+    isNothing(text);
+});
+
+test("IBANs need their country's length and mod 97", () => {
+  for (const value of [
+    "DE89 3704 0044 0532 0130 00",
+    "GB82WEST12345698765432",
+    "NO9386011117947",
+    "MT84MALT011000012345MTLCAST001S",
+  ])
+    isOnly("IBAN", value);
+  for (const text of ["GB82 WEST 1234 5698 7654 33", "XX82WEST12345698765432", "DE89 3704 0044"])
+    isNothing(text);
+});
+
+test("social security numbers follow the ranges that were issued", () => {
+  for (const value of ["078-05-1120", "862-11-4162", "168 14 8134"]) isOnly("US_SSN", value);
+  assert.equal(simd.spans("social security number is 323712857")[0]?.type, "US_SSN");
+  for (const text of [
+    "000-12-3456",
+    "666-12-3456",
+    "900-12-3456",
+    "123-00-4567",
+    "123-45-0000",
+    "population 323712857",
+  ])
+    isNothing(text);
+});
+
+test("addresses of both families are found in every form", () => {
+  for (const value of [
+    "10.0.0.1",
+    "8.8.8.8",
+    "203.0.113.7",
+    "2001:db8::1",
+    "fe80::1",
+    "::1",
+    "::ffff:192.0.2.1",
+    "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+    "2001:db8::",
+    "64:ff9b::192.0.2.33",
+  ])
+    isOnly("IP", value);
+});
+
+test("versions, sections, clocks, hardware addresses and scopes are not addresses", () => {
+  for (const text of [
+    "Chrome/120.0.0.0 Safari/537.36",
+    "section 3.2.1.4",
+    "v1.2.3.4",
+    "1.2.3.4-beta",
+    "1.2.3.4.5",
+    "256.1.1.1",
+    "00:1B:44:11:3A:B7",
+    "std::vector<int> a::b",
+    "10:20:30",
+    "a[::3]",
+  ])
+    isNothing(text);
+});
+
+test("keys of more than thirty issuers are found, whole", () => {
+  const keys = [
+    `sk-${drawn(ALNUM, 48)}`,
+    `sk-proj-${drawn(`${ALNUM}_-`, 155)}A`,
+    `sk-ant-api03-${drawn(`${ALNUM}_-`, 93)}AA`,
+    `sk-or-v1-${drawn(HEX, 64)}`,
+    `hf_${drawn(ALNUM, 34)}`,
+    `gsk_${drawn(ALNUM, 52)}`,
+    `AKIA${drawn(`${UPPER}234567`, 16)}`,
+    `ASIA${drawn(`${UPPER}234567`, 16)}`,
+    `AIza${drawn(`${ALNUM}_-`, 34)}A`,
+    `GOCSPX-${drawn(ALNUM, 28)}`,
+    `dop_v1_${drawn(HEX, 64)}`,
+    `hvs.${drawn(ALNUM, 90)}`,
+    `dp.pt.${drawn(ALNUM, 43)}`,
+    `ghp_${drawn(ALNUM, 36)}`,
+    `github_pat_${drawn(ALNUM, 22)}_${drawn(ALNUM, 59)}`,
+    `glpat-${drawn(ALNUM, 20)}`,
+    `npm_${drawn(ALNUM, 36)}`,
+    `pypi-AgEIcHlwaS5vcmc${drawn(ALNUM, 150)}`,
+    `rubygems_${drawn(HEX, 48)}`,
+    `dckr_pat_${drawn(ALNUM, 27)}`,
+    `xoxb-${drawn("0123456789", 12)}-${drawn("0123456789", 12, 2)}-${drawn(ALNUM, 24)}`,
+    `https://hooks.slack.com/services/T${drawn(UPPER, 8)}/B${drawn(UPPER, 10)}/${drawn(ALNUM, 24)}`,
+    `SG.${drawn(ALNUM, 22)}.${drawn(ALNUM, 43)}`,
+    `SK${drawn(HEX, 32)}`,
+    `key-${drawn(HEX, 32)}`,
+    `${drawn(HEX, 32)}-us12`,
+    `0123456789:A${drawn(ALNUM, 34)}`,
+    `sk_live_${drawn(ALNUM, 24)}`,
+    `whsec_${drawn(ALNUM, 32)}`,
+    `shpat_${drawn(HEX, 32)}`,
+    `lin_api_${drawn(ALNUM, 40)}`,
+    `PMAK-${drawn(HEX, 24)}-${drawn(HEX, 34)}`,
+    `NRAK-${drawn(`${UPPER}0123456789`, 27)}`,
+    `glsa_${drawn(ALNUM, 32)}_${drawn(HEX, 8)}`,
+    `patAbCdEfGh123456.${drawn(HEX, 64)}`,
+    `abc8Q~${drawn(ALNUM, 34)}`,
+    `dapi${drawn(HEX, 32)}`,
+  ];
+  for (const value of keys) isOnly("API_KEY", value);
+  const secret = drawn(`${ALNUM}+/`, 40);
+  for (const name of ["aws_secret_access_key = ", 'SecretAccessKey": "', "AWS_SECRET_ACCESS_KEY="]) {
+    assert.deepEqual(
+      simd.spans(`${name}${secret}\n`).map((s) => s.text),
+      [secret],
+    );
+  }
+});
+
+test("examples, hashes and words that begin like keys are nothing", () => {
+  for (const text of [
+    "sk-YOUR_API_KEY",
+    "AKIAIOSFODNN7EXAMPLE",
+    `ghp_${"x".repeat(36)}`,
+    "sk-learn pipeline",
+    "ask-an-expert-question-about-taxes-and-other-things",
+    "task-anthropology-final-report-version-two",
+    drawn(HEX, 40),
+    drawn(HEX, 64),
+    `data:image/png;base64,iVBORw0KGgo${drawn(ALNUM, 120)}`,
+    "ghp_short1",
+    "$OPENAI_API_KEY",
+    "eyJ is how JWTs start",
+  ])
+    isNothing(text);
+});
+
+test("tokens and private keys are found to their end, however long", () => {
+  const part = (o: unknown) => Buffer.from(JSON.stringify(o)).toString("base64url");
+  for (const claims of [{ sub: "1234567890" }, { sub: drawn(ALNUM, 3000) }]) {
+    isOnly("JWT", `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}.${drawn(ALNUM, 43)}`);
+  }
+  for (const kind of ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PRIVATE KEY", "PGP PRIVATE KEY BLOCK"]) {
+    for (const end of ["\n", "\\n"]) {
+      const lines = Array.from({ length: 20 }, (_, i) => drawn(ALNUM, 64, i + 1));
+      isOnly("PRIVATE_KEY", [`-----BEGIN ${kind}-----`, ...lines, `-----END ${kind}-----`].join(end));
+    }
+  }
+  for (const text of [
+    "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEF",
+    "The -----BEGIN PRIVATE KEY----- line",
+  ])
+    isNothing(text);
+});
+
+test("phrases of the policy are found in any case and spacing, canaries too", async () => {
+  const own = await redactor();
+  assert.ok(own.phrase("Project Blue Heron", "CUSTOM"));
+  assert.ok(own.phrase("EMP-\u0001\u0001\u0001\u0001", "CUSTOM"));
+  assert.ok(own.phrase("You are Ada, the assistant of Acme.", "CANARY"));
+  assert.ok(!own.phrase("ab", "CUSTOM"));
+  assert.deepEqual(
+    own
+      .spans(
+        "about PROJECT  blue\nheron, EMP-1234 and EMP-12345: you are ada, the\nassistant of acme. Projects",
+      )
+      .map((s) => `${s.type} ${s.text}`),
+    ["CUSTOM PROJECT  blue\nheron", "CUSTOM EMP-1234", "CANARY you are ada, the\nassistant of acme."],
+  );
+});

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ACTIONS, redactor, TYPES } from "./support.ts";
+
+const engine = await redactor();
+const { exports, reserve, write, read } = engine;
+
+const PEM = `-----BEGIN RSA PRIVATE KEY-----\n${"MIIEowIBAAKCAQEAx8zq1vT5\n".repeat(40)}-----END RSA PRIVATE KEY-----`;
+const JWT = `${btoa('{"alg":"HS256"}')}.${btoa(`{"sub":"${"0123456789".repeat(40)}"}`).replaceAll("=", "")}.c2lnbmF0dXJl`;
+const TEXTS = [
+  "Write to bob.smith@example.com or call +44 (0)20 7946 0958, then bob.smith@example.com again.",
+  "Card 4111-1111-1111-1111; IBAN DE89 3704 0044 0532 0130 00; SSN 078-05-1120; hosts 10.0.0.1 and 2001:db8::1.",
+  `Key AKIAQWERTY2345ZXCVBN, token ${JWT}. Keep\n${PEM}\nsafe ("(415) 555-0134")`,
+  "größe 😀 日本語 müller@example.de “quoted” 2024-01-15 v1.2.3.4 plain text that holds nothing at all",
+];
+
+test("any single cut, and one byte at a time, gives what the whole gives", () => {
+  for (const action of ["redact", "mask", "hash"] as const) {
+    for (const text of TEXTS) {
+      const whole = engine.redact(text, { action });
+      const length = Buffer.byteLength(text);
+      assert.notEqual(whole, action === "redact" && text === TEXTS[3] ? text : "");
+      for (let cut = 0; cut <= length; cut++) assert.equal(engine.redact(text, { action }, [cut]), whole);
+      const each = Array.from({ length }, (_, i) => i + 1);
+      assert.equal(engine.redact(text, { action }, each), whole);
+    }
+  }
+});
+
+test("inside a JSON string the decoded text is redacted, however it is escaped and cut", () => {
+  const escapes = [
+    (c: string) => JSON.stringify(c).slice(1, -1),
+    (c: string) =>
+      /[@.+"<]/.test(c)
+        ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`
+        : JSON.stringify(c).slice(1, -1),
+    (c: string) =>
+      [...Array(c.length).keys()].map((i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""),
+  ];
+  for (const text of TEXTS) {
+    const plain = engine.redact(text);
+    for (const escaping of escapes) {
+      const raw = [...text].map(escaping).join("");
+      const whole = engine.redact(raw, { escaped: true });
+      assert.equal(JSON.parse(`"${whole}"`), plain);
+      const length = Buffer.byteLength(raw);
+      for (let cut = 0; cut <= length; cut += 1 + (length >> 8)) {
+        assert.equal(engine.redact(raw, { escaped: true }, [cut]), whole);
+      }
+    }
+  }
+});
+
+test("what is not redacted keeps its bytes, escapes included", () => {
+  const raw = String.raw`a\u00e9\n\/\"x\ud83d\ude00 bob@example.com \u0041\t\ud800 end\\`;
+  assert.equal(engine.redact(raw, { escaped: true }), raw.replace("bob@example.com", "[EMAIL_1]"));
+});
+
+test("no piece that comes out ends inside a UTF-8 sequence, and little is held", () => {
+  const bytes = Buffer.from(TEXTS[3] as string);
+  engine.open();
+  for (let i = 0; i < bytes.length; i++) {
+    const out = engine.feed(bytes.subarray(i, i + 1), i === bytes.length - 1);
+    assert.ok(!out.toString().includes("\ufffd"));
+    assert.ok(engine.held() <= 320);
+  }
+  engine.open();
+  assert.equal(
+    engine.feed(Buffer.from("An ordinary sentence goes out but for its last word"), false).toString(),
+    "An ordinary sentence goes out but for its last ",
+  );
+});
+
+test("a value has one number in its answer, and each type counts by itself", () => {
+  assert.equal(
+    engine.redact("a@x.com b@x.com a@x.com 10.0.0.1 b@x.com"),
+    "[EMAIL_1] [EMAIL_2] [EMAIL_1] [IP_1] [EMAIL_2]",
+  );
+  assert.equal(engine.countOf("EMAIL"), 4);
+});
+
+test("when the table of numbers is full, placeholders go without", () => {
+  const text = Array.from({ length: 200 }, (_, i) => `user${i}@example.com`).join(" ");
+  const out = engine.redact(text).split(" ");
+  assert.equal(out[111], "[EMAIL_112]");
+  assert.equal(out[199], "[EMAIL]");
+});
+
+test("each type has its own action", () => {
+  const text = "bob@example.com 4111-1111-1111-1111 10.0.0.1 078-05-1120";
+  const actions = { EMAIL: "mask", CREDIT_CARD: "mask", IP: "flag", US_SSN: "ignore" } as const;
+  assert.equal(engine.redact(text, { actions }), "b***@example.com ****-****-****-1111 10.0.0.1 078-05-1120");
+  assert.equal(engine.countOf("IP"), 1);
+  assert.equal(engine.countOf("US_SSN"), 0);
+  assert.match(engine.redact(text, { action: "hash" }), /^\[EMAIL:[0-9a-f]{12}\] \[CREDIT_CARD:/);
+});
+
+test("block ends the output before the match and names the type", () => {
+  assert.equal(engine.redact("so far fine 10.0.0.1 never", { actions: { IP: "block" } }), "so far fine ");
+  assert.equal(engine.blockedBy(), "IP");
+});
+
+const profile = reserve(16);
+const answer = reserve(exports.sizes(0));
+const set = reserve(exports.sizes(3));
+const pieces = reserve(12 * 64);
+exports.createRecords(20);
+
+function openAnswer(vault = 0): void {
+  write(
+    profile,
+    Uint8Array.from(TYPES, () => ACTIONS.redact),
+  );
+  exports.openAnswer(answer, profile, vault);
+}
+
+function output(run: () => void): string {
+  exports.setOutput(engine.output, 1 << 20);
+  run();
+  return Buffer.from(read(engine.output, (exports.written() >>> 0) - engine.output)).toString();
+}
+
+/** Rewrites one event whose texts are the values of "t", on channels given by "c". */
+function rewriteEvent(event: string, channel: number, last = false): string {
+  const bytes = Buffer.from(event);
+  write(engine.input, bytes);
+  const start = bytes.indexOf('"t":"') + 5;
+  const end = bytes.indexOf('"}', start);
+  write(pieces, new Uint8Array(Uint32Array.of((channel | (last ? 0x80000000 : 0)) >>> 0, start, end).buffer));
+  return output(() => assert.ok(exports.rewriteEvent(set, engine.input, bytes.length, pieces, 1)));
+}
+
+test("an address that straddles deltas is redacted, channel by channel, and the rest is flushed", () => {
+  openAnswer();
+  exports.openSet(set, answer);
+  const out = [
+    rewriteEvent('{"c":0,"t":"Mail bob@exa"}', 0),
+    rewriteEvent('{"c":1,"t":"bob"}', 1),
+    rewriteEvent('{"c":0,"t":"mple.com now, or"}', 0),
+    rewriteEvent('{"c":1,"t":"@example.com"}', 1),
+  ];
+  assert.deepEqual(out, [
+    '{"c":0,"t":"Mail "}',
+    '{"c":1,"t":""}',
+    '{"c":0,"t":"[EMAIL_1] now, "}',
+    '{"c":1,"t":""}',
+  ]);
+  assert.ok(exports.isHolding(set, 0));
+  assert.equal(
+    output(() => exports.flush(set, 0)),
+    "or",
+  );
+  assert.equal(exports.pendingChannel(set) >>> 0, 1);
+  assert.equal(
+    output(() => exports.flush(set, 1)),
+    "[EMAIL_1]",
+  );
+  assert.equal(exports.pendingChannel(set) >>> 0, 0xffffffff);
+  assert.equal(rewriteEvent('{"c":2,"t":"call bob"}', 2, true), '{"c":2,"t":"call bob"}');
+  exports.closeSet(set);
+});
+
+test("more channels than a stream may have are redacted by themselves, and records come back", () => {
+  for (let round = 0; round < 3; round++) {
+    openAnswer();
+    exports.openSet(set, answer);
+    for (let channel = 0; channel < 16; channel++) rewriteEvent('{"t":"bob@"}', channel);
+    assert.ok(!exports.isCrowded(set));
+    assert.equal(rewriteEvent('{"t":"bob@example.com"}', 99), '{"t":"[EMAIL_1]"}');
+    assert.ok(exports.isCrowded(set));
+    exports.closeSet(set);
+  }
+});
+
+test("a piece outside its event is refused", () => {
+  openAnswer();
+  exports.openSet(set, answer);
+  write(pieces, new Uint8Array(Uint32Array.of(0, 4, 99).buffer));
+  exports.setOutput(engine.output, 1 << 20);
+  assert.equal(exports.rewriteEvent(set, engine.input, 10, pieces, 1), 0);
+  exports.closeSet(set);
+});
+
+test("a JSON answer is redacted in every string but identifiers, at every cut, and stays valid", () => {
+  const body = reserve(exports.sizes(4));
+  const json = JSON.stringify({
+    id: "chatcmpl-10.0.0.1",
+    model: "x@y.example.com",
+    created: 4111111111111111,
+    "bob@example.com": "a name is not a value",
+    choices: [
+      {
+        index: 0,
+        message: { role: "assistant", content: 'Mail "bob@example.com"\n or 10.0.0.1 \\' },
+        finish_reason: "stop",
+      },
+      { index: 1, message: { content: ["ann@example.com", { text: "é 😀 +44 20 7946 0958" }], empty: "" } },
+    ],
+    text: "end bob@example.com",
+  });
+  const want = json
+    .replace('\\"bob@example.com\\"', '\\"[EMAIL_1]\\"')
+    .replace("or 10.0.0.1", "or [IP_1]")
+    .replace("ann@example.com", "[EMAIL_2]")
+    .replace("+44 20 7946 0958", "[PHONE_1]")
+    .replace("end bob@example.com", "end [EMAIL_1]");
+  const bytes = Buffer.from(json);
+  const run = (cuts: number[]) => {
+    openAnswer();
+    exports.openBody(body, answer);
+    let from = 0;
+    let out = "";
+    for (const cut of [...cuts, bytes.length]) {
+      write(engine.input, bytes.subarray(from, cut));
+      out += output(() => assert.equal(exports.feedBody(body, engine.input, cut - from), cut - from));
+      from = cut;
+    }
+    return out + output(() => exports.endBody(body));
+  };
+  assert.equal(run([]), want);
+  JSON.parse(want);
+  for (let cut = 1; cut < bytes.length; cut++) assert.equal(run([cut]), want, `cut at ${cut}`);
+  assert.equal(run(Array.from({ length: bytes.length - 1 }, (_, i) => i + 1)), want);
+});
+
+test("a prompt's originals come back in the answer, at every cut", () => {
+  const vault = reserve(exports.sizes(2));
+  const channel = reserve(exports.sizes(1));
+  const restorer = reserve(exports.sizes(5));
+  exports.clearVault(vault);
+  openAnswer(vault);
+  exports.openChannel(channel, answer, 1);
+  const prompt = Buffer.from("I am bob@example.com at 10.0.0.1");
+  write(engine.input, prompt);
+  const sent = output(() => exports.feed(channel, engine.input, prompt.length, 1));
+  assert.equal(sent, "I am [EMAIL_1] at [IP_1]");
+  const reply = Buffer.from("Hello [EMAIL_1], [EMAIL_2] [x] [IP_1]! [IP_");
+  for (let cut = 0; cut <= reply.length; cut++) {
+    exports.openRestorer(restorer, vault, 1);
+    let out = "";
+    for (const [piece, last] of [
+      [reply.subarray(0, cut), 0],
+      [reply.subarray(cut), 1],
+    ] as const) {
+      write(engine.input, piece);
+      out += output(() =>
+        assert.equal(exports.restore(restorer, engine.input, piece.length, last), piece.length),
+      );
+    }
+    assert.equal(out, "Hello bob@example.com, [EMAIL_2] [x] 10.0.0.1! [IP_");
+  }
+});
+
+test("too little room takes less input, and loses nothing", () => {
+  engine.open();
+  const text = Buffer.from("bob@example.com ".repeat(4000));
+  const want = engine.redact(text);
+  engine.open();
+  let out = "";
+  let from = 0;
+  while (from < text.length) {
+    write(engine.input, text.subarray(from));
+    exports.setOutput(engine.output, 9000);
+    const taken = engine.feedSome(text.length - from, true);
+    assert.ok(taken.taken > 0);
+    out += taken.out;
+    from += taken.taken;
+  }
+  assert.equal(out, want);
+});

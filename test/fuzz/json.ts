@@ -1,0 +1,156 @@
+// Fuzzes the JSON scanner and tape with damaged documents: npx tsx test/fuzz/json.ts [seconds] [seed]
+//
+// Each document lies between guard bytes that the leaf must neither change nor be influenced by: the tape must
+// give the same answer with other bytes around it (so nothing outside is read into a decision), in pieces (the
+// scanner), and on the scalar build. A trap throws. `steps` shows linear work: ten times the document, at most
+// eleven times the events and nodes. One seed gives one run.
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { eventsOf, type Json, openJson } from "../assembly/json/support.ts";
+
+const GUARD = 64;
+const DOCUMENT_MAX = 1 << 14;
+const DEPTH = 64;
+
+/** mulberry32. */
+function random(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+const PIECES = [
+  ...[
+    '"',
+    "\\",
+    "\\u",
+    "\\ud83d",
+    "\\ude00",
+    "\\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "0",
+    "-",
+    "1e5",
+    ".5",
+    "true",
+    "null",
+  ],
+  ...[
+    "\u0000",
+    "\n",
+    " ",
+    "é",
+    "日本",
+    "😀",
+    "\ufeff",
+    '"role":',
+    '"a":1,',
+    '{"a":[',
+    "x".repeat(40),
+    "é".repeat(20),
+  ],
+].map((s) => Buffer.from(s));
+
+function valid(rand: (below: number) => number, depth: number): unknown {
+  const kind = rand(depth > 4 ? 6 : 9);
+  if (kind < 3)
+    return Array.from({ length: rand(8) }, () => PIECES[rand(PIECES.length)]?.toString()).join("");
+  if (kind === 3) return rand(1000000) / (rand(3) ? 1 : 7);
+  if (kind === 4) return rand(2) === 0;
+  if (kind === 5) return null;
+  if (kind === 6) return Array.from({ length: rand(12) }, () => valid(rand, depth + 1));
+  return Object.fromEntries(
+    Array.from({ length: rand(14) }, (_, i) => [`k${rand(40)}-${i}`, valid(rand, depth + 1)]),
+  );
+}
+
+function damage(rand: (below: number) => number, document: Buffer): Buffer {
+  let bytes = document;
+  for (let left = rand(4); left > 0; left--) {
+    const at = rand(bytes.length + 1);
+    const piece = PIECES[rand(PIECES.length)] as Buffer;
+    const how = rand(5);
+    if (how === 0) bytes = Buffer.concat([bytes.subarray(0, at), piece, bytes.subarray(at)]);
+    else if (how === 1) bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + rand(20))]);
+    else if (how === 2) bytes = Buffer.from(bytes.subarray(0, at));
+    else if (how === 3 && bytes.length) {
+      bytes = Buffer.from(bytes);
+      bytes[at % bytes.length] = rand(256);
+    } else bytes = Buffer.concat([bytes, bytes.subarray(at)]);
+  }
+  return bytes.subarray(0, DOCUMENT_MAX);
+}
+
+/** The tape's answer and all its nodes' text, with `fill` around the document. */
+function guarded(json: Json, bytes: Buffer, fill: number): string {
+  const { exports: x, write, read } = json.leaf;
+  const frame = Buffer.alloc(bytes.length + 2 * GUARD, fill);
+  bytes.copy(frame, GUARD);
+  write(json.ptr, frame);
+  const from = json.ptr + GUARD;
+  const answer = [x.tapeScan(from, bytes.length, DEPTH), x.tapeErrorAt(), x.tapeLength()];
+  for (let n = 0; n < x.tapeLength(); n++) {
+    const raw = x.raw(n) as bigint;
+    const at = Number(raw >> 32n);
+    const len = Number(raw & 0xffffffffn);
+    assert.ok(at >= from && at + len <= from + bytes.length, "a slice leaves the document");
+    answer.push(at, len, x.kind(n));
+  }
+  assert.ok(frame.equals(read(json.ptr, frame.length)), "the document or its guards were changed");
+  return answer.join();
+}
+
+function checkLinear(json: Json, rand: (below: number) => number): void {
+  const { exports: x, write } = json.leaf;
+  const unit = JSON.stringify(valid(rand, 2));
+  const count = (times: number) => {
+    const bytes = Buffer.from(`[${Array(times).fill(unit).join(",")}]`);
+    write(json.ptr, bytes);
+    return bytes.length < 1 << 20 ? Math.abs(x.scanAll(json.ptr, bytes.length, DEPTH)) : 0;
+  };
+  assert.ok(count(100) <= 11 * count(10), unit);
+}
+
+/** Runs for `seconds`; answers how many documents were tried. Throws at the first find, naming the seed. */
+export async function fuzz(seconds: number, seed: number): Promise<number> {
+  const simd = await openJson();
+  const scalar = await openJson(true);
+  const rand = random(seed);
+  const until = performance.now() + seconds * 1000;
+  let runs = 0;
+  while (performance.now() < until) {
+    const bytes = damage(rand, Buffer.from(JSON.stringify(valid(rand, 0)) ?? ""));
+    try {
+      const answer = guarded(simd, bytes, 0x22);
+      for (const fill of [0x00, 0x5c, 0x80, 0x39]) assert.equal(guarded(simd, bytes, fill), answer);
+      const other = guarded(scalar, bytes, 0x80).split(",");
+      assert.deepEqual(other.slice(0, 3), answer.split(",").slice(0, 3), "the scalar build differs");
+      const cut = rand(bytes.length + 1);
+      assert.deepEqual(
+        eventsOf(simd, [bytes.subarray(0, cut), bytes.subarray(cut)], DEPTH),
+        eventsOf(scalar, [bytes], DEPTH),
+        `cut at ${cut}`,
+      );
+      if (runs % 50 === 0) checkLinear(simd, rand);
+    } catch (error) {
+      throw new Error(`json: seed ${seed}, run ${runs}: ${bytes.toString("base64")}`, { cause: error });
+    }
+    runs++;
+  }
+  return runs;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const seconds = Number(process.argv[2] ?? 10);
+  const seed = Number(process.argv[3] ?? 1);
+  console.log(`json: ${await fuzz(seconds, seed)} documents, seed ${seed}, no finds`);
+}

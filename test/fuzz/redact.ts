@@ -1,0 +1,125 @@
+// Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain and as
+// JSON strings. Nothing may trap, any cut must give what the whole gives, held text stays bounded, JSON stays
+// valid, and time must grow in proportion to length. A failure prints its seed.
+//
+//   npx tsx test/fuzz/redact.ts [seconds] [seed]
+import { fileURLToPath } from "node:url";
+import { redactor } from "../assembly/redact/support.ts";
+
+let seed = 0;
+const engine = await redactor();
+
+const SCRAPS = [
+  ..."@.:-_+()/ \n0123456789aZ~=é😀\\\"'[,",
+  "bob@example.com",
+  "@x.co",
+  "+44 20 7946",
+  " 0958",
+  "4111-1111-",
+  "1111 1111",
+  "DE89 3704 0044 ",
+  "0532 0130 00",
+  "GB82WEST",
+  "078-05-",
+  "10.0.0.",
+  "2001:db8",
+  "::",
+  "ffff:",
+  "https://hooks.slack.com/services/",
+  "sk-ant-api03-",
+  "ghp_",
+  "AKIA",
+  "eyJhbGciOiJIUzI1NiJ9",
+  ".eyJzdWIiOiIx",
+  "-----BEGIN PRIVATE KEY-----\n",
+  "-----END PRIVATE KEY-----",
+  "MIIEowIBAAKCAQEAx8zq1vT5Qw3",
+  "aws_secret_access_key = ",
+  "a".repeat(70),
+  "Xk9".repeat(30),
+  "call ",
+  "ssn ",
+  "version ",
+  " ext. 12",
+  "-us12",
+  "8Q~",
+];
+
+let state = 0;
+function random(below: number): number {
+  state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
+  return Math.floor((((state ^ (state >>> 13)) >>> 0) / 2 ** 32) * below);
+}
+
+function sample(): Buffer {
+  if (random(4) === 0) return Buffer.from(Array.from({ length: random(400) }, () => random(256)));
+  return Buffer.from(Array.from({ length: random(40) }, () => SCRAPS[random(SCRAPS.length)] ?? "").join(""));
+}
+
+function fail(what: string, bytes: Buffer): never {
+  throw new Error(`seed ${seed}: ${what}: ${JSON.stringify(bytes.toString("latin1"))}`);
+}
+
+function check(bytes: Buffer, escaped: boolean): string {
+  const options = { escaped, action: (["redact", "mask", "hash", "flag"] as const)[random(4)] ?? "redact" };
+  const whole = engine.redact(bytes, options);
+  const cuts = Array.from({ length: random(3) === 0 ? bytes.length : random(5) }, () =>
+    random(bytes.length + 1),
+  );
+  cuts.sort((a, b) => a - b);
+  if (engine.redact(bytes, options, cuts) !== whole) {
+    const few = cuts.find((cut) => engine.redact(bytes, options, [cut]) !== whole);
+    const got = engine.redact(bytes, options, few === undefined ? cuts : [few]);
+    fail(
+      `cut ${few ?? cuts} changes the ${options.action}${escaped ? ", escaped" : ""}: ${whole} → ${got}`,
+      bytes,
+    );
+  }
+  if (options.action === "flag" && whole !== bytes.toString()) fail("flag changes the text", bytes);
+  if (engine.held() !== 0) fail("text stays held after the end", bytes);
+  return whole;
+}
+
+/** Runs for `seconds` from `first`; throws at the first failure. Returns the number of samples. */
+export async function fuzz(seconds: number, first: number): Promise<number> {
+  const until = Date.now() + seconds * 1000;
+  for (seed = first; seed === first || Date.now() < until; seed++) {
+    state = seed;
+    const bytes = sample();
+    check(bytes, false);
+    const raw = Buffer.from(JSON.stringify(bytes.toString()).slice(1, -1));
+    const out = check(raw, true);
+    try {
+      JSON.parse(`"${out}"`);
+    } catch {
+      fail("the JSON string is no longer valid", raw);
+    }
+    check(bytes, true);
+  }
+  for (const scrap of SCRAPS) linear(scrap);
+  return seed - first;
+}
+
+/** The least of three times, in milliseconds, for `length` bytes of `scrap` repeated. */
+function timeOf(scrap: string, length: number): number {
+  const text = Buffer.from(scrap.repeat(Math.ceil(length / Buffer.byteLength(scrap)))).subarray(0, length);
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 3; i++) {
+    const start = performance.now();
+    engine.redact(text);
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+/** Four times the text takes about four times as long; short times are noise. */
+function linear(scrap: string): void {
+  const [short, long] = [timeOf(scrap, 50_000), timeOf(scrap, 200_000)];
+  if (long > 50 && long > short * 8)
+    fail(`${short.toFixed(1)} ms grow to ${long.toFixed(1)} ms`, Buffer.from(scrap));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const runs = await fuzz(Number(process.argv[2] ?? 10), Number(process.argv[3] ?? Date.now() % 1e9));
+  console.log(`redact: ${runs} samples, no failure`);
+}

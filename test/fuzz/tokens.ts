@@ -1,0 +1,87 @@
+// Fuzzes the token counter: counts equal gpt-tokenizer's, bounds bracket them, nothing traps on any bytes, and the
+// work is linear. Work is counted in characters classified and bytes walked through the vocabulary.
+import assert from "node:assert/strict";
+import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
+import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
+import { mixedText, random } from "../assembly/tokens/corpus.ts";
+import { type Tokens, tokens } from "../assembly/tokens/support.ts";
+
+/** Input that is this many times longer may cost `WORK_FACTOR_MAX` times the steps. */
+const GROWTH = 10;
+const WORK_FACTOR_MAX = 11;
+const asText = { disallowedSpecial: new Set<string>() };
+
+type Next = (n: number) => number;
+
+/** Runs for `seconds`; throws at the first failure, with what is needed to repeat it. Returns the number of runs. */
+export async function fuzz(seconds: number, seed: number): Promise<number> {
+  const leaf = await tokens({ args: ["--use", "TOKENS_STEPS=1"], textBytes: 1 << 20 });
+  const until = performance.now() + seconds * 1000;
+  let runs = 0;
+  while (runs === 0 || performance.now() < until) {
+    const run = seed + runs++;
+    const next = random(run);
+    try {
+      same(leaf, mixedText(next, 1 + next(800)));
+      survives(leaf, anyBytes(next));
+      linear(leaf, next);
+    } catch (cause) {
+      throw new Error(`tokens: fuzz(…, ${run}) fails at once`, { cause });
+    }
+  }
+  return runs;
+}
+
+function same(leaf: Tokens, text: string): void {
+  [o200k, cl100k].forEach((reference, encoding) => {
+    const exact = leaf.count(encoding, text);
+    assert.equal(exact, reference(text, asText), JSON.stringify(text));
+    const slice = leaf.put(text);
+    assert.ok(leaf.exports.tokensLower(slice) <= exact && exact <= leaf.exports.tokensUpper(slice), text);
+  });
+}
+
+/** Bytes with long runs, cut characters and malformed ones. */
+function anyBytes(next: Next): Uint8Array {
+  const parts: number[] = [];
+  for (let i = next(12); i >= 0; i--) {
+    const byte = next(256);
+    const run = 1 + next(next(4) ? 4 : 3000);
+    const random = next(2);
+    for (let j = 0; j < run; j++) parts.push(random ? next(256) : byte);
+  }
+  return Uint8Array.from(parts);
+}
+
+function survives(leaf: Tokens, bytes: Uint8Array): void {
+  for (const encoding of [0, 1]) {
+    const count = leaf.count(encoding, bytes);
+    // A malformed byte becomes U+FFFD, which is one token or a part of one, or at worst its three bytes.
+    assert.ok(count >= 0 && count <= 3 * bytes.length, `${count} tokens of ${bytes.length} bytes`);
+  }
+  leaf.exports.tokensLower(leaf.put(bytes));
+  leaf.exports.tokensUpper(leaf.put(bytes));
+}
+
+function steps(leaf: Tokens, encoding: number, bytes: Uint8Array): number {
+  const before = leaf.exports.stepsTaken() as bigint;
+  leaf.count(encoding, bytes);
+  return Number((leaf.exports.stepsTaken() as bigint) - before);
+}
+
+function linear(leaf: Tokens, next: Next): void {
+  const unit = next(2)
+    ? Buffer.from(mixedText(next, 1 + next(50)))
+    : anyBytes(next).subarray(0, 1 + next(200));
+  const times = Math.ceil(4096 / unit.length);
+  const text = Buffer.concat(Array.from({ length: times }, () => unit));
+  const long = Buffer.concat(Array.from({ length: GROWTH }, () => text));
+  for (const encoding of [0, 1]) {
+    const few = steps(leaf, encoding, text);
+    const many = steps(leaf, encoding, long);
+    assert.ok(
+      many <= WORK_FACTOR_MAX * Math.max(few, 1),
+      `${few} steps, then ${many}: ${unit.toString("hex")}`,
+    );
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What must hold after every step, computed independently of the machine's own sums: a shadow remembers every lease that
+ * ever was, also after the ledger has forgotten it, and the budgets must be what the leases add up to.
+ */
+import assert from "node:assert/strict";
+import type { OrganisationState } from "../../sidecar/ledger/state.ts";
+import type { Acquire, AcquireReply, BudgetRecord, LeaseRecord } from "../../sidecar/ledger/types.ts";
+
+export type Shadow = Map<string, LeaseRecord>;
+
+interface Sum {
+  spent: number;
+  outstanding: number;
+  debt: number;
+  open: number;
+}
+
+function checkLease(lease: LeaseRecord, sums: Map<string, Sum>): void {
+  for (const entry of lease.entries) {
+    const open = lease.state === "open";
+    const outstanding = open ? Math.max(0, entry.granted - entry.charged) : 0;
+    const within = Math.min(entry.charged, entry.granted - entry.returned);
+    const amounts = [entry.granted, entry.spent, entry.charged, entry.returned, within, outstanding];
+    const exact = amounts.every((amount) => Number.isSafeInteger(amount) && amount >= 0);
+    const conserved = within + outstanding + entry.returned === entry.granted;
+    if (!exact || !conserved || entry.charged < entry.spent)
+      assert.fail(`${lease.id}: not conserved: ${JSON.stringify({ ...entry, within, outstanding })}`);
+    const sum = sums.get(entry.budget) ?? { spent: 0, outstanding: 0, debt: 0, open: 0 };
+    sum.spent += entry.charged;
+    sum.outstanding += outstanding;
+    sum.debt += entry.charged - within;
+    if (open) sum.open++;
+    sums.set(entry.budget, sum);
+  }
+}
+
+function checkBudget(record: BudgetRecord, sum: Sum): void {
+  const { spent, outstanding, debt, leases: open } = record;
+  const same =
+    spent === sum.spent && outstanding === sum.outstanding && debt === sum.debt && open === sum.open;
+  if (!same)
+    assert.deepEqual({ spent, outstanding, debt, open }, sum, `${record.key}: is not the sum of its leases`);
+  if (spent + outstanding > record.limitMax + debt)
+    assert.fail(`${record.key}: ${spent} + ${outstanding} over ${record.limitMax} + ${debt}`);
+}
+
+/** Throws AssertionError. */
+export function checkState(org: OrganisationState, shadow: Shadow): void {
+  const sums = new Map<string, Sum>();
+  for (const lease of shadow.values()) checkLease(lease, sums);
+  for (const record of org.budgets.values())
+    checkBudget(record, sums.get(record.key) ?? { spent: 0, outstanding: 0, debt: 0, open: 0 });
+}
+
+/** Sizes of a first grant; of a denial, that the books before it bear it out. */
+export function checkAcquire(command: Acquire, reply: AcquireReply): void {
+  if (reply.outcome === "denied") {
+    const budget = command.budgets.find(({ name }) => name === reply.budget);
+    assert.ok(
+      budget !== undefined && reply.used + budget.need > budget.limit,
+      `${command.leaseId}: denied for nothing`,
+    );
+    assert.equal(reply.never, budget.need > budget.limit);
+    return;
+  }
+  command.budgets.forEach(({ need, want, limit }, i) => {
+    const granted = reply.granted[i] ?? -1;
+    assert.ok(
+      granted >= need && granted <= Math.max(need, want),
+      `${command.leaseId}: granted ${granted} of ${need}…${want}`,
+    );
+    assert.ok(
+      (reply.remaining[i] ?? -1) >= 0 && (reply.remaining[i] ?? 0) <= limit,
+      `${command.leaseId}: remaining`,
+    );
+  });
+  assert.ok(
+    reply.usableMs >= 0 && reply.usableMs <= command.ttlMs / 2,
+    `${command.leaseId}: usable ${reply.usableMs}`,
+  );
+}

@@ -1,0 +1,322 @@
+/**
+ * One simulated history: a ledger, a few edges, a network and a disk, all driven by one seed and no real time.
+ *
+ *   edges ── messages: delayed, reordered, doubled, lost ──▶ ledger (pure machine)
+ *     ▲                                                        │ changes
+ *     └──── replies, held back until the change is synced ◀── disk: a crash forgets what was not synced
+ *
+ * Each seed switches its own faults on. After the history the world heals: nothing is lost any more, dead edges stay
+ * dead, the others finish; then every lease must have ended and every budget must hold exactly what was really spent.
+ * Bounds: 100 steps, then at most 400 to drain; 1 to 4 edges.
+ */
+import assert from "node:assert/strict";
+import { apply } from "../../sidecar/ledger/machine.ts";
+import { type Change, State } from "../../sidecar/ledger/state.ts";
+import {
+  type Acquire,
+  type AcquireReply,
+  type BudgetRecord,
+  type BudgetRequest,
+  type Command,
+  type JournalEntry,
+  type LeaseRecord,
+  LIMITS,
+  type OnExpiry,
+  type Reply,
+  type ReportReply,
+} from "../../sidecar/ledger/types.ts";
+import { validate } from "../../sidecar/ledger/validate.ts";
+import type { Apply } from "./broken.ts";
+import { ModelEdge } from "./edge.ts";
+import { checkAcquire, checkState, type Shadow } from "./invariants.ts";
+import { Random } from "./random.ts";
+
+/** In the future of any real clock, so that lifetimes on a real Redis do not end during a replay. */
+const EPOCH = Date.UTC(2035, 2, 25, 0, 30);
+/** A message that a jump in time leaves lying for longer died with its connection; the ledger forgets no sooner. */
+const CONNECTION_MS = 300_000;
+const STEPS = 100;
+const DRAIN_STEPS = 400;
+
+export interface Faults {
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly delayMsMax: number;
+  readonly death: number;
+  readonly crash: number;
+  readonly sync: number;
+  readonly skew: boolean;
+  readonly overspend: boolean;
+  readonly hugeNumbers: boolean;
+  readonly jumps: number;
+  readonly limitChanges: boolean;
+  readonly releases: boolean;
+}
+
+export interface HistoryEntry {
+  readonly now: number;
+  readonly command: Command;
+  readonly reply: Reply;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** No crashes: a history that another store can follow. */
+  readonly replayable?: boolean;
+  readonly apply?: Apply;
+}
+
+interface Message {
+  readonly at: number;
+  readonly edge: ModelEdge;
+  readonly command: Command;
+}
+
+interface Answer {
+  readonly at: number;
+  readonly message: Message;
+  readonly reply: Reply;
+}
+
+function chooseFaults(random: Random, replayable: boolean): Faults {
+  const on = (value: number): number => (random.chance(0.5) ? value : 0);
+  return {
+    loss: on(0.2),
+    duplicate: on(0.2),
+    delayMsMax: random.chance(0.5) ? 10_000 : 50,
+    death: on(0.004),
+    crash: replayable ? 0 : on(0.03),
+    sync: random.chance(0.5) ? 1 : 0.5,
+    skew: random.chance(0.5),
+    overspend: random.chance(0.3),
+    hugeNumbers: random.chance(0.15),
+    jumps: on(0.02),
+    limitChanges: random.chance(0.3),
+    releases: random.chance(0.3),
+  };
+}
+
+export class World {
+  readonly history: HistoryEntry[] = [];
+  readonly faults: Faults;
+  readonly organisation: string;
+  readonly #random: Random;
+  readonly #apply: Apply;
+  readonly #edges: ModelEdge[];
+  readonly #limits: number[];
+  #now = EPOCH;
+  #healed = false;
+  #messages: Message[] = [];
+  #answers: Answer[] = [];
+  /** Replies whose change is not synced yet. */
+  #unsynced: Answer[] = [];
+  #unsyncedChanges: Change[] = [];
+  #state = new State();
+  #shadow: Shadow = new Map();
+  #disk = new Map<string, { change: Change; value: BudgetRecord | LeaseRecord | JournalEntry }>();
+  #diskShadow: Shadow = new Map();
+
+  constructor(options: WorldOptions) {
+    this.#random = new Random(options.seed);
+    this.#apply = options.apply ?? apply;
+    this.organisation = `sim-${options.seed}`;
+    this.faults = chooseFaults(this.#random, options.replayable === true);
+    const scale = this.faults.hugeNumbers ? Math.floor(LIMITS.amount / 6_000) : 1;
+    this.#limits = [3_000, 1_500, 800].map((limit) => limit * scale);
+    this.#edges = Array.from({ length: this.#random.between(1, 4) }, (_, i) => {
+      const skew = this.faults.skew ? this.#random.between(-86_400_000, 86_400_000) : 0;
+      const rate = this.faults.skew ? 1 + (this.#random.next() - 0.5) / 500 : 1;
+      const behaviour = { offset: skew, rate, overspends: this.faults.overspend };
+      return new ModelEdge(`edge-${i}`, this.#random, behaviour);
+    });
+  }
+
+  /** Throws if anything is wrong. */
+  run(): void {
+    for (let i = 0; i < STEPS; i++) this.#step();
+    this.#drain();
+  }
+
+  /** The state at the end, in the order in which a Ledger gives it. */
+  books(): { budgets: BudgetRecord[]; leases: LeaseRecord[]; journal: JournalEntry[] } {
+    const org = this.#state.organisation(this.organisation);
+    const keys = [...org.budgets.keys()].sort();
+    const budgets = keys.flatMap((key) => this.#state.budget(org, key, this.#now) ?? []);
+    const leases = [...org.leases.values()].filter(({ state }) => state === "open");
+    return { budgets, leases, journal: org.journal };
+  }
+
+  #step(): void {
+    const { faults } = this;
+    this.#now += this.#random.between(0, 1_500);
+    if (!this.#healed && this.#random.chance(faults.jumps)) this.#now += this.#random.between(0, 5_400_000);
+    this.#deliverMessages();
+    if (this.#healed || this.#random.chance(faults.sync)) this.#sync();
+    if (!this.#healed && this.#random.chance(faults.crash)) this.#crash();
+    this.#deliverAnswers();
+    for (const edge of this.#edges) {
+      if (!this.#healed && this.#random.chance(faults.death)) edge.alive = false;
+      for (const command of edge.tick(this.#now, () => this.#makeRequest())) this.#send(edge, command);
+    }
+    checkState(this.#state.organisation(this.organisation), this.#shadow);
+  }
+
+  #makeRequest(): Omit<Acquire, "kind" | "leaseId" | "edge"> {
+    const random = this.#random;
+    const team = random.pick(["a", "b"]);
+    const subject = `${this.organisation}/${team}/key-${random.between(1, 2)}`;
+    if (this.faults.limitChanges && random.chance(0.05)) {
+      const i = random.between(0, 2);
+      this.#limits[i] = Math.min(LIMITS.amount, Math.floor((this.#limits[i] ?? 0) * random.pick([0.7, 1.3])));
+    }
+    const [all = 0, ofTeam = 0, ofKey = 0] = this.#limits;
+    const scale = this.faults.hugeNumbers ? Math.floor(LIMITS.amount / 6_000) : 1;
+    const need = random.between(0, 60) * scale;
+    const want = need * random.between(0, 8);
+    const common = { timeZone: "Europe/Berlin", billingDay: 31, modelClass: "", need, want } as const;
+    const budgets: BudgetRequest[] = [
+      { ...common, name: "key", subject, meter: "tokens", limit: ofKey, window: "hour" },
+      {
+        ...common,
+        name: "team",
+        subject: `${this.organisation}/${team}`,
+        meter: "tokens",
+        limit: ofTeam,
+        window: "day",
+      },
+      { ...common, name: "all", subject: this.organisation, meter: "tokens", limit: all, window: "month" },
+    ];
+    const onExpiry: OnExpiry = random.pick(["charge_reported", "charge_all"]);
+    return {
+      subject,
+      budgets: budgets.slice(random.between(0, 2)),
+      ttlMs: random.pick([5_000, 20_000, 60_000]),
+      onExpiry,
+    };
+  }
+
+  #send(edge: ModelEdge, command: Command): void {
+    const copies = !this.#healed && this.#random.chance(this.faults.duplicate) ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (!this.#healed && this.#random.chance(this.faults.loss)) continue;
+      this.#messages.push({ at: this.#now + this.#delay(), edge, command });
+    }
+    // Somebody else, or an idle edge, gives a lease back early; its own reports come later and must still count.
+    if (!this.#healed && this.faults.releases && command.kind === "settle" && this.#random.chance(0.05)) {
+      const { leaseId, subject } = command;
+      this.#messages.push({
+        at: this.#now + this.#delay(),
+        edge,
+        command: { kind: "release", leaseId, subject },
+      });
+    }
+  }
+
+  #delay(): number {
+    return this.#healed ? 1 : this.#random.between(1, this.faults.delayMsMax);
+  }
+
+  #deliverMessages(): void {
+    const due = this.#messages.filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at);
+    this.#messages = this.#messages.filter(({ at }) => at > this.#now);
+    for (const message of due) {
+      if (this.#now - message.at > CONNECTION_MS) continue;
+      const reply = this.#command(message.command);
+      const lost = !this.#healed && this.#random.chance(this.faults.loss);
+      if (!lost) this.#unsynced.push({ at: this.#now + this.#delay(), message, reply });
+    }
+  }
+
+  #command(command: Command): Reply {
+    validate(command);
+    const reply = this.#apply(this.#state, command, this.#now);
+    this.history.push({ now: this.#now, command, reply });
+    for (const change of this.#state.takeChanges()) {
+      this.#unsyncedChanges.push(change);
+      const lease =
+        change.table === "lease"
+          ? this.#state.organisation(this.organisation).leases.get(change.id)
+          : undefined;
+      if (lease !== undefined) this.#shadow.set(lease.id, { ...lease });
+    }
+    if (command.kind === "acquire") checkAcquire(command, reply as AcquireReply);
+    return reply;
+  }
+
+  #sync(): void {
+    const org = this.#state.organisation(this.organisation);
+    for (const change of this.#unsyncedChanges) {
+      const key = `${change.table} ${String(change.id).padStart(8, "0")}`;
+      const value =
+        change.table === "journal"
+          ? this.#state.journalEntry(this.organisation, change.id)
+          : change.table === "budget"
+            ? org.budgets.get(change.id)
+            : org.leases.get(change.id);
+      if (value === undefined) this.#disk.delete(key);
+      else this.#disk.set(key, { change, value: { ...value } });
+    }
+    this.#unsyncedChanges = [];
+    this.#diskShadow = new Map(this.#shadow);
+    this.#answers.push(...this.#unsynced);
+    this.#unsynced = [];
+  }
+
+  /** The sidecar dies and comes back with what the disk has; nobody gets the replies that were held back. */
+  #crash(): void {
+    this.#unsynced = [];
+    this.#unsyncedChanges = [];
+    this.#shadow = new Map(this.#diskShadow);
+    this.#state = new State();
+    for (const [, { change, value }] of [...this.#disk].sort(([a], [b]) => (a < b ? -1 : 1)))
+      if (change.table === "journal")
+        this.#state.restoreJournal(this.organisation, change.id, value as JournalEntry);
+      else this.#state.restore(this.organisation, { ...value } as BudgetRecord | LeaseRecord);
+  }
+
+  #deliverAnswers(): void {
+    const due = this.#answers.filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at);
+    this.#answers = this.#answers.filter(({ at }) => at > this.#now);
+    for (const { message, reply } of due) {
+      const { edge, command } = message;
+      if (command.kind === "acquire") edge.receiveAcquire(this.#now, command, reply as AcquireReply);
+      if (command.kind === "settle") edge.receiveReport(this.#now, command, reply as ReportReply);
+    }
+  }
+
+  #drain(): void {
+    this.#healed = true;
+    for (const edge of this.#edges) edge.draining = true;
+    const busy = (): boolean =>
+      this.#messages.length > 0 ||
+      this.#edges.some(
+        (edge) => edge.alive && [...edge.leases.values()].some(({ state }) => state !== "ended"),
+      );
+    let steps = 0;
+    while (busy()) {
+      assert.ok(++steps <= DRAIN_STEPS, "it does not drain");
+      this.#step();
+    }
+    // Leases of dead edges, and such as nobody ever heard of, die of age.
+    this.#now += 60_001;
+    while (
+      (this.#command({ kind: "sweep", organisation: this.organisation }) as { expired: number }).expired > 0
+    );
+    checkState(this.#state.organisation(this.organisation), this.#shadow);
+    for (const lease of this.#shadow.values()) this.#checkEnd(lease);
+  }
+
+  #checkEnd(lease: LeaseRecord): void {
+    assert.notEqual(lease.state, "open", `${lease.id}: still open`);
+    const edge = this.#edges.find(({ id }) => id === lease.edge);
+    const held = edge?.leases.get(lease.id);
+    assert.ok(edge !== undefined && held !== undefined, `${lease.id}: a lease that nobody asked for`);
+    lease.entries.forEach((entry, i) => {
+      const whole = lease.onExpiry === "charge_all" ? Math.max(entry.granted, entry.spent) : entry.spent;
+      // An edge that heard a denial first does not know of a grant to a copy of the same Acquire: nobody reports it.
+      const reported = edge.alive && held.answer !== undefined;
+      const really = reported ? held.spent[i] : lease.state === "expired" ? whole : entry.spent;
+      assert.equal(entry.charged, really, `${lease.id} on ${entry.budget}: charged is not what was spent`);
+    });
+  }
+}
