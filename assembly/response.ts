@@ -15,7 +15,7 @@ import { count, counted, Metric } from "./metrics";
 import { Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { header, removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { setRateHeaders } from "./rate-headers";
 import { lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -26,6 +26,7 @@ import {
   completionTokens,
   feed,
   filter,
+  filterHead,
   finished,
   openAnswer,
   promptTokens,
@@ -81,6 +82,7 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   else {
     const passed = filter(handle, chunk, end);
     if (passed != chunk) replaceBuffer(BufferType.ResponseBody, size, passed);
+    if (filterHead() != NONE) prependBuffer(BufferType.ResponseBody, filterHead());
   }
   return Action.Continue;
 }

@@ -59,7 +59,9 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
   const path = (request.url ?? "").replace(/\?.*/, "");
   const status = Number(request.headers["x-mock-status"] ?? 200);
   if (status !== 200) {
-    json(response, status, { error: { type: "server_error", code: null, message: "the mock was told to fail", param: null } });
+    json(response, status, {
+      error: { type: "server_error", code: null, message: "the mock was told to fail", param: null },
+    });
     return;
   }
   if (request.method === "GET") {
@@ -70,7 +72,9 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
   try {
     input = JSON.parse(body);
   } catch {
-    json(response, 400, { error: { type: "invalid_request_error", code: null, message: "not JSON", param: null } });
+    json(response, 400, {
+      error: { type: "invalid_request_error", code: null, message: "not JSON", param: null },
+    });
     return;
   }
   const text = String(request.headers["x-mock-text"] ?? "Water finds its level.");
@@ -83,13 +87,20 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
   const stream = input.stream === true;
   if (path.endsWith("/messages")) anthropic(response, model, text, usage, stream);
   else if (path.endsWith("/embeddings")) embeddings(response, model, usage);
-  else if (path.endsWith("/completions")) openai(response, model, text, usage, input, stream, path.endsWith("/chat/completions"));
-  else json(response, 404, { error: { type: "invalid_request_error", code: null, message: `no ${path}`, param: null } });
+  else if (path.endsWith("/completions"))
+    openai(response, model, text, usage, input, stream, path.endsWith("/chat/completions"));
+  else
+    json(response, 404, {
+      error: { type: "invalid_request_error", code: null, message: `no ${path}`, param: null },
+    });
 }
 
 function json(response: ServerResponse, status: number, value: unknown): void {
   const text = JSON.stringify(value);
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+  });
   response.end(text);
 }
 
@@ -122,15 +133,34 @@ function openai(
   const events = text.match(/\S+\s*/g)?.map((word) => ({
     ...base,
     object,
-    choices: [chat ? { index: 0, delta: { content: word }, finish_reason: null } : { index: 0, text: word, finish_reason: null }],
+    choices: [
+      chat
+        ? { index: 0, delta: { content: word }, finish_reason: null }
+        : { index: 0, text: word, finish_reason: null },
+    ],
   }));
-  const last = { ...base, object, choices: [{ index: 0, ...(chat ? { delta: {} } : { text: "" }), finish_reason: "stop" }] };
+  const last = {
+    ...base,
+    object,
+    choices: [{ index: 0, ...(chat ? { delta: {} } : { text: "" }), finish_reason: "stop" }],
+  };
   const options = input.stream_options as { include_usage?: boolean } | undefined;
   const extra = options?.include_usage ? [{ ...base, object, choices: [], usage: usageOf(usage) }] : [];
-  sse(response, [...(events ?? []), last, ...extra].map((event) => `data: ${JSON.stringify(event)}\n\n`).concat("data: [DONE]\n\n"));
+  sse(
+    response,
+    [...(events ?? []), last, ...extra]
+      .map((event) => `data: ${JSON.stringify(event)}\n\n`)
+      .concat("data: [DONE]\n\n"),
+  );
 }
 
-function anthropic(response: ServerResponse, model: string, text: string, usage: Usage, stream: boolean): void {
+function anthropic(
+  response: ServerResponse,
+  model: string,
+  text: string,
+  usage: Usage,
+  stream: boolean,
+): void {
   const message = { id: "msg_mock", type: "message", role: "assistant", model, stop_sequence: null };
   if (!stream) {
     json(response, 200, {
@@ -142,22 +172,43 @@ function anthropic(response: ServerResponse, model: string, text: string, usage:
     return;
   }
   const events: [string, object][] = [
-    ["message_start", { message: { ...message, content: [], stop_reason: null, usage: { input_tokens: usage.prompt, output_tokens: 1 } } }],
+    [
+      "message_start",
+      {
+        message: {
+          ...message,
+          content: [],
+          stop_reason: null,
+          usage: { input_tokens: usage.prompt, output_tokens: 1 },
+        },
+      },
+    ],
     ["content_block_start", { index: 0, content_block: { type: "text", text: "" } }],
     ...(text.match(/\S+\s*/g) ?? []).map((word): [string, object] => [
       "content_block_delta",
       { index: 0, delta: { type: "text_delta", text: word } },
     ]),
     ["content_block_stop", { index: 0 }],
-    ["message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: usage.completion } }],
+    [
+      "message_delta",
+      { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: usage.completion } },
+    ],
     ["message_stop", {}],
   ];
-  sse(response, events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`));
+  sse(
+    response,
+    events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`),
+  );
 }
 
 function embeddings(response: ServerResponse, model: string, usage: Usage): void {
   const data = [{ object: "embedding", index: 0, embedding: [0.5, -0.5] }];
-  json(response, 200, { object: "list", data, model, usage: { prompt_tokens: usage.prompt, total_tokens: usage.prompt } });
+  json(response, 200, {
+    object: "list",
+    data,
+    model,
+    usage: { prompt_tokens: usage.prompt, total_tokens: usage.prompt },
+  });
 }
 
 function sse(response: ServerResponse, events: string[]): void {

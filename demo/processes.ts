@@ -31,7 +31,11 @@ export interface Child {
   kill(): Promise<void>;
 }
 
-export function start(command: string, args: string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): Child {
+export function start(
+  command: string,
+  args: string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Child {
   const child = spawn(command, args, {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
@@ -64,7 +68,11 @@ export function start(command: string, args: string[], options: { env?: NodeJS.P
 }
 
 /** Calls `probe` until it answers true. */
-export async function until(what: string, probe: () => Promise<boolean> | boolean, timeoutMs = 15_000): Promise<void> {
+export async function until(
+  what: string,
+  probe: () => Promise<boolean> | boolean,
+  timeoutMs = 15_000,
+): Promise<void> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     if (await Promise.resolve(probe()).catch(() => false)) return;

@@ -45,7 +45,10 @@ export async function compileFilter(out: string, flags: string[] = []): Promise<
 
 async function vocabulary(name: "o200k" | "cl100k"): Promise<Uint8Array> {
   const file = `build/packs/${name}.bin`;
-  const sources = [at("package-lock.json"), ...files("scripts").filter((f) => /vocabulary|double-array/.test(f))];
+  const sources = [
+    at("package-lock.json"),
+    ...files("scripts").filter((f) => /vocabulary|double-array/.test(f)),
+  ];
   await cached(file, hashOf(sources, name), async () => {
     mkdirSync(at("build/packs"), { recursive: true });
     writeFileSync(at(file), await buildVocabulary(name));
@@ -104,4 +107,5 @@ export async function build(options: { small?: boolean } = {}): Promise<void> {
   await buildCommand();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ small: process.argv.includes("--small") });
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await build({ small: process.argv.includes("--small") });

@@ -83,7 +83,7 @@ describe("the sidecar", () => {
       const denied = await client.acquire(request(subject, "lease-2", 100n, 60n));
       assert.equal(denied.outcome, Outcome.DENIED);
       assert.deepEqual([denied.deniedBudget, denied.limit, denied.used], ["monthly", 100n, 90n]);
-      assert.equal(denied.window, "month");
+      assert.deepEqual([denied.window, denied.never, denied.busy], ["month", false, false]);
       assert.ok(denied.resetSeconds > 0 && denied.resetSeconds <= 31 * 86_400);
       const released = await client.release({ edge: "edge-1", leaseId: "lease-1", subject });
       assert.equal(released.status, ReportStatus.CLOSED);

@@ -146,6 +146,6 @@ export function inNetwork(address: usize, network: usize): bool {
   if (memory.compare(address, network, whole) != 0) return false;
   const rest = bits & 7;
   if (rest == 0) return true;
-  const mask: u8 = <u8>0xff << <u8>(8 - rest);
+  const mask: u8 = (<u8>0xff) << (<u8>(8 - rest));
   return (load<u8>(address + whole) & mask) == (load<u8>(network + whole) & mask);
 }

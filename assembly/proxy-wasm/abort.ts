@@ -6,7 +6,12 @@ import { LogLevel, proxy_log } from "./abi";
 const TEXT_MAX = 256;
 const text = reserve(TEXT_MAX);
 
-export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
+export function abort(
+  message: string | null = null,
+  file: string | null = null,
+  line: u32 = 0,
+  column: u32 = 0,
+): void {
   let at = append(0, "weir: bug: ");
   if (message) at = append(at, message);
   at = append(at, " in ");

@@ -9,7 +9,7 @@ import { proxy_http_call, Status } from "./abi";
 export const CALLOUTS_MAX: i32 = 256;
 
 const CELL: usize = 12;
-const cells = reserve((<usize>CALLOUTS_MAX) * CELL);
+const cells = reserve(<usize>CALLOUTS_MAX * CELL);
 const tokenOut = reserve(4);
 let inFlight: i32 = 0;
 

@@ -68,6 +68,11 @@ export function replaceBuffer(buffer: BufferType, old: i32, data: Slice): bool {
   return proxy_set_buffer_bytes(buffer, 0, length, ptrOf(data), lenOf(data)) == Status.Ok;
 }
 
+/** Puts `data` before what the buffer holds. Envoy only: ngx_wasm_module ignores offsets. */
+export function prependBuffer(buffer: BufferType, data: Slice): bool {
+  return proxy_set_buffer_bytes(buffer, 0, 0, ptrOf(data), lenOf(data)) == Status.Ok;
+}
+
 export function setEffectiveContext(context: i32): bool {
   return proxy_set_effective_context(context) == Status.Ok;
 }

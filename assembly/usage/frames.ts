@@ -162,8 +162,7 @@ function read(bytes: Slice, whole: bool): bool {
   state.choicesEmpty = false;
   readAnswer(state, ptrOf(bytes), lenOf(bytes), last && at == stop);
   current = bytes;
-  hidden =
-    whole && state.choicesEmpty && state.usageHere && state.complete && !state.broken && !state.failed;
+  hidden = whole && state.choicesEmpty && state.usageHere && state.complete && !state.broken && !state.failed;
   state.frameHidden = hidden;
   return true;
 }

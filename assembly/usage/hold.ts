@@ -67,11 +67,21 @@ export function holdsFree(): i32 {
 }
 
 function takeHold(length: i32): usize {
-  if (length <= SMALL && smallCount) return load<u32>(freeSmall + (<usize>(--smallCount) << 2));
-  return largeCount ? <usize>load<u32>(freeLarge + (<usize>(--largeCount) << 2)) : 0;
+  if (length <= SMALL && smallCount) {
+    smallCount--;
+    return load<u32>(freeSmall + ((<usize>smallCount) << 2));
+  }
+  if (largeCount == 0) return 0;
+  largeCount--;
+  return load<u32>(freeLarge + ((<usize>largeCount) << 2));
 }
 
 function giveHold(at: usize): void {
-  if (at < large) store<u32>(freeSmall + (<usize>(smallCount++) << 2), <u32>at);
-  else store<u32>(freeLarge + (<usize>(largeCount++) << 2), <u32>at);
+  if (at < large) {
+    store<u32>(freeSmall + ((<usize>smallCount) << 2), <u32>at);
+    smallCount++;
+  } else {
+    store<u32>(freeLarge + ((<usize>largeCount) << 2), <u32>at);
+    largeCount++;
+  }
 }

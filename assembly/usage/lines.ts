@@ -91,7 +91,7 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
 function field(state: State, p: usize, c: u32): usize {
   const matched = state.matched;
   if (matched < 4) {
-    if (c == ((DATA >> (<u32>matched << 3)) & 0xff)) {
+    if (c == ((DATA >> ((<u32>matched) << 3)) & 0xff)) {
       state.matched++;
       return p + 1;
     }
@@ -123,7 +123,7 @@ function dataLine(state: State): void {
 function data(state: State, p: usize, len: i32): void {
   if (len == 0) return;
   for (let i = 0, at = state.docBytes; at < 8 && i < len; i++, at++) {
-    state.head |= (<u64>load<u8>(p + i)) << (<u64>at << 3);
+    state.head |= (<u64>load<u8>(p + i)) << ((<u64>at) << 3);
   }
   walk(state, p, len);
 }
@@ -143,9 +143,7 @@ export function lineEnd(p: usize, stop: usize): usize {
   if (ASC_FEATURE_SIMD) {
     while (p + 16 <= stop) {
       const v = v128.load(p);
-      const mask = i8x16.bitmask(
-        v128.or(i8x16.eq(v, i8x16.splat(<i8>LF)), i8x16.eq(v, i8x16.splat(<i8>CR))),
-      );
+      const mask = i8x16.bitmask(v128.or(i8x16.eq(v, i8x16.splat(<i8>LF)), i8x16.eq(v, i8x16.splat(<i8>CR))));
       if (mask) return p + ctz(mask);
       p += 16;
     }

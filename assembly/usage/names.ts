@@ -21,8 +21,8 @@ export function name(text: string): i32 {
   const known = idOf(ptr, len);
   if (known) return known;
   let cell = home(ptr, len);
-  while (load<u8>(cells + (<usize>cell << 3))) cell = (cell + 1) & (CELLS - 1);
-  const at = cells + (<usize>cell << 3);
+  while (load<u8>(cells + ((<usize>cell) << 3))) cell = (cell + 1) & (CELLS - 1);
+  const at = cells + ((<usize>cell) << 3);
   store<u8>(at, <u8>++names);
   store<u8>(at, <u8>len, 1);
   store<u32>(at, <u32>ptr, 4);
@@ -34,7 +34,7 @@ export function idOf(ptr: usize, len: i32): i32 {
   if (len < 4 || len > NAME_BYTES_MAX) return 0;
   let cell = home(ptr, len);
   while (true) {
-    const at = cells + (<usize>cell << 3);
+    const at = cells + ((<usize>cell) << 3);
     const id = load<u8>(at);
     if (id == 0) return 0;
     if (<i32>load<u8>(at, 1) == len && same(ptr, load<u32>(at, 4), len)) return id;

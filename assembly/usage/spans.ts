@@ -34,7 +34,8 @@ export function clearSpans(listing: bool): void {
 
 export function addSpan(kind: i32, major: i32, minor: i32, from: usize, to: usize, flags: u32): void {
   if (!wanted || spanCount >= SPANS_MAX) return;
-  const at = list + (<usize>(spanCount++) << 4);
+  const at = list + ((<usize>spanCount) << 4);
+  spanCount++;
   store<u32>(at, channelOf(kind, major, minor));
   store<u32>(at, <u32>from, 4);
   store<u32>(at, <u32>to, 8);
@@ -42,20 +43,20 @@ export function addSpan(kind: i32, major: i32, minor: i32, from: usize, to: usiz
 }
 
 export function channelOf(kind: i32, major: i32, minor: i32): u32 {
-  return (<u32>kind << 28) | (min<u32>(<u32>major, ALL) << 14) | min<u32>(<u32>minor, ALL);
+  return ((<u32>kind) << 28) | (min<u32>(<u32>major, ALL) << 14) | min<u32>(<u32>minor, ALL);
 }
 
 export function spanChannel(i: i32): u32 {
-  return load<u32>(list + (<usize>i << 4));
+  return load<u32>(list + ((<usize>i) << 4));
 }
 export function spanFrom(i: i32): usize {
-  return load<u32>(list + (<usize>i << 4), 4);
+  return load<u32>(list + ((<usize>i) << 4), 4);
 }
 export function spanTo(i: i32): usize {
-  return load<u32>(list + (<usize>i << 4), 8);
+  return load<u32>(list + ((<usize>i) << 4), 8);
 }
 export function spanFlags(i: i32): u32 {
-  return load<u32>(list + (<usize>i << 4), 12);
+  return load<u32>(list + ((<usize>i) << 4), 12);
 }
 
 /** From here on spans belong to another choice (or document), or to another part of it. */
@@ -71,13 +72,14 @@ export function beginMinor(): void {
 export function moveMajor(major: i32): void {
   for (let i = majorFrom; i < spanCount; i++) {
     const channel = spanChannel(i);
-    store<u32>(list + (<usize>i << 4), (channel & 0xf0003fff) | (min<u32>(<u32>major, ALL) << 14));
+    store<u32>(list + ((<usize>i) << 4), (channel & 0xf0003fff) | (min<u32>(<u32>major, ALL) << 14));
   }
 }
 export function moveMinor(minor: i32): void {
   for (let i = minorFrom; i < spanCount; i++) {
     const channel = spanChannel(i);
-    if ((channel & ALL) != ALL) store<u32>(list + (<usize>i << 4), (channel & ~ALL) | min<u32>(<u32>minor, ALL));
+    if ((channel & ALL) != ALL)
+      store<u32>(list + ((<usize>i) << 4), (channel & ~ALL) | min<u32>(<u32>minor, ALL));
   }
 }
 
@@ -85,6 +87,7 @@ export function moveMinor(minor: i32): void {
 export function changeKind(from: Channel, to: Channel, sinceMinor: bool): void {
   for (let i = sinceMinor ? minorFrom : majorFrom; i < spanCount; i++) {
     const channel = spanChannel(i);
-    if (channel >> 28 == <u32>from) store<u32>(list + (<usize>i << 4), (channel & 0x0fffffff) | (<u32>to << 28));
+    if (channel >> 28 == <u32>from)
+      store<u32>(list + ((<usize>i) << 4), (channel & 0x0fffffff) | ((<u32>to) << 28));
   }
 }

@@ -102,11 +102,11 @@ export class State {
     return changetype<Scanner>(this.scanner);
   }
   counter(i: i32): u64 {
-    return load<u64>(changetype<usize>(this) + COUNTERS_AT + (<usize>i << 3));
+    return load<u64>(changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3));
   }
   /** Counters are cumulative with every provider, so the largest value is the latest. */
   count(i: i32, value: u64): void {
-    const at = changetype<usize>(this) + COUNTERS_AT + (<usize>i << 3);
+    const at = changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3);
     store<u64>(at, max(load<u64>(at), min(value, TOKENS_MAX)));
     this.seen = true;
   }
@@ -133,7 +133,7 @@ let freeCount: i32 = 0;
 
 for (let i = STREAMS_MAX - 1; i >= 0; i--) {
   stateOf(i).scanner = changetype<usize>(new Scanner());
-  store<i32>(free + (<usize>(freeCount++) << 2), i);
+  giveBack(i);
 }
 
 /** A handle must be one that `takeState` gave. */
@@ -144,7 +144,8 @@ export function stateOf(handle: i32): State {
 /** A cleared state's handle, or -1 when all are taken. */
 export function takeState(kind: AnswerKind): i32 {
   if (freeCount == 0) return -1;
-  const handle = load<i32>(free + (<usize>(--freeCount) << 2));
+  freeCount--;
+  const handle = load<i32>(free + ((<usize>freeCount) << 2));
   const state = stateOf(handle);
   const scanner = state.scanner;
   memory.fill(changetype<usize>(state), 0, STATE_BYTES);
@@ -156,7 +157,8 @@ export function takeState(kind: AnswerKind): i32 {
 
 export function giveBack(handle: i32): void {
   stateOf(handle).open = false;
-  store<i32>(free + (<usize>(freeCount++) << 2), handle);
+  store<i32>(free + ((<usize>freeCount) << 2), handle);
+  freeCount++;
 }
 
 export function stateBytes(): i32 {

@@ -63,7 +63,7 @@ function inEscape(state: State, c: u32): i32 {
     state.escapeLeft = c == 117 ? 5 : 0;
     return c == 117 ? 0 : 1;
   }
-  state.escapeUnit = <u16>((<u32>state.escapeUnit << 4) | (hexValue(c) & 15));
+  state.escapeUnit = <u16>(((<u32>state.escapeUnit) << 4) | (hexValue(c) & 15));
   if (--state.escapeLeft > 1) return 0;
   state.escapeLeft = 0;
   const unit = <u32>state.escapeUnit;

@@ -57,7 +57,8 @@ export function failed(handle: i32): bool {
 export function promptTokens(handle: i32): u64 {
   const state = stateOf(handle);
   // `prompt_tokens` includes what was cached, Anthropic's `input_tokens` does not.
-  const input = state.counter(Counter.Input) + state.counter(Counter.CacheRead) + state.counter(Counter.CacheWrite);
+  const input =
+    state.counter(Counter.Input) + state.counter(Counter.CacheRead) + state.counter(Counter.CacheWrite);
   return max(max(state.counter(Counter.Prompt), input), geminiPrompt(state));
 }
 

@@ -28,7 +28,7 @@ import {
   whatOf,
 } from "./shapes";
 import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
-import { CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
+import { AnswerKind, CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
 import { takeText } from "./texts";
 
 /** Nesting of an answer; a deeper one cannot be read. */
@@ -239,7 +239,7 @@ function scalar(state: State, s: Scanner, event: i32): void {
   } else if (event == Event.Number) number(state, what, detailOf(node), token(state, s));
   else if (event == Event.True && what == What.Thought) {
     state.thoughts = true;
-    changeKind(Channel.Text, Channel.Reasoning, true);
+    if (state.kind == AnswerKind.Events) changeKind(Channel.Text, Channel.Reasoning, true);
   }
 }
 
@@ -248,7 +248,9 @@ function number(state: State, what: i32, index: i32, raw: Slice): void {
   const value = toU64(raw);
   if (value == NOT_WHOLE) return;
   if (what == What.Counter) state.count(index, value);
-  else if (what == What.Major) {
+  // Texts of a JSON answer may be out already when their index comes: there, their order is their index.
+  if (state.kind == AnswerKind.Json) return;
+  if (what == What.Major) {
     state.major = <i32>min(value, INDEX_MAX);
     moveMajor(state.major);
   } else if (what == What.Minor) {
@@ -283,7 +285,8 @@ function endRoot(state: State): void {
     state.choicesDone |= 1;
   }
   // Usage that comes with or after the last choice's end is final, though `[DONE]` or the like may be missing.
-  if (state.usageHere && state.choicesDone != 0 && state.choicesDone == state.choicesOpen) state.finished = true;
+  if (state.usageHere && state.choicesDone != 0 && state.choicesDone == state.choicesOpen)
+    state.finished = true;
   const type = <i32>state.typeId;
   if (type == 0) return;
   changeKind(Channel.Unknown, Channel.Text, false);

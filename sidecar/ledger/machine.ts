@@ -163,8 +163,10 @@ function grantedReply(step: Step, lease: LeaseRecord): AcquireReply {
 
 function deny(step: Step, request: BudgetRequest, record: BudgetRecord, used: number): AcquireReply {
   const never = request.need > request.limit;
-  // A budget that turns requests away is used up, even if the last few tokens were too few for anyone.
-  if (!never && notify(step, record, true)) step.state.putBudget(step.org, record);
+  const busy = request.need <= request.limit - record.spent;
+  // A budget that turns requests away is used up, even if the last few tokens were too few for anyone; but not while
+  // leases that may come back unspent are all that stands in the way.
+  if (!never && !busy && notify(step, record, true)) step.state.putBudget(step.org, record);
   return {
     outcome: "denied",
     budget: request.name,
@@ -173,6 +175,7 @@ function deny(step: Step, request: BudgetRequest, record: BudgetRecord, used: nu
     window: request.window,
     resetMs: record.end - step.now,
     never,
+    busy,
     notices: step.notices,
   };
 }

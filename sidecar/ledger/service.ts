@@ -126,6 +126,7 @@ function acquireResponse(reply: AcquireReply): MessageInitShape<typeof AcquireRe
     window: reply.window,
     resetSeconds: Math.ceil(reply.resetMs / 1_000),
     never: reply.never,
+    busy: reply.busy,
     notices,
   };
 }

@@ -166,6 +166,24 @@ export function ledgerSuite(
       assert.deepEqual([record?.spent, record?.outstanding, record?.debt], [130, 0, 40]);
       const reply = (await ledger.acquire(acquire([budget(org, 100)]))) as Denied;
       assert.deepEqual([reply.outcome, reply.used, reply.never], ["denied", 130, false]);
+      assert.equal(reply.busy, false);
+    });
+
+    it("says that it is busy while leases that may come back unspent are all that stands in the way", async () => {
+      const org = organisation();
+      const first = acquire([budget(org, 100, { need: 60 })]);
+      await ledger.acquire(first);
+      await ledger.acquire(acquire([budget(org, 100, { need: 40 })]));
+      const denied = async (need: number) => {
+        const reply = (await ledger.acquire(acquire([budget(org, 100, { need })]))) as Denied;
+        return [reply.outcome, reply.busy, reply.never, reply.notices.map(({ percent }) => percent)];
+      };
+      assert.deepEqual(await denied(100), ["denied", true, false, []]);
+      assert.deepEqual(await denied(101), ["denied", false, true, []]);
+      await settle(first, 1, [60], true);
+      assert.deepEqual(await denied(40), ["denied", true, false, []]);
+      assert.deepEqual(await denied(41), ["denied", false, false, [100]]);
+      assert.deepEqual(await denied(41), ["denied", false, false, []]);
     });
 
     it("returns the rest of a released lease, and still takes a report that was overtaken", async () => {

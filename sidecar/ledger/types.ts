@@ -107,6 +107,8 @@ export interface Denied {
   readonly resetMs: number;
   /** The need is above the limit itself. */
   readonly never: boolean;
+  /** The need would fit beside what is spent; it is leases that stand in the way, and they may come back unspent. */
+  readonly busy: boolean;
   readonly notices: readonly Notice[];
 }
 

@@ -168,7 +168,9 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
       state = queue.push(set) - 1;
       if (state >= STATES_MAX) {
         const rule = nameOf(owner[sorted[sorted.length - 1] as number] as number);
-        throw new Error(`rule ${rule}: the automaton grew past ${STATES_MAX} states; make its pieces shorter`);
+        throw new Error(
+          `rule ${rule}: the automaton grew past ${STATES_MAX} states; make its pieces shorter`,
+        );
       }
       index.set(key, state);
       flags.push(after);
@@ -199,22 +201,29 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   // Equal states are merged from the ends of the pieces back: states are numbered breadth first, so one pass in
   // reverse merges all but what hangs on a loop, and a merge is right whenever one stops.
   const same = Int32Array.from(rows, (_, s) => s);
+  const find = (s: number): number => {
+    let root = s;
+    while (same[root] !== root) root = same[root] as number;
+    same[s] = root;
+    return root;
+  };
   for (let pass = 0; pass < 3; pass++) {
     const known = new Map<string, number>();
     for (let s = rows.length - 1; s > 1; s--) {
+      if (same[s] !== s) continue;
       const base = flags[s] as number;
       let key = `${base}:${reported[s]?.join()}`;
       for (const [c, to] of [...(rows[s] as Map<number, number>)].sort((a, b) => a[0] - b[0])) {
-        if (same[to] !== same[target(base, c)]) key += `,${c}:${same[to]}`;
+        if (find(to) !== find(target(base, c))) key += `,${c}:${find(to)}`;
       }
       const twin = known.get(key);
-      if (twin === undefined) known.set(key, (same[s] = s));
+      if (twin === undefined) known.set(key, s);
       else same[s] = twin;
     }
   }
   const representative = [...same.keys()].filter((s) => same[s] === s);
   const numberOf = new Map(representative.map((s, b) => [s, b]));
-  const block = rows.map((_, s) => numberOf.get(same[s] as number) as number);
+  const block = rows.map((_, s) => numberOf.get(find(s)) as number);
 
   // The comb: states with most transitions first, each at the lowest offset where its teeth fit.
   const teeth = representative.map((s) => {
@@ -231,20 +240,23 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   const taken = new Uint8Array(COMB_MAX + 512);
   const usedOffset = new Uint8Array(COMB_MAX + 512);
   let low = 0;
-  let free = 0;
+  const next = new Map<string, number>();
   let used = 0;
-  const order = representative.map((_, b) => b).sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
+  const order = representative
+    .map((_, b) => b)
+    .sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
   for (const b of order) {
     const mine = teeth[b] as [number, number][];
     while (taken[low]) low++;
-    let offset = mine.length ? Math.max(0, low - (mine[0]?.[0] ?? 0)) : free;
-    if (!mine.length) free = offset;
+    // What did not fit below cannot fit now: the same teeth go on where the last ones found room.
+    const shape = mine.map(([c]) => c).join();
+    let offset = next.get(shape) ?? Math.max(0, mine.length ? low - (mine[0] as [number, number])[0] : 0);
     while (usedOffset[offset] || mine.some(([c]) => taken[offset + c])) {
       offset++;
       if (offset >= COMB_MAX) throw new Error(`the rules do not fit in a table of ${COMB_MAX} entries`);
     }
     offsets[b] = offset;
-    if (!mine.length) free = offset + 1;
+    next.set(shape, offset + 1);
     usedOffset[offset] = 1;
     for (const [c] of mine) taken[offset + c] = 1;
     used = Math.max(used, offset + 256);

@@ -43,13 +43,13 @@ export interface Pattern {
   gaps: number[];
 }
 
-const isWordByte = (b: number) =>
-  (b >= 48 && b <= 57) || (b >= 97 && b <= 122) || b === 95 || b >= 0x80;
+const isWordByte = (b: number) => (b >= 48 && b <= 57) || (b >= 97 && b <= 122) || b === 95 || b >= 0x80;
 export const wordBytes = new Set(Array.from({ length: 256 }, (_, b) => b).filter(isWordByte));
 const seq = (items: Node[]): Node => (items.length === 1 ? (items[0] as Node) : { type: "seq", items });
 const byte = (b: number): Node => ({ type: "bytes", set: new Set([b]) });
 /** Scripts that write words together, or (Korean) put endings to them. */
-const unspaced = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u;
+const unspaced =
+  /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u;
 const literal = (text: string): Node =>
   seq(
     [...text].flatMap((c) =>
@@ -83,7 +83,8 @@ export function expand(source: string, macros: Record<string, string>, depth = 0
 export function parse(source: string): Pattern {
   const parts = source.split(/ ?~\{0,(\d+)\} ?/);
   const gaps = parts.filter((_, i) => i % 2 === 1).map(Number);
-  for (const n of gaps) if (n < 1 || n > GAP_MAX) throw new PatternError(`gap ~{0,${n}}: 1 to ${GAP_MAX} words`);
+  for (const n of gaps)
+    if (n < 1 || n > GAP_MAX) throw new PatternError(`gap ~{0,${n}}: 1 to ${GAP_MAX} words`);
   if (gaps.length > 3) throw new PatternError("at most 3 gaps in a pattern");
   const pieces = parts.filter((_, i) => i % 2 === 0).map(parsePiece);
   return { pieces, gaps };
@@ -169,7 +170,8 @@ class Parser {
       if (name === "_") return byte(32);
       return literal(name);
     }
-    if ("?*+{}]".includes(c)) throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
+    if ("?*+{}]".includes(c))
+      throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
     return literal(foldText(c));
   }
 
@@ -188,7 +190,8 @@ class Parser {
         to = (this.chars[this.at + 1] as string).charCodeAt(0);
         this.at += 2;
       }
-      if (from > 126 || to > 126 || to < from) throw new PatternError("a class holds ASCII characters; use (é|è) for others");
+      if (from > 126 || to > 126 || to < from)
+        throw new PatternError("a class holds ASCII characters; use (é|è) for others");
       for (let b = from; b <= to; b++) set.add(b);
     }
     if (!negated) return { type: "bytes", set };
@@ -204,7 +207,8 @@ class Parser {
     }
     if (c === "*" || c === "+") {
       this.at++;
-      if (item.type !== "bytes") throw new PatternError(`"${c}" repeats one character or class; use {m,n} for more`);
+      if (item.type !== "bytes")
+        throw new PatternError(`"${c}" repeats one character or class; use {m,n} for more`);
       return { type: "repeat", item, min: c === "+" ? 1 : 0, max: Number.POSITIVE_INFINITY };
     }
     if (c === "{") {
@@ -213,7 +217,8 @@ class Parser {
       this.at += bounds[0].length;
       const min = Number(bounds[1]);
       const max = Number(bounds[2] ?? bounds[1]);
-      if (max > REPEAT_MAX || min > max || max === 0) throw new PatternError(`{${min},${max}}: at most ${REPEAT_MAX}`);
+      if (max > REPEAT_MAX || min > max || max === 0)
+        throw new PatternError(`{${min},${max}}: at most ${REPEAT_MAX}`);
       return { type: "repeat", item, min, max };
     }
     return item;

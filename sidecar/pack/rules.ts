@@ -23,7 +23,17 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { compileComb } from "./dfa.ts";
-import { expand, gapBytes, maxLength, maxSpaces, minLength, type Pattern, PatternError, type Piece, parse } from "./regex.ts";
+import {
+  expand,
+  gapBytes,
+  maxLength,
+  maxSpaces,
+  minLength,
+  type Pattern,
+  PatternError,
+  type Piece,
+  parse,
+} from "./regex.ts";
 
 export const PACK_MAGIC = 0x4c555257;
 export const PACK_VERSION = 1;
@@ -111,7 +121,12 @@ export function readRules(directory: string): { rules: Rule[]; source: string } 
 }
 
 /** A rule of a policy: phrases are found as they are, patterns are in the language of regex.ts. */
-export function customRule(id: string, phrases: string[], patterns: string[], severity: "block" | "score"): Rule {
+export function customRule(
+  id: string,
+  phrases: string[],
+  patterns: string[],
+  severity: "block" | "score",
+): Rule {
   const plain = phrases.map((p) => p.trim().replace(/[\\()|?[\]{}.*+~]/g, "\\$&"));
   return {
     id,
@@ -166,7 +181,8 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
   let slots = 0;
   rules.forEach((rule, index) => {
     if (ids.has(rule.id)) throw new RuleError(`rule ${rule.id}: the id is taken`);
-    if (!/^[a-z0-9][a-z0-9.-]{0,63}$/.test(rule.id)) throw new RuleError(`rule ${rule.id}: an id is a-z 0-9 . -`);
+    if (!/^[a-z0-9][a-z0-9.-]{0,63}$/.test(rule.id))
+      throw new RuleError(`rule ${rule.id}: an id is a-z 0-9 . -`);
     ids.add(rule.id);
     for (const text of rule.patterns) {
       const pattern = inRule(rule.id, () => parse(text));
@@ -208,9 +224,17 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
   const reportPieces = comb.reports.flatMap((r) => r.pieces);
   const idBytes = rules.map((r) => Buffer.from(r.id));
   const out = new Bytes();
-  out.u32(PACK_MAGIC).u32(PACK_VERSION).u32(0).raw(Buffer.from(source.slice(0, 32), "hex"));
+  out
+    .u32(PACK_MAGIC)
+    .u32(PACK_VERSION)
+    .u32(0)
+    .raw(Buffer.from(source.slice(0, 32), "hex"));
   out.u16(rules.length).u16(pieces.length).u16(uses.length).u16(comb.reports.length);
-  out.u32(comb.entries.length).u32(comb.start).u32(comb.idle).u32(skip ? 1 : 0);
+  out
+    .u32(comb.entries.length)
+    .u32(comb.start)
+    .u32(comb.idle)
+    .u32(skip ? 1 : 0);
   out.raw(comb.classes);
   for (const row of comb.defaults) for (const state of row) out.u32(state);
   for (const entry of comb.entries) out.u32(entry);
@@ -228,12 +252,18 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     first += list.length;
   }
   for (const use of uses) {
-    out.u16(use.rule).u16(use.slot).u8(use.last ? 1 : 0).u8(use.words).u16(use.bytes).u16(use.min).u16(use.edge ? 1 : 0);
+    out
+      .u16(use.rule)
+      .u16(use.slot)
+      .u8(use.last ? 1 : 0)
+      .u8(use.words)
+      .u16(use.bytes)
+      .u16(use.min)
+      .u16(use.edge ? 1 : 0);
   }
   let offset = out.length + rules.length * 8;
   rules.forEach((rule, i) => {
-    const spans =
-      rule.spans === "all" ? RuleFlag.trusted | RuleFlag.untrusted : RuleFlag[rule.spans];
+    const spans = rule.spans === "all" ? RuleFlag.trusted | RuleFlag.untrusted : RuleFlag[rule.spans];
     const id = idBytes[i] as Buffer;
     out.u32(offset).u8(id.length).u8(categories.indexOf(rule.category)).u8(rule.score);
     out.u8((rule.severity === "block" ? RuleFlag.block : 0) | spans);
@@ -242,7 +272,8 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
   for (const id of idBytes) out.raw(id);
   out.align();
   const pack = out.done();
-  if (pack.length > PACK_BYTES_MAX) throw new RuleError(`the pack has ${pack.length} bytes: at most ${PACK_BYTES_MAX}`);
+  if (pack.length > PACK_BYTES_MAX)
+    throw new RuleError(`the pack has ${pack.length} bytes: at most ${PACK_BYTES_MAX}`);
   new DataView(pack.buffer).setUint32(8, pack.length, true);
   return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1 };
 }
@@ -261,7 +292,10 @@ class Bytes {
     return this.u8(value).u8(value >> 8);
   }
   u32(value: number): Bytes {
-    return this.u8(value).u8(value >>> 8).u8(value >>> 16).u8(value >>> 24);
+    return this.u8(value)
+      .u8(value >>> 8)
+      .u8(value >>> 16)
+      .u8(value >>> 24);
   }
   raw(bytes: Uint8Array): Bytes {
     for (const b of bytes) this.bytes.push(b);

@@ -4,7 +4,14 @@
  */
 import assert from "node:assert/strict";
 import type { OrganisationState } from "../../sidecar/ledger/state.ts";
-import type { Acquire, AcquireReply, BudgetRecord, LeaseRecord } from "../../sidecar/ledger/types.ts";
+import {
+  type Acquire,
+  type AcquireReply,
+  type BudgetRecord,
+  type BudgetRequest,
+  identityOf,
+  type LeaseRecord,
+} from "../../sidecar/ledger/types.ts";
 
 export type Shadow = Map<string, LeaseRecord>;
 
@@ -52,8 +59,21 @@ export function checkState(org: OrganisationState, shadow: Shadow): void {
     checkBudget(record, sums.get(record.key) ?? { spent: 0, outstanding: 0, debt: 0, open: 0 });
 }
 
-/** Sizes of a first grant; of a denial, that the books before it bear it out. */
-export function checkAcquire(command: Acquire, reply: AcquireReply): void {
+function spentNow(org: OrganisationState, budget: BudgetRequest, now: number): number {
+  const identity = `${identityOf(budget)}|`;
+  const current = [...org.budgets.values()].find(
+    ({ key, start, end }) => key.startsWith(identity) && start <= now && now < end,
+  );
+  return current?.spent ?? 0;
+}
+
+/** Sizes of a first grant; of a denial, that the books bear it out: it changes none of them. */
+export function checkAcquire(
+  org: OrganisationState,
+  command: Acquire,
+  reply: AcquireReply,
+  now: number,
+): void {
   if (reply.outcome === "denied") {
     const budget = command.budgets.find(({ name }) => name === reply.budget);
     assert.ok(
@@ -61,6 +81,8 @@ export function checkAcquire(command: Acquire, reply: AcquireReply): void {
       `${command.leaseId}: denied for nothing`,
     );
     assert.equal(reply.never, budget.need > budget.limit);
+    const spent = spentNow(org, budget, now);
+    assert.equal(reply.busy, spent + budget.need <= budget.limit, `${command.leaseId}: busy ${reply.busy}`);
     return;
   }
   command.budgets.forEach(({ need, want, limit }, i) => {

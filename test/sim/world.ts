@@ -239,7 +239,10 @@ export class World {
           : undefined;
       if (lease !== undefined) this.#shadow.set(lease.id, { ...lease });
     }
-    if (command.kind === "acquire") checkAcquire(command, reply as AcquireReply);
+    if (command.kind === "acquire") {
+      const org = this.#state.organisation(this.organisation);
+      checkAcquire(org, command, reply as AcquireReply, this.#now);
+    }
     return reply;
   }
 

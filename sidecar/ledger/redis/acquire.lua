@@ -5,7 +5,7 @@
 --   The caller computes the windows for its guess of Redis' time; if the guess is off, nothing happens and it learns
 --   the time.
 --   → stale now | conflict | granted usable (granted remaining)×n notices…
---     | denied index used reset_ms never notices…
+--     | denied index used reset_ms never busy notices…
 
 local id, edge, subject, ttl, policy = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local count = tonumber(ARGV[7])
@@ -53,8 +53,10 @@ for i = 1, count do
   local left = limit - (record.spent + record.out)
   if need > left then
     local never = need > limit
-    if not never and notify(record, true) then save_budget(record) end
-    return reply('denied', int(i - 1), int(record.spent + record.out), int(record.stop - now), never and '1' or '0')
+    local busy = need <= limit - record.spent
+    if not never and not busy and notify(record, true) then save_budget(record) end
+    return reply('denied', int(i - 1), int(record.spent + record.out), int(record.stop - now), never and '1' or '0',
+      busy and '1' or '0')
   end
   grants[i] = math.max(need, math.min(want, math.floor(left / LIMITS.shareDivisor)))
   records[i] = record

@@ -264,7 +264,10 @@ function grantedReply(command: Acquire, [usable, ...rest]: string[]): AcquireRep
   };
 }
 
-function deniedReply(command: Acquire, [index, used, resetMs, never, ...notices]: string[]): AcquireReply {
+function deniedReply(
+  command: Acquire,
+  [index, used, resetMs, never, busy, ...notices]: string[],
+): AcquireReply {
   const budget = command.budgets[Number(index)];
   if (budget === undefined) throw new WeirError("internal", "a script answered nonsense");
   return {
@@ -275,6 +278,7 @@ function deniedReply(command: Acquire, [index, used, resetMs, never, ...notices]
     window: budget.window,
     resetMs: Number(resetMs),
     never: never === "1",
+    busy: busy === "1",
     notices: noticesOf(notices),
   };
 }

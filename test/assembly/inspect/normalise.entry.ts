@@ -1,4 +1,13 @@
-import { invisible, lookalikes, marks, normalise, seen, smuggled, steps, styled } from "../../../assembly/inspect/normalise";
+import {
+  invisible,
+  lookalikes,
+  marks,
+  normalise,
+  seen,
+  smuggled,
+  steps,
+  styled,
+} from "../../../assembly/inspect/normalise";
 import { slice } from "../../../assembly/slice";
 
 export { reserve } from "../../../assembly/memory";

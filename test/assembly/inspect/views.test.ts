@@ -4,7 +4,18 @@ import fc from "fast-check";
 import { leaf } from "../../support/leaf.ts";
 
 const capacity = 1 << 17;
-const kinds = ["main", "leet", "spaced", "rot13", "reversed", "words", "escapes", "codes", "islands", "smuggled"];
+const kinds = [
+  "main",
+  "leet",
+  "spaced",
+  "rot13",
+  "reversed",
+  "words",
+  "escapes",
+  "codes",
+  "islands",
+  "smuggled",
+];
 
 async function build(scalar: boolean) {
   const { exports, reserve, write, text } = await leaf("test/assembly/inspect/views.entry.ts", { scalar });
@@ -68,7 +79,10 @@ test("an attack is found behind any amount of padding, escaped in JSON", () => {
   for (const [kind, text] of disguises) {
     if (kind === "reversed") continue;
     const { views } = simd(JSON.stringify(`${padding}${text}\n${padding}`).slice(1, -1), true);
-    assert.ok(views.some((v) => v.startsWith(kind) && v.includes(plain)), kind);
+    assert.ok(
+      views.some((v) => v.startsWith(kind) && v.includes(plain)),
+      kind,
+    );
   }
 });
 
@@ -86,7 +100,16 @@ test("plain chat and code have no views", () => {
 
 test("any bytes are read without a trap, in bounded work, to valid UTF-8", () => {
   const piece = fc.oneof(
-    fc.constantFrom("%41%42", "&#73;", "\\x41", "i g n o r e ", "1gn0r3 ", "eht dna gni ", "69 67 6e 6f ", "QUJD".repeat(9)),
+    fc.constantFrom(
+      "%41%42",
+      "&#73;",
+      "\\x41",
+      "i g n o r e ",
+      "1gn0r3 ",
+      "eht dna gni ",
+      "69 67 6e 6f ",
+      "QUJD".repeat(9),
+    ),
     fc.string({ maxLength: 12 }),
   );
   fc.assert(
@@ -94,7 +117,8 @@ test("any bytes are read without a trap, in bounded work, to valid UTF-8", () =>
       const text = parts.join("");
       const { views, made } = simd(text, escaped);
       assert.ok(made <= 9 * (text.length * 3 + 200));
-      for (const v of views) assert.ok(!v.includes("\ufffd") || escaped || text.includes("%") || /[A-Za-z0-9+/_-]{16}/.test(text));
+      for (const v of views)
+        assert.ok(!v.includes("\ufffd") || escaped || text.includes("%") || /[A-Za-z0-9+/_-]{16}/.test(text));
     }),
     { numRuns: 60 },
   );

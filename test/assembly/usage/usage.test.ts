@@ -1,0 +1,183 @@
+// Answers of every provider, one file a case, each whole, cut at every byte, at pairs of bytes, byte by byte, and
+// with every kind of line end, in both builds: always the same usage, the same bytes out and the same texts.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { type KindName, type Reading, type Texts, usage } from "./support.ts";
+
+interface Case {
+  kind: KindName;
+  body: string[];
+  expect: Partial<Reading> & { hidden: number; texts: Record<string, string>; whole: string[] };
+}
+
+const dir = new URL("fixtures/", import.meta.url);
+const cases = new Map<string, Case>(
+  readdirSync(dir).map((file) => [
+    file.replace(".json", ""),
+    JSON.parse(readFileSync(new URL(file, dir), "utf8")) as Case,
+  ]),
+);
+const builds = { SIMD: await usage(), scalar: await usage(true) };
+
+const HIDDEN = /"choices":\[\][^\n\r]*"usage":\{|"usage":\{[^\n\r]*"choices":\[\]/;
+const isHidden = (event: string) => HIDDEN.test(event);
+
+/** A second reading of what is to be hidden, by regular expressions, on line feeds. */
+function withoutHidden(lines: string[]): { kept: string; hidden: number } {
+  const events = lines.join("\n").split(/(?<=\n\n)/);
+  const kept = events.filter((event) => !isHidden(event));
+  return { kept: kept.join(""), hidden: events.length - kept.length };
+}
+
+const withEnds = (text: string, end: string) => Buffer.from(text.replaceAll("\n", end));
+
+function pick<T extends object>(from: T, like: object): Partial<T> {
+  return Object.fromEntries(Object.keys(like).map((key) => [key, from[key as keyof T]])) as Partial<T>;
+}
+
+/** Small, fast and seeded. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** No cut, one at every `step` bytes, `pairs` pairs of cuts, and a cut at every byte. */
+function* splits(length: number, step: number, pairs: number): Generator<number[]> {
+  yield [];
+  for (let cut = 0; cut <= length; cut += step) yield [cut];
+  const next = random(length);
+  for (let i = 0; i < pairs; i++) {
+    yield [Math.floor(next() * length), Math.floor(next() * length)].sort((a, b) => a - b);
+  }
+  yield Array.from({ length }, (_, i) => i);
+}
+
+for (const [name, { kind, body, expect }] of cases) {
+  for (const [build, { read, filter, texts }] of Object.entries(builds)) {
+    test(`${name} is read as expected wherever it is cut (${build})`, () => {
+      const { hidden, texts: channels, whole, ...numbers } = expect;
+      const reference = withoutHidden(body);
+      const text = body.join("\n");
+      if (kind === "events") assert.equal(reference.hidden, hidden);
+      for (const end of kind === "events" ? ["\n", "\r\n", "\r"] : ["\n"]) {
+        for (const mark of ["", "\ufeff"]) {
+          const bytes = withEnds(mark + text, end);
+          const kept = kind === "events" ? withEnds(mark + reference.kept, end) : bytes;
+          let first: { read: Reading; texts: Texts } | undefined;
+          // A mark or bare CR changes only how lines are read, so fewer cuts do.
+          const rare = mark !== "" || end === "\r";
+          for (const cuts of splits(bytes.length, rare ? 7 : 1, rare ? 20 : 200)) {
+            const at = `cut at ${cuts.slice(0, 2)} with ${JSON.stringify(end)}`;
+            const fed = read(kind, bytes, cuts);
+            assert.deepEqual(pick(fed, numbers), numbers, at);
+            const filtered = filter(kind, bytes, cuts);
+            assert.deepEqual(filtered.read, fed, at);
+            assert.deepEqual(filtered.out.toString("latin1"), kept.toString("latin1"), at);
+            const listed = texts(kind, bytes, cuts);
+            assert.deepEqual(listed.read, fed, at);
+            assert.ok(listed.texts.bytes.equals(bytes), at);
+            assert.deepEqual(listed.texts.texts, channels, at);
+            assert.deepEqual(listed.texts.whole, whole, at);
+            first ??= listed;
+            assert.deepEqual(listed.read, first.read, at);
+            assert.deepEqual(listed.texts.ends, first.texts.ends, at);
+          }
+        }
+      }
+    });
+  }
+}
+
+const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
+const delta = (content: string) =>
+  event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+const EXTRA = event({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } });
+const PIECE_MAX = 12 << 10;
+
+test("an event that is too long to be held passes in pieces, is counted, and keeps its texts and usage", () => {
+  const long = "long ".repeat(20_000);
+  const body = Buffer.from(delta("a") + delta(long) + delta("z") + EXTRA);
+  const kept = body.subarray(0, body.length - EXTRA.length);
+  for (const { exports, filter, texts } of Object.values(builds)) {
+    for (const cuts of [[], [10], [60_000], [100, 200, 20_000, 20_001, 90_000], [body.length - 10]]) {
+      const filtered = filter("events", body, cuts);
+      assert.ok(filtered.out.equals(kept), `cut at ${cuts}`);
+      assert.equal(filtered.read.completion, 2);
+      const listed = texts("events", body, cuts);
+      assert.deepEqual(listed.texts.texts, { "1:0:0": `a${long}z` });
+      assert.ok(listed.texts.bytes.equals(body));
+      assert.equal(listed.read.textBytes, long.length + 2);
+      const handle = exports.openAnswer(1);
+      exports.closeAnswer(handle);
+    }
+  }
+});
+
+test("an event is held whole up to PIECE_MAX bytes and not beyond, wherever it is cut", () => {
+  const { texts } = builds.SIMD;
+  for (const more of [-1, 0, 1]) {
+    const text = "x".repeat(PIECE_MAX - delta("").length + more);
+    const body = Buffer.from(delta(text));
+    for (const cuts of [[], [1], [2047, 2048, 2049], [PIECE_MAX - 1], [PIECE_MAX]]) {
+      const listed = texts(
+        "events",
+        body,
+        cuts.filter((cut) => cut < body.length),
+      );
+      assert.deepEqual(listed.texts.texts, { "1:0:0": text });
+      if (more <= 0) assert.equal(listed.texts.pieces, 1, `${more} more, cut at ${cuts}`);
+      else assert.ok(listed.texts.pieces > 1);
+    }
+  }
+});
+
+test("when no room is left for cut events they pass as they are, and the room comes back", () => {
+  const { exports, input, write, bytesOf } = builds.SIMD;
+  const before = exports.holdsFree();
+  const body = Buffer.from(EXTRA);
+  const handles: number[] = [];
+  let passed = 0;
+  for (;;) {
+    const handle = exports.openAnswer(1);
+    if (handle < 0) break;
+    handles.push(handle);
+    write(input, body.subarray(0, 40));
+    const first = bytesOf(exports.filterBytes(handle, input, 40, 0));
+    write(input, body.subarray(40));
+    if (first.length) {
+      const rest = bytesOf(exports.filterBytes(handle, input, body.length - 40, 1));
+      assert.ok(Buffer.concat([first, rest]).equals(body));
+      assert.equal(exports.oversized(handle), 1);
+      assert.equal(exports.completionTokens(handle), 2n);
+      passed++;
+    }
+  }
+  assert.equal(handles.length, 2048);
+  assert.equal(passed, 2048 - 256 - 64);
+  for (const handle of handles) exports.closeAnswer(handle);
+  assert.equal(exports.holdsFree(), before);
+});
+
+test("a chunk without anything to hide passes where it is, uncopied", () => {
+  const { exports, input, write } = builds.SIMD;
+  const handle = exports.openAnswer(1);
+  const body = Buffer.from(delta("a") + delta("b"));
+  write(input, body);
+  assert.equal(
+    exports.filterBytes(handle, input, body.length, 0),
+    (BigInt(input) << 32n) | BigInt(body.length),
+  );
+  exports.closeAnswer(handle);
+});
+
+test("a state takes under 1 KB", () => {
+  assert.ok(
+    builds.SIMD.exports.stateBytes() + 340 <= 1024,
+    `${builds.SIMD.exports.stateBytes()} and the scanner`,
+  );
+  console.log(`state: ${builds.SIMD.exports.stateBytes()} bytes`);
+});
