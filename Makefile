@@ -18,7 +18,7 @@ wasm: install
 
 demo: install
 	@$(NODE) scripts/build.ts
-	@exec $(NODE) scripts/demo.ts
+	@exec $(NODE) demo/run.ts
 
 test: install
 	@$(NODE) scripts/test.ts

@@ -1,18 +1,27 @@
 /**
- * `npx tsx bench/ledger.ts [--seconds N]`: Acquire per second at the store, for each store, and by RPC, with one budget
- * hierarchy (key, team, organisation) and a grant each time, 200 in flight.
+ * `npx tsx bench/ledger.ts [--seconds N]`: Acquire per second at each store, and over the wire, with one budget hierarchy
+ * (key, team, organisation) and a grant each time, 64 in flight.
  *
- * Redis and the measuring process share what cores there are; run it under `taskset -c 0` for the figure of one core,
- * which then covers client and Redis together. CPU is this process's own, so for Redis it is what a sidecar spends.
+ * Over the wire the sidecar is a process of its own, pinned to the last core; the client here and Redis take the others.
+ * "CPU each" is the sidecar's own (at the store: this process'): 10^6 over it is what one core can do.
  */
+import { fork, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { Agent, request } from "node:http";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { Ledger as LedgerService, Meter, Window } from "../sidecar/gen/weir/v1/ledger_pb.ts";
+import {
+  AcquireRequestSchema,
+  AcquireResponseSchema,
+  Ledger as LedgerService,
+  Meter,
+  Window,
+} from "../sidecar/gen/weir/v1/ledger_pb.ts";
 import { openEmbedded } from "../sidecar/ledger/embedded.ts";
 import { LocalLedger } from "../sidecar/ledger/local.ts";
 import { openRedis } from "../sidecar/ledger/redis/store.ts";
@@ -20,11 +29,13 @@ import { hasRedis, startRedis } from "../sidecar/ledger/redis/testing.ts";
 import { acquire, budget } from "../sidecar/ledger/suite.ts";
 import type { Ledger } from "../sidecar/ledger/types.ts";
 import { startSidecar } from "../sidecar/server.ts";
-import { makeSettings } from "../sidecar/settings.ts";
+import { type LedgerSettings, makeSettings } from "../sidecar/settings.ts";
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "3" } } });
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "3" }, serve: { type: "string" } },
+});
 const SECONDS = Number(values.seconds);
-const IN_FLIGHT = 200;
+const IN_FLIGHT = 64;
 const ORGANISATIONS = 16;
 const LIMIT = 1e15;
 
@@ -34,11 +45,17 @@ function quantile(sorted: Float64Array, q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 }
 
-async function measure(name: string, once: Once): Promise<void> {
+/** CPU of this process in µs. */
+async function ownCpu(): Promise<number> {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+async function measure(name: string, once: Once, cpuOf = ownCpu): Promise<void> {
   const latencies: number[] = [];
   const warmUntil = performance.now() + 500;
   const end = warmUntil + SECONDS * 1_000;
-  let cpu = process.cpuUsage();
+  let cpu: Promise<number> | undefined;
   let started = 0;
   const worker = async (index: number): Promise<void> => {
     for (let now = performance.now(); now < end; ) {
@@ -47,7 +64,7 @@ async function measure(name: string, once: Once): Promise<void> {
       if (now >= warmUntil) {
         if (started === 0) {
           started = now;
-          cpu = process.cpuUsage();
+          cpu = cpuOf();
         }
         latencies.push(then - now);
       }
@@ -56,14 +73,14 @@ async function measure(name: string, once: Once): Promise<void> {
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, (_, i) => worker(i)));
   const seconds = (performance.now() - started) / 1_000;
-  const { user, system } = process.cpuUsage(cpu);
+  const spent = (await cpuOf()) - ((await cpu) ?? 0);
   const sorted = Float64Array.from(latencies).sort();
   const columns = [
     name.padEnd(34),
     `${Math.round(sorted.length / seconds)}/s`.padStart(9),
     `p50 ${quantile(sorted, 0.5).toFixed(1)} ms`.padStart(14),
     `p99 ${quantile(sorted, 0.99).toFixed(1)} ms`.padStart(15),
-    `${((user + system) / sorted.length).toFixed(0)} µs CPU each`.padStart(18),
+    `${(spent / sorted.length).toFixed(0)} µs CPU each`.padStart(18),
   ];
   console.log(columns.join(" "));
 }
@@ -76,50 +93,128 @@ function onStore(ledger: Ledger): Once {
   };
 }
 
-async function overRpc(redisUrl: string): Promise<void> {
-  const ledger = { kind: "redis", urls: [redisUrl], cluster: false } as const;
-  const sidecar = await startSidecar(makeSettings({ port: 0, ledger }));
-  const baseUrl = `http://127.0.0.1:${sidecar.port}`;
-  const client = createClient(LedgerService, createGrpcTransport({ baseUrl }));
-  await measure("Redis, gRPC, client included", async (organisation) => {
-    const reply = await client.acquire({
-      leaseId: randomUUID(),
-      edge: "edge-1",
-      subject: `${organisation}/team/key`,
-      ttlMs: 60_000,
-      budgets: ["/team/key", "/team", ""].map((path) => ({
-        name: "monthly",
-        subject: organisation + path,
-        meter: Meter.TOKENS,
-        limit: BigInt(LIMIT),
-        window: Window.MONTH,
-        need: 1n,
-        want: 1n,
-      })),
-    });
-    return reply.granted.length === 3;
+interface Served {
+  readonly port: number;
+  /** CPU of the sidecar so far, in µs. */
+  cpu(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** The sidecar in a process of its own, on one core where `taskset` can do that. */
+async function serve(redisUrl: string): Promise<Served> {
+  const child = fork(import.meta.filename, ["--serve", redisUrl], { execArgv: ["--import", "tsx"] });
+  const next = (): Promise<number> => new Promise((resolve) => child.once("message", resolve));
+  const port = await next();
+  spawnSync("taskset", ["-a", "-p", "-c", String(availableParallelism() - 1), String(child.pid)]);
+  return {
+    port,
+    cpu: () => {
+      const answer = next();
+      child.send("cpu");
+      return answer;
+    },
+    stop: async () => {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+async function runServer(redisUrl: string): Promise<void> {
+  const ledger: LedgerSettings =
+    redisUrl === ""
+      ? { kind: "embedded", directory: mkdtempSync(join(tmpdir(), "weir-bench-")) }
+      : { kind: "redis", urls: [redisUrl], cluster: false };
+  const { port } = await startSidecar(makeSettings({ port: 0, ledger }));
+  process.on("message", () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.(user + system);
   });
-  await sidecar.close();
+  process.send?.(port);
 }
 
-console.log(`Acquire with three budgets, ${IN_FLIGHT} in flight, ${SECONDS} s each`);
-await measure("pure machine in memory", onStore(new LocalLedger()));
+/** `org/team/key`, the team and the organisation, as the edge sends them. */
+function message(organisation: string): MessageInitShape<typeof AcquireRequestSchema> {
+  return {
+    leaseId: randomUUID(),
+    edge: "edge-1",
+    subject: `${organisation}/team/key`,
+    ttlMs: 60_000,
+    budgets: ["/team/key", "/team", ""].map((path) => ({
+      name: "monthly",
+      subject: organisation + path,
+      meter: Meter.TOKENS,
+      limit: BigInt(LIMIT),
+      window: Window.MONTH,
+      need: 1n,
+      want: 1n,
+    })),
+  };
+}
 
-const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
-const embedded = openEmbedded({ directory });
-await measure("embedded (LMDB, synced)", onStore(embedded));
-await embedded.close();
-rmSync(directory, { recursive: true, force: true });
+/** A unary gRPC-Web call on a kept connection, as Envoy makes it. */
+function post(agent: Agent, port: number, organisation: string): Promise<boolean> {
+  const bytes = toBinary(AcquireRequestSchema, create(AcquireRequestSchema, message(organisation)));
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length, 1);
+  const headers = { "content-type": "application/grpc-web+proto", "content-length": 5 + bytes.length };
+  return new Promise((resolve, reject) => {
+    const path = "/weir.v1.Ledger/Acquire";
+    const call = request({ agent, host: "127.0.0.1", port, path, method: "POST", headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => {
+        const body = Buffer.concat(chunks);
+        const answer = fromBinary(AcquireResponseSchema, body.subarray(5, 5 + body.readUInt32BE(1)));
+        resolve(answer.granted.length === 3);
+      });
+    });
+    call.on("error", reject);
+    call.end(Buffer.concat([head, bytes]));
+  });
+}
 
-if (hasRedis()) {
-  for (const durable of [true, false]) {
-    const redis = await startRedis({ durable });
-    const ledger = await openRedis({ urls: redis.urls, cluster: false });
-    await measure(`Redis, appendfsync ${durable ? "always" : "no"}`, onStore(ledger));
-    await ledger.close();
-    if (durable) await overRpc(redis.urls[0] ?? "");
-    await redis.stop();
+async function overRpc(store: string, redisUrl: string): Promise<void> {
+  const served = await serve(redisUrl);
+  const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
+  const gRPC = createClient(
+    LedgerService,
+    createGrpcTransport({ baseUrl: `http://127.0.0.1:${served.port}` }),
+  );
+  const clients: [string, Once][] = [
+    ["gRPC-Web, HTTP/1.1", (organisation) => post(agent, served.port, organisation)],
+    ["gRPC", async (organisation) => (await gRPC.acquire(message(organisation))).granted.length === 3],
+  ];
+  for (const [name, once] of clients) await measure(`${store}, ${name}`, once, served.cpu);
+  agent.destroy();
+  await served.stop();
+}
+
+async function compare(): Promise<void> {
+  console.log(`Acquire with three budgets, ${IN_FLIGHT} in flight, ${SECONDS} s each`);
+  await measure("pure machine in memory", onStore(new LocalLedger()));
+
+  const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
+  const embedded = openEmbedded({ directory });
+  await measure("embedded (LMDB, synced)", onStore(embedded));
+  await embedded.close();
+  rmSync(directory, { recursive: true, force: true });
+  await overRpc("embedded", "");
+
+  if (hasRedis()) {
+    for (const durable of [true, false]) {
+      const redis = await startRedis({ durable });
+      const ledger = await openRedis({ urls: redis.urls, cluster: false });
+      await measure(`Redis, appendfsync ${durable ? "always" : "no"}`, onStore(ledger));
+      await ledger.close();
+      await overRpc(`Redis, ${durable ? "always" : "no"}`, redis.urls[0] ?? "");
+      await redis.stop();
+    }
+  } else {
+    console.log("redis-server is not installed: no figures for Redis");
   }
-} else {
-  console.log("redis-server is not installed: no figures for Redis");
 }
+
+if (values.serve !== undefined) await runServer(values.serve);
+else await compare();

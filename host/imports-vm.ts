@@ -190,6 +190,19 @@ export function vmImports(vm: Vm): Record<string, HostFunction> {
   };
 }
 
+const WASI_FAULT = 21;
+
+/** What of WASI both hosts link and a filter needs: random bytes. Results are WASI's errno. */
+export function wasiImports(vm: Vm, random: (bytes: Uint8Array) => void): Record<string, HostFunction> {
+  return {
+    random_get(ptr: number, len: number) {
+      if (!vm.memory.has(ptr, len)) return WASI_FAULT;
+      random(vm.memory.bytes(ptr, len));
+      return 0;
+    },
+  };
+}
+
 /** The `env` import object of a VM: all functions that its profile links, those that trap replaced. */
 export function traps(vm: Vm, functions: Record<string, HostFunction>): Record<string, HostFunction> {
   const linked: Record<string, HostFunction> = {};

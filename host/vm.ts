@@ -5,6 +5,7 @@
 // with one SharedData are the workers of one proxy. A VM that trapped is rebuilt before its next stream
 // (Envoy's FAIL_RELOAD, without its back-off).
 
+import { randomFillSync } from "node:crypto";
 import {
   BufferType,
   type GuestExports,
@@ -21,7 +22,7 @@ import type { CalloutDispatcher } from "./callouts.ts";
 import { type Clock, FakeClock } from "./clock.ts";
 import { GuestTrap, HostViolation } from "./errors.ts";
 import { streamImports } from "./imports-stream.ts";
-import { traps, vmImports } from "./imports-vm.ts";
+import { traps, vmImports, wasiImports } from "./imports-vm.ts";
 import type { HeaderMap } from "./maps.ts";
 import { GuestMemory } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
@@ -58,6 +59,8 @@ export interface VmOptions {
   /** Properties of every stream; see Stream.properties. */
   properties?: Properties;
   vmConfiguration?: string | Uint8Array;
+  /** Fills bytes for WASI's `random_get`. Default: the system's generator. */
+  random?: (bytes: Uint8Array) => void;
 }
 
 const NOTHING: Properties = new Map();
@@ -104,7 +107,10 @@ export class Vm {
       options.wasm instanceof WebAssembly.Module
         ? options.wasm
         : new WebAssembly.Module(options.wasm as BufferSource);
-    this.#imports = { env: traps(this, { ...vmImports(this), ...streamImports(this) }) };
+    this.#imports = {
+      env: traps(this, { ...vmImports(this), ...streamImports(this) }),
+      wasi_snapshot_preview1: wasiImports(this, options.random ?? randomFillSync),
+    };
     this.#link();
     this.#instantiate();
   }
@@ -124,7 +130,7 @@ export class Vm {
       if (module === "env" && name === "proxy_get_log_level" && this.profile.unlinked.has(name)) {
         throw new HostViolation("import-get-log-level", this.profile.name);
       }
-      if (module !== "env" || !(name in this.#imports.env!)) {
+      if (!(name in (this.#imports[module] ?? {}))) {
         throw new HostViolation("import-unknown", `${module}.${name} in ${this.profile.name}`);
       }
     }

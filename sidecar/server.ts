@@ -2,7 +2,7 @@
  * The sidecar: the ledger, and whatever else is plugged in, behind one port. See port.ts for how one port speaks gRPC,
  * gRPC-Web, Connect and plain HTTP.
  *
- *   /weir.v1.Ledger/*   the ledger
+ *   /weir.v1.Ledger/*   the ledger; the edge's unary gRPC-Web by a direct way, all else by Connect
  *   /healthz            200 "ok" while the ledger answers, else 503
  *   anything else       the extension's handler, or 404
  *
@@ -12,8 +12,9 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WeirError } from "./errors.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
+import { serveUnary } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
-import { type ServiceHooks, serveLedger } from "./ledger/service.ts";
+import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from "./ledger/service.ts";
 import { type Ledger, LIMITS } from "./ledger/types.ts";
 import { openPort, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
@@ -75,9 +76,11 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
   const ledger = await openLedger(settings, extensions);
+  const handlers = ledgerHandlers(ledger, extensions);
+  const direct = serveUnary(ledgerMethods(handlers), settings.requestBytesMax);
   const rpc = connectNodeAdapter({
     routes: (router) => {
-      serveLedger(router, ledger, extensions);
+      serveLedger(router, handlers);
       extensions.routes?.(router, ledger);
     },
     readMaxBytes: settings.requestBytesMax,
@@ -92,7 +95,10 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
   });
   let port: Awaited<ReturnType<typeof openPort>>;
   try {
-    port = await openPort({ ...settings, handler: rpc });
+    port = await openPort({
+      ...settings,
+      handler: (request, response) => direct(request, response) || rpc(request, response),
+    });
   } catch (thrown) {
     await ledger.close();
     throw new WeirError("unavailable", `cannot listen on ${settings.host}:${settings.port}`, thrown);

@@ -11,6 +11,8 @@ import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { HeldState, hold, letGo } from "./held";
 import { callLedger, Purpose } from "./ledger";
+import { leaseName } from "./names";
+import { returnUnused } from "./returns";
 import {
   closeFrame,
   fieldBytes,
@@ -30,6 +32,8 @@ const WAITERS_MAX: i32 = 63;
 /** Without a report for so long the ledger resolves a lease. */
 const TTL_MS: u64 = 60_000;
 const CHARGE_ALL: u64 = 2;
+/** The field of AcquireRequest that carries reports. */
+const REPORTS: u32 = 7;
 /** The first slice of a subject is the need times this; each one used up soon doubles it. */
 const SLICE_FIRST: u64 = 4;
 const GROWTH_MAX: i32 = 20;
@@ -66,9 +70,8 @@ class Acquire {
 
 const ACQUIRE_SIZE: usize = (offsetof<Acquire>() + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
 const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
-const message = new Writer(8192);
+const message = new Writer(16 << 10);
 const budgetMessage = new Writer(2048);
-const leaseId = new Writer(32);
 const shard = new Shard();
 const granted = reserve(8 * BUDGETS_MAX);
 
@@ -97,17 +100,6 @@ export let deniedResetSeconds: u64 = 0;
 export let deniedBusy: bool = false;
 /** The request needs more than the whole budget. */
 export let deniedNever: bool = false;
-
-/** "0123…" of a lease: 32 hexadecimal digits. */
-export function leaseName(high: u64, low: u64): Slice {
-  const to = leaseId.reset().take(32);
-  for (let i: usize = 0; i < 32; i++) {
-    const word = i < 16 ? high : low;
-    const digit = <u8>((word >> (60 - 4 * (i & 15))) & 15);
-    store<u8>(to + i, digit < 10 ? 48 + digit : 87 + digit);
-  }
-  return slice(to, 32);
-}
 
 /** Makes the stream wait for a lease that covers it; false when no acquire can be made. */
 export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
@@ -170,6 +162,7 @@ function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice
   }
   putNumber(message, 5, TTL_MS);
   putNumber(message, 6, CHARGE_ALL);
+  if (scale > 1) returnUnused(stream, message, REPORTS);
   return closeFrame(message);
 }
 

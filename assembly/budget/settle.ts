@@ -6,9 +6,9 @@ import { Policy } from "../policy/policy";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { leaseName } from "./acquire";
 import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
 import { callLedger, Purpose } from "./ledger";
+import { writeReport } from "./returns";
 import {
   closeFrame,
   fieldBytes,
@@ -17,9 +17,6 @@ import {
   nextField,
   openFrame,
   openMessage,
-  putBytes,
-  putNumber,
-  putVarint,
   suspend,
 } from "./wire";
 
@@ -38,9 +35,10 @@ enum ReportStatus {
 }
 
 const shard = new Shard();
-const message = new Writer(64 << 10);
-const report = new Writer(512);
-const amounts = new Writer(128);
+const MESSAGE_MAX: i32 = 64 << 10;
+/** One report with its name, subject and amounts. */
+const REPORT_MAX: i32 = 512;
+const message = new Writer(MESSAGE_MAX);
 /** Held entries of the message in flight, in its order: | entry number u32 | … */
 const sent = reserve(REPORTS_MAX * 4);
 let sentCount: i32 = 0;
@@ -57,16 +55,13 @@ export function sendReports(policy: Policy, now: u64): void {
   sentCount = 0;
   const end = heldEnd();
   let i = nextEntry < end ? nextEntry : 0;
-  for (let seen = 0; seen < end && sentCount < REPORTS_MAX; seen++, i = i + 1 < end ? i + 1 : 0) {
+  for (
+    let seen = 0;
+    seen < end && sentCount < REPORTS_MAX && message.length < MESSAGE_MAX - REPORT_MAX;
+    seen++, i = i + 1 < end ? i + 1 : 0
+  ) {
     const held = heldAt(i);
     if (!mine(held, policy) || !prepare(held, now)) continue;
-    const before = message.length;
-    putBytes(message, 2, report.written);
-    if (message.overflow) {
-      message.truncate(before);
-      message.overflow = false;
-      break;
-    }
     store<u32>(sent + ((<usize>sentCount) << 2), i);
     sentCount++;
     held.reportedNs = now;
@@ -83,7 +78,7 @@ function mine(held: Held, policy: Policy): bool {
 
 /** Writes the entry's report; false when there is nothing to tell. */
 function prepare(held: Held, now: u64): bool {
-  if (held.state == HeldState.Unused) return writeReport(held, null, 1, true);
+  if (held.state == HeldState.Unused) return write(held, null, 1, true);
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(held.subjectTag)) return false;
     const lease = shard.lease(held.high, held.low);
@@ -106,9 +101,14 @@ function prepare(held: Held, now: u64): bool {
     if (!shard.commit()) continue;
     held.final = last;
     held.dirty = false;
-    return writeReport(held, lease, lease.sequence, last);
+    return write(held, lease, lease.sequence, last);
   }
   return false;
+}
+
+function write(held: Held, lease: Lease | null, sequence: u64, last: bool): bool {
+  writeReport(message, 2, held.high, held.low, held.subject, sequence, lease, held.count, last);
+  return true;
 }
 
 /** Notes whether the lease was used since it was last looked at. */
@@ -119,18 +119,6 @@ function note(held: Held, lease: Lease, now: u64): void {
   held.activity = activity;
   held.activeNs = now;
   held.dirty = true;
-}
-
-function writeReport(held: Held, lease: Lease | null, sequence: u64, last: bool): bool {
-  report.reset();
-  putBytes(report, 1, leaseName(held.high, held.low));
-  putBytes(report, 2, held.subject);
-  putNumber(report, 3, sequence);
-  amounts.reset();
-  for (let i = 0; i < <i32>held.count; i++) putVarint(amounts, lease == null ? 0 : lease.spent(i));
-  putBytes(report, 4, amounts.written);
-  putNumber(report, 5, last ? 1 : 0);
-  return true;
 }
 
 /** Reads the answer to the Settle in flight (NONE: there was none). */

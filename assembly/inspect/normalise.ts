@@ -282,7 +282,8 @@ function emit(code: u32, width: usize): void {
   if (kind & KIND_SPACE) return space();
   const len = <usize>((record >> 8) & 0xff);
   if (kind & KIND_ALPHABET) {
-    const at = letter(out);
+    letter();
+    const at = out;
     if (len == 0) keep(code, width);
     else {
       store<u32>(out, <u32>(record >> 32));
@@ -368,11 +369,12 @@ function keep(code: u32, width: usize): void {
   }
 }
 
-/** Takes note of a letter of another alphabet at `at`; starts its word if it is the first. */
-function letter(at: usize): usize {
+/** Takes note that a letter of another alphabet follows; starts its word if it is the first. May move `out`. */
+function letter(): void {
   if (inWord && letterCount == WORD_MAX) endWord();
-  if (inWord) return at;
+  if (inWord) return;
   inWord = true;
+  const at = out;
   letterCount = 0;
   latin = 0;
   others = 0;
@@ -386,7 +388,6 @@ function letter(at: usize): usize {
     start--;
   }
   wordStart = start;
-  return at;
 }
 
 /** Decides the word in hand. */

@@ -7,7 +7,7 @@
 // The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. `loadRules` checks every offset and index in
 // it once, so that matching needs no checks; a pack that does not pass is refused and the old one stays.
 //
-// Semantics of a gap: the piece before is the latest of its kind that ended; between that end and the end of
+// Semantics of a gap: the piece before is one of the latest two of its kind that ended; between that end and the end of
 // this piece lie at most `words` spaces and `bytes` bytes (each counts this piece too) and no end of a sentence,
 // and the pieces do not overlap.
 //
@@ -30,7 +30,8 @@ const HEADER: u32 = 52;
 const NO_SLOT: u32 = 0xffff;
 
 const foundBits = reserve(RULES_MAX >> 3);
-const ends = reserve(SLOTS_MAX << 2);
+// Where a piece last ended, and where before that: offset + 1 in the text each, 0 for never.
+const ends = reserve(SLOTS_MAX << 3);
 let endsUsed: bool = false;
 
 /** Rules found since `begin`. */
@@ -174,7 +175,7 @@ export function begin(spanTrust: u32): void {
 export function match(text: Slice): i32 {
   if (ruleCount == 0) return 0;
   if (endsUsed) {
-    memory.fill(ends, 0, (<usize>slotCount) << 2);
+    memory.fill(ends, 0, (<usize>slotCount) << 3);
     endsUsed = false;
   }
   let at = ptrOf(text);
@@ -233,8 +234,9 @@ function report(state: u32, at: usize, end: usize): void {
   const count: u32 = load<u16>(place, 6);
   const now = <u32>(at - textStart) + 1;
   const edge = at >= end || !isWordByte(load<u8>(at));
-  for (let i: u32 = 0; i < count; i++) {
-    const piece = pieces + ((<usize>load<u16>(reportPieces + ((<usize>(first + i)) << 1))) << 2);
+  // Later pieces first: one that ends here must not take a first piece that ends here too for its own.
+  for (let i = count; i > 0; i--) {
+    const piece = pieces + ((<usize>load<u16>(reportPieces + ((<usize>(first + i - 1)) << 1))) << 2);
     let use = uses + <usize>load<u16>(piece) * 12;
     for (let n: u32 = load<u16>(piece, 2); n > 0; n--) {
       steps++;
@@ -252,16 +254,25 @@ function take(use: usize, now: u32): void {
   const slot = <usize>load<u16>(use, 2);
   const words: u32 = load<u8>(use, 5);
   if (words != 255) {
-    const before = load<u32>(ends + ((slot - 1) << 2));
-    if (before == 0 || now - before > <u32>load<u16>(use, 6) + 1) return;
-    if (now - before + 1 < <u32>load<u16>(use, 8)) return;
-    if (spaces(before, now, words) > words) return;
+    const before = ends + ((slot - 1) << 3);
+    // The latest end may lie within this piece (`del` in `prompt del sistema`); then the one before it counts.
+    if (!follows(use, load<u32>(before), now, words) && !follows(use, load<u32>(before, 4), now, words))
+      return;
   }
-  if (load<u8>(use, 4)) hit(load<u16>(use));
-  else {
-    store<u32>(ends + (slot << 2), now);
-    endsUsed = true;
-  }
+  if (load<u8>(use, 4)) return hit(load<u16>(use));
+  const own = ends + (slot << 3);
+  const latest = load<u32>(own);
+  if (latest == now) return;
+  store<u32>(own, latest, 4);
+  store<u32>(own, now);
+  endsUsed = true;
+}
+
+/** Whether the piece that ends at `now` stands in reach of an end before it. */
+function follows(use: usize, before: u32, now: u32, words: u32): bool {
+  if (before == 0 || now - before > <u32>load<u16>(use, 6) + 1) return false;
+  if (now - before + 1 < <u32>load<u16>(use, 8)) return false;
+  return spaces(before, now, words) <= words;
 }
 
 /**

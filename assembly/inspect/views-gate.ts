@@ -1,16 +1,15 @@
 // Cheap gates: does a window of normalised text look as if it hid another text? One SIMD pass answers for all
-// views by counting bit masks; what is benign pays for this pass alone (about a third of a nanosecond a byte).
+// views by counting bit masks; what is benign pays for this pass alone.
 //
-//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 3, and on ≥ 1/16 of all letters
+//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 3 within 64 bytes
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
-//  rot13     within 64 bytes the letters r g n b v, images of e t a o i, outnumber them by 8 : 5 (and are ≥ 8)
+//  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 5 (and are ≥ 7)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2
 //  escapes   ≥ 3 of `%`, `&` or `\`
 //  codes     16 bytes of only hexadecimal digits and separators, or of only dots and dashes, with a space
 //            or comma: characters spelled as numbers, bits or Morse
 //
-// Thresholds were set so that about 1 in 100 windows of ordinary chat, documents and code opens a gate; what a
-// wrongly opened gate costs is one more view to read, never a verdict by itself.
+// A wrongly opened gate costs one more view to read, never a verdict by itself.
 // Bound: each byte is read once; the scalar twin has a loop over bytes instead of 16-byte blocks.
 
 import { reserve } from "../memory";
@@ -25,8 +24,7 @@ export const GATE_CODES: u32 = 32;
 /** The last block is copied here, so that a load never leaves the text's buffer. */
 const lastBlock = reserve(16);
 
-let letters: i32 = 0;
-let leet: i32 = 0;
+let leet: bool = false;
 let spaced: i32 = 0;
 let turned: bool = false;
 let forward: i32 = 0;
@@ -40,11 +38,12 @@ let before: u32 = 0;
 let beforeHigh: u32 = 0;
 let plainRecent: u32 = 0;
 let rotRecent: u32 = 0;
+let leetRecent: u32 = 0;
 
 /** The gates that `len` bytes of normalised text at `from` open: a bit set of GATE_*. */
 export function gates(from: usize, len: i32): u32 {
-  letters = 0;
-  leet = 0;
+  leet = false;
+  leetRecent = 0;
   spaced = 0;
   turned = false;
   before = 0;
@@ -58,7 +57,7 @@ export function gates(from: usize, len: i32): u32 {
   if (ASC_FEATURE_SIMD) simd(from, len);
   else scalar(from, len);
   let open: u32 = 0;
-  if (leet >= 3 && leet * 16 >= letters) open |= GATE_LEET;
+  if (leet) open |= GATE_LEET;
   if (spaced >= 2) open |= GATE_SPACED;
   if (turned) open |= GATE_ROT13;
   if (backward >= 2 && backward * 2 > forward * 3) open |= GATE_REVERSED;
@@ -182,10 +181,11 @@ function digraph(first: u32, second: u32): bool {
 
 /** Takes in a block's letters, leetspeak digits and signs, and bytes beyond ASCII. */
 function shape(letter: u32, odd: u32, high: u32): void {
-  leet +=
+  const odds =
     popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
     popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2));
-  letters += popcnt(letter);
+  leetRecent = (leetRecent << 8) | <u32>odds;
+  if ((leetRecent * 0x01010101) >> 24 >= 3) leet = true;
   // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
   const known = before | (letter << 16);
   const lone = known & ~(known << 1) & ~(known >> 1);
@@ -211,6 +211,6 @@ function code(hex: u32, dots: u32, gap: u32): void {
 function turn(plain: i32, rot: i32): void {
   plainRecent = (plainRecent << 8) | <u32>plain;
   rotRecent = (rotRecent << 8) | <u32>rot;
-  const rots = <i32>((rotRecent * 0x01010101) >> 24);
-  if (rots >= 8 && rots * 5 > <i32>((plainRecent * 0x01010101) >> 24) * 8) turned = true;
+  const rots = <i32>(((rotRecent << 8) * 0x01010101) >> 24);
+  if (rots >= 7 && rots * 5 > <i32>(((plainRecent << 8) * 0x01010101) >> 24) * 7) turned = true;
 }

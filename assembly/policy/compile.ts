@@ -38,6 +38,7 @@ import {
   parseQuantity,
   parseRate,
   parseWindow,
+  QUANTITY_MAX,
 } from "./units";
 
 const DEFAULT_CLUSTER = lit("weir_sidecar");
@@ -344,9 +345,11 @@ function choice(tape: Tape, node: i32, text: string): bool {
 function quantity(tape: Tape, node: i32, otherwise: u64): u64 {
   if (node < 0) return otherwise;
   const raw = tape.raw(node);
+  if (tape.kind(node) == Kind.String) return parseQuantity(raw) ? parsedQuantity : otherwise;
   const number = toU64(raw);
-  if (number <= 1 << 53) return number;
-  return parseQuantity(raw) ? parsedQuantity : otherwise;
+  if (number <= QUANTITY_MAX) return number;
+  problem(tape, node, "a whole number from 0 to 2^53 - 1");
+  return otherwise;
 }
 
 function duration(tape: Tape, node: i32, otherwise: u32): u32 {

@@ -60,7 +60,7 @@ export function nextPiece(): bool {
   return state.framePassing ? nextPart() : nextEvent();
 }
 
-/** The piece that was read last, until the next call of `pieces`. */
+/** The piece that was read last, valid until the next call of `pieces` or `closeAnswer`. */
 export function piece(): Slice {
   return current;
 }

@@ -22,7 +22,7 @@ export const CARRY_BYTES_MAX: i32 = 128;
 /** No counter goes above this, so that sums of a few cannot overflow. */
 export const TOKENS_MAX: u64 = 1 << 48;
 
-/** A token that the end of the piece has cut. */
+/** A token that the end of the piece has cut: a text, which is only measured, or one that is carried. */
 export enum Cut {
   No = 0,
   Text = 1,
@@ -80,7 +80,8 @@ export class State {
   /** Inside an escape of a text: bytes of it still to come, and its code unit so far. */
   escapeLeft: u8;
   escapeUnit: u16;
-  /** Whether the delta at hand has been counted. */
+  /** `textBytes` before the text at hand, and whether that has been counted as a delta. */
+  textBefore: u64;
   deltaCounted: bool;
 
   // The lines of an event stream (lines.ts) and its frames (frames.ts).

@@ -22,6 +22,7 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   if (begins) {
     state.escapeLeft = 0;
     state.deltaCounted = false;
+    state.textBefore = state.textBytes;
     if (ends && from == to) return;
   }
   let flags: u32 = 0;
@@ -36,6 +37,12 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
     state.deltaCounted = true;
   }
   state.textBytes += decodedBytes(state, from, to);
+}
+
+/** The text at hand turns out to be broken: it counts as little as if it had come in one piece. */
+export function forgetText(state: State): void {
+  state.textBytes = state.textBefore;
+  if (state.deltaCounted) state.deltas--;
 }
 
 /** The bytes of UTF-8 that [from, to) stands for; an escape counts where it ends. */

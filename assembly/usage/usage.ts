@@ -4,7 +4,7 @@
 // (frames.ts) hold back at most the event that is not complete yet. Bounds: STREAMS_MAX answers at once, under
 // 1 KB each; answers of any length.
 import { lenOf, ptrOf, Slice } from "../slice";
-import { releaseHold } from "./hold";
+import { recycle, releaseHold } from "./hold";
 import { readAnswer } from "./read";
 import { Counter } from "./shapes";
 import { clearSpans } from "./spans";
@@ -27,6 +27,7 @@ export function openAnswer(kind: AnswerKind): i32 {
 export function closeAnswer(handle: i32): void {
   const state = stateOf(handle);
   if (!state.open) return;
+  recycle();
   releaseHold(state);
   giveBack(handle);
 }

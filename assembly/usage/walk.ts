@@ -29,7 +29,7 @@ import {
 } from "./shapes";
 import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
 import { AnswerKind, CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
-import { takeText } from "./texts";
+import { forgetText, takeText } from "./texts";
 
 /** Nesting of an answer; a deeper one cannot be read. */
 const DEPTH_MAX: i32 = 512;
@@ -76,6 +76,7 @@ export function walk(state: State, ptr: usize, len: i32): void {
     }
     if (event >= Event.End) {
       state.broken = event == Event.Error;
+      if (state.broken && state.cut == Cut.Text) forgetText(state);
       return;
     }
     if (state.skipDepth) {
@@ -102,6 +103,8 @@ function step(state: State, s: Scanner, event: i32): void {
       leave(state, s.depth);
       return;
     default:
+      // Most values are none of ours; then the next is not either, until its name says so.
+      if (state.pending == 0 && state.anyDepth == 0) return;
       scalar(state, s, event);
       if (state.anyDepth == 0) afterValue(state, s.depth);
   }
@@ -331,7 +334,7 @@ function keepCut(state: State, s: Scanner): void {
     state.carryLong = false;
   }
   carry(state, skew + from, state.docBytes - from);
-  state.cut = kind == 1 ? Cut.Text : Cut.Other;
+  state.cut = Cut.Other;
 }
 
 function carry(state: State, from: usize, len: i32): void {

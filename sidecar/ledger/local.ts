@@ -13,6 +13,8 @@ import { type Change, State } from "./state.ts";
 import type {
   Acquire,
   AcquireReply,
+  Adjust,
+  AdjustReply,
   BudgetRecord,
   Command,
   JournalEntry,
@@ -67,6 +69,10 @@ export class LocalLedger implements Ledger {
 
   sweep(organisation: string): Promise<SweepReply> {
     return this.#apply({ kind: "sweep", organisation }) as Promise<SweepReply>;
+  }
+
+  adjust(command: Adjust): Promise<AdjustReply> {
+    return this.#apply(command) as Promise<AdjustReply>;
   }
 
   async organisations(): Promise<string[]> {

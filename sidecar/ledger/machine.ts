@@ -15,6 +15,11 @@
  * Hence, always: granted = (charged − debt) + outstanding + returned per lease, and spent + outstanding ≤ limit + debt
  * per budget (with the highest limit of the window).
  *
+ * A person's adjustment is kept as one more lease, closed from the start: granted 0, charged the amount (below zero for a
+ * refund, which it returns, so that the sums above hold for it too), and no report can be newer than it. So it counts
+ * once however often it is sent. A refund, and then a correction downwards of what it refunded, may leave `spent` below
+ * zero: that is credit in the books, but never lets more than the limit out at a time.
+ *
  * How much is granted: `need` if it fits into what is left, and above it at most 1/8 of what is left, so that eight edges
  * that come together each get a slice and the last eighth is dealt out request by request (exact mode: need = granted).
  *
@@ -27,6 +32,8 @@ import type { OrganisationState, State } from "./state.ts";
 import {
   type Acquire,
   type AcquireReply,
+  type Adjust,
+  type AdjustReply,
   type BudgetRecord,
   type BudgetRequest,
   type Command,
@@ -86,6 +93,8 @@ export function apply(state: State, command: Command, now: number): Reply {
       return settle(step, command);
     case "release":
       return release(step, command);
+    case "adjust":
+      return adjust(step, command);
     case "sweep":
       return { expired, notices: step.notices };
   }
@@ -98,7 +107,7 @@ function acquire(step: Step, command: Acquire): AcquireReply {
   const grants: { record: BudgetRecord; request: BudgetRequest; granted: number }[] = [];
   for (const request of command.budgets) {
     const record = openBudget(step, request);
-    const used = record.spent + record.outstanding;
+    const used = usedOf(record);
     const granted = slice(request.need, request.want, request.limit - used);
     if (granted < 0) return deny(step, request, record, used);
     grants.push({ record, request, granted });
@@ -122,7 +131,7 @@ function acquire(step: Step, command: Acquire): AcquireReply {
       spent: 0,
       charged: 0,
       returned: 0,
-      remaining: request.limit - record.spent - record.outstanding - granted,
+      remaining: request.limit - usedOf(record) - granted,
     })),
   };
   for (const { record, request, granted } of grants) {
@@ -135,6 +144,11 @@ function acquire(step: Step, command: Acquire): AcquireReply {
   }
   step.state.putLease(step.org, lease, "opened");
   return grantedReply(step, lease);
+}
+
+/** What is not free: spent or leased out. */
+function usedOf(record: BudgetRecord): number {
+  return Math.max(0, record.spent + record.outstanding);
 }
 
 /** An Acquire that was applied before: the same grant; only the time that is left has moved on. */
@@ -163,7 +177,7 @@ function grantedReply(step: Step, lease: LeaseRecord): AcquireReply {
 
 function deny(step: Step, request: BudgetRequest, record: BudgetRecord, used: number): AcquireReply {
   const never = request.need > request.limit;
-  const busy = request.need <= request.limit - record.spent;
+  const busy = request.need <= request.limit - Math.max(0, record.spent);
   // A budget that turns requests away is used up, even if the last few tokens were too few for anyone; but not while
   // leases that may come back unspent are all that stands in the way.
   if (!never && !busy && notify(step, record, true)) step.state.putBudget(step.org, record);
@@ -237,6 +251,60 @@ function release(step: Step, command: Release): ReportReply {
   if (lease.state !== "open") return report(step, "closed", lease);
   change(step, lease, "released", lease.entries.map(returnRest));
   return report(step, "applied", lease);
+}
+
+function adjust(step: Step, command: Adjust): AdjustReply {
+  const { state, org, now } = step;
+  const { id, amount, budget } = command;
+  const record = state.budget(org, budget, now);
+  const known = state.lease(org, id, now);
+  const answer = (status: AdjustReply["status"]): AdjustReply => ({
+    status,
+    spent: record?.spent ?? 0,
+    notices: step.notices,
+  });
+  if (known !== undefined) {
+    const [entry] = known.entries;
+    if (known.entries.length !== 1 || entry?.budget !== budget || known.sequence !== LIMITS.amount)
+      throw new WeirError("conflict", `id: ${id}: was used before, for something else`);
+    return answer("repeated");
+  }
+  if (record === undefined) return answer("unknown_budget");
+  const spent = record.spent + amount;
+  if (spent < 0 || spent > LIMITS.amount - record.outstanding) return answer("invalid");
+
+  const entry = {
+    budget,
+    granted: 0,
+    spent: amount,
+    charged: amount,
+    returned: Math.max(0, -amount),
+    remaining: 0,
+  };
+  const lease: LeaseRecord = {
+    id,
+    edge: command.by,
+    subject: command.subject,
+    ttlMs: 0,
+    onExpiry: "charge_reported",
+    windowEnd: record.end,
+    state: "closed",
+    sequence: LIMITS.amount,
+    usableUntil: now,
+    expiresAt: now,
+    forgetAt: now + LIMITS.unsettledRetentionMs,
+    entries: [entry],
+  };
+  record.spent = spent;
+  record.debt += Math.max(0, amount);
+  record.keepUntil = Math.max(record.keepUntil, lease.forgetAt);
+  note(step, "adjusted", budget, lease, amount, command.reason);
+  // What a refund brings back under a mark may cross it again, and is told again.
+  if (amount < 0) record.notified = Math.min(record.notified, reached(record)) as BudgetRecord["notified"];
+  notify(step, record, false);
+  state.putBudget(org, record);
+  state.putLease(org, lease, "ended");
+  return answer("applied");
 }
 
 function returnRest(entry: LeaseEntry): LeaseEntry {
@@ -350,25 +418,27 @@ function note(
   budget: string,
   lease: LeaseRecord | null,
   amount: number,
+  reason = "",
 ): void {
   const { id = "", edge = "" } = lease ?? {};
-  step.state.append(step.org, { at: step.now, kind, budget, leaseId: id, edge, amount });
+  step.state.append(step.org, { at: step.now, kind, budget, leaseId: id, edge, amount, reason });
+}
+
+/** How much of it is spent, in percent. */
+function reached(record: BudgetRecord): 0 | 80 | 100 {
+  if (record.spent >= record.limit) return 100;
+  // Without a product that could pass 2^53: spent ≥ 80 % means at most a fifth is left.
+  return record.limit - record.spent <= Math.floor(record.limit / 5) ? 80 : 0;
 }
 
 /** Tells once per window that 80 % or all of a budget is spent. True if it did. */
 function notify(step: Step, record: BudgetRecord, exhausted: boolean): boolean {
   if (record.limit === 0) return false;
-  // Without a product that could pass 2^53: spent ≥ 80 % means at most a fifth is left.
-  const reached =
-    exhausted || record.spent >= record.limit
-      ? 100
-      : record.limit - record.spent <= Math.floor(record.limit / 5)
-        ? 80
-        : 0;
-  if (reached <= record.notified) return false;
-  record.notified = reached as 80 | 100;
+  const percent = exhausted ? 100 : reached(record);
+  if (percent <= record.notified) return false;
+  record.notified = percent;
   const { name, subject } = describeKey(record.key);
-  step.notices.push({ budget: name, subject, percent: record.notified });
-  note(step, "notice", record.key, null, record.notified);
+  step.notices.push({ budget: name, subject, percent: percent as 80 | 100 });
+  note(step, "notice", record.key, null, percent);
   return true;
 }

@@ -10,17 +10,23 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { type ErrorCode, WeirError } from "../errors.ts";
 import {
   type AcquireRequest,
+  type AcquireResponse,
   AcquireResponseSchema,
   Ledger as LedgerService,
   Meter as MeterPb,
   OnExpiry as OnExpiryPb,
   Outcome,
+  type ReleaseRequest,
+  type ReleaseResponse,
   ReleaseResponseSchema,
   type Report,
   ReportStatus as ReportStatusPb,
+  type SettleRequest,
+  type SettleResponse,
   SettleResponseSchema,
   Window as WindowPb,
 } from "../gen/weir/v1/ledger_pb.ts";
+import { type UnaryMethod, unary } from "./grpc-web.ts";
 import {
   type Acquire,
   type AcquireReply,
@@ -142,8 +148,14 @@ function settleCommand(report: Report): Settle {
   };
 }
 
-/** Adds the ledger's service to a router. */
-export function serveLedger(router: ConnectRouter, ledger: Ledger, hooks: ServiceHooks = {}): void {
+export interface LedgerHandlers {
+  acquire(request: AcquireRequest): Promise<AcquireResponse>;
+  settle(request: SettleRequest): Promise<SettleResponse>;
+  release(request: ReleaseRequest): Promise<ReleaseResponse>;
+}
+
+/** The service's methods on a ledger. They reject with ConnectError. */
+export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): LedgerHandlers {
   const told = <T extends { readonly notices: readonly Notice[] }>(reply: T): T => {
     if (reply.notices.length > 0) hooks.onNotices?.(reply.notices);
     return reply;
@@ -169,22 +181,28 @@ export function serveLedger(router: ConnectRouter, ledger: Ledger, hooks: Servic
     }
   };
 
-  router.service(LedgerService, {
+  const settleAll = (reports: readonly Report[]): Promise<ReportReply[]> => {
+    const count = reports.length;
+    if (count > LIMITS.reportsPerSettle)
+      throw new WeirError(
+        "invalid_argument",
+        `reports: ${count}: expected at most ${LIMITS.reportsPerSettle}`,
+      );
+    return Promise.all(reports.map(settleOne));
+  };
+
+  return {
     acquire: (request) =>
       guarded(async () => {
-        const reply = told(await ledger.acquire(acquireCommand(request)));
+        const command = acquireCommand(request);
+        await settleAll(request.reports);
+        const reply = told(await ledger.acquire(command));
         return create(AcquireResponseSchema, acquireResponse(reply));
       }),
 
     settle: (request) =>
       guarded(async () => {
-        const count = request.reports.length;
-        if (count > LIMITS.reportsPerSettle)
-          throw new WeirError(
-            "invalid_argument",
-            `reports: ${count}: expected at most ${LIMITS.reportsPerSettle}`,
-          );
-        const replies = await Promise.all(request.reports.map(settleOne));
+        const replies = await settleAll(request.reports);
         return create(SettleResponseSchema, {
           results: replies.map((reply) => ({
             status: STATUSES[reply.status],
@@ -203,5 +221,21 @@ export function serveLedger(router: ConnectRouter, ledger: Ledger, hooks: Servic
           notices: [...reply.notices],
         });
       }),
-  });
+  };
+}
+
+/** Adds the ledger's service to a router. */
+export function serveLedger(router: ConnectRouter, handlers: LedgerHandlers): void {
+  router.service(LedgerService, { ...handlers });
+}
+
+/** The same methods for grpc-web.ts, by path. */
+export function ledgerMethods(handlers: LedgerHandlers): Map<string, UnaryMethod> {
+  const { acquire, settle, release } = LedgerService.method;
+  const path = (method: { name: string }): string => `/${LedgerService.typeName}/${method.name}`;
+  return new Map([
+    [path(acquire), unary(acquire.input, acquire.output, handlers.acquire)],
+    [path(settle), unary(settle.input, settle.output, handlers.settle)],
+    [path(release), unary(release.input, release.output, handlers.release)],
+  ]);
 }

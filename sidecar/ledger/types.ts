@@ -16,6 +16,8 @@ export const LIMITS = {
   budgetsPerAcquire: 16,
   reportsPerSettle: 256,
   leaseIdLength: 128,
+  /** A budget key: five texts, a window and a number. */
+  budgetKeyLength: 1_024,
   textLength: 256,
   ttlMsMin: 1_000,
   ttlMsMax: 3_600_000,
@@ -81,7 +83,22 @@ export interface Sweep {
   readonly organisation: string;
 }
 
-export type Command = Acquire | Settle | Release | Sweep;
+/** A person changes what counts as spent of one window of a budget. */
+export interface Adjust {
+  readonly kind: "adjust";
+  /** The idempotency key; shares its namespace with lease ids. */
+  readonly id: string;
+  /** Any path of the organisation; its first segment decides. */
+  readonly subject: string;
+  /** A budget key, with its window. */
+  readonly budget: string;
+  /** Signed: above zero is charged, below is refunded. Never below what is spent, nor 0. */
+  readonly amount: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
+export type Command = Acquire | Settle | Release | Sweep | Adjust;
 
 export interface Notice {
   readonly budget: string;
@@ -128,7 +145,15 @@ export interface SweepReply {
 }
 
 export type AcquireReply = Granted | Denied;
-export type Reply = AcquireReply | ReportReply | SweepReply;
+export interface AdjustReply {
+  /** "repeated": applied before. "invalid": it would leave less than nothing spent, or more than 2^53-1. */
+  readonly status: "applied" | "repeated" | "unknown_budget" | "invalid";
+  /** Afterwards; 0 for an unknown budget. */
+  readonly spent: number;
+  readonly notices: readonly Notice[];
+}
+
+export type Reply = AcquireReply | ReportReply | SweepReply | AdjustReply;
 
 export interface BudgetRecord {
   readonly key: string;
@@ -180,16 +205,19 @@ export interface LeaseRecord {
   entries: readonly LeaseEntry[];
 }
 
-/** What people ask for later: dead leases charged unseen, corrections that came late, and notices. */
+/** What people ask for later: dead leases charged unseen, corrections that came late, adjustments by hand, notices. */
 export interface JournalEntry {
   readonly at: number;
-  readonly kind: "charged_unseen" | "corrected" | "notice";
+  readonly kind: "charged_unseen" | "corrected" | "adjusted" | "notice";
   readonly budget: string;
-  /** Empty for a notice. */
+  /** Empty for a notice; the id of an adjustment. */
   readonly leaseId: string;
+  /** Empty for a notice; who made an adjustment. */
   readonly edge: string;
   /** Of the budget's meter, signed; percent for a notice. */
   readonly amount: number;
+  /** Of an adjustment. */
+  readonly reason: string;
 }
 
 /**
@@ -201,6 +229,7 @@ export interface Ledger {
   settle(command: Settle): Promise<ReportReply>;
   release(command: Release): Promise<ReportReply>;
   sweep(organisation: string): Promise<SweepReply>;
+  adjust(command: Adjust): Promise<AdjustReply>;
   /** Organisations that ever had a budget here. */
   organisations(): Promise<string[]>;
   /** Every window that is still kept, ordered by key. */

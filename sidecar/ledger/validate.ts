@@ -6,6 +6,7 @@ import { WeirError } from "../errors.ts";
 import { isTimeZone } from "./calendar.ts";
 import {
   type Acquire,
+  type Adjust,
   type BudgetRequest,
   type Command,
   identityOf,
@@ -75,15 +76,33 @@ function checkSettle(command: Settle): void {
   });
 }
 
+// Free text for people, but one line.
+const REASON = /^[^\p{Cc}]+$/u;
+const BUDGET_KEY = /^[!-z~]+\|[!-z~]+\|[a-z_]+\|[a-z]+\|[!-z~]*\|\d+$/;
+
+function checkAdjust(command: Adjust): void {
+  const { amount, by, reason, budget, subject } = command;
+  checkText("by", by);
+  if (!REASON.test(reason) || reason.length > LIMITS.textLength)
+    refuse("reason", JSON.stringify(reason), `1 to ${LIMITS.textLength} characters in one line`);
+  if (!Number.isSafeInteger(amount) || amount === 0)
+    refuse("amount", amount, `an integer other than 0, within ±${LIMITS.amount}`);
+  const owned = organisationOf(budget.slice(0, budget.indexOf("|"))) === organisationOf(subject);
+  if (!owned || budget.length > LIMITS.budgetKeyLength || !BUDGET_KEY.test(budget))
+    refuse("budget", JSON.stringify(budget), `the key of a budget of ${organisationOf(subject)}`);
+}
+
 /** Throws WeirError `invalid_argument`. */
 export function validate(command: Command): void {
   if (command.kind === "sweep") {
     checkText("organisation", command.organisation);
     return;
   }
-  checkText("lease_id", command.leaseId, LIMITS.leaseIdLength);
+  if (command.kind === "adjust") checkText("id", command.id, LIMITS.leaseIdLength);
+  else checkText("lease_id", command.leaseId, LIMITS.leaseIdLength);
   checkText("subject", command.subject);
   if (organisationOf(command.subject) === "") refuse("subject", command.subject, "an organisation first");
   if (command.kind === "acquire") checkAcquire(command);
   if (command.kind === "settle") checkSettle(command);
+  if (command.kind === "adjust") checkAdjust(command);
 }

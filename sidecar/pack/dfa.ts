@@ -142,7 +142,10 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
       for (const [set, to] of nfa.steps[p] as [number, number][]) {
         for (const c of classesOf[set] as number[]) {
           let into = out.get(c);
-          if (!into) out.set(c, (into = new Set()));
+          if (!into) {
+            into = new Set();
+            out.set(c, into);
+          }
           for (const q of closure(to)) into.add(q);
         }
       }

@@ -42,8 +42,32 @@ export interface Fold {
 }
 
 /** Combining marks that only decorate; other scripts' vowel signs and tones are part of their words. */
-const decor =
-  /[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0640]/gu;
+const decor = new RegExp(
+  `[${[
+    [
+      "\\u0300-\\u036f",
+      "\\u0483-\\u0489",
+      "\\u1ab0-\\u1aff",
+      "\\u1dc0-\\u1dff",
+      "\\u20d0-\\u20ff",
+      "\\ufe20-\\ufe2f",
+    ],
+    ["\\u0591-\\u05bd", "\\u05bf", "\\u05c1", "\\u05c2", "\\u05c4", "\\u05c5", "\\u05c7"],
+    [
+      "\\u0610-\\u061a",
+      "\\u064b-\\u065f",
+      "\\u0670",
+      "\\u06d6-\\u06dc",
+      "\\u06df-\\u06e4",
+      "\\u06e7",
+      "\\u06e8",
+    ],
+    ["\\u06ea-\\u06ed", "\\u0640"],
+  ]
+    .flat()
+    .join("")}]`,
+  "gu",
+);
 
 const manual = new Map<string, string>();
 const put = (pairs: string) => {
@@ -149,7 +173,7 @@ export function fold(code: number): Fold {
     const base = c.normalize("NFKD").replace(decor, "");
     look = lookOf.get(base) ?? lookOf.get(text) ?? "";
     if (look && (narrowLetters.has(base) || narrowLetters.has(text))) kind |= Kind.narrow;
-  } else if (/^[^\x00-\x7f]+$/.test(text) && /\p{L}/u.test(text)) {
+  } else if ([...text].every((x) => x > "\u007f") && /\p{L}/u.test(text)) {
     kind |= Kind.foreign;
   } else if (
     /^[a-z0-9]+$/.test(text) &&

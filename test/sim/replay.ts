@@ -4,7 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { connect } from "../../sidecar/ledger/redis/connect.ts";
-import { loadScripts, makeScript, type Script, type Scripts } from "../../sidecar/ledger/redis/scripts.ts";
+import {
+  loadScripts,
+  makeScript,
+  SCRIPT_NAMES,
+  type Script,
+  type Scripts,
+} from "../../sidecar/ledger/redis/scripts.ts";
 import { RedisLedger } from "../../sidecar/ledger/redis/store.ts";
 import { startRedis } from "../../sidecar/ledger/redis/testing.ts";
 import type { Command, Reply } from "../../sidecar/ledger/types.ts";
@@ -18,8 +24,7 @@ function withInjectedTime(scripts: Scripts): Scripts {
     assert.equal(source.split(ASKS_FOR_TIME).length, 2, `${name}: asks for the time other than once`);
     return makeScript(name, source.replace(ASKS_FOR_TIME, TAKES_TIME));
   };
-  const { acquire, settle, release, sweep } = scripts;
-  return { acquire: change(acquire), settle: change(settle), release: change(release), sweep: change(sweep) };
+  return Object.fromEntries(SCRIPT_NAMES.map((name) => [name, change(scripts[name])])) as unknown as Scripts;
 }
 
 /** Each history is a sequence; different ones have different organisations and run side by side. */
@@ -32,7 +37,11 @@ class TimedRedisLedger extends RedisLedger {
     return this.time;
   }
 
-  protected override run(script: Script, keys: string[], args: string[]): Promise<string[]> {
+  protected override run(
+    script: Script,
+    keys: string[],
+    args: (string | Buffer)[],
+  ): Promise<(string | number)[]> {
     return super.run(script, keys, [...args, String(this.time)]);
   }
 }
@@ -41,6 +50,7 @@ function apply(ledger: TimedRedisLedger, command: Command): Promise<Reply> {
   if (command.kind === "acquire") return ledger.acquire(command);
   if (command.kind === "settle") return ledger.settle(command);
   if (command.kind === "release") return ledger.release(command);
+  if (command.kind === "adjust") return ledger.adjust(command);
   return ledger.sweep(command.organisation);
 }
 

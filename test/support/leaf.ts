@@ -50,7 +50,7 @@ function sourcesHash(): string {
 }
 
 /** Compiles `entry` (a path from the project's root) to bytes; throws with asc's own diagnostics. */
-export async function compile(entry: string, options: LeafOptions = {}): Promise<Buffer> {
+export async function compile(entry: string, options: LeafOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const args = [
     entry,
     ...["--config", "none"],
@@ -69,7 +69,7 @@ export async function compile(entry: string, options: LeafOptions = {}): Promise
     if (error) throw new Error(`asc ${entry}: ${error.message}\n${stderr.toString()}`);
     renameSync(join(root, partial), file);
   }
-  return readFileSync(file);
+  return new Uint8Array(readFileSync(file));
 }
 
 /** Compiles and instantiates `entry`. Every call gives a fresh instance. */

@@ -3,20 +3,29 @@
 -- every reply of the two.
 --
 -- Keys, all of one organisation, all with its hash tag, hence on one Redis Cluster slot. PREFIX is "weir:{acme}:".
---   PREFIX lease:<lease id>      hash  edge subject ttl policy wend state seq usable expires forget n,
---                                      and per budget i = 1 … n: b (budget key) g (granted) s (spent) c (charged)
---                                      r (returned) m (remaining at the grant).   PEXPIREAT forget once it has ended
---   PREFIX budget:<budget key>   hash  start end limit max spent out debt leases told keep
---                                      PEXPIREAT keep while no lease is open on it
+--   PREFIX budget:<budget key>   string, 80 bytes: BUDGET below.   PEXPIREAT keep while no lease is open on it
+--   PREFIX lease:<lease id>      string: LEASE below, then one ENTRY per budget.   PEXPIREAT forget once it has ended
 --   PREFIX expiries              zset  open leases: lease id by expiry
 --   PREFIX windows               zset  budget key by window end; for people only, cut two days after
 --   PREFIX journal               list  JSON, newest last
 -- Leases that are found dead touch keys that KEYS does not name: of the same organisation, so of the same slot.
 --
+-- A record is one packed string because a field of a hash costs Redis ten times as much as a number in it: both to read
+-- and to write, and again in the AOF. `weir ledger show` is what people read. Numbers are big-endian, 8 bytes, signed;
+-- texts end with a zero byte.
+--
+--   BUDGET  start stop limit max spent out debt leases told keep
+--   LEASE   n ttl wend seq usable expires forget | state policy edge subject
+--   ENTRY   granted spent charged returned remaining | budget key
+--
 -- A lease keeps its budgets alive. If somebody deletes keys by hand, what is gone counts as nothing and the rest goes on.
 --
--- Times are Redis' own milliseconds (TIME), amounts integers up to 2^53-1: exact in Lua's doubles as long as they are
--- written with %.0f, and every sum is checked before it is made.
+-- Times are Redis' own milliseconds (TIME), amounts integers up to 2^53-1: exact in Lua's doubles, in the packed form and
+-- in Redis' integer replies; as arguments of commands they are written with %.0f. Every sum is checked before it is made.
+
+local BUDGET = '>i8i8i8i8i8i8i8i8i8i8'
+local LEASE = '>i8i8i8i8i8i8i8ssss'
+local ENTRY = 'i8i8i8i8i8s'
 
 local PREFIX = ARGV[1]
 local EXPIRIES, WINDOWS, JOURNAL = PREFIX .. 'expiries', PREFIX .. 'windows', PREFIX .. 'journal'
@@ -27,64 +36,104 @@ local notices = {}
 
 local function int(n) return string.format('%.0f', n) end
 
-local function note(kind, budget, lease, amount)
+local function note(kind, budget, lease, amount, reason)
   redis.call('RPUSH', JOURNAL, cjson.encode({
     at = int(now), kind = kind, budget = budget, amount = int(amount),
-    leaseId = lease and lease.id or '', edge = lease and lease.edge or '',
+    leaseId = lease and lease.id or '', edge = lease and lease.edge or '', reason = reason or '',
   }))
   redis.call('LTRIM', JOURNAL, -LIMITS.journal, -1)
 end
 
-local function load_budget(key)
-  local v = redis.call('HMGET', PREFIX .. 'budget:' .. key,
-    'end', 'limit', 'max', 'spent', 'out', 'debt', 'leases', 'told', 'keep')
-  if not v[1] then return nil end
-  local record = {
-    key = key, stop = tonumber(v[1]), limit = tonumber(v[2]), max = tonumber(v[3]), spent = tonumber(v[4]),
-    out = tonumber(v[5]), debt = tonumber(v[6]), leases = tonumber(v[7]), told = tonumber(v[8]), keep = tonumber(v[9]),
-  }
+-- Budgets that this script has read, and those of them it has changed: read once, written once, by `flush`.
+local budgets, changed = {}, {}
+
+local function keep_budget(key, value)
+  local record = { key = key }
+  record.start, record.stop, record.limit, record.max, record.spent, record.out, record.debt, record.leases,
+    record.told, record.keep = struct.unpack(BUDGET, value)
   if record.leases == 0 and record.keep <= now then return nil end
+  budgets[key] = record
   return record
 end
 
+local function load_budget(key)
+  if budgets[key] then return budgets[key] end
+  local value = redis.call('GET', PREFIX .. 'budget:' .. key)
+  return value and keep_budget(key, value)
+end
+
 local function save_budget(record)
-  redis.call('HSET', PREFIX .. 'budget:' .. record.key, 'limit', int(record.limit), 'max', int(record.max),
-    'spent', int(record.spent), 'out', int(record.out), 'debt', int(record.debt), 'leases', int(record.leases),
-    'told', int(record.told), 'keep', int(record.keep))
+  budgets[record.key] = record
+  if record.dirty then return end
+  record.dirty = true
+  changed[#changed + 1] = record
+end
+
+local function flush()
+  for _, r in ipairs(changed) do
+    local key = PREFIX .. 'budget:' .. r.key
+    local value = struct.pack(BUDGET, r.start, r.stop, r.limit, r.max, r.spent, r.out, r.debt, r.leases, r.told, r.keep)
+    if r.leases > 0 then redis.call('SET', key, value) else redis.call('SET', key, value, 'PXAT', int(r.keep)) end
+  end
+end
+
+-- 100, 80 or 0: how much of it is spent.
+local function reached(record)
+  if record.spent >= record.limit then return 100 end
+  if record.limit - record.spent <= math.floor(record.limit / 5) then return 80 end
+  return 0
 end
 
 -- Tells once per window that 80 % or all of a budget is spent. True if it did.
 local function notify(record, exhausted)
   if record.limit == 0 then return false end
-  local reached = 0
-  if exhausted or record.spent >= record.limit then reached = 100
-  elseif record.limit - record.spent <= math.floor(record.limit / 5) then reached = 80 end
-  if reached <= record.told then return false end
-  record.told = reached
+  local percent = exhausted and 100 or reached(record)
+  if percent <= record.told then return false end
+  record.told = percent
   notices[#notices + 1] = record.key
-  notices[#notices + 1] = int(reached)
-  note('notice', record.key, nil, reached)
+  notices[#notices + 1] = percent
+  note('notice', record.key, nil, percent)
   return true
 end
 
-local function load_lease(id)
-  local flat = redis.call('HGETALL', PREFIX .. 'lease:' .. id)
-  if #flat == 0 then return nil end
-  local h = {}
-  for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end
-  local lease = {
-    id = id, edge = h.edge, ttl = tonumber(h.ttl), policy = h.policy, wend = tonumber(h.wend), state = h.state,
-    seq = tonumber(h.seq), usable = tonumber(h.usable), expires = tonumber(h.expires), forget = tonumber(h.forget),
-    entries = {},
-  }
+local function parse_lease(id, value)
+  local lease = { id = id, entries = {} }
+  local n, at
+  n, lease.ttl, lease.wend, lease.seq, lease.usable, lease.expires, lease.forget, lease.state, lease.policy, lease.edge,
+    lease.subject, at = struct.unpack(LEASE, value)
   if lease.state ~= 'open' and lease.forget <= now then return nil end
-  for i = 1, tonumber(h.n) do
+  local flat = { struct.unpack('>' .. string.rep(ENTRY, n), value, at) }
+  for i = 1, n do
+    local j = (i - 1) * 6
     lease.entries[i] = {
-      budget = h['b' .. i], granted = tonumber(h['g' .. i]), spent = tonumber(h['s' .. i]),
-      charged = tonumber(h['c' .. i]), returned = tonumber(h['r' .. i]), remaining = tonumber(h['m' .. i]),
+      granted = flat[j + 1], spent = flat[j + 2], charged = flat[j + 3], returned = flat[j + 4],
+      remaining = flat[j + 5], budget = flat[j + 6],
     }
   end
   return lease
+end
+
+local function load_lease(id)
+  local value = redis.call('GET', PREFIX .. 'lease:' .. id)
+  return value and parse_lease(id, value)
+end
+
+local function save_lease(lease)
+  local key, flat = PREFIX .. 'lease:' .. lease.id, {}
+  for i, entry in ipairs(lease.entries) do
+    local j = (i - 1) * 6
+    flat[j + 1], flat[j + 2], flat[j + 3], flat[j + 4], flat[j + 5], flat[j + 6] =
+      entry.granted, entry.spent, entry.charged, entry.returned, entry.remaining, entry.budget
+  end
+  local n = #lease.entries
+  local value = struct.pack(LEASE .. string.rep(ENTRY, n), n, lease.ttl, lease.wend, lease.seq, lease.usable,
+    lease.expires, lease.forget, lease.state, lease.policy, lease.edge, lease.subject, unpack(flat))
+  if lease.state == 'open' then
+    redis.call('SET', key, value)
+    redis.call('ZADD', EXPIRIES, int(lease.expires), lease.id)
+  else
+    redis.call('SET', key, value, 'PXAT', int(lease.forget))
+  end
 end
 
 local function usable_until(ttl, wend) return math.min(now + math.floor(ttl / 2), wend) end
@@ -133,40 +182,26 @@ local function charge(record, lease, i, state, entry, ends)
   end
   notify(record, false)
   save_budget(record)
-  if ends and record.leases == 0 then
-    redis.call('PEXPIREAT', PREFIX .. 'budget:' .. record.key, int(record.keep))
-  end
 end
 
 -- Gives a lease its new state and entries.
 local function change(lease, state, entries)
-  local key = PREFIX .. 'lease:' .. lease.id
   local ends = lease.state == 'open' and state ~= 'open'
   if ends then
     lease.forget = now + (state == 'closed' and LIMITS.closedRetentionMs or LIMITS.unsettledRetentionMs)
+    redis.call('ZREM', EXPIRIES, lease.id)
   end
-  local fields = {}
   for i, entry in ipairs(entries) do
     local record = load_budget(entry.budget)
     if record then charge(record, lease, i, state, entry, ends) end
-    for name, value in pairs({ s = entry.spent, c = entry.charged, r = entry.returned }) do
-      fields[#fields + 1] = name .. i
-      fields[#fields + 1] = int(value)
-    end
   end
   lease.entries = entries
   lease.state = state
   if state == 'open' then
     lease.expires = now + lease.ttl
     lease.usable = usable_until(lease.ttl, lease.wend)
-    redis.call('ZADD', EXPIRIES, int(lease.expires), lease.id)
   end
-  redis.call('HSET', key, 'state', state, 'seq', int(lease.seq), 'usable', int(lease.usable),
-    'expires', int(lease.expires), 'forget', int(lease.forget), unpack(fields))
-  if ends then
-    redis.call('ZREM', EXPIRIES, lease.id)
-    redis.call('PEXPIREAT', key, int(lease.forget))
-  end
+  save_lease(lease)
 end
 
 -- What of the grant was not charged, returned …
@@ -206,7 +241,9 @@ local function sweep()
   return #due
 end
 
+-- Writes what was changed; every way out leads through here, except where nothing can have changed.
 local function reply(...)
+  flush()
   local out = { ... }
   for _, notice in ipairs(notices) do out[#out + 1] = notice end
   return out

@@ -5,18 +5,25 @@
  * reply that comes after its deadline helps nobody. Reconnecting backs off from 50 ms to 2 s, with jitter so that many
  * sidecars do not come back in step.
  */
-import { createClient, createCluster } from "redis";
+import { createClient, createCluster, RESP_TYPES } from "redis";
 import { WeirError } from "../../errors.ts";
 
+/** A script's keys and arguments; packed numbers are bytes. */
+export interface ScriptCall {
+  readonly keys: string[];
+  readonly arguments: (string | Buffer)[];
+}
+
 export interface RedisCommands {
-  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  eval(source: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  evalSha(sha: string, call: ScriptCall): Promise<unknown>;
+  eval(source: string, call: ScriptCall): Promise<unknown>;
+  /** The bytes of a value. */
+  getBytes(key: string): Promise<Buffer | null>;
   exists(key: string): Promise<number>;
   sAdd(key: string, member: string): Promise<number>;
   sMembers(key: string): Promise<string[]>;
   zRange(key: string, start: number, stop: number): Promise<string[]>;
   lRange(key: string, start: number, stop: number): Promise<string[]>;
-  hGetAll(key: string): Promise<Record<string, string>>;
   close(): Promise<unknown>;
   destroy(): void;
 }
@@ -67,13 +74,17 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     client.destroy();
     throw new WeirError("unavailable", "Redis cannot be reached", thrown);
   }
-  return client as unknown as RedisCommands;
+  const commands = client as unknown as RedisCommands & { get(key: string): Promise<Buffer | null> };
+  const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }) as unknown as typeof commands;
+  return Object.assign(commands, { getBytes: (key: string) => bytes.get(key) });
 }
 
 /** Rejects after `ms`; what was asked may still happen. */
 export function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    const settled = (): void => clearTimeout(timer);
+    work.then(resolve, reject);
+    work.then(settled, settled);
   });
 }

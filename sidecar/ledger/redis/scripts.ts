@@ -12,7 +12,7 @@ export interface Script {
   readonly sha: string;
 }
 
-export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep"] as const;
+export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep", "adjust"] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
@@ -34,6 +34,7 @@ export function loadScripts(): Scripts {
     settle: script("settle"),
     release: script("release"),
     sweep: script("sweep"),
+    adjust: script("adjust"),
   };
 }
 

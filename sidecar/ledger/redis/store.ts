@@ -22,6 +22,8 @@ import { windowAt } from "../calendar.ts";
 import {
   type Acquire,
   type AcquireReply,
+  type Adjust,
+  type AdjustReply,
   type BudgetRecord,
   describeKey,
   identityOf,
@@ -38,7 +40,7 @@ import {
 } from "../types.ts";
 import { validate } from "../validate.ts";
 import { connect, type RedisCommands, withDeadline } from "./connect.ts";
-import { parseBudget, parseJournalEntry, parseLease } from "./records.ts";
+import { packNumbers, parseBudget, parseJournalEntry, parseLease } from "./records.ts";
 import { loadScripts, type Script, type Scripts } from "./scripts.ts";
 
 export interface RedisHooks {
@@ -52,6 +54,9 @@ export interface RedisOptions {
   readonly cluster: boolean;
   readonly hooks?: RedisHooks;
 }
+
+/** What a script's reply is made of. */
+type Cell = string | number;
 
 /** Every organisation that ever acquired something; the one key without a tag. */
 const ORGANISATIONS = "weir:organisations";
@@ -132,6 +137,22 @@ export class RedisLedger implements Ledger {
     return { expired: Number(expired), notices: noticesOf(notices) };
   }
 
+  async adjust(command: Adjust): Promise<AdjustReply> {
+    validate(command);
+    const { id, subject, budget, amount, by, reason } = command;
+    const prefix = keyPrefix(organisationOf(subject));
+    const keys = [`${prefix}lease:${id}`, `${prefix}budget:${budget}`];
+    const args = [prefix, id, by, subject, String(amount), reason];
+    const [status, spent, ...notices] = await this.run(this.#scripts.adjust, keys, args);
+    if (status === "conflict")
+      throw new WeirError("conflict", `id: ${id}: was used before, for something else`);
+    return {
+      status: status as AdjustReply["status"],
+      spent: Number(spent),
+      notices: noticesOf(notices),
+    };
+  }
+
   async organisations(): Promise<string[]> {
     return (await this.#ask(this.#client.sMembers(ORGANISATIONS))).sort();
   }
@@ -142,8 +163,9 @@ export class RedisLedger implements Ledger {
     const now = this.now();
     const records = await Promise.all(
       keys.sort().map(async (key) => {
-        const record = parseBudget(key, await this.#ask(this.#client.hGetAll(`${prefix}budget:${key}`)));
-        return record === undefined || (record.leases === 0 && record.keepUntil <= now) ? [] : [record];
+        const bytes = await this.#ask(this.#client.getBytes(`${prefix}budget:${key}`));
+        const record = bytes && parseBudget(key, bytes);
+        return record === null || (record.leases === 0 && record.keepUntil <= now) ? [] : [record];
       }),
     );
     return records.flat();
@@ -154,8 +176,8 @@ export class RedisLedger implements Ledger {
     const ids = await this.#ask(this.#client.zRange(`${prefix}expiries`, 0, -1));
     const leases = await Promise.all(
       ids.sort().map(async (id) => {
-        const lease = parseLease(id, await this.#ask(this.#client.hGetAll(`${prefix}lease:${id}`)));
-        return lease === undefined ? [] : [lease];
+        const bytes = await this.#ask(this.#client.getBytes(`${prefix}lease:${id}`));
+        return bytes === null ? [] : [parseLease(id, bytes)];
       }),
     );
     return leases.flat();
@@ -185,7 +207,7 @@ export class RedisLedger implements Ledger {
   }
 
   /** Runs a script by its hash, and by its text where Redis does not know it (yet, or after a restart). */
-  protected async run(script: Script, keys: string[], args: string[]): Promise<string[]> {
+  protected async run(script: Script, keys: string[], args: (string | Buffer)[]): Promise<Cell[]> {
     const started = performance.now();
     let outcome: "ok" | "reloaded" | "error" = "ok";
     try {
@@ -198,7 +220,7 @@ export class RedisLedger implements Ledger {
         }),
         COMMAND_MS,
       );
-      return reply as string[];
+      return reply as Cell[];
     } catch (thrown) {
       outcome = "error";
       throw new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
@@ -211,22 +233,14 @@ export class RedisLedger implements Ledger {
   async #tryAcquire(command: Acquire, prefix: string): Promise<AcquireReply | undefined> {
     const guess = this.now();
     const keys = [`${prefix}lease:${command.leaseId}`];
-    const args = [
-      prefix,
-      command.leaseId,
-      command.edge,
-      command.subject,
-      String(command.ttlMs),
-      command.onExpiry,
-      String(command.budgets.length),
-    ];
+    const numbers: number[] = [];
     for (const budget of command.budgets) {
       const { start, end } = windowAt(budget, guess);
-      const identity = identityOf(budget);
-      keys.push(`${prefix}budget:${identity}|${start}`);
-      args.push(identity, String(start), String(end));
-      args.push(String(budget.limit), String(budget.need), String(budget.want));
+      keys.push(`${prefix}budget:${identityOf(budget)}|${start}`);
+      numbers.push(start, end, budget.limit, budget.need, budget.want);
     }
+    const { leaseId, edge, subject, ttlMs, onExpiry } = command;
+    const args = [prefix, leaseId, edge, subject, String(ttlMs), onExpiry, packNumbers(numbers)];
     const [outcome, ...rest] = await this.run(this.#scripts.acquire, keys, args);
     if (outcome === "stale") {
       this.#offset += Number(rest[0]) - guess;
@@ -253,7 +267,7 @@ export class RedisLedger implements Ledger {
   }
 }
 
-function grantedReply(command: Acquire, [usable, ...rest]: string[]): AcquireReply {
+function grantedReply(command: Acquire, [usable, ...rest]: Cell[]): AcquireReply {
   const amounts = rest.slice(0, 2 * command.budgets.length).map(Number);
   return {
     outcome: "granted",
@@ -266,7 +280,7 @@ function grantedReply(command: Acquire, [usable, ...rest]: string[]): AcquireRep
 
 function deniedReply(
   command: Acquire,
-  [index, used, resetMs, never, busy, ...notices]: string[],
+  [index, used, resetMs, never, busy, ...notices]: Cell[],
 ): AcquireReply {
   const budget = command.budgets[Number(index)];
   if (budget === undefined) throw new WeirError("internal", "a script answered nonsense");
@@ -277,13 +291,13 @@ function deniedReply(
     used: Number(used),
     window: budget.window,
     resetMs: Number(resetMs),
-    never: never === "1",
-    busy: busy === "1",
+    never: never === 1,
+    busy: busy === 1,
     notices: noticesOf(notices),
   };
 }
 
-function reportReply([status, usable, ...notices]: string[]): ReportReply {
+function reportReply([status, usable, ...notices]: Cell[]): ReportReply {
   return {
     status: status as ReportStatus,
     usableMs: Number(usable),
@@ -292,11 +306,11 @@ function reportReply([status, usable, ...notices]: string[]): ReportReply {
 }
 
 /** Pairs of budget key and percent. */
-function noticesOf(flat: string[]): Notice[] {
+function noticesOf(flat: Cell[]): Notice[] {
   const notices: Notice[] = [];
   for (let i = 0; i < flat.length; i += 2) {
-    const { name, subject } = describeKey(flat[i] ?? "");
-    notices.push({ budget: name, subject, percent: flat[i + 1] === "80" ? 80 : 100 });
+    const { name, subject } = describeKey(String(flat[i]));
+    notices.push({ budget: name, subject, percent: flat[i + 1] === 80 ? 80 : 100 });
   }
   return notices;
 }

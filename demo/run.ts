@@ -1,0 +1,130 @@
+// `make demo`: a mock LLM, the sidecar and Envoy with the filter, until SIGINT or SIGTERM; then all of it ends.
+//
+// Environment: WEIR_PORT, WEIR_SIDECAR_PORT, WEIR_POLICY, WEIR_UPSTREAM (host:port), WEIR_REDIS_URL,
+// WEIR_CONCURRENCY, ENVOY, TOUR=0.
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { startMockLlm } from "./mock-llm.ts";
+import { type Child, envoyBinary, freePort, root, start, startEnvoy, until } from "./processes.ts";
+import { table, tour } from "./tour.ts";
+
+const env = process.env;
+const port = Number(env.WEIR_PORT ?? 8080);
+const sidecarPort = Number(env.WEIR_SIDECAR_PORT ?? 8081);
+const directory = mkdtempSync(join(tmpdir(), "weir-demo-"));
+const weir = join(root, "dist/weir.js");
+const running: { stop: () => Promise<void> }[] = [];
+let sidecar: Child | undefined;
+let proxy: Child | undefined;
+
+async function end(code: number): Promise<never> {
+  for (const child of [proxy, sidecar, ...running]) await child?.stop();
+  rmSync(directory, { recursive: true, force: true });
+  process.exit(code);
+}
+
+/** The policy, and keys of the tour's own, whose subject is new each time: budgets in Redis outlive a demo. */
+function policyOf(): {
+  policy: Record<string, unknown>;
+  keys: { limited: string; ten: string; small: string };
+} {
+  const policy = parse(readFileSync(env.WEIR_POLICY ?? join(root, "demo/policy.yaml"), "utf8"));
+  const keys = { limited: "weir-tour-limited", ten: "weir-tour-ten", small: "weir-tour-small" };
+  if (env.WEIR_POLICY) return { policy, keys };
+  policy.tiers.limited = { requests: "10/min" };
+  policy.tiers.ten = { budgets: [{ meter: "requests", limit: 10, window: "day" }] };
+  policy.tiers.small = { tokens: "500/day", output: { max_tokens: 20 } };
+  const organisation = `tour-${randomBytes(4).toString("hex")}`;
+  for (const [tier, key] of Object.entries(keys)) {
+    const sha256 = createHash("sha256").update(key).digest("hex");
+    policy.keys.push({ sha256, subject: `${organisation}/${tier}`, tier });
+  }
+  return { policy, keys };
+}
+
+async function startSidecar(): Promise<Child> {
+  sidecar = start(process.execPath, [weir, "sidecar"], {
+    env: { WEIR_SIDECAR_PORT: String(sidecarPort), WEIR_LEDGER_DIRECTORY: join(directory, "ledger") },
+  });
+  const healthy = async () => (await fetch(`http://127.0.0.1:${sidecarPort}/healthz`)).ok;
+  await until("the sidecar", healthy).catch((error: Error) => {
+    throw new Error(`${error.message}\n${sidecar?.output()}`);
+  });
+  return sidecar;
+}
+
+async function startProxy(policy: unknown, upstream: { host: string; port: number }): Promise<string> {
+  const url = `http://127.0.0.1:${port}`;
+  if (envoyBinary()) {
+    proxy = await startEnvoy({
+      policy,
+      port,
+      sidecarPort,
+      upstreamHost: upstream.host,
+      upstreamPort: upstream.port,
+      concurrency: Number(env.WEIR_CONCURRENCY ?? 2),
+    });
+    return url;
+  }
+  const file = join(directory, "policy.json");
+  writeFileSync(file, JSON.stringify(policy));
+  const args = ["serve", "--policy", file, "--upstream", `${upstream.host}:${upstream.port}`];
+  proxy = start(process.execPath, [
+    weir,
+    ...args,
+    "--port",
+    String(port),
+    "--sidecar",
+    `127.0.0.1:${sidecarPort}`,
+  ]);
+  await until("the Node host", () => proxy?.output().includes("weir: ready") ?? false);
+  return url;
+}
+
+async function main(): Promise<void> {
+  const { policy, keys } = policyOf();
+  const [host = "127.0.0.1", upstreamPort] = (env.WEIR_UPSTREAM ?? "").split(/:(?=\d+$)/);
+  let upstream = { host, port: Number(upstreamPort) };
+  if (!env.WEIR_UPSTREAM) {
+    const llm = await startMockLlm(await freePort());
+    running.push({ stop: llm.close });
+    upstream = { host: "127.0.0.1", port: llm.port };
+  }
+  await startSidecar();
+  if (!envoyBinary()) console.log("weir: no Envoy on this machine, so the filter runs in the Node host");
+  const url = await startProxy(policy, upstream);
+  console.log(`weir: ready ${url}`);
+  if (env.TOUR === "0") return;
+  if (env.WEIR_POLICY || env.WEIR_UPSTREAM) {
+    console.log("weir: the tour needs the demo's own policy and mock; it is left out");
+    return;
+  }
+  const rows = await tour(
+    {
+      url,
+      stopSidecar: async () => sidecar?.stop(),
+      startSidecar,
+      restartProxy: async () => {
+        await proxy?.stop();
+        return startProxy(policy, upstream);
+      },
+    },
+    keys,
+  );
+  console.log(table(rows));
+  const wrong = rows.filter((row) => !row.ok).length;
+  console.log(
+    wrong === 0 ? "weir: the tour is over; the demo goes on until Ctrl-C" : `weir: ${wrong} rows differ`,
+  );
+  if (env.TOUR === "once") await end(wrong === 0 ? 0 : 1);
+}
+
+process.once("SIGINT", () => void end(0));
+process.once("SIGTERM", () => void end(0));
+main().catch(async (error: Error) => {
+  console.error(`weir: ${error.message}`);
+  await end(1);
+});

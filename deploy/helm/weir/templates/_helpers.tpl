@@ -1,0 +1,139 @@
+{{- define "weir.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "weir.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "weir.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "weir.selector" -}}
+app.kubernetes.io/name: {{ include "weir.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "weir.labels" -}}
+{{ include "weir.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* An image reference: digest before tag. Takes (dict "image" IMAGE "version" TAG). */}}
+{{- define "weir.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (default .version .image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "weir.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 1000
+fsGroup: 1000
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "weir.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* The sidecar's host name for other namespaces. */}}
+{{- define "weir.host" -}}
+{{- printf "%s.%s.svc.%s" (include "weir.fullname" .) .Release.Namespace .Values.clusterDomain -}}
+{{- end -}}
+
+{{- define "weir.redisSecret" -}}
+{{- default (printf "%s-redis" (include "weir.fullname" .)) .Values.ledger.redis.existingSecret -}}
+{{- end -}}
+
+{{/* Redis URLs with their credentials, as the sidecar reads them. A space is %20 there, not +. */}}
+{{- define "weir.redisUrls" -}}
+{{- $redis := .Values.ledger.redis -}}
+{{- $login := "" -}}
+{{- if or $redis.username $redis.password -}}
+{{- $login = printf "%s:%s@" ($redis.username | urlquery | replace "+" "%20") ($redis.password | urlquery | replace "+" "%20") -}}
+{{- end -}}
+{{- $urls := list -}}
+{{- range $redis.urls -}}
+{{- $urls = append $urls (. | replace "://" (printf "://%s" $login)) -}}
+{{- end -}}
+{{- join "," $urls -}}
+{{- end -}}
+
+{{/* Refuses values that cannot work, in words. */}}
+{{- define "weir.check" -}}
+{{- if not (dig "tiers" dict .Values.policy) -}}
+{{- fail "policy.tiers: missing: expected at least one tier, such as {\"pro\": {\"requests\": \"60/min\"}}" -}}
+{{- end -}}
+{{- if eq .Values.ledger.store "redis" -}}
+{{- if and (not .Values.ledger.redis.urls) (not .Values.ledger.redis.existingSecret) -}}
+{{- fail "ledger.redis: neither urls nor existingSecret: expected one of them with ledger.store redis" -}}
+{{- end -}}
+{{- else -}}
+{{- if .Values.sidecar.autoscaling.enabled -}}
+{{- fail "sidecar.autoscaling.enabled: true: the embedded store is one process on one volume: expected ledger.store redis" -}}
+{{- end -}}
+{{- if gt (int .Values.sidecar.replicas) 1 -}}
+{{- fail (printf "sidecar.replicas: %d: the embedded store is one process on one volume: expected 1, or ledger.store redis" (int .Values.sidecar.replicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- $filter := .Values.filter -}}
+{{- if and (eq $filter.delivery "configMap") (not $filter.configMap.name) -}}
+{{- $binary := $filter.configMap.binary | replace "\n" "" -}}
+{{- if not $binary -}}
+{{- fail "filter.configMap: neither name nor binary: expected one of them with filter.delivery configMap" -}}
+{{- end -}}
+{{- $bytes := div (mul (len $binary) 3) 4 -}}
+{{- if gt (int $bytes) 1048576 -}}
+{{- fail (printf "filter.configMap.binary: %d bytes: a ConfigMap holds 1048576: expected the small build, dist/weir-small.wasm, or another filter.delivery" (int $bytes)) -}}
+{{- end -}}
+{{- if ne (b64dec $binary | trunc 4) "\x00asm" -}}
+{{- fail "filter.configMap.binary: not a WebAssembly module in base64: expected base64 of dist/weir-small.wasm" -}}
+{{- end -}}
+{{- end -}}
+{{- $gateway := .Values.integrations.envoyGateway -}}
+{{- if $gateway.enabled -}}
+{{- if not $gateway.gateway.name -}}
+{{- fail "integrations.envoyGateway.gateway.name: empty: expected the name of a Gateway" -}}
+{{- end -}}
+{{- if and $gateway.patch.enabled (not $gateway.patch.listeners) -}}
+{{- fail "integrations.envoyGateway.patch.listeners: empty: expected xDS names such as default/eg/http" -}}
+{{- end -}}
+{{- if and (not $gateway.patch.enabled) (eq (dig "hold_headers" false .Values.policy) true) -}}
+{{- fail "policy.hold_headers: true: an EnvoyExtensionPolicy cannot hold headers: expected false, or integrations.envoyGateway.patch.enabled" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.integrations.envoy.enabled (not .Values.integrations.envoy.upstream.host) -}}
+{{- fail "integrations.envoy.upstream.host: empty: expected the host name of the LLM API" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The policy as the filter takes it. Takes (dict "root" $ "ledger" ADDRESS "hold" BOOL). */}}
+{{- define "weir.policy" -}}
+{{- $policy := deepCopy .root.Values.policy -}}
+{{- $ledger := merge (dict "cluster" .ledger) (omit (dig "ledger" dict $policy) "cluster") -}}
+{{- $policy = set $policy "ledger" $ledger -}}
+{{- $policy = set $policy "hold_headers" .hold -}}
+{{- toJson $policy -}}
+{{- end -}}
+
+{{/* Whether headers are held: "true" unless the policy says otherwise. */}}
+{{- define "weir.hold" -}}
+{{- dig "hold_headers" true .Values.policy -}}
+{{- end -}}

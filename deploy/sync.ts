@@ -1,0 +1,93 @@
+/**
+ * What the chart holds in copy, from where it is written: Envoy's configurations, dashboard and alert rules (a chart can
+ * only read files inside of itself), and values.schema.json, which is the chart's own schema with the policy's put in.
+ *
+ *   npx tsx deploy/sync.ts [--check]      --check writes nothing and fails when a copy is stale
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type Schema = { [key: string]: Json };
+
+const COPIES: Record<string, string> = {
+  "deploy/helm/weir/files/envoy/weir.yaml": "envoy/weir.yaml",
+  "deploy/helm/weir/files/envoy/weir-no-hold.yaml": "envoy/weir-no-hold.yaml",
+  "deploy/helm/weir/files/observability/dashboard.json": "deploy/observability/dashboard.json",
+  "deploy/helm/weir/files/observability/alerts.yaml": "deploy/observability/alerts.yaml",
+};
+
+/**
+ * The policy's schema as a part of another: its definitions under names of their own. `format` goes, because Weir's
+ * formats share names with standard ones that mean something else (`duration`), and so does `required`: values may come
+ * in several files, and the chart's templates refuse a policy without tiers with a better sentence.
+ */
+function embedded(node: Json, top = true): Json {
+  if (Array.isArray(node)) return node.map((item) => embedded(item, false));
+  if (node === null || typeof node !== "object") return node;
+  const out: Schema = {};
+  for (const [key, value] of Object.entries(node)) {
+    if (key === "format" && typeof value === "string") continue;
+    if (top && ["$schema", "$defs", "required"].includes(key)) continue;
+    out[key] =
+      key === "$ref" && typeof value === "string"
+        ? value.replace("#/$defs/", "#/$defs/policy_")
+        : embedded(value, false);
+  }
+  return out;
+}
+
+/** values.schema.json as text. */
+export function valuesSchema(chart: string, policy: string): string {
+  const values = JSON.parse(chart) as Schema;
+  const source = JSON.parse(policy) as Schema;
+  const definitions = Object.entries(source.$defs as Schema).map(([name, node]) => [
+    `policy_${name}`,
+    embedded(node, false),
+  ]);
+  values.$defs = { ...(values.$defs as Schema), ...Object.fromEntries(definitions) };
+  (values.properties as Schema).policy = embedded(source);
+  return `${JSON.stringify(values, null, 2)}\n`;
+}
+
+/** Every derived file and what it should hold. */
+export function outputs(): Record<string, string> {
+  const made = Object.fromEntries(Object.entries(COPIES).map(([to, from]) => [to, read(from)]));
+  made["deploy/helm/weir/values.schema.json"] = valuesSchema(
+    read("deploy/helm/values.schema.source.json"),
+    read("catalog/policy.schema.json"),
+  );
+  return made;
+}
+
+/** The derived files that are not what they should be; writes them unless `check`. */
+export function sync(check: boolean): string[] {
+  const stale: string[] = [];
+  for (const [path, text] of Object.entries(outputs())) {
+    const file = fileURLToPath(new URL(path, root));
+    let now: string | undefined;
+    try {
+      now = readFileSync(file, "utf8");
+    } catch {
+      // Not there yet: as good as different.
+    }
+    if (now === text) continue;
+    stale.push(path);
+    if (check) continue;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  return stale;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const check = process.argv.includes("--check");
+  const stale = sync(check);
+  for (const path of stale)
+    console.error(check ? `${path} is not what deploy/sync.ts makes: run it` : `wrote ${path}`);
+  process.exit(check && stale.length > 0 ? 1 : 0);
+}

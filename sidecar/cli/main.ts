@@ -1,0 +1,36 @@
+// The `weir` command. Each subcommand is a module that is loaded only when it is asked for.
+import { WeirError } from "../errors.ts";
+
+type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> = {
+  serve: {
+    what: "the filter in the Node host, as a development gateway",
+    load: async () => (await import("./serve.ts")).serveCommand,
+  },
+  sidecar: { what: "the ledger's server", load: async () => (await import("./sidecar.ts")).sidecarCommand },
+  check: { what: "validates a policy", load: async () => (await import("./check.ts")).checkCommand },
+  keys: { what: "makes an API key", load: async () => (await import("./keys.ts")).keysCommand },
+};
+
+async function main(argv: string[]): Promise<number> {
+  const [name = "help", ...args] = argv;
+  const command = COMMANDS[name];
+  if (!command) {
+    const lines = Object.entries(COMMANDS).map(([key, { what }]) => `  weir ${key.padEnd(8)} ${what}`);
+    console.error(["usage: weir COMMAND …", "", ...lines].join("\n"));
+    return name === "help" || name === "--help" ? 0 : 2;
+  }
+  return (await command.load())(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (thrown) {
+  // A wrong option is the caller's; whatever else was not foreseen keeps its trace for the report.
+  const code = (thrown as { code?: string }).code ?? "";
+  if (thrown instanceof WeirError || code.startsWith("ERR_PARSE_ARGS"))
+    console.error(`weir: ${(thrown as Error).message}`);
+  else console.error(thrown);
+  process.exitCode = code.startsWith("ERR_PARSE_ARGS") ? 2 : 1;
+}

@@ -1,0 +1,26 @@
+// A policy as people keep it: YAML (or JSON, which is YAML) in a file. The filter takes JSON.
+import { readFileSync } from "node:fs";
+import { LineCounter, parseDocument } from "yaml";
+import { WeirError } from "../errors.ts";
+
+/** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
+export function readPolicy(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (thrown) {
+    throw new WeirError(
+      "invalid_argument",
+      `${file}: cannot be read: expected a policy in YAML or JSON`,
+      thrown,
+    );
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const [error] = document.errors;
+  if (error) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    throw new WeirError("invalid_argument", `${file}:${line}:${col}: not YAML: ${error.message}`);
+  }
+  return JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null);
+}

@@ -1,0 +1,253 @@
+/**
+ * A world for end-to-end tests: real Envoys from envoy/*.yaml exactly as written, the real sidecar on the embedded
+ * store or a real redis-server, and a mock LLM (or an upstream of the test's own).
+ *
+ * Everything that was started is ended by `close`, by a failed start, and, if the test process dies, with it.
+ * An Envoy takes seconds to start, so the tests of a file share one world and differ by keys, subjects and tiers.
+ * WEIR_WASM names another build of the filter than dist/weir.wasm.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
+import { type Envoy, freePort, root, startEnvoy, until } from "../../demo/processes.ts";
+import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
+import { type BudgetRecord, describeKey, organisationOf } from "../../sidecar/ledger/types.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/server.ts";
+import { makeSettings } from "../../sidecar/settings.ts";
+
+/** What waits for usage to be reported or leases to come back waits no longer. */
+const SETTLED_MS = 15_000;
+/** Ledger messages under way when a sidecar stops. */
+const STOP_GRACE_MS = 2_000;
+
+export interface WorldOptions {
+  policy: object;
+  /** Of each Envoy; 2 by default. */
+  workers?: number;
+  envoys?: number;
+  sidecars?: number;
+  /** Keeps the ledger in a real redis-server instead of the embedded store. */
+  redis?: boolean;
+  /** A configuration under envoy/. */
+  template?: string;
+  /** The port of an upstream that takes the mock LLM's place. */
+  upstreamPort?: number;
+  /** Without one nothing listens on its port. */
+  sidecar?: boolean;
+}
+
+export interface CallOptions {
+  path?: string;
+  method?: string;
+  headers?: Record<string, string>;
+  /** Which Envoy; the first by default. */
+  envoy?: number;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body as JSON; undefined when it is not. */
+  json: any;
+  /** The body's `error.code`; undefined without one. */
+  code: string | undefined;
+}
+
+export interface World {
+  readonly llm: MockLlm;
+  readonly envoys: readonly Envoy[];
+  readonly sidecars: readonly Sidecar[];
+  readonly redis: TestRedis | undefined;
+  /** Sends a body: a string as it is, anything else as JSON. */
+  call(key: string | undefined, body: unknown, options?: CallOptions): Promise<Answer>;
+  /** Asks a chat completion of `gpt-4o`. */
+  chat(key: string | undefined, content: string, options?: CallOptions & { body?: object }): Promise<Answer>;
+  /** What the ledger knows of one budget in its newest window; undefined when it was never asked. */
+  budget(subject: string, name: string): Promise<BudgetRecord | undefined>;
+  /** Waits until the budget has exactly `spent`, and nothing is out in leases if `outstanding` is 0. */
+  settled(subject: string, name: string, spent: number, outstanding?: 0): Promise<BudgetRecord>;
+  /** A counter of the filter (or any whose name contains `name`), summed over all Envoys. */
+  stat(name: string): Promise<number>;
+  stopSidecar(): Promise<void>;
+  startSidecar(): Promise<void>;
+  restartEnvoy(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The policy's entry for a key. */
+export function keyEntry(key: string, subject: string, tier: string, more: object = {}): object {
+  return { sha256: createHash("sha256").update(key).digest("hex"), subject, tier, ...more };
+}
+
+/** The body of a chat completion. */
+export function chatBody(content: string, more: object = {}): object {
+  return { model: "gpt-4o", messages: [{ role: "user", content }], ...more };
+}
+
+export { until };
+
+/** Starts a world; throws, with nothing left running, when a part does not start. */
+export async function world(options: WorldOptions): Promise<World> {
+  const wasm = process.env.WEIR_WASM ?? join(root, "dist/weir.wasm");
+  if (!existsSync(wasm)) throw new Error(`${wasm} is missing: run make wasm`);
+  const endings: (() => Promise<unknown> | unknown)[] = [];
+  const close = async () => {
+    for (const end of endings.splice(0).reverse()) await end();
+  };
+  try {
+    return await assemble(options, wasm, endings, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: WorldOptions,
+  wasm: string,
+  endings: (() => Promise<unknown> | unknown)[],
+  close: () => Promise<void>,
+): Promise<World> {
+  const llm = await startMockLlm();
+  endings.push(() => llm.close());
+  const redis = options.redis ? await startRedis() : undefined;
+  if (redis) endings.push(() => redis.stop());
+  const ledgers = await openSidecars(options, redis, endings);
+  const envoys: Envoy[] = [];
+  endings.push(() => Promise.all(envoys.map((envoy) => envoy.stop())));
+  const settings = {
+    policy: options.policy,
+    wasm,
+    concurrency: options.workers ?? 2,
+    upstreamPort: options.upstreamPort ?? llm.port,
+    ...(options.template && { template: options.template }),
+  };
+  for (let i = 0; i < (options.envoys ?? 1); i++) {
+    const sidecarPort = ledgers.ports[i % ledgers.ports.length] as number;
+    envoys.push(await envoyThatDiesWithUs({ ...settings, sidecarPort }));
+  }
+  const restartEnvoy = async () => {
+    const [old] = envoys as [Envoy];
+    await old.stop();
+    const sidecarPort = ledgers.ports[0] as number;
+    envoys[0] = await envoyThatDiesWithUs({ ...settings, sidecarPort, port: old.port });
+  };
+  const budget = (subject: string, name: string) => readBudget(ledgers.running, subject, name);
+  const call = (key: string | undefined, body: unknown, how: CallOptions = {}) =>
+    send((envoys[how.envoy ?? 0] as Envoy).url, key, body, how);
+  return {
+    llm,
+    envoys,
+    sidecars: ledgers.running,
+    redis,
+    call,
+    chat: (key, content, how = {}) => call(key, chatBody(content, how.body), how),
+    budget,
+    settled: (subject, name, spent, outstanding) =>
+      awaitBudget(() => budget(subject, name), `${subject} ${name}`, spent, outstanding),
+    stat: async (name) => {
+      const pages = await Promise.all(envoys.map((envoy) => envoy.admin("/stats")));
+      return pages.reduce((sum, page) => sum + sumOf(page, name), 0);
+    },
+    stopSidecar: ledgers.stop,
+    startSidecar: ledgers.start,
+    restartEnvoy,
+    close,
+  };
+}
+
+async function envoyThatDiesWithUs(options: Parameters<typeof startEnvoy>[0]): Promise<Envoy> {
+  const envoy = await startEnvoy(options);
+  process.once("exit", () => envoy.process.kill("SIGKILL"));
+  return envoy;
+}
+
+/** The sidecars of a world, which can be stopped and started again on the same ports and the same data. */
+async function openSidecars(
+  options: WorldOptions,
+  redis: TestRedis | undefined,
+  endings: (() => Promise<unknown> | unknown)[],
+) {
+  const directory = mkdtempSync(join(tmpdir(), "weir-e2e-"));
+  endings.push(() => rmSync(directory, { recursive: true, force: true }));
+  const running: Sidecar[] = [];
+  const ports: number[] = [];
+  const ledger = redis
+    ? ({ kind: "redis", urls: redis.urls, cluster: false } as const)
+    : ({ kind: "embedded", directory } as const);
+  const stop = async () => {
+    await Promise.all(running.splice(0).map((sidecar) => sidecar.close()));
+  };
+  const start = async () => {
+    for (const port of ports) {
+      running.push(await startSidecar(makeSettings({ port, ledger, stopGraceMs: STOP_GRACE_MS })));
+    }
+  };
+  for (let i = 0; i < (options.sidecars ?? 1); i++) ports.push(await freePort());
+  endings.push(stop);
+  if (options.sidecar !== false) await start();
+  return { running, ports, start, stop };
+}
+
+async function send(url: string, key: string | undefined, body: unknown, how: CallOptions): Promise<Answer> {
+  const response = await fetch(url + (how.path ?? "/v1/chat/completions"), {
+    method: how.method ?? "POST",
+    headers: {
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...(key && { authorization: `Bearer ${key}` }),
+      ...how.headers,
+    },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    ...(how.signal && { signal: how.signal }),
+  });
+  const text = await response.text();
+  let json: any;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  return { status: response.status, headers: response.headers, text, json, code: json?.error?.code };
+}
+
+async function readBudget(
+  sidecars: readonly Sidecar[],
+  subject: string,
+  name: string,
+): Promise<BudgetRecord | undefined> {
+  const records = await (sidecars[0] as Sidecar).ledger.budgets(organisationOf(subject));
+  return records
+    .filter(({ key }) => describeKey(key).subject === subject && describeKey(key).name === name)
+    .at(-1);
+}
+
+async function awaitBudget(
+  read: () => Promise<BudgetRecord | undefined>,
+  what: string,
+  spent: number,
+  outstanding: 0 | undefined,
+): Promise<BudgetRecord> {
+  let record: BudgetRecord | undefined;
+  const expected = async () => {
+    record = await read();
+    return record?.spent === spent && (outstanding === undefined || record.outstanding === outstanding);
+  };
+  await until(what, expected, SETTLED_MS).catch(() => {
+    throw new Error(`${what}: expected spent ${spent}, the ledger has ${JSON.stringify(record)}`);
+  });
+  return record as BudgetRecord;
+}
+
+/** The sum of the numbers in a page of /stats of which the name contains `name`. */
+function sumOf(page: string, name: string): number {
+  let sum = 0;
+  for (const line of page.split("\n")) {
+    const [stat = "", value = ""] = line.split(": ");
+    if (stat.includes(name) && /^\d+$/.test(value)) sum += Number(value);
+  }
+  return sum;
+}

@@ -1,0 +1,71 @@
+// Builds the filter for tests: quickly (-O1) and kept under build/filter by a hash of everything it is made of.
+//
+// "trapping" is the same code with an allocator that traps once a configuration has been accepted
+// (test/support/trapping-runtime.ts): whatever allocates while it serves a request kills the VM.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { attachPacks } from "../../scripts/attach-packs.ts";
+import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const TRAPPING_RUNTIME = "test/support/trapping-runtime";
+const CLASSIFIER = join(root, "packs/classifier/weights.bin");
+
+export type FilterKind = "plain" | "trapping";
+
+function sources(directory: string): string[] {
+  return (readdirSync(join(root, directory), { recursive: true }) as string[])
+    .filter((name) => name.endsWith(".ts"))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+function args(kind: FilterKind): string[] {
+  return [
+    "assembly/index.ts",
+    ...["--config", "none", "--optimizeLevel", "1", "--noAssert"],
+    ...["--runtime", kind === "trapping" ? TRAPPING_RUNTIME : "stub"],
+    ...["--use", "abort=assembly/proxy-wasm/abort/abort"],
+    ...["--enable", "simd", "--enable", "bulk-memory"],
+    ...["--disableWarning", "226"],
+  ];
+}
+
+async function compile(kind: FilterKind): Promise<Buffer> {
+  const hash = createHash("sha256").update(args(kind).join("\0"));
+  const files = [...sources("assembly"), `${TRAPPING_RUNTIME}.ts`];
+  for (const file of files) hash.update(file).update(readFileSync(join(root, file)));
+  const name = `build/filter/${hash.digest("hex").slice(0, 24)}`;
+  if (!existsSync(join(root, `${name}.wasm`))) {
+    mkdirSync(join(root, "build/filter"), { recursive: true });
+    const partial = `${name}.${process.pid}.tmp.wasm`;
+    const { default: asc } = await import("assemblyscript/asc");
+    const { error, stderr } = await asc.main([...args(kind), "--baseDir", root, "--outFile", partial]);
+    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+    renameSync(join(root, partial), join(root, `${name}.wasm`));
+  }
+  return readFileSync(join(root, `${name}.wasm`));
+}
+
+const built = new Map<FilterKind, Promise<WebAssembly.Module>>();
+
+/** The filter's bytes with rules and classifier, without vocabularies: token counts are then estimates. */
+export async function filterBytes(kind: FilterKind = "plain"): Promise<Uint8Array> {
+  const { rules, source } = readRules(join(root, "packs/rules"));
+  return attachPacks(await compile(kind), {
+    rules: compileRules(rules, source).pack,
+    ...(existsSync(CLASSIFIER) && { classifier: readFileSync(CLASSIFIER) }),
+  });
+}
+
+/** The filter as a module; built once per process. */
+export function filterModule(kind: FilterKind = "plain"): Promise<WebAssembly.Module> {
+  let module = built.get(kind);
+  if (!module) {
+    module = filterBytes(kind).then((bytes) => new WebAssembly.Module(bytes as BufferSource));
+    built.set(kind, module);
+  }
+  return module;
+}
