@@ -11,6 +11,7 @@ import { DIGEST, sha256 } from "./sha256";
 
 const digest = reserve(DIGEST);
 const address = reserve(ADDRESS);
+const own = reserve(ADDRESS);
 const ANONYMOUS = "anonymous/";
 
 /** Seconds in a nanosecond clock. */
@@ -18,17 +19,37 @@ const NS_PER_S: u64 = 1_000_000_000;
 
 /**
  * Names the client's address: the connection's, or with `hops` trusted proxies in front the entry that the
- * outermost of them appended to x-forwarded-for. Leaves it parsed; false when it is no address.
+ * outermost of them appended to x-forwarded-for. Envoy itself has appended the connection's address by now (Kong
+ * has not), so a last entry that says the same is not one of theirs. Leaves the address parsed; false when it is none.
  */
 export function readAddress(connection: Slice, forwardedFor: Slice, hops: i32): bool {
+  if (!parseAddress(connection, address)) return false;
+  if (hops == 0) return true;
+  memory.copy(own, address, ADDRESS);
+  let rest = forwardedFor;
+  if (parseAddress(lastEntry(rest), address) && memory.compare(address, own, ADDRESS) == 0) rest = before(rest);
   let from = connection;
-  for (let hop = 0, rest = forwardedFor; hop < hops && rest != NONE && lenOf(rest) > 0; hop++) {
-    let comma = lenOf(rest) - 1;
-    while (comma >= 0 && load<u8>(ptrOf(rest) + comma) != 44) comma--;
-    from = trim(sub(rest, comma + 1, lenOf(rest)));
-    rest = comma > 0 ? sub(rest, 0, comma) : NONE;
+  for (let hop = 0; hop < hops && lenOf(rest) > 0; hop++) {
+    from = lastEntry(rest);
+    rest = before(rest);
   }
   return parseAddress(from, address);
+}
+
+/** Where the last comma of a list stands; -1 without one. */
+function lastComma(list: Slice): i32 {
+  let at = lenOf(list) - 1;
+  while (at >= 0 && load<u8>(ptrOf(list) + at) != 44) at--;
+  return at;
+}
+
+function lastEntry(list: Slice): Slice {
+  return trim(sub(list, lastComma(list) + 1, lenOf(list)));
+}
+
+/** The list without its last entry. */
+function before(list: Slice): Slice {
+  return sub(list, 0, max(lastComma(list), 0));
 }
 
 /** The tag of the address that was read: for an IPv6 client that of its /64, which is what one caller holds. */

@@ -1,16 +1,19 @@
 // Builds the filter for tests: quickly (-O1) and kept under build/filter by a hash of everything it is made of.
 //
-// "trapping" is the same code with an allocator that traps once a configuration has been accepted
-// (test/support/trapping-runtime.ts): whatever allocates while it serves a request kills the VM.
+// "trapping" is the same code on a runtime made of AssemblyScript's own `stub`, whose allocator traps while the word
+// at SEAL is set. A test sets it once a configuration has been accepted; whatever then allocates kills the VM.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../scripts/attach-packs.ts";
 import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const TRAPPING_RUNTIME = "test/support/trapping-runtime";
+const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
+const TRAPPING_RUNTIME = "build/filter/trapping-runtime";
+/** Address of the word that forbids allocation: below AssemblyScript's static data, which starts at 1024. */
+export const SEAL = 16;
 const CLASSIFIER = join(root, "packs/classifier/weights.bin");
 
 export type FilterKind = "plain" | "trapping";
@@ -33,13 +36,28 @@ function args(kind: FilterKind): string[] {
   ];
 }
 
+/** The stub runtime with a check at the start of every function that can take memory. */
+function trappingRuntime(): string {
+  const source = readFileSync(STUB, "utf8")
+    .replaceAll('"./common"', '"rt/common"')
+    .replaceAll('"../util/error"', '"util/error"');
+  let checks = 0;
+  const checked = source.replace(/^export function __(alloc|realloc)\(.*\{$/gm, (head) => {
+    checks++;
+    return `${head}\n  if (load<u32>(${SEAL}) != 0) unreachable();`;
+  });
+  if (checks !== 2) throw new Error("the stub runtime has changed: expected __alloc and __realloc");
+  return checked;
+}
+
 async function compile(kind: FilterKind): Promise<Buffer> {
   const hash = createHash("sha256").update(args(kind).join("\0"));
-  const files = [...sources("assembly"), `${TRAPPING_RUNTIME}.ts`];
-  for (const file of files) hash.update(file).update(readFileSync(join(root, file)));
+  if (kind === "trapping") hash.update(trappingRuntime());
+  for (const file of sources("assembly")) hash.update(file).update(readFileSync(join(root, file)));
   const name = `build/filter/${hash.digest("hex").slice(0, 24)}`;
   if (!existsSync(join(root, `${name}.wasm`))) {
     mkdirSync(join(root, "build/filter"), { recursive: true });
+    if (kind === "trapping") writeFileSync(join(root, `${TRAPPING_RUNTIME}.ts`), trappingRuntime());
     const partial = `${name}.${process.pid}.tmp.wasm`;
     const { default: asc } = await import("assemblyscript/asc");
     const { error, stderr } = await asc.main([...args(kind), "--baseDir", root, "--outFile", partial]);

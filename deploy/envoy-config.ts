@@ -1,0 +1,92 @@
+/**
+ * A finished Envoy configuration on stdout, out of envoy/weir.yaml or envoy/weir-no-hold.yaml: for Compose, virtual
+ * machines and whoever runs Envoy without Kubernetes. The policy decides which of the two: hold_headers.
+ *
+ *   npx tsx deploy/envoy-config.ts --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT
+ *                                  [--listen ADDRESS:PORT] [--admin-port PORT]
+ *
+ * PATH is where Envoy finds the filter. --listen is 127.0.0.1:8080 unless given; the admin interface stays on loopback.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+
+const root = new URL("../", import.meta.url);
+
+export interface EnvoyConfigOptions {
+  readonly policy: { readonly hold_headers?: boolean };
+  readonly wasm: string;
+  /** host:port, each. */
+  readonly upstream: string;
+  readonly sidecar: string;
+  readonly listen: string;
+  readonly adminPort: number;
+}
+
+/** Host and port; the last colon divides them. Throws with the option's name. */
+function address(option: string, text: string): [string, string] {
+  const colon = text.lastIndexOf(":");
+  const port = Number(text.slice(colon + 1));
+  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Error(`${option}: ${JSON.stringify(text)}: expected HOST:PORT`);
+  return [text.slice(0, colon), String(port)];
+}
+
+/** The configuration as YAML. */
+export function envoyConfig(options: EnvoyConfigOptions): string {
+  const [listenHost, port] = address("--listen", options.listen);
+  const [upstreamHost, upstreamPort] = address("--upstream", options.upstream);
+  const [sidecarHost, sidecarPort] = address("--sidecar", options.sidecar);
+  const file = options.policy.hold_headers === false ? "weir-no-hold.yaml" : "weir.yaml";
+  const values: Record<string, string> = {
+    PORT: port,
+    ADMIN_PORT: String(options.adminPort),
+    WASM: options.wasm,
+    POLICY: JSON.stringify(JSON.stringify(options.policy)),
+    UPSTREAM_HOST: upstreamHost,
+    UPSTREAM_PORT: upstreamPort,
+    SIDECAR_HOST: sidecarHost,
+    SIDECAR_PORT: sidecarPort,
+  };
+  return (
+    readFileSync(new URL(`envoy/${file}`, root), "utf8")
+      .replace(/^#.*\n/gm, "")
+      // A function: text from outside may hold `$&`, which means something in a replacement string.
+      .replace("address: 127.0.0.1, port_value: ${PORT}", () => `address: "${listenHost}", port_value: ${port}`)
+      .replace(/\$\{([A-Z_]+)\}/g, (_, name: string) => {
+        const value = values[name];
+        if (value === undefined) throw new Error(`envoy/${file} wants ${name}, which this script does not know`);
+        return value;
+      })
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      policy: { type: "string" },
+      wasm: { type: "string" },
+      upstream: { type: "string" },
+      sidecar: { type: "string" },
+      listen: { type: "string", default: "127.0.0.1:8080" },
+      "admin-port": { type: "string", default: "9901" },
+    },
+  });
+  const { policy, wasm, upstream, sidecar } = values;
+  if (!policy || !wasm || !upstream || !sidecar) {
+    console.error("expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT");
+    process.exit(2);
+  }
+  process.stdout.write(
+    envoyConfig({
+      // YAML is a superset of JSON.
+      policy: parse(readFileSync(policy, "utf8")),
+      wasm,
+      upstream,
+      sidecar,
+      listen: values.listen,
+      adminPort: Number(values["admin-port"]),
+    }),
+  );
+}

@@ -1,0 +1,263 @@
+// The filter in the Node host with everything around it in one process: workers that share data, a clock that moves
+// when told, the real ledger service on the pure machine (through its real gRPC-Web codec, without a socket), and
+// an upstream that answers like OpenAI.
+//
+// `Edge` is what scenarios are written against; the Kong plugin's tests implement the same interface.
+import { createHash } from "node:crypto";
+import { createConnectRouter } from "@connectrpc/connect";
+import { createFetchHandler } from "@connectrpc/connect/protocol";
+import type { Pairs } from "../../host/abi.ts";
+import type { CalloutDispatcher } from "../../host/callouts.ts";
+import { FakeClock } from "../../host/clock.ts";
+import { type ExchangeRequest, exchange, type Upstream, type UpstreamRequest } from "../../host/exchange.ts";
+import { Metrics } from "../../host/metrics.ts";
+import type { ProfileName } from "../../host/profiles.ts";
+import { SharedData } from "../../host/shared-data.ts";
+import { advance, createVm, type Vm } from "../../host/vm.ts";
+import { LocalLedger } from "../../sidecar/ledger/local.ts";
+import { serveLedger } from "../../sidecar/ledger/service.ts";
+import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
+
+/** One request as a client sends it. */
+export interface Call {
+  /** Sent as `Authorization: Bearer`. */
+  key?: string;
+  headers?: Pairs;
+  method?: string;
+  path?: string;
+  /** An object is sent as JSON; undefined: no body. */
+  body?: unknown;
+  /** No content-length. */
+  chunked?: boolean;
+  /** The client's address. */
+  from?: string;
+  /** Which worker serves it. */
+  worker?: number;
+  upstream?: Upstream;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  header(name: string): string | undefined;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the answer's JSON is looked into freely.
+  json: any;
+  /** What reached the upstream; null: nothing did. */
+  upstream: { header(name: string): string | undefined; text: string; complete: boolean } | null;
+  aborted: string;
+}
+
+/** An edge as scenarios see it. */
+export interface Edge {
+  readonly host: ProfileName | "kong-plugin";
+  send(call: Call): Promise<Answer>;
+  /** What the ledger has of an organisation's budgets: the first one's spent and outstanding amounts. */
+  budget(organisation: string): Promise<{ spent: number; outstanding: number }>;
+  /** Lets the ledger be unreachable, or reachable again. */
+  setLedgerUp(up: boolean): void;
+  /** Lets time pass; ticks run, and reports reach the ledger. */
+  wait(ms: number): Promise<void>;
+}
+
+export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** A key's entry in a policy. */
+export const keyEntry = (key: string, tier: string, more: object = {}) => ({
+  sha256: sha256(key),
+  subject: `acme/search/${key}`,
+  tier,
+  ...more,
+});
+
+export const chat = (content: unknown, more: object = {}) => ({
+  model: "gpt-4o",
+  messages: [{ role: "user", content }],
+  ...more,
+});
+
+const json = (status: number, value: unknown) => {
+  const body = JSON.stringify(value);
+  return {
+    status,
+    headers: { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) },
+    body,
+  };
+};
+
+/** Answers like OpenAI. x-mock-prompt-tokens and x-mock-completion-tokens (5 and 3) set the usage, x-mock-status the status. */
+export const llm: Upstream = (request: UpstreamRequest) => {
+  const told = (name: string) => request.headers.find(([header]) => header === name)?.[1];
+  const status = Number(told("x-mock-status") ?? 200);
+  if (status !== 200) return json(status, { error: { message: "told to fail" } });
+  const prompt_tokens = Number(told("x-mock-prompt-tokens") ?? 5);
+  const completion_tokens = Number(told("x-mock-completion-tokens") ?? 3);
+  const usage = { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+  const message = { role: "assistant", content: "Water finds its level." };
+  const input = request.body.length > 0 ? JSON.parse(Buffer.from(request.body).toString()) : {};
+  if (input.stream !== true) return json(200, { choices: [{ index: 0, message }], usage });
+  const extra = input.stream_options?.include_usage ? [{ choices: [], usage }] : [];
+  const events = [{ choices: [{ index: 0, delta: message }] }, ...extra].map((event) => JSON.stringify(event));
+  const body = [...events, "[DONE]"].map((event) => Buffer.from(`data: ${event}\n\n`));
+  return { status: 200, headers: { "content-type": "text/event-stream" }, body };
+};
+
+/** A dispatcher that hands callouts to the ledger's real service. */
+export function ledgerCallouts(ledger: LocalLedger): CalloutDispatcher {
+  const router = createConnectRouter();
+  serveLedger(router, ledger);
+  const handlers = new Map(router.handlers.map((h) => [h.requestPath, createFetchHandler(h)]));
+  return async (_target, headers, body) => {
+    const field = (name: string) => headers.find(([header]) => header === name)?.[1] ?? "";
+    const handler = handlers.get(field(":path"));
+    if (!handler) return { headers: [[":status", "404"]], body: new Uint8Array(0) };
+    const sent = headers.filter(([name]) => !name.startsWith(":"));
+    const answer = await handler(
+      new Request(`http://ledger${field(":path")}`, {
+        method: field(":method"),
+        headers: sent,
+        body: body as BodyInit,
+      }),
+    );
+    const pairs: Pairs = [[":status", String(answer.status)], ...answer.headers];
+    return { headers: pairs, body: Buffer.from(await answer.arrayBuffer()) };
+  };
+}
+
+export interface EdgeOptions {
+  profile: ProfileName;
+  policy: object;
+  kind?: FilterKind;
+  workers?: number;
+  bodyBufferBytes?: number;
+}
+
+const LEDGER_ADDRESS = "127.0.0.1:8081";
+const BODY_BUFFER_BYTES = 1 << 20;
+const CLIENT = "203.0.113.7";
+
+/** The policy as this host needs it: on Kong the ledger is addressed by host:port. */
+export function policyFor(profile: ProfileName, policy: object): object {
+  if (profile === "envoy") return policy;
+  const { ledger, ...rest } = policy as { ledger?: object };
+  return { ...rest, ledger: { cluster: LEDGER_ADDRESS, ...ledger } };
+}
+
+export class LocalEdge implements Edge {
+  readonly host: ProfileName;
+  readonly vms: Vm[] = [];
+  readonly clock = new FakeClock();
+  readonly metrics = new Metrics();
+  readonly log: string[] = [];
+  readonly ledger: LocalLedger;
+  /** Paths of the callouts made, in order. */
+  readonly callouts: string[] = [];
+  #up = true;
+
+  private constructor(profile: ProfileName) {
+    this.host = profile;
+    this.ledger = new LocalLedger({ clock: () => Number(this.clock.now() / 1_000_000n) });
+  }
+
+  static async open(options: EdgeOptions): Promise<LocalEdge> {
+    const edge = new LocalEdge(options.profile);
+    const kind = options.kind ?? "plain";
+    const wasm = await filterModule(kind);
+    const ledger = ledgerCallouts(edge.ledger);
+    const shared = new SharedData();
+    for (let i = 0; i < (options.workers ?? 1); i++) {
+      const vm = createVm({
+        wasm,
+        profile: options.profile,
+        clock: edge.clock,
+        metrics: edge.metrics,
+        shared,
+        bodyBufferBytes: options.bodyBufferBytes ?? BODY_BUFFER_BYTES,
+        log: (level, message) => edge.log.push(`${level}: ${message}`),
+        callouts: async (target, headers, body, timeoutMs) => {
+          edge.callouts.push(headers.find(([name]) => name === ":path")?.[1] ?? "");
+          if (!edge.#up) return { failure: "broken connection" };
+          return ledger(target, headers, body, timeoutMs);
+        },
+        plugins: [{ configuration: JSON.stringify(policyFor(options.profile, options.policy)) }],
+      });
+      if (!vm.roots[0]?.ok) throw new Error(`the policy was refused:\n${edge.log.join("\n")}`);
+      if (kind === "trapping") seal(vm);
+      edge.vms.push(vm);
+    }
+    return edge;
+  }
+
+  async send(call: Call): Promise<Answer> {
+    const vm = this.vms[call.worker ?? 0]!;
+    const options = call.signal ? { signal: call.signal } : {};
+    const result = await exchange(vm, requestOf(call), call.upstream ?? llm, options);
+    return answerOf(result);
+  }
+
+  async budget(organisation: string): Promise<{ spent: number; outstanding: number }> {
+    const [first] = await this.ledger.budgets(organisation);
+    return { spent: first?.spent ?? 0, outstanding: first?.outstanding ?? 0 };
+  }
+
+  setLedgerUp(up: boolean): void {
+    this.#up = up;
+  }
+
+  wait(ms: number): Promise<void> {
+    return advance(this.clock, this.vms, ms);
+  }
+}
+
+/** From here on the filter must not allocate. */
+export function seal(vm: Vm): void {
+  new DataView(vm.exports.memory.buffer).setUint32(SEAL, 1, true);
+}
+
+export function unseal(vm: Vm): void {
+  new DataView(vm.exports.memory.buffer).setUint32(SEAL, 0, true);
+}
+
+/** A call as a host gets it. */
+export function requestOf(call: Call): ExchangeRequest {
+  const { body } = call;
+  const raw = typeof body === "string" || body instanceof Uint8Array || Array.isArray(body);
+  const headers: Pairs = [];
+  const said = (name: string) => call.headers?.some(([header]) => header === name);
+  if (body !== undefined && !said("content-type")) headers.push(["content-type", "application/json"]);
+  if (call.key !== undefined) headers.push(["authorization", `Bearer ${call.key}`]);
+  headers.push(...(call.headers ?? []));
+  return {
+    method: call.method ?? "POST",
+    path: call.path ?? "/v1/chat/completions",
+    headers,
+    ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
+    ...(call.chunked && { chunked: true }),
+    properties: new Map([["source.address", `${call.from ?? CLIENT}:4711`]]),
+  };
+}
+
+function answerOf(result: Awaited<ReturnType<typeof exchange>>): Answer {
+  const text = result.body.toString();
+  const { upstream } = result;
+  return {
+    status: result.status,
+    header: result.header,
+    text,
+    json: parsed(text),
+    upstream: upstream && {
+      header: (name) => upstream.headers.find(([header]) => header === name)?.[1],
+      text: upstream.body.toString(),
+      complete: upstream.complete,
+    },
+    aborted: result.aborted,
+  };
+}
+
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
