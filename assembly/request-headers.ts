@@ -5,10 +5,10 @@ import { headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/h
 import { eq, is, isFolded, lenOf, NONE, Slice, startsWith, startsWithFolded, sub, trim } from "./slice";
 
 /** Header forms of a key, as bits of `Policy.keyHeaders`. */
-export const AUTHORIZATION: u8 = 1;
-export const X_API_KEY: u8 = 2;
-export const API_KEY: u8 = 4;
-export const X_GOOG_API_KEY: u8 = 8;
+export const FORM_AUTHORIZATION: u8 = 1;
+export const FORM_X_API_KEY: u8 = 2;
+export const FORM_API_KEY: u8 = 4;
+export const FORM_X_GOOG_API_KEY: u8 = 8;
 
 /** Inbound x-weir-* headers of a name of their own; more of them is refused as overload. */
 const FORGED_MAX: i32 = 16;
@@ -20,9 +20,12 @@ export let contentEncoding: Slice = NONE;
 export let forwardedFor: Slice = NONE;
 export let requestId: Slice = NONE;
 export let acceptEncoding: Slice = NONE;
+export let contentLength: Slice = NONE;
 export let upgrade: bool = false;
 /** The key that was shown, without its scheme; NONE if none was. */
 export let credential: Slice = NONE;
+/** The forms in which keys were shown, as bits. */
+export let shownIn: u8 = 0;
 /** Two headers showed different keys. */
 export let ambiguous: bool = false;
 export let forgedCount: i32 = 0;
@@ -44,10 +47,12 @@ export function readRequestHeaders(accepted: u8): bool {
     forwardedFor =
     requestId =
     acceptEncoding =
+    contentLength =
     credential =
       NONE;
   upgrade = ambiguous = false;
   forgedCount = 0;
+  shownIn = 0;
   if (!openHeaders(MapType.RequestHeaders)) return false;
   while (nextHeader()) {
     const name = headerName();
@@ -58,21 +63,23 @@ export function readRequestHeaders(accepted: u8): bool {
         break;
       case 7:
         if (is(name, ":method")) method = value;
-        else if (accepted & API_KEY && isFolded(name, "api-key")) show(trim(value));
+        else if (accepted & FORM_API_KEY && isFolded(name, "api-key")) show(trim(value), FORM_API_KEY);
         else if (isFolded(name, "upgrade")) upgrade = true;
         break;
       case 9:
-        if (accepted & X_API_KEY && isFolded(name, "x-api-key")) show(trim(value));
+        if (accepted & FORM_X_API_KEY && isFolded(name, "x-api-key")) show(trim(value), FORM_X_API_KEY);
         break;
       case 12:
         if (isFolded(name, "content-type")) contentType = value;
         else if (isFolded(name, "x-request-id")) requestId = value;
         break;
       case 13:
-        if (accepted & AUTHORIZATION && isFolded(name, "authorization")) showBearer(value);
+        if (accepted & FORM_AUTHORIZATION && isFolded(name, "authorization")) showBearer(value);
         break;
       case 14:
-        if (accepted & X_GOOG_API_KEY && isFolded(name, "x-goog-api-key")) show(trim(value));
+        if (isFolded(name, "content-length")) contentLength = value;
+        else if (accepted & FORM_X_GOOG_API_KEY && isFolded(name, "x-goog-api-key"))
+          show(trim(value), FORM_X_GOOG_API_KEY);
         break;
       case 15:
         if (isFolded(name, "x-forwarded-for")) forwardedFor = value;
@@ -91,13 +98,14 @@ export function readRequestHeaders(accepted: u8): bool {
 }
 
 function showBearer(value: Slice): void {
-  if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))));
-  else show(trim(value));
+  if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))), FORM_AUTHORIZATION);
+  else show(trim(value), FORM_AUTHORIZATION);
 }
 
 /** Different keys in two headers: whichever was checked, the upstream might use the other. */
-function show(key: Slice): void {
+function show(key: Slice, form: u8): void {
   if (lenOf(key) == 0) return;
+  shownIn |= form;
   if (credential == NONE) credential = key;
   else if (!eq(credential, key)) ambiguous = true;
 }

@@ -23,13 +23,14 @@ import {
   deniedResetSeconds,
   deniedUsed,
   deniedWindow,
+  denialCovers,
   finishAcquire,
   Outcome,
   waiterCount,
   waiterOf,
 } from "./budget/acquire";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
-import { growth, Reserve, reserveLocally } from "./budget/reserve";
+import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, blame, deny, more, retryAfter, waitFor } from "./deny";
 import {
   API_KEY,
@@ -47,7 +48,7 @@ import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
 import { emptyPointer, findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
 import { errorText } from "./json/errors";
 import { Tape } from "./json/tape";
-import { pointer } from "./json/text";
+import { pointer, toU64 } from "./json/text";
 import { BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
 import { count, counted, Metric } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
@@ -65,8 +66,13 @@ import {
 import {
   ambiguous,
   claimsJson,
+  contentLength,
   contentEncoding,
   credential,
+  FORM_API_KEY,
+  FORM_AUTHORIZATION,
+  FORM_X_API_KEY,
+  FORM_X_GOOG_API_KEY,
   forgedCount,
   forgedName,
   forwardedFor,
@@ -74,8 +80,10 @@ import {
   path,
   readRequestHeaders,
   requestId,
+  shownIn,
   upgrade,
 } from "./request-headers";
+import { nginx } from "./proxy-wasm/kind";
 import { rewrite } from "./rewrite";
 import { is, lenOf, lit, NONE, ptrOf, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -90,6 +98,8 @@ const tape = new Tape(BODY_VALUES_MAX);
 const prompt = new Prompt(SPANS_MAX);
 /** Room for the longest text of the body in hand, in the arena. */
 let work: usize = 0;
+/** The body in hand as it is to go upstream, in the arena; NONE: as it is. */
+let rewritten: Slice = NONE;
 const number = new Writer(32);
 const names = new Writer(512);
 
@@ -113,11 +123,34 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
     return Action.Continue;
   }
   stream.phase = Phase.Body;
+  if (nginx) return fetchAhead(stream, tier, policy);
   if (policy.holdHeaders) return Action.Pause;
   // The body may yet be rewritten, and its new length cannot be told to an upstream that already has the headers.
   removeHeader(MapType.RequestHeaders, CONTENT_LENGTH);
   return Action.Continue;
 }
+
+/**
+ * nginx: sees to it that a lease is at hand before the body comes, as a body that changes length cannot wait. The need
+ * is a guess from the content-length; whether it was enough is decided when the body is there.
+ */
+function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
+  stream.contentLength = <u32>min(toU64(contentLength), u32.MAX_VALUE);
+  if (contentLength == NONE) stream.contentLength = 0;
+  if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
+  const budgets = applyBudgets(stream, tier, <u64>stream.policy);
+  if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
+  bound(stream, tier, null, stream.contentLength / BYTES_PER_TOKEN_LOW, tier.outputTokensMax);
+  if (coveredLocally(stream, budgets, now())) return Action.Continue;
+  if (!acquireFor(stream, policy, tier, budgets, growth)) return Action.Continue;
+  count(Metric.Acquires);
+  stream.ahead = true;
+  stream.phase = Phase.Waiting;
+  return Action.Pause;
+}
+
+/** Text with fewer bytes for each token than this is rare. */
+const BYTES_PER_TOKEN_LOW: u32 = 2;
 
 /** All that headers alone can decide. */
 function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
@@ -196,11 +229,11 @@ function limited(stream: Stream, admission: Admission, reason: Reason): Reason {
 /** Tells the upstream who calls, and takes off what only we may say and the key, which is not the upstream's. */
 function forward(stream: Stream, tier: Tier, policy: Policy): void {
   for (let i = 0; i < forgedCount; i++) removeHeader(MapType.RequestHeaders, forgedName(i));
-  if (credential != NONE && !policy.forwardKey) {
-    if (policy.keyHeaders & 1) removeHeader(MapType.RequestHeaders, AUTHORIZATION);
-    if (policy.keyHeaders & 2) removeHeader(MapType.RequestHeaders, X_API_KEY);
-    if (policy.keyHeaders & 4) removeHeader(MapType.RequestHeaders, API_KEY);
-    if (policy.keyHeaders & 8) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
+  if (!policy.forwardKey) {
+    if (shownIn & FORM_AUTHORIZATION) removeHeader(MapType.RequestHeaders, AUTHORIZATION);
+    if (shownIn & FORM_X_API_KEY) removeHeader(MapType.RequestHeaders, X_API_KEY);
+    if (shownIn & FORM_API_KEY) removeHeader(MapType.RequestHeaders, API_KEY);
+    if (shownIn & FORM_X_GOOG_API_KEY) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
   }
   setHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
   setHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
@@ -235,7 +268,9 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   let reason = inspect(stream, tier, body);
   if (reason == Reason.None) reason = spend(stream, tier, body);
   if (reason != Reason.None) return refuse(stream, reason);
-  return tier.budgetCount > 0 && stream.budgetMask != 0 ? reserve(stream, tier, size) : goOn(stream);
+  if (tier.budgetCount > 0 && stream.budgetMask != 0) return reserve(stream, tier, size);
+  if (stream.unsent) replaceBody(stream, size);
+  return goOn(stream);
 }
 
 function bodyTooLarge(tier: Tier): Reason {
@@ -341,8 +376,9 @@ function spend(stream: Stream, tier: Tier, body: Slice): Reason {
     }
   }
   stream.promptTokens = tokens;
-  const rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
-  if (rewritten != NONE) replaceBody(stream, lenOf(body), rewritten);
+  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
+  stream.unsent = rewritten != NONE;
+  if (stream.unsent && !waitsForLease(stream, lenOf(body))) replaceBody(stream, lenOf(body));
   if (tier.budgetCount == 0) return Reason.None;
   const policy = changetype<Policy>(stream.policy);
   if (applyBudgets(stream, tier, <u64>stream.policy) == 0) return Reason.None;
@@ -363,12 +399,18 @@ function hasTools(): bool {
   return tape.member(0, "tools") >= 0 || tape.member(0, "functions") >= 0;
 }
 
-function replaceBody(stream: Stream, size: i32, rewritten: Slice): void {
-  if (changetype<Policy>(stream.policy).holdHeaders) {
+/** nginx: the rewritten body could not be sent after a pause, so it is not put in place before it needs none. */
+function waitsForLease(stream: Stream, size: i32): bool {
+  return nginx && stream.contentLength != 0 && lenOf(rewritten) != size;
+}
+
+function replaceBody(stream: Stream, size: i32): void {
+  if (nginx || changetype<Policy>(stream.policy).holdHeaders) {
     setHeader(MapType.RequestHeaders, CONTENT_LENGTH, number.reset().u64(lenOf(rewritten)).written);
   }
   replaceBuffer(BufferType.RequestBody, size, rewritten);
   stream.hideUsage = prompt.stream && !prompt.includeUsage;
+  stream.unsent = false;
 }
 
 /** The most completion tokens that all answers together can have once the body is rewritten. */
@@ -396,6 +438,7 @@ function reserve(stream: Stream, tier: Tier, size: i32): Action {
   }
   if (outcome == Reserve.Reserved) {
     count(Metric.LeaseHits);
+    if (stream.unsent) replaceBody(stream, size);
     return goOn(stream);
   }
   if (outcome == Reserve.Unavailable) {
@@ -452,8 +495,28 @@ function waiter(i: i32): u32 {
 function resume(stream: Stream, outcome: Outcome, time: u64): void {
   const tier = changetype<Tier>(stream.tier);
   const budgets = <i32>popcnt<u32>(stream.budgetMask);
-  if (outcome == Outcome.Denied) {
+  if (stream.ahead) {
+    stream.ahead = false;
+    stream.phase = Phase.Body;
+    continueRequest();
+    return;
+  }
+  if (outcome == Outcome.Denied && denialCovers(stream, budgets)) {
     refuse(stream, brokeOrBusy(stream));
+    return;
+  }
+  if (outcome == Outcome.Failed) {
+    if (unreachableLedger(stream, tier)) release(stream);
+    return;
+  }
+  if (stream.unsent) {
+    because().text("Your budget was looked up while this request waited, and it has to be sent again.");
+    retryAfter(1);
+    refuse(stream, Reason.BudgetBusy);
+    return;
+  }
+  if (reserveLocally(stream, budgets, time) == Reserve.Reserved) {
+    release(stream);
     return;
   }
   if (outcome == Outcome.NoRoom) {
@@ -461,15 +524,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     refuse(stream, Reason.Overloaded);
     return;
   }
-  if (outcome == Outcome.Failed) {
-    if (unreachableLedger(stream, tier)) release(stream);
-    return;
-  }
-  if (reserveLocally(stream, budgets, time) == Reserve.Reserved) {
-    release(stream);
-    return;
-  }
-  // Others who waited used the slice up: this one asks for its own.
+  // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
   if (acquireFor(stream, changetype<Policy>(stream.policy), tier, budgets, growth)) count(Metric.Acquires);
   else if (unreachableLedger(stream, tier)) release(stream);
 }

@@ -6,6 +6,7 @@
 //
 // A stream settles exactly once, when it ends, whatever ends it: an answer read to its end, a client that left, an
 // upstream that failed.
+import { cancelAcquire } from "./budget/acquire";
 import { charge } from "./budget/amounts";
 import { settleLocally } from "./budget/reserve";
 import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STATUS, WEIR_VERDICT } from "./headers";
@@ -15,7 +16,7 @@ import { count, counted, Metric } from "./metrics";
 import { Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { header, removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { setRateHeaders } from "./rate-headers";
 import { lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -91,6 +92,7 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
 export function onLog(context: u32): void {
   const stream = findStream(context);
   if (stream == null) return;
+  if (stream.phase == Phase.Waiting) cancelAcquire(context, now());
   if (stream.phase != Phase.Denied) counted(stream, Reason.None);
   if (stream.reservedOpen) settle(stream);
   if (stream.answer) closeAnswer(stream.answer - 1);

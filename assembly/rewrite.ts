@@ -117,6 +117,12 @@ function apply(body: Slice): Slice {
     const insert = load<u64>(at, 8);
     memory.copy(to, ptrOf(insert), lenOf(insert));
     to += lenOf(insert);
+    // A replacement never makes the body shorter: hosts that hold on to its length get the same one.
+    const pad = load<i32>(at, 4) - lenOf(insert);
+    if (pad > 0) {
+      memory.fill(to, 32, pad);
+      to += pad;
+    }
   }
   memory.copy(to, from, endOf(body) - from);
   return slice(start, <i32>(to + (endOf(body) - from) - start));

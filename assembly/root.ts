@@ -15,6 +15,7 @@ import { Policy } from "./policy/policy";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
+import { learnHost } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
@@ -92,6 +93,7 @@ function prepare(policy: Policy): bool {
   if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards()) {
     return fail("shared data has no room for the limits: on Kong raise the shm_kv zone (16 MiB is plenty)");
   }
+  learnHost(SEED);
   seed = load<u64>(ptrOf(sharedGet(SEED)));
   return true;
 }

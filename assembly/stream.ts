@@ -52,6 +52,10 @@ export class Stream {
   acceptable: bool;
   /** An injection was seen and let through, as the policy says. */
   shadowed: bool;
+  /** The lease that is waited for is fetched ahead of the body (nginx). */
+  ahead: bool;
+  /** The body had to change but could not be replaced before the pause (nginx). */
+  unsent: bool;
   /** Usage was asked for in a stream on the client's behalf, who is not to see it. */
   hideUsage: bool;
 
@@ -59,6 +63,8 @@ export class Stream {
   promptTokens: u64;
   completionTokens: u64;
   cachedTokens: u64;
+  /** What the client said of the body's length; 0: nothing. */
+  contentLength: u32;
   status: i32;
   /** 1 + the handle of the usage reader; 0 when the answer is not read. */
   answer: i32;
@@ -121,7 +127,7 @@ const RESERVED_AT: usize = (offsetof<Stream>() + 7) & ~7;
 const PATH_AT: usize = RESERVED_AT + 8 * BUDGETS_MAX;
 const MODEL_AT: usize = PATH_AT + PATH_MAX;
 const SUBJECT_AT: usize = MODEL_AT + MODEL_MAX;
-const STREAM_SIZE: usize = SUBJECT_AT + SUBJECT_MAX;
+export const STREAM_SIZE: usize = SUBJECT_AT + SUBJECT_MAX;
 
 const slots = new Slots(STREAMS_MAX, <i32>STREAM_SIZE);
 

@@ -1,10 +1,12 @@
-// Throughput of normalise, rules and views on one thread, in MB of JSON-escaped text a second (best of 5).
+// What inspection costs on one thread before the classifier: normalise, rules and decoded views, in ns of CPU time
+// per byte of JSON-escaped text (best of 9), and together in MB/s. CPU time, so that a busy machine does not count.
 //   npx tsx bench/inspect-rules.ts
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { leaf } from "../test/support/leaf.ts";
 
-const size = 32 * 1024;
+const SIZE = 32 * 1024;
+const ROUNDS = 9;
 const texts: Record<string, string> = {
   english:
     "Could you go through the attached report and tell me where the numbers of the second quarter come from?\nI think the table on page four is older than the one we sent to the board, and the chart below it was never updated.\n",
@@ -16,24 +18,30 @@ const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entr
 const { rules, source } = readRules(fileURLToPath(new URL("../packs/rules", import.meta.url)));
 const { pack } = compileRules(rules, source);
 const at = reserve(pack.length);
-const from = reserve(size);
-const to = reserve(size + 64);
+const from = reserve(SIZE);
+const to = reserve(SIZE + 64);
 write(at, pack);
 if (!exports.loadRules(at, pack.length)) throw new Error("the pack was refused");
 
-console.log(`pack ${pack.length} bytes, ${rules.length} rules`);
+const column = (text: string) => text.padStart(11);
+console.log(`pack ${pack.length} bytes, ${rules.length} rules; ns of CPU time per byte`);
+console.log(`${"".padEnd(8)}${["normalise", "rules", "views", "all", "all MB/s"].map(column).join("")}`);
 for (const [name, text] of Object.entries(texts)) {
   const unit = Buffer.from(JSON.stringify(text).slice(1, -1));
-  const body = Buffer.concat(Array(Math.floor(size / unit.length)).fill(unit));
+  const body = Buffer.concat(Array(Math.floor(SIZE / unit.length)).fill(unit));
   write(from, body);
-  const best = (views: number) => {
-    let rate = 0;
-    for (let round = 0; round < 6; round++) {
-      const start = process.hrtime.bigint();
-      exports.inspectMany(from, body.length, 1, to, views, 100);
-      rate = Math.max(rate, (body.length * 100 * 1e3) / Number(process.hrtime.bigint() - start));
+  /** What the given steps cost: 0 normalise, 1 with rules, 2 with views too. */
+  const cost = (steps: number) => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = process.cpuUsage();
+      exports.inspectMany(from, body.length, 1, to, steps, 200);
+      const { user, system } = process.cpuUsage(start);
+      best = Math.min(best, ((user + system) * 1e3) / (body.length * 200));
     }
-    return rate.toFixed(0).padStart(5);
+    return best;
   };
-  console.log(`${name.padEnd(8)} normalise + rules ${best(0)} MB/s   with views ${best(1)} MB/s`);
+  const [normal, ruled, all] = [cost(0), cost(1), cost(2)];
+  const figures = [normal, ruled - normal, all - ruled, all].map((x) => column(x.toFixed(2)));
+  console.log(`${name.padEnd(8)}${figures.join("")}${column((1e3 / all).toFixed(0))}`);
 }

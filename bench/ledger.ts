@@ -101,8 +101,8 @@ interface Served {
 }
 
 /** The sidecar in a process of its own, on one core where `taskset` can do that. */
-async function serve(redisUrl: string): Promise<Served> {
-  const child = fork(import.meta.filename, ["--serve", redisUrl], { execArgv: ["--import", "tsx"] });
+async function serve(place: string): Promise<Served> {
+  const child = fork(import.meta.filename, ["--serve", place], { execArgv: ["--import", "tsx"] });
   const next = (): Promise<number> => new Promise((resolve) => child.once("message", resolve));
   const port = await next();
   spawnSync("taskset", ["-a", "-p", "-c", String(availableParallelism() - 1), String(child.pid)]);
@@ -121,11 +121,10 @@ async function serve(redisUrl: string): Promise<Served> {
   };
 }
 
-async function runServer(redisUrl: string): Promise<void> {
-  const ledger: LedgerSettings =
-    redisUrl === ""
-      ? { kind: "embedded", directory: mkdtempSync(join(tmpdir(), "weir-bench-")) }
-      : { kind: "redis", urls: [redisUrl], cluster: false };
+async function runServer(place: string): Promise<void> {
+  const ledger: LedgerSettings = place.startsWith("redis:")
+    ? { kind: "redis", urls: [place], cluster: false }
+    : { kind: "embedded", directory: place };
   const { port } = await startSidecar(makeSettings({ port: 0, ledger }));
   process.on("message", () => {
     const { user, system } = process.cpuUsage();
@@ -175,8 +174,9 @@ function post(agent: Agent, port: number, organisation: string): Promise<boolean
   });
 }
 
-async function overRpc(store: string, redisUrl: string): Promise<void> {
-  const served = await serve(redisUrl);
+/** `place`: a Redis URL, or a directory for the embedded store. */
+async function overRpc(store: string, place: string): Promise<void> {
+  const served = await serve(place);
   const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
   const gRPC = createClient(
     LedgerService,
@@ -196,11 +196,11 @@ async function compare(): Promise<void> {
   await measure("pure machine in memory", onStore(new LocalLedger()));
 
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
-  const embedded = openEmbedded({ directory });
+  const embedded = await openEmbedded({ directory });
   await measure("embedded (LMDB, synced)", onStore(embedded));
   await embedded.close();
+  await overRpc("embedded", directory);
   rmSync(directory, { recursive: true, force: true });
-  await overRpc("embedded", "");
 
   if (hasRedis()) {
     for (const durable of [true, false]) {

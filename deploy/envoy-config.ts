@@ -49,16 +49,16 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
     SIDECAR_HOST: sidecarHost,
     SIDECAR_PORT: sidecarPort,
   };
-  return (
-    readFileSync(new URL(`envoy/${file}`, root), "utf8")
-      .replace(/^#.*\n/gm, "")
-      // A function: text from outside may hold `$&`, which means something in a replacement string.
-      .replace("address: 127.0.0.1, port_value: ${PORT}", () => `address: "${listenHost}", port_value: ${port}`)
-      .replace(/\$\{([A-Z_]+)\}/g, (_, name: string) => {
-        const value = values[name];
-        if (value === undefined) throw new Error(`envoy/${file} wants ${name}, which this script does not know`);
-        return value;
-      })
+  const template = readFileSync(new URL(`envoy/${file}`, root), "utf8").replace(/^#.*\n/gm, "");
+  const filled = template.replace(/\$\{([A-Z_]+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`envoy/${file} wants ${name}, which this script does not know`);
+    return value;
+  });
+  // The listener comes after the admin interface, which stays on loopback.
+  return filled.replace(
+    /(listeners:\n\s+- name: llm\n\s+address: \{ socket_address: \{ address: )127\.0\.0\.1/,
+    (_, before: string) => `${before}"${listenHost}"`,
   );
 }
 

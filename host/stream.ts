@@ -110,7 +110,9 @@ export class Stream {
       this.#call(Phase.Create, exports.proxy_on_context_create, this.root.id, 0);
     }
     this.request.headers = new HeaderMap(headers);
-    return this.#headers(Phase.RequestHeaders, this.request, exports.proxy_on_request_headers, endOfStream);
+    // nginx never says the end here.
+    const end = endOfStream && !this.vm.profile.wholeRequestBody;
+    return this.#headers(Phase.RequestHeaders, this.request, exports.proxy_on_request_headers, end);
   }
 
   onRequestBody(chunk: Uint8Array, endOfStream: boolean): number {

@@ -3,6 +3,7 @@
  * gRPC-Web, Connect and plain HTTP.
  *
  *   /weir.v1.Ledger/*   the ledger; the edge's unary gRPC-Web by a direct way, all else by Connect
+ *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
  *   /healthz            200 "ok" while the ledger answers, else 503
  *   anything else       the extension's handler, or 404
  *
@@ -11,6 +12,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WeirError } from "./errors.ts";
+import { serveAdmin } from "./ledger/admin.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
 import { serveUnary } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
@@ -37,7 +39,7 @@ export interface Sidecar {
 function openLedger(settings: Settings, hooks: RedisHooks): Promise<Ledger> {
   const { ledger } = settings;
   return ledger.kind === "embedded"
-    ? Promise.resolve(openEmbedded({ directory: ledger.directory }))
+    ? openEmbedded({ directory: ledger.directory })
     : openRedis({ urls: ledger.urls, cluster: ledger.cluster, hooks });
 }
 
@@ -81,6 +83,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
   const rpc = connectNodeAdapter({
     routes: (router) => {
       serveLedger(router, handlers);
+      if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, extensions);
       extensions.routes?.(router, ledger);
     },
     readMaxBytes: settings.requestBytesMax,

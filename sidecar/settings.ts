@@ -13,6 +13,8 @@ export interface Settings {
   /** 0 takes a free one. */
   readonly port: number;
   readonly ledger: LedgerSettings;
+  /** Opens the admin service to those who show it. Empty: the service is off. */
+  readonly adminToken: string;
   /** The largest request message, and the largest body of any other route. */
   readonly requestBytesMax: number;
   readonly connectionsMax: number;
@@ -26,11 +28,15 @@ const DEFAULTS: Settings = {
   host: "127.0.0.1",
   port: 8081,
   ledger: { kind: "embedded", directory: ".weir/ledger" },
+  adminToken: "",
   requestBytesMax: 1 << 20,
   connectionsMax: 4_096,
   sweepIntervalMs: 5_000,
   stopGraceMs: 10_000,
 };
+
+/** Short ones can be guessed over the network. */
+const ADMIN_TOKEN = /^[!-~]{16,256}$/;
 
 function integer(path: string, value: number, min: number, max: number): void {
   if (!Number.isInteger(value) || value < min || value > max)
@@ -53,6 +59,12 @@ export function makeSettings(given: Partial<Settings> = {}): Settings {
   integer("sweepIntervalMs", settings.sweepIntervalMs, 100, 3_600_000);
   integer("stopGraceMs", settings.stopGraceMs, 0, 600_000);
   if (settings.host === "") throw new WeirError("invalid_argument", "host: empty: expected an address");
+  // The token itself is not repeated.
+  if (settings.adminToken !== "" && !ADMIN_TOKEN.test(settings.adminToken))
+    throw new WeirError(
+      "invalid_argument",
+      "adminToken: expected 16 to 256 printable ASCII characters, no spaces",
+    );
   const { ledger } = settings;
   if (ledger.kind === "redis") {
     if (ledger.urls.length === 0)
@@ -66,7 +78,8 @@ export function makeSettings(given: Partial<Settings> = {}): Settings {
 
 /**
  * WEIR_SIDECAR_HOST, WEIR_SIDECAR_PORT, WEIR_REDIS_URL (one, or several with commas: then a cluster),
- * WEIR_REDIS_CLUSTER=1 (a cluster known by one URL), WEIR_LEDGER_DIRECTORY (embedded).
+ * WEIR_REDIS_CLUSTER=1 (a cluster known by one URL), WEIR_LEDGER_DIRECTORY (embedded),
+ * WEIR_ADMIN_TOKEN.
  */
 export function settingsFromEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
   const urls = (env.WEIR_REDIS_URL ?? "").split(",").filter((url) => url !== "");
@@ -77,6 +90,7 @@ export function settingsFromEnvironment(env: Readonly<Record<string, string | un
       : { kind: "embedded", directory: env.WEIR_LEDGER_DIRECTORY || ".weir/ledger" };
   return makeSettings({
     ledger,
+    adminToken: env.WEIR_ADMIN_TOKEN ?? "",
     ...(env.WEIR_SIDECAR_HOST && { host: env.WEIR_SIDECAR_HOST }),
     ...(env.WEIR_SIDECAR_PORT && { port: Number(env.WEIR_SIDECAR_PORT) }),
   });

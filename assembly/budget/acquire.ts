@@ -1,6 +1,8 @@
 // Acquiring leases. One acquire is in flight per subject and set of budgets in this worker; other streams that
 // need the same wait for it. The answer arrives on the root context, installs the lease in the shared record, and
 // every stream that waited then tries again to reserve.
+import { forgetCallout } from "../proxy-wasm/callouts";
+import { nginx } from "../proxy-wasm/kind";
 import { random } from "../proxy-wasm/random";
 import { ACQUIRES_MAX, BUDGETS_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
@@ -31,6 +33,7 @@ import {
 const WAITERS_MAX: i32 = 63;
 /** Without a report for so long the ledger resolves a lease. */
 const TTL_MS: u64 = 60_000;
+const CHARGE_REPORTED: u64 = 1;
 const CHARGE_ALL: u64 = 2;
 /** The field of AcquireRequest that carries reports. */
 const REPORTS: u32 = 7;
@@ -39,6 +42,9 @@ const SLICE_FIRST: u64 = 4;
 const GROWTH_MAX: i32 = 20;
 const AMOUNT_MAX: u64 = (1 << 53) - 1;
 const NS_PER_MS: u64 = 1_000_000;
+const NEEDS: usize = 8 * BUDGETS_MAX;
+/** No lease is asked for ahead of its use so soon after the ledger failed to answer. */
+const QUIET_NS: u64 = 5_000_000_000;
 
 @unmanaged
 class Acquire {
@@ -47,33 +53,41 @@ class Acquire {
   high: u64;
   low: u64;
   policy: usize;
+  tier: usize;
+  mask: u32;
   active: bool;
   growth: u8;
   count: u8;
   waiters: i32;
   subjectLength: i32;
-  // followed by WAITERS_MAX context ids and the subject
+  // followed by BUDGETS_MAX needs, WAITERS_MAX context ids and the subject
+  get needs(): usize {
+    return changetype<usize>(this) + offsetof<Acquire>();
+  }
   get subject(): Slice {
     return slice(this.subjectAt, this.subjectLength);
   }
   get subjectAt(): usize {
-    return changetype<usize>(this) + offsetof<Acquire>() + 4 * WAITERS_MAX;
+    return changetype<usize>(this) + offsetof<Acquire>() + NEEDS + 4 * WAITERS_MAX;
   }
   waiter(i: i32): u32 {
-    return load<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>i) << 2));
+    return load<u32>(changetype<usize>(this) + offsetof<Acquire>() + NEEDS + ((<usize>i) << 2));
   }
   wait(context: u32): void {
-    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + ((<usize>this.waiters) << 2), context);
+    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + NEEDS + ((<usize>this.waiters) << 2), context);
     this.waiters++;
   }
 }
 
-const ACQUIRE_SIZE: usize = (offsetof<Acquire>() + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
+const ACQUIRE_SIZE: usize =
+  (offsetof<Acquire>() + NEEDS + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
 const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
 const message = new Writer(16 << 10);
 const budgetMessage = new Writer(2048);
 const shard = new Shard();
 const granted = reserve(8 * BUDGETS_MAX);
+/** What the acquire that was answered last had needed. */
+const needed = reserve(8 * BUDGETS_MAX);
 
 // This worker's part of every lease name: drawn once, so that names never meet another worker's.
 let edge: u64 = 0;
@@ -91,6 +105,9 @@ export enum Outcome {
   NoRoom = 3,
 }
 
+/** When the ledger last failed to answer. */
+let failedNs: u64 = 0;
+
 export let deniedBudget: Slice = NONE;
 export let deniedWindow: Slice = NONE;
 export let deniedLimit: u64 = 0;
@@ -103,7 +120,8 @@ export let deniedNever: bool = false;
 
 /** Makes the stream wait for a lease that covers it; false when no acquire can be made. */
 export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
-  if (policy.leases) {
+  // On nginx an answer can resume no other stream than its own.
+  if (policy.leases && !nginx) {
     const same = inFlight(stream.leaseTag);
     if (same != null) {
       same.wait(stream.context);
@@ -111,6 +129,22 @@ export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i3
     }
   }
   return start(stream, policy, tier, count, growth);
+}
+
+/**
+ * Asks for the next lease before the one at hand is used up. `stream` is none: it only says whose lease, for which
+ * budgets, and how much one request needs.
+ */
+export function acquireAhead(
+  stream: Stream,
+  policy: Policy,
+  tier: Tier,
+  count: i32,
+  growth: i32,
+  now: u64,
+): void {
+  if (now - failedNs < QUIET_NS || inFlight(stream.leaseTag) != null) return;
+  start(stream, policy, tier, count, growth);
 }
 
 /** The acquire in flight that a stream of `leaseTag` may join, or null. */
@@ -132,6 +166,8 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   acquire.high = edge;
   acquire.low = ++serial;
   acquire.policy = changetype<usize>(policy);
+  acquire.tier = changetype<usize>(tier);
+  acquire.mask = stream.budgetMask;
   acquire.leaseTag = stream.leaseTag;
   acquire.subjectTag = stream.subjectTag;
   acquire.growth = <u8>min(growth + 1, GROWTH_MAX);
@@ -139,9 +175,10 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   acquire.subjectLength = lenOf(stream.subject);
   memory.copy(acquire.subjectAt, ptrOf(stream.subject), acquire.subjectLength);
   const scale = policy.leases ? SLICE_FIRST << (<u64>acquire.growth) : 1;
+  for (let i = 0; i < count; i++) store<u64>(acquire.needs + ((<usize>i) << 3), stream.reserved(i));
   if (!callLedger(policy, Purpose.Acquire, number, encode(stream, tier, acquire, scale))) return false;
   acquire.active = true;
-  acquire.wait(stream.context);
+  if (stream.context != 0) acquire.wait(stream.context);
   return true;
 }
 
@@ -161,9 +198,13 @@ function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice
     putBudget(budget, stream.subject, stream.reserved(n++), scale);
   }
   putNumber(message, 5, TTL_MS);
-  putNumber(message, 6, CHARGE_ALL);
-  if (scale > 1) returnUnused(stream, message, REPORTS);
+  putNumber(message, 6, onExpiry(changetype<Policy>(acquire.policy)));
+  if (scale > 1 && stream.context != 0) returnUnused(stream, message, REPORTS);
   return closeFrame(message);
+}
+
+function onExpiry(policy: Policy): u64 {
+  return policy.chargeReported ? CHARGE_REPORTED : CHARGE_ALL;
 }
 
 function putBudget(budget: Budget, subject: Slice, need: u64, scale: u64): void {
@@ -195,6 +236,8 @@ function scope(subject: Slice, per: u8): Slice {
 export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   const acquire = at(number);
   acquire.active = false;
+  memory.copy(needed, acquire.needs, NEEDS);
+  if (answer == NONE) failedNs = now;
   if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
   deniedBudget = deniedWindow = NONE;
   deniedLimit = deniedUsed = deniedResetSeconds = 0;
@@ -222,6 +265,13 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   return install(acquire, now + usableMs * NS_PER_MS, now);
 }
 
+/** Whether the denial holds for this stream too: it needs no less than what was denied. */
+export function denialCovers(stream: Stream, count: i32): bool {
+  for (let i = 0; i < count; i++)
+    if (stream.reserved(i) < load<u64>(needed + ((<usize>i) << 3))) return false;
+  return true;
+}
+
 /** Puts a granted lease into the subject's record. */
 function install(acquire: Acquire, until: u64, now: u64): Outcome {
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
@@ -246,6 +296,8 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
       now,
     );
     if (held == null) break;
+    held.tier = acquire.tier;
+    held.mask = acquire.mask;
     if (shard.commit()) return Outcome.Granted;
     letGo(held);
   }
@@ -274,6 +326,19 @@ export function waiterCount(number: i32): i32 {
 /** The context of the `i`th stream that waited for acquire `number`. */
 export function waiterOf(number: i32, i: i32): u32 {
   return at(number).waiter(i);
+}
+
+/** A stream ends while it waits. On nginx its acquire is then never answered; what it may grant is given back. */
+export function cancelAcquire(context: u32, now: u64): void {
+  if (!nginx) return;
+  for (let i = 0; i < ACQUIRES_MAX; i++) {
+    const acquire = at(i);
+    if (!acquire.active || acquire.waiter(0) != context) continue;
+    acquire.active = false;
+    forgetCallout(Purpose.Acquire, i);
+    abandon(acquire, now, Outcome.Failed);
+    return;
+  }
 }
 
 /** Acquires in flight for a policy that ends go on without it. */

@@ -28,6 +28,9 @@ export class Held {
   /** When the newest report was sent. */
   reportedNs: u64;
   policy: usize;
+  /** The tier and its budgets (one bit each), as long as the policy is there. */
+  tier: usize;
+  mask: u32;
   state: u8;
   count: u8;
   /** The last report sent was the final one. */

@@ -35,6 +35,11 @@ export function reserveLocally(stream: Stream, count: i32, now: u64): Reserve {
   return Reserve.Unavailable;
 }
 
+/** Whether a lease at hand covers the stream's reservation; nothing is taken. */
+export function coveredLocally(stream: Stream, count: i32, now: u64): bool {
+  return shard.open(stream.subjectTag) && covering(stream, count, now) != null;
+}
+
 /** The first open lease that covers the reservation; notes the growth of those that do not. */
 function covering(stream: Stream, count: i32, now: u64): Lease | null {
   growth = -1;

@@ -7,6 +7,7 @@ import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
+import { refillAhead } from "./ahead";
 import { callLedger, Purpose } from "./ledger";
 import { writeReport } from "./returns";
 import {
@@ -101,7 +102,9 @@ function prepare(held: Held, now: u64): bool {
     if (!shard.commit()) continue;
     held.final = last;
     held.dirty = false;
-    return write(held, lease, lease.sequence, last);
+    write(held, lease, lease.sequence, last);
+    if (lease.state == LeaseState.Open && held.policy != 0) refillAhead(held, lease, now);
+    return true;
   }
   return false;
 }

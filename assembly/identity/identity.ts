@@ -27,7 +27,8 @@ export function readAddress(connection: Slice, forwardedFor: Slice, hops: i32): 
   if (hops == 0) return true;
   memory.copy(own, address, ADDRESS);
   let rest = forwardedFor;
-  if (parseAddress(lastEntry(rest), address) && memory.compare(address, own, ADDRESS) == 0) rest = before(rest);
+  if (parseAddress(lastEntry(rest), address) && memory.compare(address, own, ADDRESS) == 0)
+    rest = before(rest);
   let from = connection;
   for (let hop = 0; hop < hops && lenOf(rest) > 0; hop++) {
     from = lastEntry(rest);

@@ -1,13 +1,19 @@
 // Does a request try to turn the model against its owner? Every span is normalised, and the rules and the
-// classifier read it and each of its decoded views; the highest score of any span counts.
+// classifier read it and each of its decoded views; the highest score of any span counts. A span that this worker has
+// judged before is not read again but remembered (memo.ts).
 //
-// Score: 0 … 1000. A rule that blocks on its own gives 1000; otherwise the classifier's calibrated probability and
-// what weaker rules add to it (sidecar/pack/train.ts says how they are combined).
+// How rules and classifier make one score is `combine`, and nowhere else: the filter, the component (`weir scan`) and
+// `make eval` all ask it. The score is a calibrated logit in LOGIT_ONE-ths, because that is finer than any
+// probability near its ends; people and policies see `probability` of it, 0 … 1000.
+//
+// The length of a text counts inside the classifier (windows of one size, √length): see classifier.ts.
+import { hash64 } from "../hash";
 import { lenOf, lit, NONE, slice, Slice } from "../slice";
-import { probability, score as classify, threshold as calibrated } from "./classifier";
+import { loadPack, LOGIT_MAX, probability, score as classify, threshold as calibrated } from "./classifier";
+import { memoJudged, memoLogit, memoOf, memoRule, rememberJudgement, setMemoVersion } from "./memo";
 import { normalise } from "./normalise";
 import { Prompt, Trust } from "./prompt";
-import { begin, blocking, match, ruleId, SPAN_TRUSTED, SPAN_UNTRUSTED } from "./rules";
+import { begin, blocking, loadRules, match, ruleId, SPAN_TRUSTED, SPAN_UNTRUSTED } from "./rules";
 import { next, start, view } from "./views";
 
 export enum Judgement {
@@ -15,44 +21,100 @@ export enum Judgement {
   Injection = 1,
 }
 
-const SCORE_MAX: i32 = 1000;
 const CLASSIFIER = lit("classifier");
 
-/** The highest score of any span of the request that was judged last. */
+/** The highest score of any span of the request that was judged last, 0 … 1000. */
 export let judgedScore: i32 = 0;
 /** The rule that blocked it, or "classifier"; NONE for a clean one. */
 export let judgedWhy: Slice = NONE;
+/** The rule that blocks the span that was judged last, or -1. */
+export let spanRule: i32 = -1;
+
+let rulesVersion: u64 = 0;
+let classifierVersion: u64 = 0;
+
+/** Takes a rules pack over, which must stay at `ptr`; false, and the one in use stays, if it is not one. */
+export function useRules(ptr: usize, len: i32): bool {
+  if (!loadRules(ptr, len)) return false;
+  rulesVersion = hash64(slice(ptr, len), 1);
+  setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1));
+  return true;
+}
+
+/** Takes a classifier pack over, which is copied; false, and the one in use stays, if it is not one. */
+export function useClassifier(ptr: usize, len: i32): bool {
+  if (!loadPack(ptr, len)) return false;
+  classifierVersion = hash64(slice(ptr, len), 2);
+  setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1));
+  return true;
+}
+
+/**
+ * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
+ * blocks by itself; otherwise the highest logit. Rules that do not block name what they saw and weigh nothing:
+ * the threshold was chosen for the classifier's own scores, and what they see, it sees too.
+ */
+export function combine(blocked: bool, logit: i32): i32 {
+  return blocked ? LOGIT_MAX : logit;
+}
+
+/** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */
+export function exceeds(logit: i32, limit: i32): bool {
+  return limit ? probability(logit) >= limit : logit > calibrated;
+}
 
 /**
  * Judges all spans. `work` is room for the longest of them. A threshold of 0 is the one that the pack was
- * calibrated for.
+ * calibrated for; an `untrusted` of 0 is `threshold`.
  */
 export function judge(prompt: Prompt, work: usize, threshold: i32, untrusted: i32): Judgement {
   judgedScore = 0;
   judgedWhy = NONE;
-  const usual = threshold ? threshold : probability(calibrated);
-  const foreign = untrusted ? untrusted : usual;
   for (let i = 0; i < prompt.count; i++) {
-    const outside = prompt.trust(i) == Trust.Untrusted;
-    const found = judgeSpan(prompt.raw(i), prompt.escaped(i), outside, work);
-    judgedScore = max(judgedScore, found);
-    const limit = outside ? foreign : usual;
-    if (found < limit) continue;
-    judgedWhy = blocking >= 0 ? ruleId(blocking) : CLASSIFIER;
+    const logit = judgeSpan(prompt, i, work);
+    judgedScore = max(judgedScore, probability(logit));
+    if (!exceeds(logit, limitOf(prompt.trust(i), threshold, untrusted))) continue;
+    judgedWhy = whyBlocked(spanRule);
     return Judgement.Injection;
   }
   return Judgement.Clean;
 }
 
-/** The score of one span. */
-function judgeSpan(raw: Slice, escaped: bool, outside: bool, work: usize): i32 {
+/** The threshold for a text of class `trust`. */
+export function limitOf(trust: i32, threshold: i32, untrusted: i32): i32 {
+  return trust == Trust.Untrusted && untrusted ? untrusted : threshold;
+}
+
+/** The name of what blocked a text: `rule`, or the classifier. */
+export function whyBlocked(rule: i32): Slice {
+  return rule >= 0 ? ruleId(rule) : CLASSIFIER;
+}
+
+/** The combined score of span `i`; sets `spanRule`. */
+function judgeSpan(prompt: Prompt, i: i32, work: usize): i32 {
+  const raw = prompt.raw(i);
+  const escaped = prompt.escaped(i);
+  const trust = prompt.trust(i);
+  const entry = memoOf(i, raw, escaped, trust);
+  if (entry && memoJudged(entry)) {
+    spanRule = memoRule(entry);
+    return memoLogit(entry);
+  }
+  const logit = judgeText(raw, escaped, trust, work);
+  if (entry) rememberJudgement(entry, logit, spanRule);
+  return logit;
+}
+
+/** The combined score of one text, read anew; sets `spanRule`, and leaves in rules.ts which rules were found. */
+export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i32 {
   const normal = slice(work, normalise(raw, escaped, work, lenOf(raw)));
-  begin(outside ? SPAN_UNTRUSTED : SPAN_TRUSTED);
+  begin(trust == Trust.Untrusted ? SPAN_UNTRUSTED : SPAN_TRUSTED);
   match(normal);
   let logit = classify(normal);
   for (start(raw, escaped, normal); next(); ) {
     match(view);
     logit = max(logit, classify(view));
   }
-  return blocking >= 0 ? SCORE_MAX : probability(logit);
+  spanRule = blocking;
+  return combine(blocking >= 0, logit);
 }

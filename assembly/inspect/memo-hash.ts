@@ -31,7 +31,7 @@ const SHORT: i32 = 64;
 const KEY_BYTES: i32 = NH_BLOCK + (PASSES - 1) * 16;
 
 const nhKey = reserve(KEY_BYTES);
-const padded = reserve(SHORT);
+const padded = reserve(GROUP);
 
 let k0: u64 = 0;
 let k1: u64 = 0;
@@ -59,20 +59,19 @@ export function keyHash(low: u64, high: u64): void {
 }
 
 /** Hashes `text` under `tag` (two words that say what else must be equal) into `hashLow` and `hashHigh`. */
-export function hashText(text: Slice, tag: u64, tag2: u64): void {
+export function hashText(text: Slice, tag: u32, tag2: u64): void {
   const len = lenOf(text);
   let at = ptrOf(text);
+  const end = at + <usize>len;
   begin();
-  absorb(tag);
+  absorb(((<u64>tag) << 32) | <u64>(<u32>len));
   absorb(tag2);
-  absorb(<u64>(<u32>len));
   if (len <= SHORT) {
-    pad(at, len);
-    for (let i = 0; i < len; i += 8) absorb(load<u64>(padded + <usize>i));
+    for (; at + 8 <= end; at += 8) absorb(load<u64>(at));
+    if (at < end) absorb(lastWord(ptrOf(text), end, <u64>(end - at)));
     finish();
     return;
   }
-  const end = at + <usize>len;
   for (; at + NH_BLOCK <= end; at += NH_BLOCK) {
     nhStart();
     nh(at, nhKey, NH_BLOCK);
@@ -84,7 +83,7 @@ export function hashText(text: Slice, tag: u64, tag2: u64): void {
     const whole = rest & ~(GROUP - 1);
     nh(at, nhKey, whole);
     if (whole < rest) {
-      pad(at + <usize>whole, rest - whole);
+      pad(at + <usize>whole, end);
       nh(padded, nhKey + <usize>whole, GROUP);
     }
     nhEnd();
@@ -92,10 +91,20 @@ export function hashText(text: Slice, tag: u64, tag2: u64): void {
   finish();
 }
 
-/** Copies at most SHORT bytes, and zeros behind them. */
-function pad(from: usize, len: i32): void {
-  memory.fill(padded, 0, SHORT);
-  memory.copy(padded, from, len);
+/** The last `count` (1 … 7) bytes of the text from `start` to `end`, and zeros behind them. */
+function lastWord(start: usize, end: usize, count: u64): u64 {
+  if (end - start >= 8) return load<u64>(end - 8) >> (64 - (count << 3));
+  let word: u64 = 0;
+  for (let at = end; at > end - <usize>count; ) word = (word << 8) | <u64>load<u8>(--at);
+  return word;
+}
+
+/** Copies the less than GROUP bytes to the end of a text of more than 8, with zeros behind them. Bulk copies cost more. */
+function pad(from: usize, end: usize): void {
+  let to = padded;
+  for (; from + 8 <= end; from += 8, to += 8) store<u64>(to, load<u64>(from));
+  store<u64>(to, from < end ? lastWord(end - 8, end, <u64>(end - from)) : 0);
+  for (to += 8; to < padded + GROUP; to += 8) store<u64>(to, 0);
 }
 
 // --------------------------------------------------------------------------------------------------------- NH

@@ -43,7 +43,7 @@ export let memoEvictions: u64 = 0;
 
 let table: usize = 0;
 let spans: usize = 0;
-/** For each span: whether its hash is known, as the low byte of `turn`. */
+/** One byte for each span: whether its hash is known. */
 let known: usize = 0;
 let version: u64 = 0;
 let clock: u32 = 0;
@@ -77,7 +77,7 @@ export function memoOf(span: i32, raw: Slice, escaped: bool, trust: i32): usize 
   if (!table) return 0;
   const at = spans + ((<usize>span) << 4);
   if (!load<u8>(known + <usize>span)) {
-    hashText(raw, <u64>trust | ((<u64>escaped) << 2), version);
+    hashText(raw, <u32>trust | ((<u32>escaped) << 2), version);
     store<u64>(at, hashLow);
     store<u64>(at, hashHigh, 8);
     store<u8>(known + <usize>span, 1);

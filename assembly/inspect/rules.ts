@@ -11,10 +11,23 @@
 // this piece lie at most `words` spaces and `bytes` bytes (each counts this piece too) and no end of a sentence,
 // and the pieces do not overlap.
 //
+// Most text is never read by the automaton: while no piece is in hand and none was found that another could follow,
+// rules-seek.ts skips to the next place where a rule may begin.
+//
 // Bounds: one step per byte and one per rule that uses a reported piece; memory RULES_MAX bits and SLOTS_MAX
-// positions. While no rule is begun, whole words are skipped 16 bytes at a time.
+// positions.
 import { reserve } from "../memory";
 import { endOf, NONE, ptrOf, Slice, slice } from "../slice";
+import {
+  clearSeekSteps,
+  INSIDE_BYTES,
+  isWordByte,
+  PREFIX_BYTES,
+  SEEK_AHEAD,
+  seek,
+  seekSteps,
+  setPrefixes,
+} from "./rules-seek";
 
 export const RULES_MAX: i32 = 1024;
 /** Pieces of rules with gaps. */
@@ -25,8 +38,12 @@ export const SPAN_UNTRUSTED: u32 = 4;
 
 const FLAG_BLOCK: u32 = 1;
 const MAGIC: u32 = 0x4c555257;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: u32 = 52;
+/** Classes and prefixes. */
+const HEAD: u32 = HEADER + 256 + <u32>INSIDE_BYTES + <u32>PREFIX_BYTES;
+const CAN_SKIP: u32 = 1;
+const CAN_SEEK: u32 = 2;
 const NO_SLOT: u32 = 0xffff;
 
 const foundBits = reserve(RULES_MAX >> 3);
@@ -49,7 +66,7 @@ let reportCount: u32 = 0;
 let slotCount: u32 = 0;
 let startState: u32 = 0;
 let idleState: u32 = 0;
-let skips: bool = false;
+let flags: u32 = 0;
 let classes: usize = 0;
 let defaults: usize = 0;
 let entries: usize = 0;
@@ -60,11 +77,13 @@ let uses: usize = 0;
 let rules: usize = 0;
 let trust: u32 = SPAN_TRUSTED;
 let textStart: usize = 0;
+/** Up to here a piece found earlier may be followed by another. */
+let watch: usize = 0;
 
 /** Takes the pack at `ptr`, which must stay there. False, and the pack in use stays, if anything in it is off. */
 export function loadRules(ptr: usize, len: i32): bool {
   const size = <u32>len;
-  if (len < <i32>HEADER + 256 + 2048 + 4) return false;
+  if (len < <i32>HEAD + 2048 + 4) return false;
   if (load<u32>(ptr) != MAGIC || load<u32>(ptr, 4) != VERSION || load<u32>(ptr, 8) != size) return false;
   const nRules: u32 = load<u16>(ptr, 28);
   const nPieces: u32 = load<u16>(ptr, 30);
@@ -72,7 +91,7 @@ export function loadRules(ptr: usize, len: i32): bool {
   const nReports: u32 = load<u16>(ptr, 34);
   const nEntries = load<u32>(ptr, 36);
   if (nRules > <u32>RULES_MAX || nEntries > 1 << 18 || nEntries < 256) return false;
-  const atEntries = HEADER + 256 + 2048;
+  const atEntries = HEAD + 2048;
   const atReports = atEntries + nEntries * 4;
   const atCount = atReports + nReports * 8;
   if (atCount + 4 > size) return false;
@@ -87,7 +106,7 @@ export function loadRules(ptr: usize, len: i32): bool {
   const idle = load<u32>(ptr, 44);
   if (!stateFits(start, nEntries) || !stateFits(idle, nEntries)) return false;
   for (let i: u32 = 0; i < 512; i++) {
-    if (!stateFits(load<u32>(ptr + HEADER + 256 + i * 4), nEntries)) return false;
+    if (!stateFits(load<u32>(ptr + HEAD + i * 4), nEntries)) return false;
   }
   for (let i: u32 = 0; i < nEntries; i++) {
     if (!stateFits(load<u32>(ptr + atEntries + i * 4) >> 8, nEntries)) return false;
@@ -123,9 +142,10 @@ export function loadRules(ptr: usize, len: i32): bool {
   slotCount = slots;
   startState = start;
   idleState = idle;
-  skips = load<u32>(ptr, 48) != 0;
+  flags = load<u32>(ptr, 48);
   classes = ptr + HEADER;
-  defaults = classes + 256;
+  setPrefixes(classes + 256 + INSIDE_BYTES, classes + 256);
+  defaults = ptr + HEAD;
   entries = ptr + atEntries;
   reports = ptr + atReports;
   reportPieces = ptr + atCount + 4;
@@ -168,6 +188,7 @@ export function begin(spanTrust: u32): void {
   blocking = -1;
   score = 0;
   steps = 0;
+  clearSeekSteps();
   trust = spanTrust;
 }
 
@@ -181,42 +202,51 @@ export function match(text: Slice): i32 {
   let at = ptrOf(text);
   const end = endOf(text);
   textStart = at;
+  watch = at;
   const table = entries;
   const rows = defaults;
   const classOf = classes;
   const idle = idleState;
-  const skip = skips;
-  let state = startState;
-  let work = 0;
+  const fresh = startState;
+  const skip = (flags & CAN_SKIP) != 0;
+  const last = end - textStart >= SEEK_AHEAD && flags & CAN_SEEK ? end - SEEK_AHEAD : 0;
+  let state = fresh;
+  let work = -seekSteps;
   while (at < end) {
+    if (state == idle || state == fresh) {
+      if (at >= watch && at <= last) {
+        at = seek(at, end, state == idle);
+        state = at > textStart && isWordByte(load<u8>(at - 1)) ? idle : fresh;
+      } else if (ASC_FEATURE_SIMD && state == idle && skip) {
+        at = wordEnd(at, end);
+        if (at == end) break;
+      }
+    }
     work++;
     const c = <usize>load<u8>(classOf + load<u8>(at));
     const entry = load<u32>(table + ((<usize>(state >> 2) + c) << 2));
     state =
       (entry & 0xff) == <u32>c + 1 ? entry >> 8 : load<u32>(rows + (((<usize>(state & 1)) << 10) | (c << 2)));
     at++;
-    if (state == idle && skip) {
-      if (ASC_FEATURE_SIMD) {
-        // To the next byte that is not a lower-case letter or digit: inside a word nothing else matters.
-        while (at + 16 <= end) {
-          const block = v128.load(at);
-          const inner = v128.or(
-            i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26)),
-            i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10)),
-          );
-          const outer: u32 = ~i8x16.bitmask(inner) & 0xffff;
-          if (outer) {
-            at += ctz(outer);
-            break;
-          }
-          at += 16;
-          work++;
-        }
-      }
-    } else if (state & 2) report(state, at, end);
+    if (state & 2) report(state, at, end);
   }
-  steps += work;
+  steps += work + seekSteps;
   return found;
+}
+
+/** The first byte from `at` on that is no lower-case letter or digit, or where fewer than 16 are left. */
+function wordEnd(at: usize, end: usize): usize {
+  while (at + 16 <= end) {
+    const block = v128.load(at);
+    const inner = v128.or(
+      i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26)),
+      i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10)),
+    );
+    const outer: u32 = ~i8x16.bitmask(inner) & 0xffff;
+    if (outer) return at + ctz(outer);
+    at += 16;
+  }
+  return at;
 }
 
 /** Takes note of the pieces that end at `at`. */
@@ -240,17 +270,13 @@ function report(state: u32, at: usize, end: usize): void {
     let use = uses + <usize>load<u16>(piece) * 12;
     for (let n: u32 = load<u16>(piece, 2); n > 0; n--) {
       steps++;
-      if (edge || load<u16>(use, 10) == 0) take(use, now);
+      if (edge || (load<u16>(use, 10) & 1) == 0) take(use, now, at);
       use += 12;
     }
   }
 }
 
-function isWordByte(byte: u32): bool {
-  return byte >= 0x80 || byte - 97 < 26 || byte - 48 < 10 || byte == 0x5f;
-}
-
-function take(use: usize, now: u32): void {
+function take(use: usize, now: u32, at: usize): void {
   const slot = <usize>load<u16>(use, 2);
   const words: u32 = load<u8>(use, 5);
   if (words != 255) {
@@ -266,6 +292,7 @@ function take(use: usize, now: u32): void {
   store<u32>(own, latest, 4);
   store<u32>(own, now);
   endsUsed = true;
+  watch = max(watch, at + (load<u16>(use, 10) >> 1));
 }
 
 /** Whether the piece that ends at `now` stands in reach of an end before it. */

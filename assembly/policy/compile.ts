@@ -7,6 +7,7 @@ import { decode, toU64 } from "../json/text";
 import { BODY_BYTES_MAX, BUDGETS_MAX } from "../limits";
 import { eq, fold, is, lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
+import { compileResponse } from "./response";
 import {
   Budget,
   Injection,
@@ -54,7 +55,7 @@ const CLASS_MAX: i32 = 256;
 
 /** An upper bound of the block that the policy of a document of `bytes` with `values` needs. */
 export function blockSize(bytes: i32, values: i32): usize {
-  return <usize>bytes * 2 + <usize>values * 160 + 4096;
+  return <usize>bytes * 2 + <usize>values * 256 + 4096;
 }
 
 /** Compiles the document on `tape` into the open block. Problems, if any, have been reported: then do not use it. */
@@ -92,6 +93,8 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     tier.outageAllowed = choice(tape, member(tape, node, "outage"), "allow");
     const output = member(tape, node, "output");
     compilePrompt(tape, member(tape, node, "prompt"), tier);
+    compileResponse(tape, member(tape, node, "response"), tier);
+    if (tier.redacts) policy.redacts = true;
     compileBudgets(tape, node, tier);
     // Without a budget on tokens nothing has to be bounded.
     const longest = member(tape, output, "max_tokens");
@@ -330,6 +333,7 @@ function compileLedger(tape: Tape, node: i32, policy: Policy): void {
   policy.timeoutMs = duration(tape, member(tape, node, "timeout"), DEFAULT_TIMEOUT_MS);
   policy.syncMs = duration(tape, member(tape, node, "sync"), DEFAULT_SYNC_MS);
   policy.leases = flag(tape, member(tape, node, "leases"), true);
+  policy.chargeReported = choice(tape, member(tape, node, "on_expiry"), "charge_reported");
 }
 
 function flag(tape: Tape, node: i32, otherwise: bool): bool {
@@ -337,7 +341,7 @@ function flag(tape: Tape, node: i32, otherwise: bool): bool {
 }
 
 /** Whether the value at `node` (which may be absent) is `text`. */
-function choice(tape: Tape, node: i32, text: string): bool {
+export function choice(tape: Tape, node: i32, text: string): bool {
   return node >= 0 && is(tape.raw(node), text);
 }
 
@@ -364,7 +368,7 @@ function moment(tape: Tape, node: i32): u64 {
 }
 
 /** The decoded text of a raw JSON string, copied into the policy. */
-function textOf(raw: Slice): Slice {
+export function textOf(raw: Slice): Slice {
   const to = take(<usize>lenOf(raw));
   return slice(to, decode(raw, to, lenOf(raw)));
 }
@@ -401,14 +405,14 @@ function afterSlash(s: Slice): Slice {
 
 // The walk over the document tells absent parts by -1; these carry that through.
 
-function member(tape: Tape, node: i32, name: string): i32 {
+export function member(tape: Tape, node: i32, name: string): i32 {
   return node < 0 ? -1 : tape.member(node, name);
 }
 
-function first(tape: Tape, node: i32): i32 {
+export function first(tape: Tape, node: i32): i32 {
   return node < 0 || tape.kind(node) > Kind.Array ? -1 : tape.first(node);
 }
 
-function count(tape: Tape, node: i32): i32 {
+export function count(tape: Tape, node: i32): i32 {
   return node < 0 || tape.kind(node) > Kind.Array ? 0 : tape.count(node);
 }

@@ -16,6 +16,13 @@ export enum Injection {
   Block = 2,
 }
 
+/** What an answer is charged that broke off before its usage was known. */
+export enum OnAbort {
+  Delivered = 0,
+  Reserved = 1,
+  Zero = 2,
+}
+
 export enum Meter {
   Requests = 1,
   Tokens = 2,
@@ -76,6 +83,15 @@ export class Tier {
   outageAllowed: bool;
   /** Some budget counts tokens or cost. */
   counts: bool;
+  /** An action (redact/types.ts) per type of what must not leave; `redacts` when one is not to ignore. */
+  redactions: usize;
+  /** Patterns and canaries (redact/phrases.ts), or 0. */
+  phrases: usize;
+  redacts: bool;
+  /** One of the actions is to block. */
+  blocks: bool;
+  refusesCompressed: bool;
+  onAbort: u8;
   /** Ids of the request counters by reason (u32), or 0 before they are defined. */
   counters: usize;
 
@@ -139,10 +155,14 @@ export class Policy {
   keyHeaders: u8;
   holdHeaders: bool;
   leases: bool;
+  /** A lease that died is charged what was reported of it, not all of it. */
+  chargeReported: bool;
   /** The caller's key travels upstream too. */
   forwardKey: bool;
   /** Some tier has a budget. */
   budgeted: bool;
+  /** Some tier redacts answers. */
+  redacts: bool;
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());

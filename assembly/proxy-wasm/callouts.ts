@@ -60,6 +60,17 @@ export function answered(token: u32): bool {
   return true;
 }
 
+/** Takes a callout out of the table whose answer will not come. */
+export function forgetCallout(purpose: i32, reference: i32): void {
+  for (let i = 0; i < CALLOUTS_MAX; i++) {
+    const cell = cells + <usize>i * CELL;
+    if (load<u32>(cell) == 0 || load<i32>(cell, 4) != purpose || load<i32>(cell, 8) != reference) continue;
+    store<u32>(cell, 0);
+    inFlight--;
+    return;
+  }
+}
+
 export function calloutPurpose(): i32 {
   return purposeNow;
 }

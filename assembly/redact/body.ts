@@ -24,6 +24,12 @@ export function openBody(body: usize, answer: usize): void {
   store<u32>(body, <u32>answer);
 }
 
+/** Forgets where in a document the body was: the next byte begins one. */
+export function restartBody(body: usize): void {
+  store<u32>(body, OUTSIDE, 4);
+  store<u32>(body, 0, 8);
+}
+
 /** The room in which a chunk of `len` bytes is certain to be taken in one call. */
 export function roomForBody(len: i32): i32 {
   return roomFor(len) * 2;

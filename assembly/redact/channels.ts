@@ -2,22 +2,33 @@
 // arguments of a tool call), and what one event's piece leaves undecided comes out with the channel's next piece
 // or at its flush. Who reads the events names the pieces; this file rewrites the event around them.
 //
+// What is not in a piece is redacted too, string by string (body.ts), but for identifiers.
+//
 // Records come from one pool, made at configuration and shared by all streams. A stream has at most CHANNELS_MAX
 // open; a piece for which no record is left is redacted by itself, without a view across events (`isCrowded`).
 //
 //   set (136 bytes): answer u32 | crowded u32 | slot (8 bytes): channel u32, record u32 (0: free) × 16
 //   piece (12 bytes): channel u32 | start u32 | end u32 (offsets in the event, inside the JSON string's quotes)
+//   record: redactor.ts | template's length u32 | where the text goes in it u32 | template
 import { reserve } from "../memory";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
+import { feedBody } from "./body";
 import { put, room } from "./output";
 import { feed, isPending, openChannel, RECORD_BYTES, roomFor } from "./redactor";
+import { makeTemplate, templateSplit } from "./template";
+import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
 export const CHANNELS_MAX: i32 = 16;
 export const SET_BYTES: i32 = 8 + 8 * CHANNELS_MAX;
-export const PIECE_BYTES: i32 = 12;
 /** Set in a piece's channel: it is the channel's last, so nothing is held. */
 export const LAST_PIECE: u32 = 0x80000000;
 export const NO_CHANNEL: u32 = 0xffffffff;
+/** The channel of a piece that passes as it is. */
+export const UNTOUCHED: u32 = 0x7fffffff;
+
+const CHANNEL_BYTES: usize = (<usize>RECORD_BYTES + 8 + <usize>TEMPLATE_MAX + 7) & ~7;
+const LENGTH_AT: usize = <usize>RECORD_BYTES;
+const TEMPLATE_AT: usize = LENGTH_AT + 8;
 
 let free: usize = 0;
 const spare: usize = reserve(RECORD_BYTES);
@@ -25,7 +36,7 @@ const spare: usize = reserve(RECORD_BYTES);
 /** Makes `count` records. At configuration. */
 export function createRecords(count: i32): void {
   for (let i = 0; i < count; i++) {
-    const record = reserve(RECORD_BYTES);
+    const record = reserve(CHANNEL_BYTES);
     store<u32>(record, <u32>free);
     free = record;
   }
@@ -55,7 +66,7 @@ function release(slot: usize): void {
   const record = <usize>load<u32>(slot, 4);
   if (record == 0) return;
   // Held text does not outlive its stream.
-  memory.fill(record, 0, RECORD_BYTES);
+  memory.fill(record, 0, CHANNEL_BYTES);
   store<u32>(record, <u32>free);
   free = record;
   store<u64>(slot, 0);
@@ -90,11 +101,11 @@ export function roomForEvent(len: i32, count: i32): i32 {
 }
 
 /**
- * Puts out `event` with its `count` pieces (ascending, not overlapping) redacted. Pieces may become empty, and the
- * text of one may come out in a later one of its channel. False when the output has too little room or a piece
- * lies outside the event; then nothing was put out and no channel changed.
+ * Puts out `event` with its `count` pieces (ascending, not overlapping) redacted, and what lies between them by `body`
+ * (body.ts). Pieces may become empty, and the text of one may come out in a later one of its channel. False when the
+ * output has too little room or a piece lies outside the event; then nothing was put out and no channel changed.
  */
-export function rewrite(set: usize, event: Slice, pieces: usize, count: i32): bool {
+export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, count: i32): bool {
   const from = ptrOf(event);
   const len = <u32>lenOf(event);
   if (room() < <usize>roomForEvent(len, count)) return false;
@@ -111,17 +122,21 @@ export function rewrite(set: usize, event: Slice, pieces: usize, count: i32): bo
     const piece = pieces + <usize>(i * PIECE_BYTES);
     const start = from + load<u32>(piece, 4);
     const end = from + load<u32>(piece, 8);
-    put(p, start);
+    feedBody(body, p, <i32>(start - p));
     feedPiece(set, load<u32>(piece), start, <i32>(end - start));
     p = end;
   }
-  put(p, endOf(event));
+  feedBody(body, p, <i32>(endOf(event) - p));
   return true;
 }
 
 function feedPiece(set: usize, named: u32, ptr: usize, len: i32): void {
   const channel = named & ~LAST_PIECE;
   const last = (named & LAST_PIECE) != 0;
+  if (channel == UNTOUCHED) {
+    put(ptr, ptr + len);
+    return;
+  }
   let slot = find(set, channel);
   if (slot == 0 && !last) slot = create(set, channel);
   if (slot == 0) {
@@ -134,14 +149,10 @@ function feedPiece(set: usize, named: u32, ptr: usize, len: i32): void {
   if (last) release(slot);
 }
 
-/** A channel that holds text back, or NO_CHANNEL: to be flushed before the event that finishes it. */
-export function pendingChannel(set: usize): u32 {
-  for (let i = 0; i < CHANNELS_MAX; i++) {
-    const slot = slotAt(set, i);
-    const record = <usize>load<u32>(slot, 4);
-    if (record != 0 && isPending(record)) return load<u32>(slot);
-  }
-  return NO_CHANNEL;
+/** The `i`th open channel (of CHANNELS_MAX), or NO_CHANNEL. */
+export function channelAt(set: usize, i: i32): u32 {
+  const slot = slotAt(set, i);
+  return load<u32>(slot, 4) == 0 ? NO_CHANNEL : load<u32>(slot);
 }
 
 /** Whether `channel` holds text back. */
@@ -150,10 +161,39 @@ export function isHolding(set: usize, channel: u32): bool {
   return slot != 0 && isPending(<usize>load<u32>(slot, 4));
 }
 
-/** Ends `channel` and puts out what it held, as the inside of a JSON string, for a delta of its own. */
+/**
+ * Keeps `event` as the template of the channel of piece `which`, if that holds text back. False when it does and has no
+ * template: neither this event nor an earlier one fits.
+ */
+export function remember(set: usize, event: Slice, pieces: usize, count: i32, which: i32): bool {
+  const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
+  const record = slot ? <usize>load<u32>(slot, 4) : 0;
+  if (record == 0 || !isPending(record)) return true;
+  const length = makeTemplate(event, pieces, count, which, record + TEMPLATE_AT);
+  if (length >= 0) {
+    store<i32>(record + LENGTH_AT, length);
+    store<i32>(record + LENGTH_AT, templateSplit, 4);
+  }
+  return load<i32>(record + LENGTH_AT) != 0;
+}
+
+/** The room that `flush` needs. */
+export function roomForFlush(): usize {
+  return <usize>roomFor(0) + <usize>TEMPLATE_MAX;
+}
+
+/** Ends `channel`; what it held goes out in an event of its own. */
 export function flush(set: usize, channel: u32): void {
   const slot = find(set, channel);
   if (slot == 0) return;
-  feed(<usize>load<u32>(slot, 4), 0, 0, true);
+  const record = <usize>load<u32>(slot, 4);
+  const length = load<i32>(record + LENGTH_AT);
+  if (length != 0 && isPending(record)) {
+    const from = record + TEMPLATE_AT;
+    const split = from + load<u32>(record + LENGTH_AT, 4);
+    put(from, split);
+    feed(record, 0, 0, true);
+    put(split, from + length);
+  }
   release(slot);
 }

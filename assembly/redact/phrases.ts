@@ -5,50 +5,69 @@
 // A phrase begins and ends at a word boundary when its own ends are word characters. At most PHRASE_MAX bytes
 // are compared (a longer canary is known by its beginning), over at most LOOK_AHEAD bytes of text.
 //
+// Each tier of a policy has a table of its own, in the policy's memory; the bytes that phrases begin with become
+// triggers for all of them, which costs a look and changes nothing.
+//
+//   table: heads 256 × u16 (entry + 1 by the first byte, folded) | 512 count u32 | 528 entries
 //   entry (16 bytes): text ptr u32 | length u16 | type u8 | 0 | next entry u16, by first byte | …
-//   heads: 256 × u16, entry + 1 by the first byte, folded
-import { reserve } from "../memory";
 import { fold, lenOf, ptrOf, Slice } from "../slice";
 import { ALNUM, ALPHA, DIGIT, has, SPACE } from "./chars";
 import { addTrigger } from "./filter";
 import { CANARY, CUSTOM, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
 import { at, back, found } from "./view";
 
-const heads: usize = reserve(512);
-const entries: usize = reserve(16 * PHRASE_COUNT_MAX);
-let count: i32 = 0;
+const COUNT_AT: usize = 512;
+const ENTRIES_AT: usize = 528;
+/** The table that is searched; 0: none. */
+let heads: usize = 0;
+
+/** The zeroed memory that a table of `count` phrases needs. */
+export function phraseTableBytes(count: i32): usize {
+  return ENTRIES_AT + ((<usize>count) << 4);
+}
+
+/** Searches for the phrases of `table` (0: none) from now on. */
+export function usePhrases(table: usize): void {
+  heads = table;
+}
 
 /**
- * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY). Reserves memory: configuration only.
- * False when it is shorter than 4 bytes once white space is collapsed, begins with a class byte, or the table
- * is full.
+ * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY) to a table with room for it; `to` is memory for
+ * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once white space is
+ * collapsed, or begins with a class byte. At configuration.
  */
-export function addPhrase(text: Slice, type: i32): bool {
+export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool {
+  const count = load<i32>(table, COUNT_AT);
   if (count == PHRASE_COUNT_MAX || (type != CUSTOM && type != CANARY)) return false;
-  const to = reserve(PHRASE_MAX);
   let n = 0;
   const from = ptrOf(text);
   for (let i = 0; i < lenOf(text) && n < PHRASE_MAX; i++) {
     const b = load<u8>(from + i);
     if (has(b, SPACE)) {
-      if (n > 0 && load<u8>(to + n - 1) != 32) store<u8>(to + n++, 32);
-    } else store<u8>(to + n++, fold(b));
+      if (n > 0 && load<u8>(to + n - 1) != 32) {
+        store<u8>(to + n, 32);
+        n++;
+      }
+    } else {
+      store<u8>(to + n, fold(b));
+      n++;
+    }
   }
   if (n > 0 && load<u8>(to + n - 1) == 32) n--;
   if (n < 4 || load<u8>(to) <= 3) return false;
-  const entry = entries + <usize>(count << 4);
+  const entry = table + ENTRIES_AT + <usize>(count << 4);
   store<u32>(entry, <u32>to);
   store<u16>(entry, <u16>n, 4);
   store<u8>(entry, <u8>type, 6);
-  count++;
-  chain(entry, load<u8>(to));
+  store<i32>(table, count + 1, COUNT_AT);
+  chain(table, entry, load<u8>(to), count + 1);
   return true;
 }
 
-function chain(entry: usize, first: u32): void {
-  const head = heads + <usize>(first << 1);
+function chain(table: usize, entry: usize, first: u32, number: i32): void {
+  const head = table + <usize>(first << 1);
   store<u16>(entry, load<u16>(head), 8);
-  store<u16>(head, <u16>count);
+  store<u16>(head, <u16>number);
   addTrigger(first);
   if (first - 97 < 26) addTrigger(first - 32);
 }
@@ -59,10 +78,10 @@ function inClass(b: u32, cls: u32): bool {
 
 /** A phrase that begins at `p`. */
 export function phrase(p: usize): bool {
-  if (count == 0) return false;
+  if (heads == 0) return false;
   let n = <i32>load<u16>(heads + <usize>((<u32>fold(load<u8>(p))) << 1));
   while (n) {
-    const entry = entries + <usize>((n - 1) << 4);
+    const entry = heads + ENTRIES_AT + <usize>((n - 1) << 4);
     if (matches(entry, p)) return true;
     n = load<u16>(entry, 8);
   }

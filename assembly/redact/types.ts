@@ -37,6 +37,14 @@ export const BLOCK_BYTES: i32 = 8192;
 export const PEM_MAX: u32 = 16384;
 export const PHRASE_MAX: i32 = 192;
 export const PHRASE_COUNT_MAX: i32 = 256;
+/** Answers that one worker redacts at once; one more is refused before it is asked for. */
+export const REDACTED_MAX: i32 = 512;
+/** Channels that all of them together may have open. */
+export const RECORDS_MAX: i32 = 1024;
+/** Bytes of an event around its texts that are kept so that held text can go out in one like it. */
+export const TEMPLATE_MAX: i32 = 2048;
+/** A text in an event (channels.ts): channel u32 | start u32 | end u32. */
+export const PIECE_BYTES: i32 = 12;
 /** The longest replacement: a masked match keeps its length. */
 export const REPLACEMENT_MAX: i32 = LOOK_AHEAD + LOOK_BACK;
 

@@ -1,5 +1,6 @@
 /**
- * The default store: the pure machine in this process, kept in LMDB (package `lmdb`). One process per directory.
+ * The default store: the pure machine in this process, kept in LMDB (package `lmdb`). One process per directory:
+ * memory is the truth between two writes, so a second process is refused (lock.ts).
  *
  * Durability: a reply is sent after the LMDB transaction that holds its change was committed *and* synced to disk
  * (`overlappingSync: false` makes a commit end with the sync of data and meta page). What was answered survives
@@ -19,6 +20,7 @@ import { mkdirSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { WeirError } from "../errors.ts";
 import { type Keeper, LocalLedger } from "./local.ts";
+import { type Lock, lockDirectory } from "./lock.ts";
 import { type Change, State } from "./state.ts";
 import type { BudgetRecord, JournalEntry, LeaseRecord, Ledger } from "./types.ts";
 
@@ -32,23 +34,29 @@ export interface EmbeddedOptions {
 type Value = BudgetRecord | LeaseRecord | JournalEntry;
 
 /** Opens the ledger and recovers its state. Throws WeirError `unavailable` if the directory cannot be used. */
-export function openEmbedded(options: EmbeddedOptions): Ledger {
+export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
+  let lock: Lock | undefined;
   try {
     mkdirSync(options.directory, { recursive: true });
+    lock = await lockDirectory(options.directory);
     const db = open<Value, string>({ path: options.directory, overlappingSync: false });
     const state = recover(db);
-    const keeper = new LmdbKeeper(db);
+    const keeper = new LmdbKeeper(db, lock);
     return new LocalLedger({ state, keeper, ...(options.clock && { clock: options.clock }) });
   } catch (thrown) {
+    await lock?.release();
+    if (thrown instanceof WeirError) throw thrown;
     throw new WeirError("unavailable", `the ledger's directory ${options.directory} cannot be used`, thrown);
   }
 }
 
 class LmdbKeeper implements Keeper {
   readonly #db: RootDatabase<Value, string>;
+  readonly #lock: Lock;
 
-  constructor(db: RootDatabase<Value, string>) {
+  constructor(db: RootDatabase<Value, string>, lock: Lock) {
     this.#db = db;
+    this.#lock = lock;
   }
 
   async keep(changes: readonly Change[], state: State): Promise<void> {
@@ -62,8 +70,9 @@ class LmdbKeeper implements Keeper {
     });
   }
 
-  close(): Promise<void> {
-    return this.#db.close();
+  async close(): Promise<void> {
+    await this.#db.close();
+    await this.#lock.release();
   }
 }
 

@@ -14,11 +14,11 @@ ledgerSuite("in-memory", async () => {
 
 ledgerSuite("embedded", async () => {
   const directory = mkdtempSync(join(tmpdir(), "weir-ledger-"));
-  let current: Ledger = openEmbedded({ directory });
+  let current: Ledger = await openEmbedded({ directory });
   return {
     ledger: current,
     reopen: async () => {
-      current = openEmbedded({ directory });
+      current = await openEmbedded({ directory });
       return current;
     },
     stop: async () => {

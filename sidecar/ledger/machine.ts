@@ -210,7 +210,7 @@ function openBudget(step: Step, request: BudgetRequest): BudgetRecord {
       debt: 0,
       leases: 0,
       notified: 0,
-      keepUntil: end,
+      keepUntil: end + (end - start),
     }
   );
 }

@@ -80,6 +80,10 @@ const CODES: Record<ErrorCode, Code> = {
   internal: Code.Internal,
 };
 
+export function connectCode(code: ErrorCode): Code {
+  return CODES[code];
+}
+
 /** Beyond 2^53-1 the conversion is inexact but stays beyond, and validate.ts refuses it. */
 const amount = (value: bigint): number => Number(value);
 
@@ -167,7 +171,7 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
     } catch (thrown) {
       const error = WeirError.from(thrown);
       if (error.code !== "invalid_argument") hooks.onError?.(error);
-      throw new ConnectError(error.message, CODES[error.code]);
+      throw new ConnectError(error.message, connectCode(error.code));
     }
   };
 

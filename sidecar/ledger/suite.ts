@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import type { WeirError } from "../errors.ts";
-import type { Acquire, BudgetRequest, Denied, Granted, Ledger } from "./types.ts";
+import type { Acquire, Adjust, BudgetRequest, Denied, Granted, Ledger } from "./types.ts";
 
 export interface OpenedLedger {
   readonly ledger: Ledger;
@@ -211,6 +211,49 @@ export function ledgerSuite(
       await ledger.acquire(command);
       assert.equal((await settle(command, 1, [1, 1])).status, "invalid");
       assert.equal((await settle(command, 1, [1])).status, "applied");
+    });
+
+    it("counts an adjustment by hand once, keeps who made it and why, and tells again what it brought back", async () => {
+      const org = organisation();
+      const command = acquire([budget(org, 100, { need: 100 })]);
+      await ledger.acquire(command);
+      await settle(command, 1, [100], true);
+      const key = (await ledger.budgets(org))[0]?.key ?? "";
+      const adjust = async (id: string, amount: number, more: Partial<Adjust> = {}) => {
+        const reply = await ledger.adjust({
+          ...{ kind: "adjust", id, subject: org, budget: key, amount, by: "ana", reason: "Störung, 3 Uhr" },
+          ...more,
+        });
+        return [reply.status, reply.spent, reply.notices.map(({ percent }) => percent)];
+      };
+      assert.deepEqual(await adjust("a-1", -60), ["applied", 40, []]);
+      assert.deepEqual(await adjust("a-1", -60), ["repeated", 40, []]);
+      assert.deepEqual(await adjust("a-2", -41), ["invalid", 40, []]);
+      assert.deepEqual(await adjust("a-3", 45), ["applied", 85, [80]]);
+      assert.deepEqual(await adjust("a-4", 1, { budget: key.replace("monthly", "other") }), [
+        "unknown_budget",
+        0,
+        [],
+      ]);
+      await assert.rejects(adjust(command.leaseId, 1), isRefused("conflict", /something else/));
+      await assert.rejects(adjust("a-5", 0), isRefused("invalid_argument", /amount: 0/));
+      await assert.rejects(adjust("a-5", 1, { subject: "other" }), isRefused("invalid_argument", /budget:/));
+      await assert.rejects(
+        adjust("a-5", 1, { reason: "two\nlines" }),
+        isRefused("invalid_argument", /reason/),
+      );
+      const [record] = await ledger.budgets(org);
+      assert.deepEqual([record?.spent, record?.outstanding, record?.debt], [85, 0, 45]);
+      const adjusted = (await ledger.journal(org)).filter(({ kind }) => kind === "adjusted");
+      assert.deepEqual(
+        adjusted.map(({ leaseId, edge, amount, reason }) => [leaseId, edge, amount, reason]),
+        [
+          ["a-1", "ana", -60, "Störung, 3 Uhr"],
+          ["a-3", "ana", 45, "Störung, 3 Uhr"],
+        ],
+      );
+      assert.equal((await ledger.acquire(acquire([budget(org, 100, { need: 16 })]))).outcome, "denied");
+      assert.equal((await ledger.acquire(acquire([budget(org, 100, { need: 15 })]))).outcome, "granted");
     });
 
     it("tells once that 80 % and 100 % are spent", async () => {

@@ -169,7 +169,10 @@ export interface BudgetRecord {
   /** Open leases on it. While there are any, it is kept. */
   leases: number;
   notified: 0 | 80 | 100;
-  /** Forgotten from then on, if no lease is open. */
+  /**
+   * Forgotten from then on, if no lease is open: one more length of its window, so that yesterday and last month can be
+   * looked up, and a day longer where a lease that ended may still report.
+   */
   keepUntil: number;
 }
 

@@ -4,25 +4,29 @@
 // Pack, little-endian; offsets from its start, every section 4-byte aligned:
 //
 //   0  magic "WRUL" | version u32 | length u32 | source hash, 16 bytes
-//  28  rules u16 | pieces u16 | uses u16 | reports u16 | entries u32 | start u32 | idle u32 | skip u32
+//  28  rules u16 | pieces u16 | uses u16 | reports u16 | entries u32 | start u32 | idle u32
+//  48  flags u32: 1 inside a word without positions nothing matters, 2 the prefixes may be used
 //  52  classes u8[256]
+//      inside u8[32], prefixes u8[8192]      where a pattern may begin, see prefix.ts
 //      defaults u32[2][256]        the state for a class, inside a word and after a boundary
 //      entries u32[entries]        the comb, see dfa.ts
 //      reports { state u32, first u16, count u16 }[reports]      sorted by state
 //      reportPieces u16[]          in the order of `reports`; count u32 before it
 //      pieces { first use u16, uses u16 }[pieces]
-//      uses { rule u16, slot u16, last u8, words u8, bytes u16, min u16, edge u16 }[uses]
+//      uses { rule u16, slot u16, last u8, words u8, bytes u16, min u16, reach u16 }[uses]
 //      rules { id offset u32, id length u8, category u8, score u8, flags u8 }[rules]
 //      ids, UTF-8
 //
 // A use is one piece at one place of one rule. `slot` is where its end is remembered (0xffff: the first piece
 // needs nobody before it), `last` says that with it the rule is found. `words` and `bytes` bound what may lie
-// between the end before and this end (spaces, bytes: the gap and the piece itself), `min` the piece's shortest, `edge` (0, 1) whether
-// the word must end with the piece.
+// between the end before and this end (spaces, bytes: the gap and the piece itself), `min` the piece's shortest;
+// `reach` is twice the `bytes` of the next use of the rule (how far on it matters that this one was found), plus 1
+// if the word must end with the piece.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { compileComb } from "./dfa.ts";
+import { prefixesOf } from "./prefix.ts";
 import {
   expand,
   gapBytes,
@@ -36,7 +40,7 @@ import {
 } from "./regex.ts";
 
 export const PACK_MAGIC = 0x4c555257;
-export const PACK_VERSION = 1;
+export const PACK_VERSION = 2;
 export const PACK_BYTES_MAX = 1 << 20;
 export const RULES_MAX = 1024;
 
@@ -158,6 +162,8 @@ interface Use {
   bytes: number;
   min: number;
   edge: boolean;
+  /** Bytes after its end within which the next piece must end; 0 for a last one. */
+  reach: number;
 }
 
 export interface CompiledRules {
@@ -177,6 +183,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
   const pieceIndex = new Map<string, number>();
   const pieceRule: string[] = [];
   const usesOf: Use[][] = [];
+  const firsts = new Set<number>();
   const patterns: CompiledRules["patterns"] = [];
   let slots = 0;
   rules.forEach((rule, index) => {
@@ -197,6 +204,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
           usesOf.push([]);
         }
         const gap = part === 0 ? 0 : (gaps[part - 1] as number);
+        if (part === 0) firsts.add(number);
         // A piece's own slot is `slot`; it looks at the slot before.
         const last = part === parts.length - 1;
         usesOf[number]?.push({
@@ -204,9 +212,10 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
           slot: part === 0 ? (last ? 0xffff : slots++) : slots++,
           last,
           words: part === 0 ? 255 : Math.min(254, gap + 1 + maxSpaces(piece.node)),
-          bytes: part === 0 ? 0 : Math.min(65535, gapBytes(gap) + maxLength(piece.node)),
+          bytes: part === 0 ? 0 : reachOf(pattern, part),
           min: minLength(piece.node),
           edge: piece.endBound,
+          reach: last ? 0 : reachOf(pattern, part + 1),
         });
       });
     }
@@ -220,6 +229,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     );
     return !plain || comb.defaults[0][c] === comb.idle;
   });
+  const prefixes = prefixesOf([...firsts].map((piece) => pieces[piece] as Piece));
   const uses = usesOf.flat();
   const reportPieces = comb.reports.flatMap((r) => r.pieces);
   const idBytes = rules.map((r) => Buffer.from(r.id));
@@ -234,8 +244,8 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     .u32(comb.entries.length)
     .u32(comb.start)
     .u32(comb.idle)
-    .u32(skip ? 1 : 0);
-  out.raw(comb.classes);
+    .u32((skip ? 1 : 0) | (prefixes.usable ? 2 : 0));
+  out.raw(comb.classes).raw(prefixes.inside).raw(prefixes.bits);
   for (const row of comb.defaults) for (const state of row) out.u32(state);
   for (const entry of comb.entries) out.u32(entry);
   let first = 0;
@@ -259,7 +269,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
       .u8(use.words)
       .u16(use.bytes)
       .u16(use.min)
-      .u16(use.edge ? 1 : 0);
+      .u16((use.reach << 1) | (use.edge ? 1 : 0));
   }
   let offset = out.length + rules.length * 8;
   rules.forEach((rule, i) => {
@@ -276,6 +286,11 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     throw new RuleError(`the pack has ${pack.length} bytes: at most ${PACK_BYTES_MAX}`);
   new DataView(pack.buffer).setUint32(8, pack.length, true);
   return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1 };
+}
+
+/** How far after the end of the piece before it piece `part` may end, in bytes. */
+function reachOf({ pieces, gaps }: Pattern, part: number): number {
+  return Math.min(0x7fff, gapBytes(gaps[part - 1] as number) + maxLength((pieces[part] as Piece).node));
 }
 
 class Bytes {

@@ -1,9 +1,8 @@
 /** How often a caller may call: exact over all workers and connections, and never more than what was allowed. */
 import assert from "node:assert/strict";
-import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, chatBody, keyEntry, type World, world } from "../support/e2e.ts";
+import { type Answer, keyEntry, type World, world } from "../support/e2e.ts";
 
 const policy = {
   tiers: {
@@ -29,24 +28,6 @@ const statuses = (answers: { status: number }[], status: number) =>
 /** `count` requests at once, which Node sends over as many connections. */
 const burst = (count: number, send: () => Promise<Answer>) =>
   Promise.all(Array.from({ length: count }, send));
-
-/** Asks from an address of the loopback network. */
-function from(url: string, localAddress: string, headers: Record<string, string> = {}): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const out = request(`${url}/v1/chat/completions`, {
-      method: "POST",
-      localAddress,
-      agent: false,
-      headers: { "content-type": "application/json", ...headers },
-    });
-    out.on("error", reject);
-    out.on("response", (response) => {
-      response.resume();
-      response.on("end", () => resolve(response.statusCode ?? 0));
-    });
-    out.end(JSON.stringify(chatBody("hello")));
-  });
-}
 
 describe("limits", () => {
   let w: World;
@@ -116,21 +97,20 @@ describe("limits", () => {
   });
 
   it("limits callers without a key by their address", async () => {
-    const { url } = w.envoys[0] as (typeof w.envoys)[0];
-    const one = await Promise.all(Array.from({ length: 12 }, () => from(url, "127.0.0.7")));
-    assert.equal(one.filter((status) => status === 200).length, 5);
-    assert.equal(one.filter((status) => status === 429).length, 7);
-    assert.equal(await from(url, "127.0.0.8"), 200, "another address has a bucket of its own");
+    const one = await burst(12, () => w.chat(undefined, "hello", { from: "127.0.0.7" }));
+    assert.deepEqual([statuses(one, 200), statuses(one, 429)], [5, 7]);
+    const other = await w.chat(undefined, "hello", { from: "127.0.0.8" });
+    assert.equal(other.status, 200, "another address has a bucket of its own");
     const seen = w.llm.seen.at(-1);
     assert.equal(seen?.headers["x-weir-subject"], "anonymous/127.0.0.8");
     assert.equal(seen?.headers["x-weir-tier"], "anonymous");
   });
 
   it("never takes a wrong key for an anonymous caller, nor a forwarded address for a real one", async () => {
-    const { url } = w.envoys[0] as (typeof w.envoys)[0];
-    assert.equal(await from(url, "127.0.0.9", { authorization: "Bearer wrong" }), 401);
-    const forged = { "x-forwarded-for": "203.0.113.9" };
-    assert.equal(await from(url, "127.0.0.7", forged), 429, "no proxy in front is trusted");
+    assert.equal((await w.chat("wrong", "hello", { from: "127.0.0.9" })).code, "invalid_api_key");
+    const headers = { "x-forwarded-for": "203.0.113.9" };
+    const forged = await w.chat(undefined, "hello", { from: "127.0.0.7", headers });
+    assert.equal(forged.status, 429, "no proxy in front is trusted");
   });
 });
 
@@ -142,8 +122,9 @@ describe("limits behind a trusted proxy, with a shield", () => {
   });
   after(() => w?.close());
 
+  // The proxy in front is not 127.0.0.1: for that one Envoy appends its own address to x-forwarded-for.
   const by = (key: string | undefined, address: string) =>
-    w.chat(key, "hello", { headers: { "x-forwarded-for": address } });
+    w.chat(key, "hello", { headers: { "x-forwarded-for": address }, from: "127.0.0.7" });
 
   it("limits by the address that the trusted proxy appended", async () => {
     const answers = await burst(8, () => by(undefined, "198.51.100.1, 203.0.113.1"));

@@ -15,6 +15,7 @@ import { type Change, State } from "../../sidecar/ledger/state.ts";
 import {
   type Acquire,
   type AcquireReply,
+  type Adjust,
   type BudgetRecord,
   type BudgetRequest,
   type Command,
@@ -51,6 +52,7 @@ export interface Faults {
   readonly jumps: number;
   readonly limitChanges: boolean;
   readonly releases: boolean;
+  readonly adjusts: boolean;
 }
 
 export interface HistoryEntry {
@@ -93,6 +95,7 @@ function chooseFaults(random: Random, replayable: boolean): Faults {
     jumps: on(0.02),
     limitChanges: random.chance(0.3),
     releases: random.chance(0.3),
+    adjusts: random.chance(0.3),
   };
 }
 
@@ -106,6 +109,7 @@ export class World {
   readonly #limits: number[];
   #now = EPOCH;
   #healed = false;
+  readonly #adjustments = new Map<string, Adjust>();
   #messages: Message[] = [];
   #answers: Answer[] = [];
   /** Replies whose change is not synced yet. */
@@ -158,7 +162,26 @@ export class World {
       if (!this.#healed && this.#random.chance(faults.death)) edge.alive = false;
       for (const command of edge.tick(this.#now, () => this.#makeRequest())) this.#send(edge, command);
     }
+    if (!this.#healed && faults.adjusts && this.#random.chance(0.1)) this.#adjust();
     checkState(this.#state.organisation(this.organisation), this.#shadow);
+  }
+
+  /** A person refunds, charges, or sends the last adjustment again. */
+  #adjust(): void {
+    const again = this.#random.chance(0.2);
+    const records = [...this.#state.organisation(this.organisation).budgets.values()];
+    if (records.length === 0) return;
+    const { key, spent } = this.#random.pick(records);
+    const amount = this.#random.chance(0.5) ? -this.#random.between(1, 1 + Math.max(0, spent)) : 50;
+    const id = `adjust-${this.#adjustments.size}`;
+    const made: Adjust = {
+      ...{ kind: "adjust", id, subject: this.organisation, budget: key },
+      ...{ amount, by: "somebody", reason: "a test" },
+    };
+    const last = [...this.#adjustments.values()].at(-1);
+    const command = again && last !== undefined ? last : made;
+    this.#adjustments.set(command.id, command);
+    this.#command(command);
   }
 
   #makeRequest(): Omit<Acquire, "kind" | "leaseId" | "edge"> {
@@ -311,6 +334,11 @@ export class World {
 
   #checkEnd(lease: LeaseRecord): void {
     assert.notEqual(lease.state, "open", `${lease.id}: still open`);
+    const adjustment = this.#adjustments.get(lease.id);
+    if (adjustment !== undefined) {
+      assert.equal(lease.entries[0]?.charged, adjustment.amount, `${lease.id}: is not what was adjusted`);
+      return;
+    }
     const edge = this.#edges.find(({ id }) => id === lease.edge);
     const held = edge?.leases.get(lease.id);
     assert.ok(edge !== undefined && held !== undefined, `${lease.id}: a lease that nobody asked for`);

@@ -7,7 +7,9 @@
  * WEIR_WASM names another build of the filter than dist/weir.wasm.
  */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
@@ -44,6 +46,8 @@ export interface CallOptions {
   headers?: Record<string, string>;
   /** Which Envoy; the first by default. */
   envoy?: number;
+  /** The local address to come from. */
+  from?: string;
   signal?: AbortSignal;
 }
 
@@ -61,6 +65,8 @@ export interface World {
   readonly llm: MockLlm;
   readonly envoys: readonly Envoy[];
   readonly sidecars: readonly Sidecar[];
+  /** Where the Envoys look for the sidecars, also while these are down. */
+  readonly sidecarPorts: readonly number[];
   readonly redis: TestRedis | undefined;
   /** Sends a body: a string as it is, anything else as JSON. */
   call(key: string | undefined, body: unknown, options?: CallOptions): Promise<Answer>;
@@ -117,6 +123,8 @@ async function assemble(
   const redis = options.redis ? await startRedis() : undefined;
   if (redis) endings.push(() => redis.stop());
   const ledgers = await openSidecars(options, redis, endings);
+  const agent = new Agent({ keepAlive: true });
+  endings.push(() => agent.destroy());
   const envoys: Envoy[] = [];
   endings.push(() => Promise.all(envoys.map((envoy) => envoy.stop())));
   const settings = {
@@ -138,11 +146,12 @@ async function assemble(
   };
   const budget = (subject: string, name: string) => readBudget(ledgers.running, subject, name);
   const call = (key: string | undefined, body: unknown, how: CallOptions = {}) =>
-    send((envoys[how.envoy ?? 0] as Envoy).url, key, body, how);
+    send(agent, (envoys[how.envoy ?? 0] as Envoy).url, key, body, how);
   return {
     llm,
     envoys,
     sidecars: ledgers.running,
+    sidecarPorts: ledgers.ports,
     redis,
     call,
     chat: (key, content, how = {}) => call(key, chatBody(content, how.body), how),
@@ -193,25 +202,44 @@ async function openSidecars(
   return { running, ports, start, stop };
 }
 
-async function send(url: string, key: string | undefined, body: unknown, how: CallOptions): Promise<Answer> {
-  const response = await fetch(url + (how.path ?? "/v1/chat/completions"), {
+/** By node:http, not fetch: it lets a test choose the address that it comes from. */
+async function send(
+  agent: Agent,
+  url: string,
+  key: string | undefined,
+  body: unknown,
+  how: CallOptions,
+): Promise<Answer> {
+  const outgoing = request(url + (how.path ?? "/v1/chat/completions"), {
+    agent,
     method: how.method ?? "POST",
     headers: {
       ...(body !== undefined && { "content-type": "application/json" }),
       ...(key && { authorization: `Bearer ${key}` }),
       ...how.headers,
     },
-    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    ...(how.from && { localAddress: how.from }),
     ...(how.signal && { signal: how.signal }),
   });
-  const text = await response.text();
-  let json: any;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = undefined;
+  const answered = once(outgoing, "response") as Promise<[IncomingMessage]>;
+  outgoing.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
+  const [response] = await answered;
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) text += chunk;
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(response.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value);
   }
-  return { status: response.status, headers: response.headers, text, json, code: json?.error?.code };
+  const json = parsed(text);
+  return { status: response.statusCode ?? 0, headers, text, json, code: json?.error?.code };
+}
+
+function parsed(text: string): any {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readBudget(

@@ -14,7 +14,6 @@ const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
 const TRAPPING_RUNTIME = "build/filter/trapping-runtime";
 /** Address of the word that forbids allocation: below AssemblyScript's static data, which starts at 1024. */
 export const SEAL = 16;
-const CLASSIFIER = join(root, "packs/classifier/weights.bin");
 
 export type FilterKind = "plain" | "trapping";
 
@@ -69,12 +68,11 @@ async function compile(kind: FilterKind): Promise<Buffer> {
 
 const built = new Map<FilterKind, Promise<WebAssembly.Module>>();
 
-/** The filter's bytes with rules and classifier, without vocabularies: token counts are then estimates. */
+/** The filter's bytes with the rules, without classifier and vocabularies: token counts are then estimates. */
 export async function filterBytes(kind: FilterKind = "plain"): Promise<Uint8Array> {
   const { rules, source } = readRules(join(root, "packs/rules"));
   return attachPacks(await compile(kind), {
     rules: compileRules(rules, source).pack,
-    ...(existsSync(CLASSIFIER) && { classifier: readFileSync(CLASSIFIER) }),
   });
 }
 

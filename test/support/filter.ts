@@ -15,7 +15,7 @@ import type { ProfileName } from "../../host/profiles.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
-import { serveLedger } from "../../sidecar/ledger/service.ts";
+import { ledgerHandlers, serveLedger } from "../../sidecar/ledger/service.ts";
 import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
 
 /** One request as a client sends it. */
@@ -105,7 +105,7 @@ export const llm: Upstream = (request: UpstreamRequest) => {
 /** A dispatcher that hands callouts to the ledger's real service. */
 export function ledgerCallouts(ledger: LocalLedger): CalloutDispatcher {
   const router = createConnectRouter();
-  serveLedger(router, ledger);
+  serveLedger(router, ledgerHandlers(ledger));
   const handlers = new Map(router.handlers.map((h) => [h.requestPath, createFetchHandler(h)]));
   return async (_target, headers, body) => {
     const field = (name: string) => headers.find(([header]) => header === name)?.[1] ?? "";

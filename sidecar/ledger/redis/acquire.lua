@@ -50,7 +50,7 @@ for i, request in ipairs(requests) do
   if not record then
     record = {
       key = request.key, start = request.start, stop = request.stop, limit = limit, max = limit,
-      spent = 0, out = 0, debt = 0, leases = 0, told = 0, keep = request.stop,
+      spent = 0, out = 0, debt = 0, leases = 0, told = 0, keep = request.stop + (request.stop - request.start),
     }
     fresh[i] = true
   end
@@ -78,7 +78,7 @@ for i, record in ipairs(records) do
   record.leases = record.leases + 1
   notify(record, false)
   if fresh[i] then
-    redis.call('ZADD', WINDOWS, int(record.stop), record.key)
+    redis.call('ZADD', WINDOWS, int(record.keep), record.key)
     redis.call('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.unsettledRetentionMs))
   end
   save_budget(record)

@@ -6,7 +6,7 @@
 --   PREFIX budget:<budget key>   string, 80 bytes: BUDGET below.   PEXPIREAT keep while no lease is open on it
 --   PREFIX lease:<lease id>      string: LEASE below, then one ENTRY per budget.   PEXPIREAT forget once it has ended
 --   PREFIX expiries              zset  open leases: lease id by expiry
---   PREFIX windows               zset  budget key by window end; for people only, cut two days after
+--   PREFIX windows               zset  budget key by its first keep; for people only, cut two days after
 --   PREFIX journal               list  JSON, newest last
 -- Leases that are found dead touch keys that KEYS does not name: of the same organisation, so of the same slot.
 --

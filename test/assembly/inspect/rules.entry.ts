@@ -32,9 +32,13 @@ export function inspect(ptr: usize, len: i32, escaped: bool, to: usize, views: b
   return found;
 }
 
-export function inspectMany(ptr: usize, len: i32, escaped: bool, to: usize, views: bool, times: i32): i32 {
+/** `upTo`: 0 normalise only, 1 with rules, 2 with views too. */
+export function inspectMany(ptr: usize, len: i32, escaped: bool, to: usize, upTo: i32, times: i32): i32 {
   let n = 0;
-  for (let i = 0; i < times; i++) n += inspect(ptr, len, escaped, to, views, 2);
+  for (let i = 0; i < times; i++) {
+    if (upTo == 0) n += normalise(slice(ptr, len), escaped, to, len);
+    else n += inspect(ptr, len, escaped, to, upTo > 1, 2);
+  }
   return n;
 }
 

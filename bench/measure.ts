@@ -1,0 +1,40 @@
+// What benchmarks share: processor time of another process, medians, tables, and the record of a run.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+/** Time that the threads of process `pid` have run so far, in microseconds. Steadier on a shared machine than wall
+ *  time; from the scheduler's own account, which counts nanoseconds where /proc/PID/stat counts hundredths. */
+export function cpuMicros(pid: number): number {
+  let nanos = 0;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    nanos += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanos / 1000;
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Prints rows as a table with the keys of the first as its head. */
+export function printTable(rows: Record<string, string | number>[]): void {
+  const keys = Object.keys(rows[0] ?? {});
+  const width = (key: string) => Math.max(key.length, ...rows.map((row) => String(row[key] ?? "").length));
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  console.log(line(keys.map((key) => key.padEnd(width(key)))));
+  console.log(line(keys.map((key) => "-".repeat(width(key)))));
+  for (const row of rows) console.log(line(keys.map((key) => String(row[key] ?? "").padEnd(width(key)))));
+}
+
+/** Keeps the rows of a run under bench/record/NAME.json, with what they were measured on. */
+export function record(name: string, rows: unknown[]): void {
+  const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version };
+  mkdirSync(join(root, "bench/record"), { recursive: true });
+  const text = JSON.stringify({ date: new Date().toISOString().slice(0, 10), machine, rows }, null, 2);
+  writeFileSync(join(root, `bench/record/${name}.json`), `${text}\n`);
+}

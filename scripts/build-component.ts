@@ -1,0 +1,113 @@
+// Builds the inspection core as a WebAssembly component (wit/inspect.wit), and again only when something it is made of
+// has changed:
+//
+//   assembly/component.ts ─asc─▶ core ─rename exports─▶ attach packs ─embed WIT─▶ new component
+//      dist/component/weir-inspect.wasm   the component, for any host of components
+//      dist/component/inspect.js, …       the same, transpiled for Node: what `weir scan` runs
+//
+//   npx tsx scripts/build-component.ts
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { attachPacks } from "./attach-packs.ts";
+import { buildVocabulary } from "./build-vocabulary.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const at = (path: string) => join(root, path);
+const out = at("dist/component");
+const stamp = at("build/stamps/dist_component");
+
+/** Names that AssemblyScript cannot give an export. `done` is what a host calls when it has read a result. */
+const EXPORTS: Record<string, string[]> = {
+  scan: ["weir:inspect/inspector#scan"],
+  scan_text: ["weir:inspect/inspector#scan-text"],
+  done: ["cabi_post_weir:inspect/inspector#scan", "cabi_post_weir:inspect/inspector#scan-text"],
+};
+
+function files(path: string): string[] {
+  return (readdirSync(at(path), { recursive: true, withFileTypes: true }) as import("node:fs").Dirent[])
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function sourceHash(): string {
+  const hash = createHash("sha256");
+  const sources = ["assembly", "wit", "packs", "sidecar/pack"].flatMap(files);
+  const scripts = ["build-component", "attach-packs", "build-vocabulary", "double-array", "unicode-classes"];
+  sources.push(...scripts.map((name) => at(`scripts/${name}.ts`)), at("package-lock.json"));
+  for (const path of sources) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path));
+  return hash.digest("hex");
+}
+
+/** Builds what `dist/component` holds, unless it is there and current; true if it was built. */
+export async function buildComponent(): Promise<boolean> {
+  const key = sourceHash();
+  if (existsSync(stamp) && existsSync(join(out, "inspect.js")) && readFileSync(stamp, "utf8") === key)
+    return false;
+  const component = await makeComponent();
+  const { transpile } = await import("@bytecodealliance/jco");
+  // "auto" would run wasi's shims: this component imports nothing.
+  const { files: transpiled } = await transpile(component, { name: "inspect", wasiShim: false });
+  rmSync(out, { recursive: true, force: true });
+  for (const [name, bytes] of Object.entries(transpiled as Record<string, Uint8Array>)) {
+    mkdirSync(dirname(join(out, name)), { recursive: true });
+    writeFileSync(join(out, name), bytes);
+  }
+  writeFileSync(join(out, "weir-inspect.wasm"), component);
+  writeFileSync(join(out, "package.json"), '{ "type": "module" }\n');
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, key);
+  return true;
+}
+
+async function makeComponent(): Promise<Uint8Array> {
+  const { componentEmbed, componentNew } = await import("@bytecodealliance/jco");
+  const { rules, source } = readRules(at("packs/rules"));
+  const classifier = at("packs/classifier/weights.bin");
+  const core = attachPacks(await renamed(await compileCore()), {
+    rules: compileRules(rules, source).pack,
+    ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
+    o200k: await buildVocabulary("o200k"),
+    cl100k: await buildVocabulary("cl100k"),
+  });
+  const witSource = readFileSync(at("wit/inspect.wit"), "utf8");
+  return componentNew(
+    await componentEmbed({ binary: core, witSource, worldName: "inspect", stringEncoding: "utf8" }),
+  );
+}
+
+async function compileCore(): Promise<Buffer> {
+  const { default: asc } = await import("assemblyscript/asc");
+  const file = "build/component.core.wasm";
+  mkdirSync(at("build"), { recursive: true });
+  const { error, stderr } = await asc.main([
+    ...["assembly/component.ts", "--config", "none", "--baseDir", root, "--outFile", file],
+    ...["--runtime", "stub", "-O3", "--converge", "--noAssert", "--disableWarning", "226"],
+    ...["--enable", "simd", "--enable", "bulk-memory", "--use", "abort=assembly/component-abort/abort"],
+  ]);
+  if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+  return readFileSync(at(file));
+}
+
+/** `core` with the exports that its world asks for. */
+async function renamed(core: Uint8Array): Promise<Uint8Array> {
+  const { default: binaryen } = await import("binaryen");
+  const module = binaryen.readBinary(core);
+  module.setFeatures(binaryen.Features.All);
+  for (const [name, names] of Object.entries(EXPORTS)) {
+    const { value } = binaryen.getExportInfo(module.getExport(name));
+    for (const wanted of names) module.addFunctionExport(value, wanted);
+    module.removeExport(name);
+  }
+  const bytes = module.emitBinary();
+  module.dispose();
+  return bytes;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const built = await buildComponent();
+  console.log(`dist/component/weir-inspect.wasm: ${built ? "built" : "current"}`);
+}

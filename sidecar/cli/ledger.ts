@@ -1,0 +1,304 @@
+// `weir ledger`: look at budgets and leases, correct them with a reason, take them out, compare them with a provider's bill.
+// The ledger is the store itself (a directory nobody has open, or Redis) or a running sidecar's admin service.
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { parseArgs } from "node:util";
+import { WeirError } from "../errors.ts";
+import { type Books, remoteBooks } from "../ledger/admin.ts";
+import { openEmbedded } from "../ledger/embedded.ts";
+import { type Difference, parseUsage, reconcile } from "../ledger/reconcile.ts";
+import { openRedis } from "../ledger/redis/store.ts";
+import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.ts";
+import { settingsFromEnvironment } from "../settings.ts";
+import { budgetText, journalText, leaseText, amount as shown, title } from "./ledger-text.ts";
+
+const USAGE = `usage: weir ledger show [SUBJECT]                 budgets, open leases and the journal, of one organisation or all
+       weir ledger adjust BUDGET AMOUNT --reason TEXT    charges AMOUNT more; below zero gives back
+       weir ledger reset BUDGET --reason TEXT     gives back all that is spent; open leases stay as they are
+       weir ledger export [SUBJECT]               one JSON object per line: budgets, leases, journal
+       weir ledger reconcile FILE                 windows that have ended against a provider's usage CSV; exit 1 if they differ
+
+BUDGET is a key as \`show\` prints it (in quotes), or SUBJECT NAME for the current window. A cost is in micro-dollars.
+
+which ledger; the first that is given:
+  --sidecar URL      a running sidecar, with the WEIR_ADMIN_TOKEN it was started with
+  --redis URL        Redis itself; several with commas for a cluster
+  --directory DIR    an embedded ledger whose sidecar is stopped
+  without any: WEIR_REDIS_URL, else WEIR_LEDGER_DIRECTORY
+
+adjust, reset:  --by NAME (your login)   --id ID (to repeat one whose answer was lost: it counts once)
+reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS=MODEL,MODEL (repeatable)
+                --export FILE  compare what \`weir ledger export\` wrote instead of the ledger
+                CSV columns: date, subject, model, and any of requests, prompt_tokens, completion_tokens, tokens, cost (dollars)`;
+
+const OPTIONS = {
+  sidecar: { type: "string" },
+  redis: { type: "string" },
+  directory: { type: "string" },
+  reason: { type: "string" },
+  by: { type: "string" },
+  id: { type: "string" },
+  tolerance: { type: "string", default: "1" },
+  "time-zone": { type: "string", default: "UTC" },
+  class: { type: "string", multiple: true },
+  export: { type: "string" },
+} as const;
+
+type Values = ReturnType<typeof parse>["values"];
+
+function parse(args: string[]) {
+  // An amount below zero looks like an option: everything that is one from its first digit on is none.
+  const [amounts, rest] = [args.filter((arg) => /^-\d/.test(arg)), args.filter((arg) => !/^-\d/.test(arg))];
+  const { values, positionals } = parseArgs({ args: rest, options: OPTIONS, allowPositionals: true });
+  return { values, positionals: [...positionals, ...amounts] };
+}
+
+async function openBooks(values: Values): Promise<Books> {
+  if (values.sidecar !== undefined) {
+    const token = process.env.WEIR_ADMIN_TOKEN ?? "";
+    if (token === "")
+      throw new WeirError(
+        "invalid_argument",
+        "WEIR_ADMIN_TOKEN is not set: expected the token of the sidecar",
+      );
+    return remoteBooks(values.sidecar, token);
+  }
+  const { ledger } = settingsFromEnvironment({
+    ...process.env,
+    ...(values.directory !== undefined && { WEIR_REDIS_URL: "", WEIR_LEDGER_DIRECTORY: values.directory }),
+    ...(values.redis !== undefined && { WEIR_REDIS_URL: values.redis }),
+  });
+  if (ledger.kind === "redis") return openRedis({ urls: ledger.urls, cluster: ledger.cluster });
+  if (!existsSync(ledger.directory))
+    throw new WeirError(
+      "unavailable",
+      `there is no ledger in ${ledger.directory}: see --directory, --redis, --sidecar`,
+    );
+  try {
+    return await openEmbedded({ directory: ledger.directory });
+  } catch (thrown) {
+    const { code, message } = WeirError.from(thrown);
+    if (!message.includes("in use")) throw thrown;
+    throw new WeirError(
+      code,
+      `${message}: a sidecar runs on it. Ask that one: WEIR_ADMIN_TOKEN=… weir ledger … --sidecar http://HOST:PORT`,
+      thrown,
+    );
+  }
+}
+
+/** The organisations that a subject names, or all of them. */
+async function organisationsOf(books: Books, subject: string | undefined): Promise<string[]> {
+  if (subject !== undefined) return [organisationOf(subject)];
+  return books.organisations();
+}
+
+const concerns = (key: string, subject: string | undefined): boolean => {
+  const path = describeKey(key).subject;
+  return subject === undefined || path === subject || path.startsWith(`${subject}/`);
+};
+
+async function show(books: Books, subject: string | undefined): Promise<number> {
+  const now = Date.now();
+  let found = 0;
+  for (const organisation of await organisationsOf(books, subject)) {
+    const budgets = (await books.budgets(organisation)).filter(({ key }) => concerns(key, subject));
+    const leases = (await books.leases(organisation)).filter(({ entries }) =>
+      entries.some(({ budget }) => concerns(budget, subject)),
+    );
+    const journal = (await books.journal(organisation)).filter(({ budget }) => concerns(budget, subject));
+    found += budgets.length;
+    for (const record of budgets) console.log(`${budgetText(record, now)}\n`);
+    if (leases.length > 0)
+      console.log(`open leases\n${leases.map((lease) => leaseText(lease, now)).join("\n")}\n`);
+    if (journal.length > 0)
+      console.log(`journal, newest last\n${journal.slice(-20).map(journalText).join("\n")}\n`);
+  }
+  if (found > 0) return 0;
+  console.error(
+    subject === undefined
+      ? "weir ledger: this ledger is empty: no request has asked for a budget yet"
+      : `weir ledger: nothing is known of ${subject}: no request of it has asked for a budget in a window that is kept`,
+  );
+  return 1;
+}
+
+/** One record by its key, or the current one by subject and name. Throws WeirError that lists what there is. */
+async function find(books: Books, subject: string, name: string | undefined): Promise<BudgetRecord> {
+  const all = await books.budgets(organisationOf(subject.split("|", 1)[0] ?? ""));
+  const now = Date.now();
+  const matches = subject.includes("|")
+    ? all.filter(({ key }) => key === subject)
+    : all.filter(({ key, end }) => {
+        const budget = describeKey(key);
+        return budget.subject === subject && budget.name === name && now < end;
+      });
+  const [record] = matches;
+  if (record !== undefined && matches.length === 1) return record;
+  const keys = (matches.length > 0 ? matches : all).map(({ key }) => `  '${key}'`);
+  throw new WeirError(
+    "invalid_argument",
+    [
+      matches.length > 0
+        ? "several budgets fit; name one by its key:"
+        : `no budget ${subject} ${name ?? ""}; there are:`,
+      ...(keys.length > 0 ? keys : ["  none of this organisation"]),
+    ].join("\n"),
+  );
+}
+
+async function change(books: Books, record: BudgetRecord, by: number, values: Values): Promise<number> {
+  if (values.reason === undefined || values.reason.trim() === "") {
+    console.error("weir ledger: --reason is missing: the journal keeps why, for whoever asks later");
+    return 2;
+  }
+  const id = values.id ?? `adjust-${randomUUID()}`;
+  const { meter, subject } = describeKey(record.key);
+  const command = { kind: "adjust", id, subject, budget: record.key, amount: by } as const;
+  let reply: Awaited<ReturnType<Books["adjust"]>>;
+  try {
+    reply = await books.adjust({ ...command, by: values.by ?? userInfo().username, reason: values.reason });
+  } catch (thrown) {
+    if (WeirError.from(thrown).code === "unavailable")
+      console.error(`weir ledger: whether it was done is unknown. Repeat it with --id ${id}: it counts once`);
+    throw thrown;
+  }
+  const spent = shown(reply.spent, meter);
+  switch (reply.status) {
+    case "applied":
+      console.log(
+        `${title(record.key)}\n  ${by > 0 ? "+" : ""}${shown(by, meter)}; spent is now ${spent}. Kept in the journal as ${id}`,
+      );
+      return 0;
+    case "repeated":
+      console.log(`${title(record.key)}\n  ${id} was done before and counts once; spent is ${spent}`);
+      return 0;
+    case "unknown_budget":
+      console.error("weir ledger: this window is no longer kept; nothing was changed");
+      return 1;
+    case "invalid":
+      console.error(
+        `weir ledger: spent is ${spent} and cannot go below 0 or above 2^53; nothing was changed`,
+      );
+      return 1;
+  }
+}
+
+async function adjust(books: Books, targets: string[], values: Values): Promise<number> {
+  const by = Number(targets.at(-1));
+  if (!Number.isSafeInteger(by) || by === 0) {
+    console.error(`weir ledger: ${targets.at(-1)}: expected an amount, an integer other than 0`);
+    return 2;
+  }
+  return change(
+    books,
+    await find(books, targets[0] ?? "", targets.length > 2 ? targets[1] : undefined),
+    by,
+    values,
+  );
+}
+
+async function reset(books: Books, targets: string[], values: Values): Promise<number> {
+  const record = await find(books, targets[0] ?? "", targets[1]);
+  if (record.spent === 0) {
+    console.log(`${title(record.key)}\n  nothing is spent; nothing was changed`);
+    return 0;
+  }
+  return change(books, record, -record.spent, values);
+}
+
+async function exportAll(books: Books, subject: string | undefined): Promise<number> {
+  for (const organisation of await organisationsOf(books, subject)) {
+    const write = (type: string, items: readonly object[]): void => {
+      for (const item of items) console.log(JSON.stringify({ type, organisation, ...item }));
+    };
+    write("budget", await books.budgets(organisation));
+    // An open lease has no time to be forgotten at: Infinity, which JSON writes as null.
+    write("lease", await books.leases(organisation));
+    write("journal", await books.journal(organisation));
+  }
+  return 0;
+}
+
+function readExport(file: string): BudgetRecord[] {
+  const lines = readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
+  return lines
+    .map((line) => JSON.parse(line) as BudgetRecord & { type: string })
+    .filter(({ type }) => type === "budget");
+}
+
+async function recordsOf(values: Values): Promise<BudgetRecord[]> {
+  if (values.export !== undefined) return readExport(values.export);
+  const books = await openBooks(values);
+  try {
+    const organisations = await books.organisations();
+    return (await Promise.all(organisations.map((organisation) => books.budgets(organisation)))).flat();
+  } finally {
+    await books.close();
+  }
+}
+
+function differenceText(difference: Difference): string {
+  const { from, to, subject, budget, meter, modelClass, ledger, provider, within } = difference;
+  const days = from === to ? from : `${from} to ${to}`;
+  const percent = provider === 0 ? "" : ` (${(((ledger - provider) / provider) * 100).toFixed(2)} %)`;
+  const gap = `${ledger > provider ? "+" : ""}${shown(ledger - provider, meter)}${percent}`;
+  const amounts = `ledger ${shown(ledger, meter)}, provider ${shown(provider, meter)}`;
+  return `${within ? "  ok  " : "DIFFER"}  ${days}  ${subject}  ${budget}  ${meter}  ${modelClass || "all models"}: ${amounts}, ${gap}`;
+}
+
+async function compare(file: string, values: Values): Promise<number> {
+  const tolerance = Number(values.tolerance.replace(/%$/, "")) / 100;
+  if (!(tolerance >= 0 && tolerance <= 1))
+    throw new WeirError(
+      "invalid_argument",
+      `--tolerance: ${values.tolerance}: expected a percentage, 0 to 100`,
+    );
+  const classes = (values.class ?? []).map((text): [string, string[]] => {
+    const [name = "", models = ""] = text.split("=", 2);
+    return [name, models.split(",")];
+  });
+  const usage = parseUsage(readFileSync(file, "utf8"));
+  const options = { now: Date.now(), timeZone: values["time-zone"], classes: new Map(classes), tolerance };
+  const differences = reconcile(await recordsOf(values), usage, options);
+  for (const difference of differences) console.log(differenceText(difference));
+  const beyond = differences.filter(({ within }) => !within).length;
+  if (differences.length === 0) {
+    console.error(
+      "weir ledger: nothing to compare: no window of a day, week or month that has ended is kept in this ledger",
+    );
+    return 1;
+  }
+  console.log(`${differences.length} windows compared, ${beyond} differ by more than ${tolerance * 100} %`);
+  return beyond > 0 ? 1 : 0;
+}
+
+/** 0 done, 1 refused or different, 2 wrong usage. Throws WeirError where the ledger cannot be reached. */
+export async function ledgerCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args);
+  const [action = "", ...targets] = positionals;
+  const counts: Record<string, readonly [number, number]> = {
+    show: [0, 1],
+    adjust: [2, 3],
+    reset: [1, 2],
+    export: [0, 1],
+    reconcile: [1, 1],
+  };
+  const [least, most] = counts[action] ?? [1, 0];
+  if (targets.length < least || targets.length > most) {
+    console.error(USAGE);
+    return 2;
+  }
+  if (action === "reconcile") return compare(targets[0] ?? "", values);
+  const books = await openBooks(values);
+  try {
+    if (action === "show") return await show(books, targets[0]);
+    if (action === "export") return await exportAll(books, targets[0]);
+    return action === "adjust" ? await adjust(books, targets, values) : await reset(books, targets, values);
+  } finally {
+    await books.close();
+  }
+}

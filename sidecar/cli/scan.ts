@@ -1,0 +1,207 @@
+// `weir scan`: what the filter would say, without a proxy. It runs the inspection component (wit/inspect.wit), which is
+// compiled from the filter's sources and carries the same packs.
+//
+//   weir scan [--path PATH] < body.json     one request body → one verdict, as JSON
+//   weir scan --jsonl < texts.jsonl         lines {"id","text"} → lines {"id","score","verdict","rules","tokens"}
+//
+// A score is a probability, 0 … 1 with three decimals: a thousandth is the edge's own unit (policy: prompt.threshold).
+// `verdict` is "allow" or "block", at the threshold that the pack was made with. A text of JSONL is judged as a user's
+// own turn. A line that cannot be read is answered in its place by {"id":null,"error":…}, and the exit code is 1.
+//
+// Bounds: memory is one line (or body) of at most INPUT_BYTES_MAX and what the reader of stdout has not taken yet, which
+// is waited for.
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** As the filter's BODY_BYTES_MAX, and room for escapes and the rest of a line. */
+const INPUT_BYTES_MAX = 16 << 20;
+const LINE_BYTES_MAX = 2 * INPUT_BYTES_MAX;
+/** Lines are written in pieces of about this size. */
+const CHUNK_CHARACTERS = 1 << 16;
+/** Names no API: the members of the body tell which it is. */
+const DEFAULT_PATH = "/";
+
+export type ScanInput = AsyncIterable<Uint8Array | string>;
+export type ScanOutput = Pick<NodeJS.WritableStream, "write" | "once">;
+
+interface Tokens {
+  o200kBase?: number;
+  cl100kBase?: number;
+}
+
+interface TextOutcome {
+  verdict: "allow" | "block";
+  code: string;
+  score: number;
+  why: string;
+  rules: string[];
+  tokens: Tokens;
+}
+
+interface Outcome extends TextOutcome {
+  detail: string;
+  param: string;
+  promptTokens: number;
+  shape: string;
+  model: string;
+  spans: { offset: number; length: number; trust: string; name: boolean; score: number }[];
+}
+
+interface Options {
+  threshold: number;
+  untrustedThreshold: number;
+  maxPromptTokens: number;
+  allowUnknownShape: boolean;
+  countTokens: boolean;
+}
+
+/** The component's interface, as jco names it. */
+export interface Inspector {
+  scan(body: Uint8Array, path: string, options: Options): Outcome;
+  scanText(text: string, speaker: "user", options: Options): TextOutcome;
+}
+
+/** The pack's own threshold, and exact tokens. */
+const OPTIONS: Options = {
+  threshold: 0,
+  untrustedThreshold: 0,
+  maxPromptTokens: 0,
+  allowUnknownShape: false,
+  countTokens: true,
+};
+
+/** The component: beside the bundled command, or in dist/ when run from the sources. */
+export async function loadInspector(): Promise<Inspector> {
+  const places = ["./component/inspect.js", "../../dist/component/inspect.js"];
+  const found = places
+    .map((place) => new URL(place, import.meta.url))
+    .find((url) => existsSync(fileURLToPath(url)));
+  if (!found) throw new Error("the inspection component is not built: run scripts/build-component.ts");
+  const { inspector } = await import(found.href);
+  return inspector;
+}
+
+/** `weir scan`. Answers with the exit code: 0, 1 when some line could not be scanned, 2 for wrong usage. */
+export async function scanCommand(args: string[], stdin: ScanInput, stdout: ScanOutput): Promise<number> {
+  const jsonl = args[0] === "--jsonl" && args.length === 1;
+  const path = args[0] === "--path" && args.length === 2 ? args[1] : undefined;
+  if (args.length > 0 && !jsonl && !path?.startsWith("/")) {
+    process.stderr.write("usage: weir scan [--jsonl | --path /v1/chat/completions] < INPUT\n");
+    return 2;
+  }
+  const inspector = await loadInspector();
+  if (jsonl) return scanLines(inspector, stdin, stdout);
+  const body = await readBody(stdin);
+  if (!body) {
+    process.stderr.write(`weir: scan: the body is larger than ${INPUT_BYTES_MAX} bytes\n`);
+    return 1;
+  }
+  stdout.write(`${JSON.stringify(bodyVerdict(inspector, body, path ?? DEFAULT_PATH), null, 2)}\n`);
+  return 0;
+}
+
+async function readBody(stdin: ScanInput): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk as Uint8Array));
+    bytes += chunks.at(-1)?.length ?? 0;
+    if (bytes > INPUT_BYTES_MAX) return undefined;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The verdict on one request body sent to `path`. */
+export function bodyVerdict(inspector: Inspector, body: Uint8Array, path: string): object {
+  const { score, tokens, spans, ...rest } = inspector.scan(body, path, OPTIONS);
+  const { verdict, code, detail, param, why, rules, promptTokens, shape, model } = rest;
+  return {
+    verdict,
+    code,
+    ...(detail && { detail }),
+    ...(param && { param }),
+    score: score / 1000,
+    ...(why && { why }),
+    rules,
+    tokens: named(tokens),
+    prompt_tokens: promptTokens,
+    shape,
+    model,
+    spans: spans.map((span) => ({ ...span, score: span.score / 1000 })),
+  };
+}
+
+/** The verdict on one text, as a line of JSONL has it. */
+export function textVerdict(inspector: Inspector, id: unknown, text: string): object {
+  const { score, verdict, rules, tokens } = inspector.scanText(text, "user", OPTIONS);
+  return { id, score: score / 1000, verdict, rules, tokens: named(tokens) };
+}
+
+function named({ o200kBase, cl100kBase }: Tokens): Record<string, number | null> {
+  return { o200k_base: o200kBase ?? null, cl100k_base: cl100kBase ?? null };
+}
+
+async function scanLines(inspector: Inspector, stdin: ScanInput, stdout: ScanOutput): Promise<number> {
+  let out = "";
+  let number = 0;
+  let failed = 0;
+  for await (const line of linesOf(stdin)) {
+    number++;
+    if (line === "") continue;
+    const answer = line === undefined ? tooLong(number) : lineVerdict(inspector, line, number);
+    if ("error" in answer) failed++;
+    out += `${JSON.stringify(answer)}\n`;
+    if (out.length < CHUNK_CHARACTERS) continue;
+    if (!stdout.write(out)) await once(stdout as NodeJS.WritableStream, "drain");
+    out = "";
+  }
+  if (out) stdout.write(out);
+  return failed ? 1 : 0;
+}
+
+function lineVerdict(inspector: Inspector, line: string, number: number): object {
+  let row: unknown;
+  try {
+    row = JSON.parse(line);
+  } catch (error) {
+    return { id: null, error: `line ${number}: not JSON: ${(error as Error).message}` };
+  }
+  const { id, text } = (typeof row === "object" && row !== null ? row : {}) as {
+    id?: unknown;
+    text?: unknown;
+  };
+  if (typeof text !== "string") return { id: id ?? null, error: `line ${number}: text: expected a string` };
+  return textVerdict(inspector, id ?? null, text);
+}
+
+function tooLong(number: number): object {
+  return { id: null, error: `line ${number}: longer than ${LINE_BYTES_MAX} bytes` };
+}
+
+/** The lines of a stream, without their ends; undefined stands for one that is too long, which is dropped as it comes. */
+async function* linesOf(stdin: ScanInput): AsyncGenerator<string | undefined> {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  const line = () => {
+    const text =
+      bytes > LINE_BYTES_MAX ? undefined : Buffer.concat(parts).toString("utf8").replace(/\r$/, "");
+    parts = [];
+    bytes = 0;
+    return text;
+  };
+  for await (const chunk of stdin) {
+    const buffer = Buffer.from(chunk as Uint8Array);
+    let from = 0;
+    for (let to = buffer.indexOf(10); to >= 0; to = buffer.indexOf(10, from)) {
+      bytes += to - from;
+      if (bytes <= LINE_BYTES_MAX) parts.push(buffer.subarray(from, to));
+      yield line();
+      from = to + 1;
+    }
+    bytes += buffer.length - from;
+    if (bytes <= LINE_BYTES_MAX) parts.push(buffer.subarray(from));
+    else parts = [];
+  }
+  if (bytes) yield line();
+}

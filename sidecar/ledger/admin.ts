@@ -1,0 +1,171 @@
+/**
+ * What people do with a ledger (`Books`), and the same over the wire: proto/weir/v1/ledger_admin.proto ↔ types.ts. The
+ * command line works on Books, whether they are the store itself or a running sidecar's.
+ *
+ * A bearer token guards every call; it is compared by its digest, in constant time. Without a token in the settings the
+ * service is not there at all.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { create, type MessageShape } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createClient,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { WeirError } from "../errors.ts";
+import {
+  AdjustResponseSchema,
+  type BudgetStateSchema,
+  GetOrganisationResponseSchema,
+  type JournalLineSchema,
+  type LeaseStateSchema,
+  LedgerAdmin,
+  ListOrganisationsResponseSchema,
+} from "../gen/weir/v1/ledger_admin_pb.ts";
+import { connectCode, type ServiceHooks } from "./service.ts";
+import type { AdjustReply, BudgetRecord, JournalEntry, LeaseRecord, Ledger } from "./types.ts";
+
+/** The part of a ledger that people use. */
+export type Books = Pick<Ledger, "organisations" | "budgets" | "leases" | "journal" | "adjust" | "close">;
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** Adds the service to a router. */
+export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string, hooks: ServiceHooks): void {
+  const expected = digest(`Bearer ${token}`);
+
+  const guarded = async <T>(context: HandlerContext, work: () => Promise<T>): Promise<T> => {
+    const given = digest(context.requestHeader.get("authorization") ?? "");
+    if (!timingSafeEqual(given, expected))
+      throw new ConnectError("expected the admin token", Code.Unauthenticated);
+    try {
+      return await work();
+    } catch (thrown) {
+      const error = WeirError.from(thrown);
+      hooks.onError?.(error);
+      throw new ConnectError(error.message, connectCode(error.code));
+    }
+  };
+
+  router.service(LedgerAdmin, {
+    listOrganisations: (_request, context) =>
+      guarded(context, async () =>
+        create(ListOrganisationsResponseSchema, { organisations: await ledger.organisations() }),
+      ),
+    getOrganisation: ({ organisation }, context) =>
+      guarded(context, async () =>
+        create(GetOrganisationResponseSchema, {
+          budgets: (await ledger.budgets(organisation)).map(budgetState),
+          leases: (await ledger.leases(organisation)).map(leaseState),
+          journal: (await ledger.journal(organisation)).map(journalLine),
+        }),
+      ),
+    adjust: (request, context) =>
+      guarded(context, async () => {
+        const { id, organisation: subject, budget, by, reason } = request;
+        const amount = Number(request.amount);
+        const reply = await ledger.adjust({ kind: "adjust", id, subject, budget, amount, by, reason });
+        if (reply.notices.length > 0) hooks.onNotices?.(reply.notices);
+        return create(AdjustResponseSchema, { status: reply.status, spent: BigInt(reply.spent) });
+      }),
+  });
+}
+
+function budgetState(record: BudgetRecord) {
+  const { key, leases, notified } = record;
+  return {
+    ...{ key, leases, notified, startMs: BigInt(record.start), endMs: BigInt(record.end) },
+    ...{ limit: BigInt(record.limit), limitMax: BigInt(record.limitMax), spent: BigInt(record.spent) },
+    ...{ outstanding: BigInt(record.outstanding), debt: BigInt(record.debt) },
+    keepUntilMs: BigInt(record.keepUntil),
+  };
+}
+
+function leaseState(lease: LeaseRecord) {
+  const { id, edge, subject, ttlMs, onExpiry } = lease;
+  return {
+    ...{ id, edge, subject, ttlMs, onExpiry, sequence: BigInt(lease.sequence) },
+    ...{ windowEndMs: BigInt(lease.windowEnd), usableUntilMs: BigInt(lease.usableUntil) },
+    expiresAtMs: BigInt(lease.expiresAt),
+    entries: lease.entries.map((entry) => ({
+      budget: entry.budget,
+      ...{ granted: BigInt(entry.granted), spent: BigInt(entry.spent), charged: BigInt(entry.charged) },
+      ...{ returned: BigInt(entry.returned), remaining: BigInt(entry.remaining) },
+    })),
+  };
+}
+
+function journalLine({ at, kind, budget, leaseId, edge, amount, reason }: JournalEntry) {
+  return { atMs: BigInt(at), kind, budget, leaseId, edge, amount: BigInt(amount), reason };
+}
+
+function budgetRecord(state: MessageShape<typeof BudgetStateSchema>): BudgetRecord {
+  return {
+    ...{ key: state.key, start: Number(state.startMs), end: Number(state.endMs), limit: Number(state.limit) },
+    ...{
+      limitMax: Number(state.limitMax),
+      spent: Number(state.spent),
+      outstanding: Number(state.outstanding),
+    },
+    ...{ debt: Number(state.debt), leases: state.leases, keepUntil: Number(state.keepUntilMs) },
+    notified: state.notified as BudgetRecord["notified"],
+  };
+}
+
+function leaseRecord(state: MessageShape<typeof LeaseStateSchema>): LeaseRecord {
+  const { id, edge, subject, ttlMs } = state;
+  return {
+    ...{ id, edge, subject, ttlMs, state: "open", sequence: Number(state.sequence) },
+    onExpiry: state.onExpiry as LeaseRecord["onExpiry"],
+    ...{ windowEnd: Number(state.windowEndMs), usableUntil: Number(state.usableUntilMs) },
+    ...{ expiresAt: Number(state.expiresAtMs), forgetAt: Number.POSITIVE_INFINITY },
+    entries: state.entries.map((entry) => ({
+      budget: entry.budget,
+      ...{ granted: Number(entry.granted), spent: Number(entry.spent), charged: Number(entry.charged) },
+      ...{ returned: Number(entry.returned), remaining: Number(entry.remaining) },
+    })),
+  };
+}
+
+function journalEntry(line: MessageShape<typeof JournalLineSchema>): JournalEntry {
+  const { budget, leaseId, edge, reason } = line;
+  const kind = line.kind as JournalEntry["kind"];
+  return { at: Number(line.atMs), kind, budget, leaseId, edge, amount: Number(line.amount), reason };
+}
+
+/** The books of a running sidecar. Calls throw WeirError `unavailable`, with what the sidecar said. */
+export function remoteBooks(baseUrl: string, token: string): Books {
+  const transport = createConnectTransport({ baseUrl, httpVersion: "1.1", defaultTimeoutMs: 10_000 });
+  const client = createClient(LedgerAdmin, transport);
+  const headers = { authorization: `Bearer ${token}` };
+  const asked = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      const { code, rawMessage } = ConnectError.from(thrown);
+      const hint =
+        code === Code.Unauthenticated
+          ? "the sidecar refused the token: WEIR_ADMIN_TOKEN must be the one it was started with"
+          : code === Code.Unimplemented || code === Code.NotFound
+            ? "the sidecar has its admin service off: start it with WEIR_ADMIN_TOKEN set"
+            : `the sidecar at ${baseUrl}: ${rawMessage}`;
+      throw new WeirError("unavailable", hint, thrown);
+    }
+  };
+  const organisation = (name: string) => asked(client.getOrganisation({ organisation: name }, { headers }));
+  return {
+    organisations: async () => (await asked(client.listOrganisations({}, { headers }))).organisations,
+    budgets: async (name) => (await organisation(name)).budgets.map(budgetRecord),
+    leases: async (name) => (await organisation(name)).leases.map(leaseRecord),
+    journal: async (name) => (await organisation(name)).journal.map(journalEntry),
+    adjust: async ({ id, subject, budget, amount, by, reason }) => {
+      const request = { id, organisation: subject, budget, amount: BigInt(amount), by, reason };
+      const { status, spent } = await asked(client.adjust(request, { headers }));
+      return { status: status as AdjustReply["status"], spent: Number(spent), notices: [] };
+    },
+    close: async () => undefined,
+  };
+}

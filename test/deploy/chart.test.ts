@@ -1,0 +1,264 @@
+/**
+ * The chart: lint, golden renders, Kubernetes' own schemas, what it refuses, and what no pod of it may have.
+ *
+ *   UPDATE_GOLDEN=1 npx tsx --test test/deploy/chart.test.ts      writes test/deploy/golden anew
+ */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { outputs, sync } from "../../deploy/sync.ts";
+import { at, type Manifest, manifests, only, podSpecs, RENDERS, root } from "./chart.ts";
+
+const helm = at(".tools/bin/helm");
+const python = at(".venv/bin/python");
+const CHART = "deploy/helm/weir";
+/** Fixed, so that the renders do not depend on the helm at hand. */
+const KUBERNETES = "1.34.0";
+
+function runTools(): void {
+  const haveValidator =
+    spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
+  if (!existsSync(helm) || !haveValidator)
+    execFileSync("bash", [at("scripts/tools.sh")], { stdio: ["ignore", "inherit", "inherit"] });
+}
+runTools();
+
+const noHelm = existsSync(helm)
+  ? false
+  : "no helm in .tools/bin: scripts/tools.sh builds it where Go is there";
+const values = (...names: string[]) => names.flatMap((name) => ["-f", `test/deploy/values/${name}.yaml`]);
+
+function run(args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(helm, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
+}
+
+function template(...args: string[]): string {
+  const fixed = ["template", "weir", CHART, "--namespace", "llm", "--kube-version", KUBERNETES];
+  const { status, stdout, stderr } = run([...fixed, ...args]);
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+/** `{"kind/name": what is wrong}` for each manifest that Kubernetes would refuse; `unknown` are without a schema. */
+function kubernetesErrors(all: readonly Manifest[], version: string) {
+  const script = `
+import json, sys, kubernetes_validate
+errors, unknown, checked = {}, [], 0
+for manifest in json.load(sys.stdin):
+    name = manifest["kind"] + "/" + manifest["metadata"]["name"]
+    try:
+        kubernetes_validate.validate(manifest, "${version}", strict=True)
+        checked += 1
+    except (kubernetes_validate.SchemaNotFoundError, kubernetes_validate.InvalidSchemaError) as error:
+        unknown.append(manifest["apiVersion"] + " " + manifest["kind"])
+    except kubernetes_validate.ValidationError as error:
+        errors[name] = str(error.message)
+json.dump({"errors": errors, "unknown": sorted(set(unknown)), "checked": checked}, sys.stdout)`;
+  return JSON.parse(
+    execFileSync(python, ["-c", script], {
+      input: JSON.stringify(all),
+      encoding: "utf8",
+      maxBuffer: 1 << 24,
+    }),
+  ) as { errors: Record<string, string>; unknown: string[]; checked: number };
+}
+
+test("the chart's copies and its schema are current", () => {
+  assert.deepEqual(sync(true), [], "run: npx tsx deploy/sync.ts");
+});
+
+describe("the chart", { skip: noHelm }, () => {
+  const rendered = new Map<string, string>();
+  let scratch = "";
+  before(() => {
+    scratch = mkdtempSync(join(tmpdir(), "weir-chart-"));
+    for (const { integration, store, golden } of RENDERS)
+      rendered.set(golden, template(...values("common", `store-${store}`, integration)));
+  });
+  after(() => rmSync(scratch, { recursive: true, force: true }));
+  const everything = () => [...rendered.values()].flatMap(manifests);
+
+  test("passes helm lint, strictly", () => {
+    const args = ["lint", CHART, "--strict", "--kube-version", KUBERNETES];
+    const { status, stdout, stderr } = run([
+      ...args,
+      ...values("common", "store-redis", "envoy", "monitoring"),
+    ]);
+    assert.equal(status, 0, stdout + stderr);
+  });
+
+  for (const { golden } of RENDERS)
+    test(`renders ${golden} as committed`, () => {
+      const now = rendered.get(golden) ?? "";
+      if (process.env.UPDATE_GOLDEN === "1") writeFileSync(at(golden), now);
+      assert.ok(existsSync(at(golden)), `${golden} is missing: run with UPDATE_GOLDEN=1`);
+      assert.equal(now, readFileSync(at(golden), "utf8"), "if this is meant, run with UPDATE_GOLDEN=1");
+    });
+
+  test("renders what the oldest and the newest Kubernetes schemas accept", (context) => {
+    if (spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status !== 0)
+      return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
+    for (const version of ["1.27", "1.37"]) {
+      const { errors, unknown, checked } = kubernetesErrors(everything(), version);
+      assert.deepEqual(errors, {}, `Kubernetes ${version}`);
+      assert.ok(checked > 100, `only ${checked} manifests were checked`);
+      // Schemas of these belong to their projects. test/deploy/envoy.test.ts puts what they hold into a real Envoy.
+      assert.deepEqual(unknown, [
+        "configuration.konghq.com/v1 KongClusterPlugin",
+        "configuration.konghq.com/v1 KongPlugin",
+        "gateway.envoyproxy.io/v1alpha1 ClientTrafficPolicy",
+        "gateway.envoyproxy.io/v1alpha1 EnvoyExtensionPolicy",
+        "gateway.envoyproxy.io/v1alpha1 EnvoyPatchPolicy",
+        "gateway.envoyproxy.io/v1alpha1 EnvoyProxy",
+        "networking.istio.io/v1alpha3 EnvoyFilter",
+      ]);
+    }
+    const broken = everything()
+      .slice(0, 1)
+      .map((manifest) => ({ ...manifest, spec: { podSelector: 1 } }));
+    assert.equal(Object.keys(kubernetesErrors(broken, "1.37").errors).length, 1, "the check can fail");
+  });
+
+  test("gives no pod root, a writable root file system, privileges or a token", () => {
+    const specs = podSpecs(everything());
+    assert.ok(specs.length >= 2 * RENDERS.length);
+    for (const { of, spec } of specs) {
+      assert.equal(spec.automountServiceAccountToken, false, of);
+      assert.equal(spec.securityContext.runAsNonRoot, true, of);
+      assert.equal(spec.securityContext.seccompProfile.type, "RuntimeDefault", of);
+      for (const container of [...spec.containers, ...(spec.initContainers ?? [])]) {
+        const name = `${of} ${container.name}`;
+        assert.equal(container.securityContext.readOnlyRootFilesystem, true, name);
+        assert.equal(container.securityContext.allowPrivilegeEscalation, false, name);
+        assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"] }, name);
+        assert.ok(container.resources.requests.cpu && container.resources.requests.memory, name);
+        assert.ok(container.resources.limits.memory, name);
+      }
+    }
+    for (const manifest of everything().filter(({ kind }) => kind === "ServiceAccount"))
+      assert.equal(manifest.automountServiceAccountToken, false);
+  });
+
+  test("keeps passwords in Secrets and percent-encodes them into the URL", () => {
+    const all = manifests(template(...values("common", "store-redis", "envoy")));
+    const url = only(all, "Secret", /redis/).stringData["redis-url"] as string;
+    const parsed = new URL(url);
+    assert.equal(decodeURIComponent(parsed.username), "weir");
+    assert.equal(decodeURIComponent(parsed.password), "p@ss/w rd+1");
+    assert.equal(parsed.host, "redis.data.svc:6380");
+    for (const manifest of all.filter(({ kind }) => kind !== "Secret"))
+      assert.doesNotMatch(JSON.stringify(manifest), /p@ss|p%40ss|not-a-real-token/, manifest.kind);
+  });
+
+  test("serves the dashboard and the alert rules as they are written", () => {
+    const all = manifests(template(...values("common", "store-redis", "envoy", "monitoring")));
+    const files = outputs();
+    const dashboard = JSON.parse(files[`${CHART}/files/observability/dashboard.json`] ?? "");
+    assert.deepEqual(JSON.parse(only(all, "ConfigMap", /dashboard/).data["weir.json"]), dashboard);
+    const [rules] = manifests(files[`${CHART}/files/observability/alerts.yaml`] ?? "");
+    assert.deepEqual(only(all, "PrometheusRule").spec.groups, rules?.groups);
+    const monitor = only(all, "ServiceMonitor");
+    assert.equal(monitor.metadata.name, "weir");
+    const pods = only(all, "PodMonitor").spec.podMetricsEndpoints[0].port;
+    const envoy = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy");
+    assert.ok(envoy?.spec.containers[0].ports.some((port: { name: string }) => port.name === pods));
+  });
+
+  test("takes the filter out of a ConfigMap and says when it is too large for one", () => {
+    const wasm = Buffer.concat([Buffer.from("\0asm\x01\0\0\0", "latin1"), Buffer.alloc(600_000, 1)]);
+    const file = join(scratch, "small.b64");
+    writeFileSync(file, wasm.toString("base64").replace(/.{76}/g, "$&\n"));
+    const set = ["--set", "filter.delivery=configMap", "--set-file", `filter.configMap.binary=${file}`];
+    const all = manifests(template(...values("common", "envoy"), ...set));
+    const map = only(all, "ConfigMap", /filter/);
+    assert.ok(Buffer.from(map.binaryData["weir.wasm"], "base64").equals(wasm));
+    const volumes = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec.volumes;
+    assert.deepEqual(volumes[1], { name: "filter", configMap: { name: "weir-filter" } });
+    writeFileSync(file, Buffer.concat([wasm, wasm]).toString("base64"));
+    assert.throws(
+      () => template(...values("common", "envoy"), ...set),
+      /filter\.configMap\.binary: 120\d+ bytes: a ConfigMap holds 1048576/,
+    );
+    writeFileSync(file, Buffer.from("not wasm").toString("base64"));
+    assert.throws(() => template(...values("common", "envoy"), ...set), /not a WebAssembly module in base64/);
+  });
+
+  test("takes the values of both GitOps examples, which are the same", () => {
+    const [application] = manifests(readFileSync(at("deploy/gitops/argocd.yaml"), "utf8"));
+    const release = only(manifests(readFileSync(at("deploy/gitops/flux.yaml"), "utf8")), "HelmRelease");
+    const given = application?.spec.source.helm.valuesObject;
+    assert.deepEqual(release.spec.values, given);
+    const file = join(scratch, "gitops.json");
+    writeFileSync(file, JSON.stringify(given));
+    assert.equal(only(manifests(template("-f", file)), "EnvoyFilter").metadata.name, "weir");
+  });
+
+  test("tells what to do next for each integration", () => {
+    const fixed = ["install", "weir", CHART, "--dry-run=client", "--namespace", "llm"];
+    for (const [integration, expected] of [
+      ["envoy", /port-forward svc\/weir-envoy/],
+      ["envoy-gateway", /parametersRef.*Request headers are not held/s],
+      ["istio", /rollout restart/],
+      ["kong", /konghq\.com\/plugins: weir/],
+    ] as const) {
+      const { stdout, stderr } = run([...fixed, ...values("common", "store-embedded", integration)]);
+      assert.match(stdout.split("NOTES:")[1] ?? stderr, expected);
+    }
+  });
+
+  const refusals: [string, string[], RegExp][] = [
+    ["no policy", [], /policy\.tiers: missing/],
+    [
+      "two sidecars on one embedded store",
+      ["common", "--set", "sidecar.replicas=2"],
+      /sidecar\.replicas: 2: the embedded/,
+    ],
+    [
+      "autoscaling of the embedded store",
+      ["common", "--set", "sidecar.autoscaling.enabled=true"],
+      /sidecar\.autoscaling\.enabled: true: the embedded/,
+    ],
+    [
+      "Redis without an address",
+      ["common", "--set", "ledger.store=redis"],
+      /neither urls nor existingSecret/,
+    ],
+    [
+      "credentials in a Redis URL",
+      ["common", "--set", "ledger.store=redis", "--set", "ledger.redis.urls={redis://u:p@host:6379}"],
+      /ledger\/redis\/urls\/0/,
+    ],
+    [
+      "an unknown key of a tier",
+      ["common", "--set", "policy.tiers.pro.request=5/min"],
+      /policy\/tiers\/pro.*additional properties 'request' not allowed/s,
+    ],
+    [
+      "an unknown value",
+      ["common", "--set", "sidecar.replica=1"],
+      /additional properties 'replica' not allowed/,
+    ],
+    [
+      "held headers where they cannot be held",
+      ["common", "envoy-gateway", "--set", "policy.hold_headers=true"],
+      /policy\.hold_headers: true: an EnvoyExtensionPolicy cannot hold headers/,
+    ],
+    [
+      "an Envoy without an upstream",
+      ["common", "--set", "integrations.envoy.enabled=true"],
+      /integrations\.envoy\.upstream\.host: empty/,
+    ],
+  ];
+  for (const [what, args, expected] of refusals)
+    test(`refuses ${what}`, () => {
+      const split = args.findIndex((arg) => arg.startsWith("--"));
+      const files = split < 0 ? args : args.slice(0, split);
+      assert.throws(
+        () => template(...values(...files), ...(split < 0 ? [] : args.slice(split))),
+        (error: Error) => expected.test(error.message) || assert.fail(error.message),
+      );
+    });
+});

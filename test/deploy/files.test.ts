@@ -1,0 +1,110 @@
+/** The roll-out files beside the chart: the filter as an image layout, Dockerfile and Compose, Terraform. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { parse } from "yaml";
+import { envoyConfig } from "../../deploy/envoy-config.ts";
+import { tarOfOne, writeImageLayout } from "../../deploy/image-layout.ts";
+import { at, type Loose } from "./chart.ts";
+
+const read = (path: string) => readFileSync(at(path), "utf8");
+const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+
+test("the image layout holds one layer with plugin.wasm, every digest is right, and it comes out the same twice", () => {
+  const wasm = Buffer.concat([Buffer.from("\0asm\x01\0\0\0", "latin1"), Buffer.alloc(12_345, 7)]);
+  const dir = mkdtempSync(join(tmpdir(), "weir-image-"));
+  try {
+    const first = writeImageLayout(wasm, join(dir, "a"), "1.2.3");
+    const second = writeImageLayout(wasm, join(dir, "b"), "1.2.3");
+    assert.deepEqual(first, second);
+    assert.equal(first.wasmSha256, sha256(wasm));
+    const json = (path: string): Loose => JSON.parse(readFileSync(join(dir, "a", path), "utf8"));
+    assert.deepEqual(json("oci-layout"), { imageLayoutVersion: "1.0.0" });
+    const [entry] = json("index.json").manifests;
+    assert.equal(entry.digest, first.manifestDigest);
+    assert.equal(entry.annotations["org.opencontainers.image.ref.name"], "1.2.3");
+    for (const name of readdirSync(join(dir, "a/blobs/sha256")))
+      assert.equal(sha256(readFileSync(join(dir, "a/blobs/sha256", name))), name);
+    const blob = (digest: string) => join("blobs/sha256", digest.replace("sha256:", ""));
+    const manifest = json(blob(entry.digest));
+    assert.equal(manifest.layers.length, 1);
+    const tar = gunzipSync(readFileSync(join(dir, "a", blob(manifest.layers[0].digest))));
+    assert.equal(json(blob(manifest.config.digest)).rootfs.diff_ids[0], `sha256:${sha256(tar)}`);
+    const listed = spawnSync("tar", ["-xOf", "-", "plugin.wasm"], { input: tar, maxBuffer: 1 << 20 });
+    assert.equal(listed.status, 0, listed.stderr.toString());
+    assert.ok(listed.stdout.equals(wasm), "tar reads back what was put in");
+    assert.throws(() => writeImageLayout(Buffer.from("{}"), join(dir, "c"), "1"), /not a WebAssembly module/);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test("a tar is a whole number of blocks whatever the file's length", () => {
+  for (const bytes of [0, 1, 511, 512, 513]) assert.equal(tarOfOne("f", Buffer.alloc(bytes)).length % 512, 0);
+});
+
+test("Compose builds stages that the Dockerfile has, and what it runs is hardened", () => {
+  const stages = [...read("Dockerfile").matchAll(/^FROM \S+ AS (\S+)$/gm)].map((match) => match[1]);
+  const { services, volumes } = parse(read("compose.yaml"), { merge: true });
+  for (const [name, service] of Object.entries<Loose>(services)) {
+    if (service.build) assert.ok(stages.includes(service.build.target), `${name}: ${service.build.target}`);
+    for (const volume of service.volumes ?? []) {
+      const [source] = volume.split(":");
+      if (source.startsWith("./")) assert.ok(read(source), source);
+      else assert.ok(source in volumes, source);
+    }
+    for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:/, `${name} on loopback only`);
+    if (name === "config") continue;
+    assert.equal(service.read_only, true, name);
+    assert.deepEqual(service.cap_drop, ["ALL"], name);
+  }
+  const last =
+    read("Dockerfile")
+      .split(/^FROM /m)
+      .at(-1) ?? "";
+  assert.match(last, /^USER 1000:1000$/m);
+});
+
+test("Docker reads compose.yaml", (context) => {
+  const compose = ["compose", "--project-directory", at(""), "-f", at("compose.yaml")];
+  if (spawnSync("docker", ["compose", "version"], { stdio: "ignore" }).status !== 0)
+    return context.skip("no docker compose here");
+  const { status, stderr } = spawnSync("docker", [...compose, "config", "--quiet"], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+});
+
+test("an address without a port is refused with the option's name", () => {
+  const options = {
+    policy: {},
+    wasm: "w",
+    upstream: "host",
+    sidecar: "s:1",
+    listen: "127.0.0.1:1",
+    adminPort: 2,
+  };
+  assert.throws(() => envoyConfig(options), /--upstream: "host": expected HOST:PORT/);
+});
+
+test("a policy that does not hold headers gets the configuration for it", () => {
+  const options = { wasm: "w", upstream: "h:1", sidecar: "s:1", listen: "0.0.0.0:1", adminPort: 2 };
+  const stop = "allow_on_headers_stop_iteration: true";
+  assert.ok(envoyConfig({ ...options, policy: {} }).includes(stop));
+  const text = envoyConfig({ ...options, policy: { hold_headers: false } });
+  assert.ok(!text.includes(stop));
+  assert.ok(text.includes('address: "0.0.0.0", port_value: 1 '));
+});
+
+test("the Terraform files are formatted", (context) => {
+  // A command-line configuration of the machine's is not needed to format.
+  const env = { ...process.env, TF_CLI_CONFIG_FILE: "/dev/null" };
+  if (spawnSync("terraform", ["version"], { stdio: "ignore", env }).status !== 0)
+    return context.skip("no terraform here");
+  const args = ["fmt", "-check", "-recursive", at("deploy/terraform")];
+  const { status, stdout, stderr } = spawnSync("terraform", args, { encoding: "utf8", env });
+  assert.equal(status, 0, stdout + stderr);
+});

@@ -1,0 +1,144 @@
+/** What outlives what: budgets over restarts of sidecar and Envoy, and requests while the sidecar is down. */
+import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
+import { type Answer, keyEntry, until, type World, world } from "../support/e2e.ts";
+
+const calls = { name: "calls", meter: "requests", limit: 10, window: "month" };
+const policy = {
+  tiers: {
+    ten: { budgets: [calls] },
+    lenient: { budgets: [calls], outage: "allow" },
+    ample: { budgets: [{ ...calls, limit: 100_000 }] },
+  },
+  ledger: { sync: "200ms" },
+  keys: [
+    keyEntry("ten", "ten/team/key", "ten"),
+    keyEntry("killed", "killed/team/key", "ten"),
+    keyEntry("lenient", "lenient/team/key", "lenient"),
+    keyEntry("late", "late/team/key", "ten"),
+    keyEntry("ample", "ample/team/key", "ample"),
+  ],
+};
+
+/** Asks until a budget or the ledger says no; the number that passed, and the refusal. */
+async function drain(w: World, key: string): Promise<[number, Answer]> {
+  for (let passed = 0; ; ) {
+    const answer = await w.chat(key, "hello");
+    if (answer.status === 200) passed++;
+    else if (answer.code === "budget_busy") await sleep(1000 * Number(answer.headers.get("retry-after")));
+    else return [passed, answer];
+  }
+}
+
+for (const store of ["embedded", "redis"] as const) {
+  describe(`a budget on the ${store} store`, { skip: store === "redis" && !hasRedis() }, () => {
+    let w: World;
+    before(async () => {
+      w = await world({ policy, redis: store === "redis" });
+    });
+    after(() => w?.close());
+
+    it("is kept over a restart of sidecar and Envoy", async () => {
+      for (let i = 0; i < 6; i++) assert.equal((await w.chat("ten", "hello")).status, 200);
+      await w.settled("ten/team/key", "calls", 6, 0);
+      // Leases that are out when everything stops are resolved later; they never make room for more.
+      for (let i = 0; i < 3; i++) assert.equal((await w.chat("killed", "hello")).status, 200);
+      await w.stopSidecar();
+      await w.restartEnvoy();
+      await w.startSidecar();
+      await redisToo(w);
+      const [passed, denied] = await drain(w, "ten");
+      assert.deepEqual([passed, denied.status, denied.code], [4, 402, "insufficient_quota"]);
+      await w.settled("ten/team/key", "calls", 10, 0);
+    });
+
+    it("never grants again what was out when everything stopped", async () => {
+      let passed = 3;
+      for (let i = 0; i < 20; i++) if ((await w.chat("killed", "hello")).status === 200) passed++;
+      assert.ok(passed <= 10, `${passed} of 10`);
+      const record = await w.budget("killed/team/key", "calls");
+      assert.ok((record?.spent ?? 0) + (record?.outstanding ?? 0) <= 10);
+    });
+  });
+}
+
+/** Redis has lost nothing either when it is killed: every reply was on disk. */
+async function redisToo(w: World): Promise<void> {
+  if (w.redis === undefined) return;
+  await w.redis.restart("SIGKILL");
+  await until("the ledger", () => w.sidecars[0]?.ledger.ready() ?? false);
+}
+
+describe("while the sidecar is down", () => {
+  let w: World;
+  before(async () => {
+    const ledger = { sync: "200ms", timeout: "500ms" };
+    w = await world({ policy: { ...policy, ledger }, sidecar: false });
+  });
+  after(() => w?.close());
+
+  it("refuses with 503 and a clear body what needs a budget", async () => {
+    const answer = await w.chat("ten", "hello");
+    assert.deepEqual([answer.status, answer.code], [503, "ledger_unavailable"], answer.text);
+    assert.equal(answer.json.error.type, "api_error");
+    assert.match(answer.json.error.message, /ledger cannot be reached/);
+    assert.ok(Number(answer.headers.get("retry-after")) > 0);
+    assert.equal(w.llm.seen.length, 0);
+  });
+
+  it("lets pass, and counts, what the tier lets pass in an outage", async () => {
+    assert.equal((await w.chat("lenient", "hello")).status, 200);
+    assert.equal(await w.stat("weir_unbudgeted_total"), 1);
+  });
+
+  it("serves from leases at hand, and reports the usage once the sidecar is back", async () => {
+    await w.startSidecar();
+    let asked = 0;
+    const ask = async (key: string, status: number) => {
+      asked++;
+      const answer = await w.chat(key, "hello");
+      assert.equal(answer.status, status, answer.text);
+    };
+    // A subject that asks often holds a slice of more than one request.
+    for (let i = 0; i < 40; i++) await ask("ample", 200);
+    await w.stopSidecar();
+    await ask("ample", 200);
+    await w.startSidecar();
+    await w.settled("ample/team/key", "calls", asked);
+    await ask("ample", 200);
+    await w.settled("ample/team/key", "calls", asked, 0);
+  });
+
+  it("waits for a ledger that does not answer no longer than the policy says, also if the client has left", async () => {
+    await w.stopSidecar();
+    const silent = createServer();
+    const held = new Set<Socket>();
+    silent.on("connection", (socket) => held.add(socket.on("error", () => undefined).resume()));
+    await new Promise<void>((resolve) => silent.listen(w.sidecarPorts[0], "127.0.0.1", resolve));
+    try {
+      const abort = new AbortController();
+      const left = w.chat("late", "hello", { signal: abort.signal });
+      await until("the call to the ledger", () => held.size > 0);
+      abort.abort();
+      await assert.rejects(left);
+      const start = performance.now();
+      const answer = await w.chat("late", "hello");
+      assert.deepEqual([answer.status, answer.code], [503, "ledger_unavailable"], answer.text);
+      const waited = performance.now() - start;
+      assert.ok(waited > 250 && waited < 5_000, `${waited} ms`);
+    } finally {
+      for (const socket of held) socket.destroy();
+      await new Promise((resolve) => silent.close(resolve));
+    }
+    await w.startSidecar();
+    assert.equal((await w.chat("late", "hello")).status, 200);
+    await w.settled("late/team/key", "calls", 1, 0);
+  });
+
+  it("serves again as soon as the sidecar is back", async () => {
+    assert.equal((await w.chat("ten", "hello")).status, 200);
+  });
+});

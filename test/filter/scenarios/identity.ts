@@ -1,0 +1,202 @@
+// Who calls: keys in every form, the anonymous, addresses, and what travels to the upstream.
+import assert from "node:assert/strict";
+import { chat, keyEntry } from "../../support/filter.ts";
+import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
+
+const body = chat("Hello there");
+const keyed = { tiers: { pro: {} }, keys: [keyEntry("k1", "pro")] };
+
+export const identity: Scenario[] = [
+  {
+    name: "a key is accepted in each of the four header forms and taken off",
+    policy: keyed,
+    async run(edge) {
+      for (const [name, value] of [
+        ["authorization", "Bearer k1"],
+        ["authorization", "bearer  k1 "],
+        ["x-api-key", "k1"],
+        ["api-key", "k1"],
+        ["x-goog-api-key", "k1"],
+      ] as const) {
+        const answer = await edge.send({ headers: [[name, value]], body });
+        passed(answer);
+        assert.equal(answer.upstream?.header(name), undefined, `${name} does not travel on`);
+        assert.equal(answer.header("x-weir-verdict"), "ok");
+      }
+    },
+  },
+  {
+    name: "forward_key lets the key travel on, and a header that may not carry keys is not read",
+    policy: { ...keyed, identity: { headers: ["x-api-key"], forward_key: true } },
+    async run(edge) {
+      const answer = await edge.send({ headers: [["x-api-key", "k1"]], body });
+      assert.equal(answer.upstream?.header("x-api-key"), "k1");
+      refused(edge, await edge.send({ key: "k1", body }), "missing_api_key");
+    },
+  },
+  {
+    name: "without a key where nobody is anonymous: 401",
+    policy: keyed,
+    run: async (edge) => refused(edge, await edge.send({ body }), "missing_api_key"),
+  },
+  {
+    name: "a wrong key is 401, also where the anonymous are served",
+    policy: { tiers: { pro: {}, anonymous: {} }, keys: [keyEntry("k1", "pro")] },
+    async run(edge) {
+      refused(edge, await edge.send({ key: "wrong", body }), "invalid_api_key");
+      passed(await edge.send({ body }));
+    },
+  },
+  {
+    name: "two headers with different keys are refused, with the same key accepted",
+    policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro"), keyEntry("k2", "pro")] },
+    async run(edge) {
+      refused(
+        edge,
+        await edge.send({ key: "k1", headers: [["x-api-key", "k2"]], body }),
+        "invalid_api_key",
+      );
+      passed(await edge.send({ key: "k1", headers: [["x-api-key", "k1"]], body }));
+    },
+  },
+  {
+    name: "the upstream is told who calls, and a caller cannot say so itself",
+    policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro", { lane: "batch" })] },
+    async run(edge) {
+      const forged: [string, string][] = [
+        ["x-weir-subject", "acme/admin"],
+        ["x-weir-tier", "internal"],
+        ["x-weir-anything", "1"],
+      ];
+      const { upstream } = await edge.send({
+        key: "k1",
+        headers: [...forged, ["x-request-id", "r-1"]],
+        body,
+      });
+      assert.equal(upstream?.header("x-weir-subject"), "acme/search/k1");
+      assert.equal(upstream?.header("x-weir-tier"), "pro");
+      assert.equal(upstream?.header("x-weir-lane"), "batch");
+      assert.equal(upstream?.header("x-weir-request-id"), "r-1");
+      assert.equal(upstream?.header("x-weir-anything"), undefined);
+    },
+  },
+  {
+    name: "more forged headers than can be taken off are refused",
+    policy: keyed,
+    async run(edge) {
+      const forged = Array.from({ length: 17 }, (_, i): [string, string] => [`x-weir-${i}`, "1"]);
+      refused(edge, await edge.send({ key: "k1", headers: forged, body }), "overloaded");
+    },
+  },
+  {
+    name: "the anonymous are told apart by address, IPv6 by its /64",
+    policy: { tiers: { anonymous: { requests: "2/min" } } },
+    async run(edge) {
+      for (let i = 0; i < 2; i++) passed(await edge.send({ from: "198.51.100.1", body }));
+      refused(edge, await edge.send({ from: "198.51.100.1", body }), "rate_limit_exceeded");
+      const other = await edge.send({ from: "198.51.100.2", body });
+      assert.equal(other.upstream?.header("x-weir-subject"), "anonymous/198.51.100.2");
+      passed(await edge.send({ from: "[2001:db8::1]", body }));
+      passed(await edge.send({ from: "[2001:db8::2]", body }));
+      refused(edge, await edge.send({ from: "[2001:db8::3]", body }), "rate_limit_exceeded");
+      passed(await edge.send({ from: "[2001:db8:0:1::1]", body }));
+    },
+  },
+  {
+    name: "without trusted hops x-forwarded-for says nothing",
+    policy: { tiers: { anonymous: {} } },
+    async run(edge) {
+      const answer = await edge.send({ from: "198.51.100.1", headers: [["x-forwarded-for", "10.0.0.1"]], body });
+      assert.equal(answer.upstream?.header("x-weir-subject"), "anonymous/198.51.100.1");
+    },
+  },
+  {
+    name: "with two trusted hops the address is the second from the right, whatever the client wrote before it",
+    policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 2 } },
+    async run(edge) {
+      const answer = await edge.send({
+        from: "10.0.0.9",
+        headers: [["x-forwarded-for", "1.1.1.1, 192.0.2.44 , 10.0.0.8"]],
+        body,
+      });
+      assert.equal(answer.upstream?.header("x-weir-subject"), "anonymous/192.0.2.44");
+    },
+  },
+  {
+    name: "a forwarded address that is none is refused",
+    policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
+    async run(edge) {
+      const answer = await edge.send({ headers: [["x-forwarded-for", "unknown"]], body });
+      refused(edge, answer, "address_not_allowed");
+    },
+  },
+  {
+    name: "a key with networks works from inside them only, IPv4 and IPv6",
+    policy: {
+      tiers: { pro: {} },
+      keys: [keyEntry("k1", "pro", { networks: ["10.0.0.0/9", "2001:db8::/33"] })],
+    },
+    async run(edge) {
+      passed(await edge.send({ key: "k1", from: "10.127.255.255", body }));
+      refused(edge, await edge.send({ key: "k1", from: "10.128.0.0", body }), "address_not_allowed");
+      passed(await edge.send({ key: "k1", from: "[2001:db8:7fff::1]", body }));
+      refused(edge, await edge.send({ key: "k1", from: "[2001:db8:8000::1]", body }), "address_not_allowed");
+    },
+  },
+  {
+    name: "a key is valid from its first moment to its last",
+    clock: true,
+    policy: {
+      tiers: { pro: {} },
+      keys: [
+        keyEntry("k1", "pro", { not_before: "2026-01-01T00:01:00Z", expires: "2026-01-01T00:02:00Z" }),
+        keyEntry("k2", "pro", { subject: "acme/search/k1" }),
+      ],
+    },
+    async run(edge) {
+      refused(edge, await edge.send({ key: "k1", body }), "expired_api_key");
+      await edge.wait(60_000);
+      passed(await edge.send({ key: "k1", body }));
+      await edge.wait(60_000);
+      refused(edge, await edge.send({ key: "k1", body }), "expired_api_key");
+      passed(await edge.send({ key: "k2", body }));
+    },
+  },
+  {
+    name: "an expired key is refused",
+    policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro", { expires: "2020-01-01T00:00:00Z" })] },
+    run: async (edge) => refused(edge, await edge.send({ key: "k1", body }), "expired_api_key"),
+  },
+  {
+    name: "a key asks for its own models only",
+    policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro", { models: ["gpt-4o", "claude-*"] })] },
+    async run(edge) {
+      passed(await edge.send({ key: "k1", body }));
+      passed(await edge.send({ key: "k1", body: chat("Hi", { model: "claude-3-haiku" }) }));
+      for (const model of ["gpt-4o-mini", "GPT-4O", "o1"]) {
+        const answer = await edge.send({ key: "k1", body: chat("Hi", { model }) });
+        refused(edge, answer, "model_not_allowed");
+        assert.equal(answer.json.error.param, "/model");
+      }
+    },
+  },
+  {
+    name: "a request that would switch protocols is refused",
+    policy: keyed,
+    async run(edge) {
+      const headers: [string, string][] = [
+        ["upgrade", "websocket"],
+        ["connection", "upgrade"],
+      ];
+      refused(edge, await edge.send({ key: "k1", method: "GET", headers }), "unsupported_upgrade");
+    },
+  },
+  {
+    name: "a request without a body passes with its key",
+    policy: keyed,
+    async run(edge) {
+      passed(await edge.send({ key: "k1", method: "GET", path: "/v1/models" }));
+      refused(edge, await edge.send({ method: "GET", path: "/v1/models" }), "missing_api_key");
+    },
+  },
+];

@@ -1,0 +1,8 @@
+// Every scenario, in the order of a request's way.
+import type { Scenario } from "../../support/filter-scenario.ts";
+import { bodies } from "./body.ts";
+import { budgets } from "./budgets.ts";
+import { identity } from "./identity.ts";
+import { limits } from "./limits.ts";
+
+export const scenarios: readonly Scenario[] = [...identity, ...limits, ...bodies, ...budgets];
