@@ -33,6 +33,7 @@ import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, blame, deny, more, retryAfter, waitFor } from "./deny";
 import {
+  ACCEPT_ENCODING,
   API_KEY,
   AUTHORIZATION,
   CONTENT_LENGTH,
@@ -84,6 +85,7 @@ import {
   upgrade,
 } from "./request-headers";
 import { nginx } from "./proxy-wasm/kind";
+import { openRedaction } from "./response-redact";
 import { rewrite } from "./rewrite";
 import { is, lenOf, lit, NONE, ptrOf, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -140,7 +142,7 @@ function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
   const budgets = applyBudgets(stream, tier, <u64>stream.policy);
   if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
-  bound(stream, tier, null, stream.contentLength / BYTES_PER_TOKEN_LOW, tier.outputTokensMax);
+  guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);
   if (coveredLocally(stream, budgets, now())) return Action.Continue;
   if (!acquireFor(stream, policy, tier, budgets, growth)) return Action.Continue;
   count(Metric.Acquires);
@@ -151,6 +153,18 @@ function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
 
 /** Text with fewer bytes for each token than this is rare. */
 const BYTES_PER_TOKEN_LOW: u32 = 2;
+/** No guess takes more than this part of a budget: most requests bound their answer below the tier's limit. */
+const GUESS_PART: u64 = 64;
+
+function guess(stream: Stream, tier: Tier, promptTokens: u64): void {
+  bound(stream, tier, null, promptTokens, tier.outputTokensMax);
+  let n = 0;
+  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
+    const most = max(tier.budget(ctz<u32>(mask)).limit / GUESS_PART, 1);
+    stream.setReserved(n, min(stream.reserved(n), most));
+    n++;
+  }
+}
 
 /** All that headers alone can decide. */
 function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
@@ -192,6 +206,17 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   }
   stream.isPost = is(method, "POST");
   stream.acceptable = contentEncoding == NONE && claimsJson();
+  return tier.redacts ? prepareRedaction(stream, tier) : Reason.None;
+}
+
+/** Takes what redacting the answer will need while the request can still be refused. */
+function prepareRedaction(stream: Stream, tier: Tier): Reason {
+  const redaction = openRedaction(tier);
+  if (redaction == null) {
+    because().text("This proxy is redacting as many answers as it can.");
+    return Reason.Overloaded;
+  }
+  stream.redaction = changetype<usize>(redaction);
   return Reason.None;
 }
 
@@ -235,6 +260,8 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
     if (shownIn & FORM_API_KEY) removeHeader(MapType.RequestHeaders, API_KEY);
     if (shownIn & FORM_X_GOOG_API_KEY) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
   }
+  // A compressed answer could not be read.
+  if (tier.counts || tier.redacts) removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
   setHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
   setHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
   setHeader(MapType.RequestHeaders, WEIR_LANE, number.reset().text(laneName(stream.lane)).written);

@@ -1,24 +1,36 @@
 // The way back: what happens to an answer, in the order in which it happens, with every branch that it can take.
 //
 //   headers ─ status ─ rate headers ─ how to read ─┐
-//   body ──── usage ──────────────────────────────▶ client
+//   body ──── usage ─ redact ─────────────────────▶ client
 //   log ───── settle
 //
 // A stream settles exactly once, when it ends, whatever ends it: an answer read to its end, a client that left, an
-// upstream that failed.
+// upstream that failed. What an answer may not contain never leaves: whatever cannot be read or followed is withheld.
 import { cancelAcquire } from "./budget/acquire";
 import { charge } from "./budget/amounts";
 import { settleLocally } from "./budget/reserve";
-import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STATUS, WEIR_VERDICT } from "./headers";
+import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, JSON_TYPE, STATUS, WEIR_VERDICT } from "./headers";
+import { NOT_WHOLE, toU64 } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
 import { count, counted, Metric } from "./metrics";
-import { Policy, Rate, Tier } from "./policy/policy";
+import { OnAbort, Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { header, removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
+import { nginx } from "./proxy-wasm/kind";
 import { setRateHeaders } from "./rate-headers";
-import { lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
+import {
+  beginRedaction,
+  closeRedaction,
+  Form,
+  matchesOf,
+  redactChunk,
+  Redaction,
+  withholdChunk,
+} from "./response-redact";
+import { withheldBody } from "./response-withhold";
+import { isFolded, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
@@ -30,6 +42,7 @@ import {
   filterHead,
   finished,
   openAnswer,
+  outputTokensEstimate,
   promptTokens,
   seen,
 } from "./usage/usage";
@@ -37,6 +50,8 @@ import { Reason } from "./verdicts.gen";
 
 const OK = lit("ok");
 const SHADOWED = lit("ok;shadow=injection_detected");
+const UNREADABLE = lit("answer_unreadable");
+const BAD_GATEWAY = lit("502");
 const spent = reserve(8 * BUDGETS_MAX);
 
 /** The answer's headers have arrived. */
@@ -47,7 +62,8 @@ export function onResponseHeaders(context: u32): Action {
   stream.status = statusOf(header(MapType.ResponseHeaders, STATUS));
   if (stream.rate) setRateHeaders(changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
-  if (stream.status < 400 && stream.reservedOpen) readAnswer(stream);
+  const tier = changetype<Tier>(stream.tier);
+  if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed) readAnswer(stream, tier);
   return Action.Continue;
 }
 
@@ -57,29 +73,79 @@ function statusOf(text: Slice): i32 {
   return status;
 }
 
-/** Decides how the answer is read for usage. A compressed one cannot be: it is charged as it was reserved. */
-function readAnswer(stream: Stream): void {
-  if (header(MapType.ResponseHeaders, CONTENT_ENCODING) != NONE) return;
+/** Decides how the answer is read: for usage, and to be redacted. */
+function readAnswer(stream: Stream, tier: Tier): void {
+  const encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
+  if (encoding != NONE && !isFolded(encoding, "identity")) {
+    if (tier.refusesCompressed) replace(stream);
+    // Let through unread, and charged as it was reserved.
+    dropRedaction(stream);
+    return;
+  }
   const type = header(MapType.ResponseHeaders, CONTENT_TYPE);
   const events = startsWithFolded(type, "text/event-stream");
-  if (!events && !startsWithFolded(type, "application/json")) return;
-  stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
-  if (events && stream.hideUsage) removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  const json = !events && startsWithFolded(type, "application/json");
+  const charged = stream.reservedOpen && stream.status < 400;
+  if ((events && stream.redaction != 0) || ((events || json) && charged)) {
+    stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
+  }
+  if (stream.redaction) {
+    if (events || json || startsWithFolded(type, "text/")) {
+      beginRedaction(redactionOf(stream), events ? Form.Events : json ? Form.Json : Form.Text);
+    } else dropRedaction(stream);
+  }
+  if (stream.answer == 0 && stream.redaction == 0) return;
+  const length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));
+  if (length != NOT_WHOLE) stream.answerLeft = length;
+  if (stream.redaction != 0 || (events && stream.hideUsage)) {
+    removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  }
+}
+
+/** An answer that cannot be read and must be: the client gets an error in its place. */
+function replace(stream: Stream): void {
+  stream.replaced = Replaced.Due;
+  stream.reason = Reason.AnswerUnreadable;
+  removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  removeHeader(MapType.ResponseHeaders, CONTENT_ENCODING);
+  setHeader(MapType.ResponseHeaders, CONTENT_TYPE, JSON_TYPE);
+  setHeader(MapType.ResponseHeaders, WEIR_VERDICT, UNREADABLE);
+  // nginx has made its status line by now.
+  if (!nginx) setHeader(MapType.ResponseHeaders, STATUS, BAD_GATEWAY);
+}
+
+enum Replaced {
+  No = 0,
+  /** The error is to be sent with the next bytes of the answer. */
+  Due = 1,
+  Sent = 2,
+}
+
+function redactionOf(stream: Stream): Redaction {
+  return changetype<Redaction>(stream.redaction);
+}
+
+function dropRedaction(stream: Stream): void {
+  if (stream.redaction) closeRedaction(redactionOf(stream));
+  stream.redaction = 0;
 }
 
 /** `size` bytes of the answer are here; with `end`, they are the last. */
 export function onResponseBody(context: u32, size: i32, end: bool): Action {
   const stream = findStream(context);
-  if (stream == null || stream.answer == 0 || stream.phase == Phase.Denied) return Action.Continue;
-  const handle = stream.answer - 1;
+  if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
+  if (stream.replaced != Replaced.No) return sendReplacement(stream, size);
+  if (stream.answer == 0 && stream.redaction == 0) return Action.Continue;
+  if (stream.redaction != 0 && !end && waitsForAll(stream)) return Action.Pause;
+  end = end || endsHere(stream, size);
   const chunk = size > 0 ? bufferBytes(BufferType.ResponseBody, size) : NONE;
-  // A chunk that could not be had leaves a hole: what follows cannot be trusted to be the whole usage.
-  if (lenOf(chunk) != size) {
-    closeAnswer(handle);
-    stream.answer = 0;
-    return Action.Continue;
-  }
-  if (!stream.hideUsage) feed(handle, chunk, end);
+  if (lenOf(chunk) != size) return unread(stream, size);
+  const handle = stream.answer - 1;
+  if (stream.redaction) {
+    const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage);
+    replaceBuffer(BufferType.ResponseBody, size, passed);
+    stream.reason = redactionOf(stream).withheld;
+  } else if (!stream.hideUsage) feed(handle, chunk, end);
   else {
     const passed = filter(handle, chunk, end);
     if (passed != chunk) replaceBuffer(BufferType.ResponseBody, size, passed);
@@ -88,15 +154,56 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   return Action.Continue;
 }
 
+/** nginx may never say that an answer of known length has ended. */
+function endsHere(stream: Stream, size: i32): bool {
+  if (stream.answerLeft == 0) return false;
+  stream.answerLeft -= min(stream.answerLeft, <u64>size);
+  return stream.answerLeft == 0;
+}
+
+/** A JSON answer that may have to be blocked waits for its end, where the host can hold it. */
+function waitsForAll(stream: Stream): bool {
+  return !nginx && changetype<Tier>(stream.tier).blocks && redactionOf(stream).form == Form.Json;
+}
+
+/** A chunk could not be had. What follows cannot be trusted to be the whole usage, and may not pass unredacted. */
+function unread(stream: Stream, size: i32): Action {
+  if (stream.answer) closeAnswer(stream.answer - 1);
+  stream.answer = 0;
+  if (stream.redaction == 0) return Action.Continue;
+  replaceBuffer(BufferType.ResponseBody, size, withholdChunk(redactionOf(stream)));
+  stream.reason = Reason.AnswerUnreadable;
+  stream.replaced = Replaced.Sent;
+  return Action.Continue;
+}
+
+function sendReplacement(stream: Stream, size: i32): Action {
+  const text = stream.replaced == Replaced.Due ? withheldBody(Reason.AnswerUnreadable, -1) : NONE;
+  stream.replaced = Replaced.Sent;
+  replaceBuffer(BufferType.ResponseBody, size, text);
+  return Action.Continue;
+}
+
 /** The stream is over, for whatever reason: what it reserved is settled, and it is counted. */
 export function onLog(context: u32): void {
   const stream = findStream(context);
   if (stream == null) return;
   if (stream.phase == Phase.Waiting) cancelAcquire(context, now());
-  if (stream.phase != Phase.Denied) counted(stream, Reason.None);
+  if (stream.phase != Phase.Denied) counted(stream, stream.reason);
   if (stream.reservedOpen) settle(stream);
   if (stream.answer) closeAnswer(stream.answer - 1);
   stream.answer = 0;
+  if (stream.redaction) {
+    countMatches(redactionOf(stream));
+    dropRedaction(stream);
+  }
+}
+
+function countMatches(redaction: Redaction): void {
+  const replaced = matchesOf(redaction, false);
+  const flagged = matchesOf(redaction, true);
+  if (replaced) count(Metric.Redacted, replaced);
+  if (flagged) count(Metric.Flagged, flagged);
 }
 
 /** Replaces the reservation by what is charged. */
@@ -116,24 +223,47 @@ function settle(stream: Stream): void {
 }
 
 enum Charged {
-  /** The upstream gave no answer, or an error: providers charge nothing for those. */
+  /** The upstream answered with an error: providers charge nothing for those. */
   Nothing = 0,
-  /** What the answer says was used. */
+  /** The stream's token counts: what the answer says was used, or what was delivered of it. */
   Usage = 1,
-  /** An answer that does not say, or that broke off before it did: the upper bound, so that no usage is lost. */
+  /** An answer that does not say: the upper bound, so that no usage is lost. */
   Reserved = 2,
 }
 
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
-  if (stream.status == 0 || stream.status >= 400) return Charged.Nothing;
+  if (stream.status >= 400) return Charged.Nothing;
+  // The client left, or the upstream broke off, before there was an answer.
+  if (stream.status == 0) return brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
   const handle = stream.answer - 1;
-  if (!seen(handle) || !finished(handle)) return Charged.Reserved;
+  if (!finished(handle)) return brokeOff(stream, handle);
+  if (!seen(handle)) return Charged.Reserved;
   stream.promptTokens = promptTokens(handle);
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
   count(Metric.TokensPrompt, stream.promptTokens);
   count(Metric.TokensCompletion, stream.completionTokens);
+  return Charged.Usage;
+}
+
+/**
+ * An answer that ended before it was complete costs what the policy says. What was delivered is the prompt, as the
+ * provider or else our count has it, and the output: what the provider said so far, or an estimate from the texts that
+ * passed if that is more.
+ */
+function brokeOff(stream: Stream, handle: i32): Charged {
+  count(Metric.Aborted);
+  const rule = changetype<Tier>(stream.tier).onAbort;
+  if (rule == OnAbort.Zero || stream.phase != Phase.Upstream) return Charged.Nothing;
+  if (rule == OnAbort.Reserved) return Charged.Reserved;
+  stream.completionTokens = 0;
+  stream.cachedTokens = 0;
+  if (handle < 0) return Charged.Usage;
+  const said = promptTokens(handle);
+  if (said) stream.promptTokens = said;
+  stream.completionTokens = outputTokensEstimate(handle);
+  stream.cachedTokens = cachedTokens(handle);
   return Charged.Usage;
 }

@@ -2,6 +2,8 @@
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
 import { orphanLeases, sendReports } from "./budget/settle";
+import { mix } from "./hash";
+import { seedKeys } from "./json/keys";
 import { heldCount } from "./budget/held";
 import { loadRules } from "./inspect/rules";
 import { loadPack } from "./inspect/classifier";
@@ -17,6 +19,8 @@ import { arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
+import { seedSip } from "./redact/sip";
+import { createRedactions } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
@@ -95,6 +99,10 @@ function prepare(policy: Policy): bool {
   }
   learnHost(SEED);
   seed = load<u64>(ptrOf(sharedGet(SEED)));
+  // All workers of a process give a value the same hash; how keys are looked up is nobody's business.
+  seedSip(mix(seed), mix(~seed));
+  seedKeys(random(), random());
+  if (policy.redacts) createRedactions();
   return true;
 }
 

@@ -68,6 +68,12 @@ export class Stream {
   status: i32;
   /** 1 + the handle of the usage reader; 0 when the answer is not read. */
   answer: i32;
+  /** Bytes of the answer that are still to come, where its length was told; else 0. */
+  answerLeft: u64;
+  /** What is being redacted in the answer (response-redact.ts); 0: nothing. */
+  redaction: usize;
+  /** The answer is replaced by an error: 1 when that is still to be sent, 2 when it was. */
+  replaced: i32;
   score: i32;
 
   pathLength: i32;

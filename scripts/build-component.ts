@@ -75,7 +75,7 @@ async function makeComponent(): Promise<Uint8Array> {
   });
   const witSource = readFileSync(at("wit/inspect.wit"), "utf8");
   return componentNew(
-    await componentEmbed({ binary: core, witSource, worldName: "inspect", stringEncoding: "utf8" }),
+    await componentEmbed({ binary: core, witSource, world: "inspect", stringEncoding: "utf8" }),
   );
 }
 

@@ -8,6 +8,8 @@ const CHECKS: [string, string[]][] = [
   ["npx", ["--no-install", "tsc"]],
   [process.execPath, ["--import", "tsx", "scripts/generate.ts", "--check"]],
   [process.execPath, ["--import", "tsx", "scripts/docs.ts", "--check"]],
+  [process.execPath, ["--import", "tsx", "deploy/sync.ts", "--check"]],
+  [process.execPath, ["--import", "tsx", "scripts/kong-schema.ts", "--check"]],
   [process.execPath, ["--import", "tsx", "scripts/tidy.ts"]],
 ];
 

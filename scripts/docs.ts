@@ -100,7 +100,7 @@ function usedHeaders(): string[] {
   const constants = [...read("assembly/headers.ts").matchAll(/const (\w+) = lit\("([^"]+)"\)/g)];
   const set = constants.filter(([, name = ""]) => imports.includes(name) && !VALUES.includes(name));
   const walked = names(read("assembly/request-headers.ts"), /isFolded\(name, "([^"]+)"\)/g);
-  return [...set.map(([, , header = ""]) => header), ...walked.filter((name) => name !== "accept-encoding")];
+  return [...set.map(([, , header = ""]) => header), ...walked];
 }
 
 function headers(): string {
@@ -184,6 +184,10 @@ const EXAMPLES: Record<string, string> = {
   "tiers.NAME.prompt.untrusted_threshold": "600",
   "tiers.NAME.budgets[].billing_day": "15",
   "identity.trusted_hops": "1",
+  "keys[].models": "[gpt-4o-mini, text-embedding-3*]",
+  "tiers.NAME.response.redact": "[email, phone]",
+  "tiers.NAME.response.patterns": "[Project Titan]",
+  "tiers.NAME.response.canaries": "[You are the assistant of Acme]",
 };
 
 function policyReference(): string {
@@ -223,6 +227,9 @@ function walk(path: string, node: Schema, schema: Schema, required: boolean, row
     walk(`${path}.${name}`, child, schema, part.required?.includes(name) ?? false, rows);
   if (typeof part.additionalProperties === "object")
     walk(`${path}.${path === "prices" ? "MODEL" : "NAME"}`, part.additionalProperties, schema, false, rows);
+  for (const other of part.anyOf ?? [])
+    for (const [name, child] of Object.entries(other.properties ?? {}))
+      walk(`${path}.${name}`, child, schema, false, rows);
   if (part.items && (part.items.$ref || part.items.properties))
     walk(`${path}[]`, part.items, schema, false, rows);
 }
@@ -245,7 +252,6 @@ function exampleOf(path: string, part: Schema): string {
   if (part.anyOf) return exampleOf("", part.anyOf[0] ?? {});
   if (part.items && !part.items.$ref) return exampleOf("", part.items).replace(/`(.+)`/, "`[$1]`");
   if (part.type === "boolean") return `\`${!part.default}\``;
-  if (part.type === "string") return "`gpt-4*`";
   return "";
 }
 
@@ -339,8 +345,11 @@ function commands(): string {
     entries.map((entry) => entry[1] ?? ""),
   );
   const rows = entries.map(([, name = "", what = "", file = ""]) => {
-    const usages = names(read(`sidecar/cli/${file}`), /["'`]usage: (weir [^"'`\n]+)/g);
-    const shown = usages.map((usage) => `\`${usage.replace(/ {2,}.*/, "").trim()}\``).join("; ");
+    const usages = names(
+      read(`sidecar/cli/${file}`),
+      /["'`]usage: (weir [^"'`\n]+(?:\n {7}weir (?:[^"'`\n])+)*)/g,
+    ).flatMap((usage) => usage.split("\n"));
+    const shown = usages.map((usage) => `\`${usage.trim().replace(/ {2,}.*/, "")}\``).join("; ");
     return [`\`weir ${name}\``, what, shown];
   });
   const targets = names(

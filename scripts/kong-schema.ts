@@ -11,6 +11,15 @@ const root = new URL("../", import.meta.url);
 const SOURCE = "catalog/policy.schema.json";
 const TARGET = "kong/filter/weir.meta.json";
 
+/**
+ * How Kong's prometheus plugin finds labels in the names of Weir's metrics, weir_requests_total.tier.pro.verdict.ok: Lua
+ * patterns of two captures, what is taken off the name and the label's value.
+ */
+const LABEL_PATTERNS = [
+  { label: "tier", pattern: "(%.tier%.([%w_-]+))" },
+  { label: "verdict", pattern: "(%.verdict%.([%a_]+))" },
+];
+
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Schema = { [key: string]: Json };
 
@@ -90,13 +99,8 @@ export function kongMeta(policy: string): string {
   cluster.description = "Where it is: host:port, or unix:/path.";
   cluster.pattern = "^([^:/ ]+:[0-9]{1,5}|unix:/.+)$";
   ledger.required = ["cluster"];
-  // nginx reads no body while request headers are held, so true, the filter's default, would leave requests waiting. It
-  // sends nothing upstream before the filter has decided, so nothing is lost.
-  delete hold.type;
-  hold.enum = [false];
-  hold.description = "Always false on Kong: nginx sends nothing upstream before the body is judged.";
-  schema.required = [...schema.required, "hold_headers"];
-  return `${print({ config_schema: schema }, "")}\n`;
+  hold.description = "Without effect on Kong: nginx sends nothing upstream before the body is judged.";
+  return `${print({ config_schema: schema, metrics: { label_patterns: LABEL_PATTERNS } }, "")}\n`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

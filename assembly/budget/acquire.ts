@@ -14,7 +14,7 @@ import { Writer } from "../writer";
 import { HeldState, hold, letGo } from "./held";
 import { callLedger, Purpose } from "./ledger";
 import { leaseName } from "./names";
-import { returnUnused } from "./returns";
+import { dropReturned, RETURNS_MAX, returnUnused } from "./returns";
 import {
   closeFrame,
   fieldBytes,
@@ -43,6 +43,7 @@ const GROWTH_MAX: i32 = 20;
 const AMOUNT_MAX: u64 = (1 << 53) - 1;
 const NS_PER_MS: u64 = 1_000_000;
 const NEEDS: usize = 8 * BUDGETS_MAX;
+const RETURNED: usize = 16 * RETURNS_MAX;
 /** No lease is asked for ahead of its use so soon after the ledger failed to answer. */
 const QUIET_NS: u64 = 5_000_000_000;
 
@@ -60,27 +61,35 @@ class Acquire {
   count: u8;
   waiters: i32;
   subjectLength: i32;
-  // followed by BUDGETS_MAX needs, WAITERS_MAX context ids and the subject
+  /** Leases that the message gives back. */
+  returns: i32;
+  // followed by BUDGETS_MAX needs, the names of RETURNS_MAX leases, WAITERS_MAX context ids and the subject
   get needs(): usize {
     return changetype<usize>(this) + offsetof<Acquire>();
   }
   get subject(): Slice {
     return slice(this.subjectAt, this.subjectLength);
   }
+  get returned(): usize {
+    return this.needs + NEEDS;
+  }
+  private get waitersAt(): usize {
+    return this.returned + RETURNED;
+  }
   get subjectAt(): usize {
-    return changetype<usize>(this) + offsetof<Acquire>() + NEEDS + 4 * WAITERS_MAX;
+    return this.waitersAt + 4 * WAITERS_MAX;
   }
   waiter(i: i32): u32 {
-    return load<u32>(changetype<usize>(this) + offsetof<Acquire>() + NEEDS + ((<usize>i) << 2));
+    return load<u32>(this.waitersAt + ((<usize>i) << 2));
   }
   wait(context: u32): void {
-    store<u32>(changetype<usize>(this) + offsetof<Acquire>() + NEEDS + ((<usize>this.waiters) << 2), context);
+    store<u32>(this.waitersAt + ((<usize>this.waiters) << 2), context);
     this.waiters++;
   }
 }
 
 const ACQUIRE_SIZE: usize =
-  (offsetof<Acquire>() + NEEDS + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
+  (offsetof<Acquire>() + NEEDS + RETURNED + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
 const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
 const message = new Writer(16 << 10);
 const budgetMessage = new Writer(2048);
@@ -199,7 +208,7 @@ function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice
   }
   putNumber(message, 5, TTL_MS);
   putNumber(message, 6, onExpiry(changetype<Policy>(acquire.policy)));
-  if (scale > 1 && stream.context != 0) returnUnused(stream, message, REPORTS);
+  if (stream.context != 0) acquire.returns = returnUnused(stream, message, REPORTS, acquire.returned);
   return closeFrame(message);
 }
 
@@ -260,6 +269,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
     else if (fieldNumber == 12) deniedBusy = fieldValue != 0;
   }
   if (malformed() || (outcome != 1 && outcome != 2)) return abandon(acquire, now, Outcome.Failed);
+  dropReturned(acquire.subjectTag, acquire.returned, acquire.returns);
   if (outcome == 2) return Outcome.Denied;
   if (count != <i32>acquire.count) return abandon(acquire, now, Outcome.Failed);
   return install(acquire, now + usableMs * NS_PER_MS, now);

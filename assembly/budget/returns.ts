@@ -8,6 +8,9 @@ import { Writer } from "../writer";
 import { leaseName } from "./names";
 import { putBytes, putNumber, putVarint } from "./wire";
 
+/** Leases that one Acquire gives back; the next one takes more. */
+export const RETURNS_MAX: i32 = 8;
+
 const shard = new Shard();
 const report = new Writer(512);
 const amounts = new Writer(10 * BUDGETS_MAX);
@@ -35,26 +38,46 @@ export function writeReport(
   putBytes(to, field, report.written);
 }
 
-/** Ends the subject's leases for the same budgets that no stream uses, and writes their last reports. */
-export function returnUnused(stream: Stream, to: Writer, field: u32): void {
+/**
+ * Ends leases of the subject for the same budgets that no stream uses, and writes their last reports. Their names go
+ * to `names` (| high u64 | low u64 | …); returns how many they are.
+ */
+export function returnUnused(stream: Stream, to: Writer, field: u32, names: usize): i32 {
   const before = to.length;
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     to.truncate(before);
-    if (!shard.open(stream.subjectTag) || !endUnused(stream, to, field) || shard.commit()) return;
+    if (!shard.open(stream.subjectTag)) return 0;
+    const count = endUnused(stream, to, field, names);
+    if (count == 0 || shard.commit()) return count;
   }
   to.truncate(before);
+  return 0;
 }
 
-/** False when there was nothing to end. */
-function endUnused(stream: Stream, to: Writer, field: u32): bool {
-  let any = false;
-  for (let n = 0; n < shard.leaseCount; n++) {
+function endUnused(stream: Stream, to: Writer, field: u32, names: usize): i32 {
+  let count = 0;
+  for (let n = 0; n < shard.leaseCount && count < RETURNS_MAX; n++) {
     const lease = shard.leaseAt(n);
     if (lease.tag != stream.leaseTag || lease.busy()) continue;
     lease.state = <u8>LeaseState.Draining;
     lease.sequence++;
     writeReport(to, field, lease.high, lease.low, stream.subject, lease.sequence, lease, lease.count, true);
-    any = true;
+    store<u64>(names + ((<usize>count) << 4), lease.high);
+    store<u64>(names + ((<usize>count) << 4), lease.low, 8);
+    count++;
   }
-  return any;
+  return count;
+}
+
+/** The ledger has their last reports: the leases make room in the subject's record. Their own workers notice. */
+export function dropReturned(subjectTag: u64, names: usize, count: i32): void {
+  for (let tries = 0; count > 0 && tries < SWAP_TRIES; tries++) {
+    if (!shard.open(subjectTag)) return;
+    for (let i = 0; i < count; i++) {
+      const name = names + ((<usize>i) << 4);
+      const lease = shard.lease(load<u64>(name), load<u64>(name, 8));
+      if (lease != null) shard.removeLease(lease);
+    }
+    if (shard.commit()) return;
+  }
 }

@@ -8,13 +8,15 @@
 // Bounds: each byte is classified once, each candidate costs one look-up; nothing at or after `end` is read.
 import { reserve } from "../memory";
 
-/** Bytes of the bit set, and of the set of bytes that pieces begin with inside words. */
-export const PREFIX_BYTES: i32 = 8192;
+const LONG_BYTES: usize = 8192;
+/** Bytes of one bit set (long and short keys), and of the set of bytes that pieces begin with inside words. */
+export const PREFIX_BYTES: i32 = 8192 + 2048;
 export const INSIDE_BYTES: i32 = 32;
 /** A seek reads at most so many bytes from where it stands. */
 export const SEEK_AHEAD: usize = 32;
 
 let bits: usize = 0;
+let all: usize = 0;
 let inside: usize = 0;
 // `inside` as two tables by low nibble: bit r of entry n says that byte (r << 4 | n), or with r + 8, is in the set.
 const lowRows = reserve(32);
@@ -26,9 +28,10 @@ export function clearSeekSteps(): void {
   seekSteps = 0;
 }
 
-/** Takes the bit set at `prefixes` and the byte set at `insideSet`. */
+/** Takes the bit sets at `prefixes` (first pieces, all pieces) and the byte set at `insideSet`. */
 export function setPrefixes(prefixes: usize, insideSet: usize): void {
   bits = prefixes;
+  all = prefixes + PREFIX_BYTES;
   inside = insideSet;
   for (let nibble: u32 = 0; nibble < 16; nibble++) {
     let rows: u32 = 0;
@@ -45,12 +48,11 @@ export function isWordByte(byte: u32): bool {
 }
 
 /**
- * The first place from `at` on where a piece may begin, or where fewer than SEEK_AHEAD bytes are left. `after`: the
- * byte before `at` belongs to a word.
+ * The first place from `at` on where a first piece may begin, or any piece if it is before `watch`; or where fewer
+ * than SEEK_AHEAD bytes are left. `after`: the byte before `at` belongs to a word.
  */
-export function seek(at: usize, end: usize, after: bool): usize {
+export function seek(at: usize, end: usize, watch: usize, after: bool): usize {
   let carry: u32 = u32(after);
-  const table = bits;
   if (ASC_FEATURE_SIMD) {
     const low = v128.load(lowRows);
     const high = v128.load(highRows);
@@ -78,8 +80,7 @@ export function seek(at: usize, end: usize, after: bool): usize {
         const ptr = at + <usize>place;
         // Bits of `run` from bit 31 on are zero after the shift: a run of 4 is always seen, as 16 + 4 < 32.
         const length = min<u32>(ctz((run >> place) | 16), 4);
-        const key = load<u32>(ptr) & (length ? <u32>(0xffffffff >> (32 - (length << 3))) : 0xffff);
-        if (known(table, key)) return ptr;
+        if (known(ptr < watch ? all : bits, load<u64>(ptr), length)) return ptr;
       }
       carry = words >> 15;
       at += 16;
@@ -95,8 +96,7 @@ export function seek(at: usize, end: usize, after: bool): usize {
     if ((word & ~carry) | ((load<u8>(inside + (byte >> 3)) >> (byte & 7)) & 1)) {
       let length: u32 = 0;
       while (length < 4 && isWordByte(load<u8>(at + length))) length++;
-      const key = load<u32>(at) & (length ? <u32>(0xffffffff >> (32 - (length << 3))) : 0xffff);
-      if (known(table, key)) return at;
+      if (known(at < watch ? all : bits, load<u64>(at), length)) return at;
     }
     carry = word;
     at++;
@@ -104,9 +104,15 @@ export function seek(at: usize, end: usize, after: bool): usize {
   return at;
 }
 
-function known(table: usize, key: u32): bool {
-  const bit = (key * 0x9e3779b1) >> 16;
-  return ((load<u8>(table + (bit >> 3)) >> (bit & 7)) & 1) != 0;
+/** Whether a piece may begin with these 8 bytes, of which the first `length` (0 to 4) are in a word. */
+function known(table: usize, bytes: u64, length: u32): bool {
+  const long = <usize>(((bytes & 0xffffffffffff) * 0x9e3779b185ebca87) >> 48);
+  const key = <u32>bytes & (length ? <u32>(0xffffffff >> (32 - (length << 3))) : 0xffff);
+  const short = <usize>((key * 0x9e3779b1) >> 18);
+  const hit: u32 =
+    (load<u8>(table + (long >> 3)) >> <u8>(long & 7)) |
+    (load<u8>(table + LONG_BYTES + (short >> 3)) >> <u8>(short & 7));
+  return (hit & 1) != 0;
 }
 
 function wordBits(block: v128): u32 {

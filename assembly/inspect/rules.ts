@@ -41,7 +41,9 @@ const MAGIC: u32 = 0x4c555257;
 const VERSION: u32 = 2;
 const HEADER: u32 = 52;
 /** Classes and prefixes. */
-const HEAD: u32 = HEADER + 256 + <u32>INSIDE_BYTES + <u32>PREFIX_BYTES;
+const HEAD: u32 = HEADER + 256 + <u32>INSIDE_BYTES + 2 * <u32>PREFIX_BYTES;
+/** The tooth of a state that holds the number of its report. */
+const REPORT: u32 = 254;
 const CAN_SKIP: u32 = 1;
 const CAN_SEEK: u32 = 2;
 const NO_SLOT: u32 = 0xffff;
@@ -62,7 +64,6 @@ export let steps: i32 = 0;
 
 let pack: usize = 0;
 let ruleCount: u32 = 0;
-let reportCount: u32 = 0;
 let slotCount: u32 = 0;
 let startState: u32 = 0;
 let idleState: u32 = 0;
@@ -93,7 +94,7 @@ export function loadRules(ptr: usize, len: i32): bool {
   if (nRules > <u32>RULES_MAX || nEntries > 1 << 18 || nEntries < 256) return false;
   const atEntries = HEAD + 2048;
   const atReports = atEntries + nEntries * 4;
-  const atCount = atReports + nReports * 8;
+  const atCount = atReports + nReports * 4;
   if (atCount + 4 > size) return false;
   const nReported = load<u32>(ptr + atCount);
   if (nReported > 1 << 20) return false;
@@ -105,15 +106,18 @@ export function loadRules(ptr: usize, len: i32): bool {
   const start = load<u32>(ptr, 40);
   const idle = load<u32>(ptr, 44);
   if (!stateFits(start, nEntries) || !stateFits(idle, nEntries)) return false;
+  for (let i: u32 = 0; i < 256; i++) if (load<u8>(ptr + HEADER + i) >= REPORT) return false;
   for (let i: u32 = 0; i < 512; i++) {
     if (!stateFits(load<u32>(ptr + HEAD + i * 4), nEntries)) return false;
   }
   for (let i: u32 = 0; i < nEntries; i++) {
-    if (!stateFits(load<u32>(ptr + atEntries + i * 4) >> 8, nEntries)) return false;
+    const entry = load<u32>(ptr + atEntries + i * 4);
+    if ((entry & 0xff) == REPORT + 1 ? entry >> 8 >= nReports : !stateFits(entry >> 8, nEntries))
+      return false;
   }
   for (let i: u32 = 0; i < nReports; i++) {
-    const at = ptr + atReports + i * 8;
-    if (<u32>load<u16>(at, 4) + <u32>load<u16>(at, 6) > nReported) return false;
+    const at = ptr + atReports + i * 4;
+    if (<u32>load<u16>(at) + <u32>load<u16>(at, 2) > nReported) return false;
   }
   for (let i: u32 = 0; i < nReported; i++)
     if (<u32>load<u16>(ptr + atCount + 4 + i * 2) >= nPieces) return false;
@@ -138,7 +142,6 @@ export function loadRules(ptr: usize, len: i32): bool {
 
   pack = ptr;
   ruleCount = nRules;
-  reportCount = nReports;
   slotCount = slots;
   startState = start;
   idleState = idle;
@@ -214,8 +217,8 @@ export function match(text: Slice): i32 {
   let work = -seekSteps;
   while (at < end) {
     if (state == idle || state == fresh) {
-      if (at >= watch && at <= last) {
-        at = seek(at, end, state == idle);
+      if (at <= last) {
+        at = seek(at, end, watch, state == idle);
         state = at > textStart && isWordByte(load<u8>(at - 1)) ? idle : fresh;
       } else if (ASC_FEATURE_SIMD && state == idle && skip) {
         at = wordEnd(at, end);
@@ -251,17 +254,11 @@ function wordEnd(at: usize, end: usize): usize {
 
 /** Takes note of the pieces that end at `at`. */
 function report(state: u32, at: usize, end: usize): void {
-  let low: u32 = 0;
-  let high = reportCount;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (load<u32>(reports + ((<usize>middle) << 3)) < state) low = middle + 1;
-    else high = middle;
-  }
-  const place = reports + ((<usize>low) << 3);
-  if (low == reportCount || load<u32>(place) != state) return;
-  const first: u32 = load<u16>(place, 4);
-  const count: u32 = load<u16>(place, 6);
+  const tooth = load<u32>(entries + ((<usize>(state >> 2) + REPORT) << 2));
+  if ((tooth & 0xff) != REPORT + 1) return;
+  const place = reports + ((<usize>(tooth >> 8)) << 2);
+  const first: u32 = load<u16>(place);
+  const count: u32 = load<u16>(place, 2);
   const now = <u32>(at - textStart) + 1;
   const edge = at >= end || !isWordByte(load<u8>(at));
   // Later pieces first: one that ends here must not take a first piece that ends here too for its own.

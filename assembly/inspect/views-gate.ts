@@ -1,9 +1,9 @@
 // Cheap gates: does a window of normalised text look as if it hid another text? One SIMD pass answers for all
 // views by counting bit masks; what is benign pays for this pass alone.
 //
-//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 3 within 64 bytes
+//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 4 within 64 bytes
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
-//  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 5 (and are ≥ 7)
+//  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2
 //  escapes   ≥ 3 of `%`, `&` or `\`
 //  codes     16 bytes of only hexadecimal digits and separators, or of only dots and dashes, with a space
@@ -185,7 +185,7 @@ function shape(letter: u32, odd: u32, high: u32): void {
     popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
     popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2));
   leetRecent = (leetRecent << 8) | <u32>odds;
-  if ((leetRecent * 0x01010101) >> 24 >= 3) leet = true;
+  if ((leetRecent * 0x01010101) >> 24 >= 4) leet = true;
   // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
   const known = before | (letter << 16);
   const lone = known & ~(known << 1) & ~(known >> 1);
@@ -212,5 +212,5 @@ function turn(plain: i32, rot: i32): void {
   plainRecent = (plainRecent << 8) | <u32>plain;
   rotRecent = (rotRecent << 8) | <u32>rot;
   const rots = <i32>(((rotRecent << 8) * 0x01010101) >> 24);
-  if (rots >= 7 && rots * 5 > <i32>(((plainRecent << 8) * 0x01010101) >> 24) * 7) turned = true;
+  if (rots >= 9 && rots * 4 > <i32>(((plainRecent << 8) * 0x01010101) >> 24) * 7) turned = true;
 }

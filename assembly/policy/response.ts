@@ -2,7 +2,7 @@
 import { Kind, Tape } from "../json/tape";
 import { decode } from "../json/text";
 import { addPhrase, phraseTableBytes } from "../redact/phrases";
-import { BLOCK, CANARY, CUSTOM, FLAG, HASH, IGNORE, MASK, REDACT, TYPE_COUNT } from "../redact/types";
+import { API_KEY, BLOCK, CANARY, CREDIT_CARD, CUSTOM, EMAIL, FLAG, HASH, IBAN, IGNORE, IP, JWT, MASK, PHONE, PRIVATE_KEY, REDACT, TYPE_COUNT, US_SSN } from "../redact/types";
 import { is, lenOf, ptrOf, Slice, slice } from "../slice";
 import { take } from "./block";
 import { choice, count, first, member } from "./compile";
@@ -50,15 +50,15 @@ function compileActions(tape: Tape, node: i32, tier: Tier): void {
 
 /** The schema has let only these pass. */
 function typeOf(name: Slice): i32 {
-  if (is(name, "email")) return 0;
-  if (is(name, "phone")) return 1;
-  if (is(name, "credit_card")) return 2;
-  if (is(name, "iban")) return 3;
-  if (is(name, "us_ssn")) return 4;
-  if (is(name, "ip")) return 5;
-  if (is(name, "api_key")) return 6;
-  if (is(name, "private_key")) return 7;
-  if (is(name, "jwt")) return 8;
+  if (is(name, "email")) return EMAIL;
+  if (is(name, "phone")) return PHONE;
+  if (is(name, "credit_card")) return CREDIT_CARD;
+  if (is(name, "iban")) return IBAN;
+  if (is(name, "us_ssn")) return US_SSN;
+  if (is(name, "ip")) return IP;
+  if (is(name, "api_key")) return API_KEY;
+  if (is(name, "private_key")) return PRIVATE_KEY;
+  if (is(name, "jwt")) return JWT;
   return is(name, "custom") ? CUSTOM : CANARY;
 }
 

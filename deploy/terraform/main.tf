@@ -23,14 +23,12 @@ resource "helm_release" "weir" {
   chart            = var.chart
   version          = var.chart_version
 
-  values = [yamlencode(local.values), yamlencode(var.values)]
-
-  # Apart from the others, so that a plan does not show it.
-  set_sensitive = var.redis_password == "" ? [] : [{
-    name  = "ledger.redis.password"
-    value = replace(var.redis_password, ",", "\\,")
-    type  = "string"
-  }]
+  # The password apart from the others, so that a plan hides it and nothing else.
+  values = [
+    yamlencode(local.values),
+    yamlencode({ ledger = { redis = { password = var.redis_password } } }),
+    yamlencode(var.values),
+  ]
 
   atomic  = true
   wait    = true

@@ -10,6 +10,10 @@ const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> =
   },
   sidecar: { what: "the ledger's server", load: async () => (await import("./sidecar.ts")).sidecarCommand },
   check: { what: "validates a policy", load: async () => (await import("./check.ts")).checkCommand },
+  ledger: {
+    what: "shows, adjusts, exports and reconciles budgets",
+    load: async () => (await import("./ledger.ts")).ledgerCommand,
+  },
   keys: { what: "makes an API key", load: async () => (await import("./keys.ts")).keysCommand },
 };
 

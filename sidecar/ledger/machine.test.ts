@@ -54,6 +54,32 @@ describe("the ledger's machine", () => {
     ]);
   });
 
+  it("keeps a credit when a refund by hand and a late correction meet, and lets no more than the limit out", () => {
+    const { state, settle, books } = lease("charge_all");
+    apply(state, { kind: "sweep", organisation: "org" }, START + TTL);
+    const record = [...state.organisation("org").budgets.values()][0];
+    const end = record?.end ?? 0;
+    // The dead lease's 50 are forgiven by a person; then its edge comes back and says that it had spent 30.
+    apply(
+      state,
+      {
+        ...{ kind: "adjust", id: "a", subject: "org", budget: record?.key ?? "", amount: -50 },
+        ...{ by: "ana", reason: "the gateway died" },
+      },
+      START + TTL,
+    );
+    assert.deepEqual(books(), [[0, 0, 0]]);
+    settle(1, 30, true, START + TTL + 1);
+    assert.deepEqual(books(), [[-20, 0, 0]]);
+    const limits = { window: "hour", need: 101 } as const;
+    assert.equal(end, START + TTL);
+    // Its window has just ended by now; ask by the clock of the moment before.
+    const denied = apply(state, acquire([budget("org", 100, limits)]), end - 1);
+    assert.deepEqual("busy" in denied && [denied.used, denied.never, denied.busy], [0, true, false]);
+    const granted = apply(state, acquire([budget("org", 100, { ...limits, need: 100 })]), end - 1);
+    assert.deepEqual("remaining" in granted && granted.remaining, [0]);
+  });
+
   it("keeps a lease alive by its reports", () => {
     const { settle } = lease("charge_reported");
     assert.equal(settle(1, 10, false, START + TTL - 1).status, "applied");

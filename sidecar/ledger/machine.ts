@@ -1,6 +1,6 @@
 /**
  * The ledger itself: `apply(state, command, now) → reply`. No I/O, no clock, no randomness; the Lua scripts under redis/
- * are the same transitions, and this is what they are compared with.
+ * are the same transitions, and this is what they are compared with. How leases move their budgets along is in books.ts.
  *
  * A lease adds to each of its budgets three numbers, which `contribution` computes from the lease alone; every change of
  * a lease changes the budgets by the difference, so a budget is always the sum of its leases:
@@ -27,8 +27,22 @@
  * the other half for the requests in flight. Only an edge that stays silent for all of it is taken for dead.
  */
 import { WeirError } from "../errors.ts";
+import {
+  change,
+  expireIfDue,
+  fits,
+  note,
+  notify,
+  reached,
+  returnRest,
+  type Step,
+  sweep,
+  usableMs,
+  usableUntil,
+  usedOf,
+} from "./books.ts";
 import { windowAt } from "./calendar.ts";
-import type { OrganisationState, State } from "./state.ts";
+import type { State } from "./state.ts";
 import {
   type Acquire,
   type AcquireReply,
@@ -37,42 +51,16 @@ import {
   type BudgetRecord,
   type BudgetRequest,
   type Command,
-  describeKey,
   identityOf,
-  type JournalEntry,
   type LeaseEntry,
   type LeaseRecord,
   LIMITS,
-  type Notice,
   organisationOf,
   type Release,
   type Reply,
   type ReportReply,
   type Settle,
 } from "./types.ts";
-
-/** The state of one command being applied. */
-interface Step {
-  readonly state: State;
-  readonly org: OrganisationState;
-  readonly now: number;
-  readonly notices: Notice[];
-}
-
-interface Contribution {
-  readonly spent: number;
-  readonly outstanding: number;
-  readonly debt: number;
-}
-
-/** What a lease adds to one of its budgets. */
-export function contribution(state: LeaseRecord["state"], entry: LeaseEntry): Contribution {
-  return {
-    spent: entry.charged,
-    outstanding: state === "open" ? Math.max(0, entry.granted - entry.charged) : 0,
-    debt: Math.max(0, entry.charged - (entry.granted - entry.returned)),
-  };
-}
 
 /** The size of a slice of a budget of which `left` is free: what is granted, or -1 if not even `need` fits. */
 export function slice(need: number, want: number, left: number): number {
@@ -144,11 +132,6 @@ function acquire(step: Step, command: Acquire): AcquireReply {
   }
   step.state.putLease(step.org, lease, "opened");
   return grantedReply(step, lease);
-}
-
-/** What is not free: spent or leased out. */
-function usedOf(record: BudgetRecord): number {
-  return Math.max(0, record.spent + record.outstanding);
 }
 
 /** An Acquire that was applied before: the same grant; only the time that is left has moved on. */
@@ -307,102 +290,8 @@ function adjust(step: Step, command: Adjust): AdjustReply {
   return answer("applied");
 }
 
-function returnRest(entry: LeaseEntry): LeaseEntry {
-  return { ...entry, returned: Math.max(0, entry.granted - entry.charged) };
-}
-
-function chargeRest(entry: LeaseEntry): LeaseEntry {
-  return { ...entry, charged: Math.max(entry.granted, entry.charged) };
-}
-
 function report(step: Step, status: ReportReply["status"], lease?: LeaseRecord): ReportReply {
   return { status, usableMs: lease === undefined ? 0 : usableMs(step, lease), notices: step.notices };
-}
-
-function usableUntil(now: number, ttlMs: number, windowEnd: number): number {
-  return Math.min(now + Math.floor(ttlMs / 2), windowEnd);
-}
-
-function usableMs(step: Step, lease: LeaseRecord): number {
-  return lease.state === "open" ? Math.max(0, lease.usableUntil - step.now) : 0;
-}
-
-/** Whether every sum stays exact after the change. */
-function fits(step: Step, lease: LeaseRecord, next: LeaseRecord["state"], entries: LeaseEntry[]): boolean {
-  return entries.every((entry, i) => {
-    const record = budgetOf(step, entry);
-    const was = contribution(lease.state, lease.entries[i] as LeaseEntry);
-    const will = contribution(next, entry);
-    const used = record.spent - was.spent + (record.outstanding - was.outstanding);
-    return used + will.spent + will.outstanding <= LIMITS.amount;
-  });
-}
-
-/** Gives a lease its new state and entries and moves its budgets along. The only place where budgets are charged. */
-function change(step: Step, lease: LeaseRecord, next: LeaseRecord["state"], entries: LeaseEntry[]): void {
-  const { state, org, now } = step;
-  const ends = lease.state === "open" && next !== "open";
-  const retention = next === "closed" ? LIMITS.closedRetentionMs : LIMITS.unsettledRetentionMs;
-  if (ends) lease.forgetAt = now + retention;
-  entries.forEach((entry, i) => {
-    const record = budgetOf(step, entry);
-    const was = contribution(lease.state, lease.entries[i] as LeaseEntry);
-    const will = contribution(next, entry);
-    record.spent += will.spent - was.spent;
-    record.outstanding += will.outstanding - was.outstanding;
-    record.debt += will.debt - was.debt;
-    if (ends) {
-      record.leases--;
-      record.keepUntil = Math.max(record.keepUntil, lease.forgetAt);
-    }
-    notify(step, record, false);
-    state.putBudget(org, record);
-  });
-  lease.entries = entries;
-  lease.state = next;
-  if (next === "open") {
-    lease.expiresAt = now + lease.ttlMs;
-    lease.usableUntil = usableUntil(now, lease.ttlMs, lease.windowEnd);
-  }
-  state.putLease(org, lease, ends ? "ended" : "changed");
-}
-
-/** A lease keeps its budgets' records alive, so this one is there. */
-function budgetOf(step: Step, entry: LeaseEntry): BudgetRecord {
-  const record = step.org.budgets.get(entry.budget);
-  if (record === undefined) throw new WeirError("internal", `a lease without its budget ${entry.budget}`);
-  return record;
-}
-
-/** Resolves dead leases, the longest dead first. Returns how many. */
-function sweep(step: Step): number {
-  const { expiries, leases } = step.org;
-  let count = 0;
-  while (count < LIMITS.sweepPerCommand) {
-    const due = expiries.peek();
-    if (due === undefined || due.at > step.now) break;
-    expiries.pop();
-    const lease = leases.get(due.id);
-    if (lease === undefined || lease.state !== "open") continue;
-    if (lease.expiresAt > due.at) {
-      // A report has extended it since: to its true place, even if it is dead by now, so that the order holds.
-      expiries.push({ at: lease.expiresAt, id: lease.id });
-      continue;
-    }
-    expireIfDue(step, lease);
-    count++;
-  }
-  return count;
-}
-
-function expireIfDue(step: Step, lease: LeaseRecord): void {
-  if (lease.state !== "open" || lease.expiresAt > step.now) return;
-  const all = lease.onExpiry === "charge_all";
-  const entries = lease.entries.map(all ? chargeRest : returnRest);
-  for (const entry of entries)
-    if (entry.charged > entry.spent)
-      note(step, "charged_unseen", entry.budget, lease, entry.charged - entry.spent);
-  change(step, lease, "expired", entries);
 }
 
 function noteCorrections(step: Step, lease: LeaseRecord, entries: LeaseEntry[]): void {
@@ -410,35 +299,4 @@ function noteCorrections(step: Step, lease: LeaseRecord, entries: LeaseEntry[]):
     const delta = entry.charged - (lease.entries[i] as LeaseEntry).charged;
     if (delta !== 0) note(step, "corrected", entry.budget, lease, delta);
   });
-}
-
-function note(
-  step: Step,
-  kind: JournalEntry["kind"],
-  budget: string,
-  lease: LeaseRecord | null,
-  amount: number,
-  reason = "",
-): void {
-  const { id = "", edge = "" } = lease ?? {};
-  step.state.append(step.org, { at: step.now, kind, budget, leaseId: id, edge, amount, reason });
-}
-
-/** How much of it is spent, in percent. */
-function reached(record: BudgetRecord): 0 | 80 | 100 {
-  if (record.spent >= record.limit) return 100;
-  // Without a product that could pass 2^53: spent ≥ 80 % means at most a fifth is left.
-  return record.limit - record.spent <= Math.floor(record.limit / 5) ? 80 : 0;
-}
-
-/** Tells once per window that 80 % or all of a budget is spent. True if it did. */
-function notify(step: Step, record: BudgetRecord, exhausted: boolean): boolean {
-  if (record.limit === 0) return false;
-  const percent = exhausted ? 100 : reached(record);
-  if (percent <= record.notified) return false;
-  record.notified = percent;
-  const { name, subject } = describeKey(record.key);
-  step.notices.push({ budget: name, subject, percent: percent as 80 | 100 });
-  note(step, "notice", record.key, null, percent);
-  return true;
 }

@@ -10,7 +10,8 @@
 // only those transitions are stored, in a comb: a state IS its offset, and the entry at offset + class belongs
 // to it exactly if the entry names that class, because offsets are unique.
 //
-//   entry u32:   next state (24 bits) | class + 1 (8 bits)
+//   entry u32:   next state (24 bits) | class + 1 (8 bits); a reporting state has one more tooth, at the class
+//                REPORT that no byte is of, and in it the number of its report in place of a state
 //   state:       offset (22 bits) | reports pieces (1) | a boundary just passed (1)
 //
 // Bound: STATES_MAX states; what would need more is refused, naming the rule that grew it.
@@ -18,6 +19,8 @@ import { type Node, type Piece, wordBytes } from "./regex.ts";
 
 export const STATES_MAX = 150_000;
 export const COMB_MAX = 1 << 18;
+/** The class of a state's report. */
+export const REPORT = 254;
 
 export interface Comb {
   /** Class of each byte. */
@@ -25,8 +28,8 @@ export interface Comb {
   /** Rows of the states inside a word (0) and after a boundary (1): a state for each class. */
   defaults: [Uint32Array, Uint32Array];
   entries: Uint32Array;
-  /** Reporting states in order, each with the pieces it reports. */
-  reports: { state: number; pieces: number[] }[];
+  /** The pieces that a state reports, by the number in its tooth REPORT. */
+  reports: number[][];
   start: number;
   idle: number;
   states: number;
@@ -117,6 +120,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     classes[b] = c;
   }
   const count = sample.length;
+  if (count > REPORT) throw new Error(`the rules tell ${count} kinds of bytes apart: at most ${REPORT}`);
   const classesOf = sets.map((set) => {
     const out = new Set<number>();
     for (const b of set) out.add(classes[b] as number);
@@ -160,6 +164,8 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   // Subset construction.
   const rows: Map<number, number>[] = [];
   const flags: number[] = [];
+  /** The last of the pieces in a state's set. */
+  const grownBy: number[] = [];
   const reported: number[][] = [];
   const index = new Map<string, number>();
   const queue: Set<number>[] = [];
@@ -177,6 +183,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
       }
       index.set(key, state);
       flags.push(after);
+      grownBy.push(sorted.length ? (owner[sorted[sorted.length - 1] as number] as number) : -1);
       reported.push([...new Set(sorted.map((p) => nfa.report[p]).filter((x) => x !== undefined))]);
     }
     return state;
@@ -229,6 +236,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   const block = rows.map((_, s) => numberOf.get(find(s)) as number);
 
   // The comb: states with most transitions first, each at the lowest offset where its teeth fit.
+  const reports: number[][] = [];
   const teeth = representative.map((s) => {
     const out: [number, number][] = [];
     const base = flags[s] as number;
@@ -237,8 +245,17 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
       const to = block[state] as number;
       if (to !== block[target(base, c)]) out.push([c, to]);
     }
+    if (reported[s]?.length) out.push([REPORT, reports.push(reported[s] as number[]) - 1]);
     return out;
   });
+  const largest = () => {
+    const states = new Map<string, number>();
+    for (const s of representative) {
+      const piece = grownBy[s] as number;
+      if (piece >= 0) states.set(nameOf(piece), (states.get(nameOf(piece)) ?? 0) + 1);
+    }
+    return [...states].sort((a, b) => b[1] - a[1])[0]?.[0];
+  };
   const offsets = new Int32Array(representative.length).fill(-1);
   const taken = new Uint8Array(COMB_MAX + 512);
   const usedOffset = new Uint8Array(COMB_MAX + 512);
@@ -256,7 +273,11 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     let offset = next.get(shape) ?? Math.max(0, mine.length ? low - (mine[0] as [number, number])[0] : 0);
     while (usedOffset[offset] || mine.some(([c]) => taken[offset + c])) {
       offset++;
-      if (offset >= COMB_MAX) throw new Error(`the rules do not fit in a table of ${COMB_MAX} entries`);
+      if (offset >= COMB_MAX) {
+        throw new Error(
+          `rule ${largest()}: the rules do not fit in ${COMB_MAX} entries; it takes most of them`,
+        );
+      }
     }
     offsets[b] = offset;
     next.set(shape, offset + 1);
@@ -270,15 +291,14 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   };
   const entries = new Uint32Array(used);
   teeth.forEach((mine, b) => {
-    for (const [c, to] of mine) entries[(offsets[b] as number) + c] = ((encode(to) << 8) | (c + 1)) >>> 0;
+    for (const [c, to] of mine) {
+      const value = c === REPORT ? to : encode(to);
+      entries[(offsets[b] as number) + c] = ((value << 8) | (c + 1)) >>> 0;
+    }
   });
   const defaults = [0, 1].map((s) =>
     Uint32Array.from({ length: 256 }, (_, c) => encode(block[target(s, Math.min(c, count - 1))] as number)),
   ) as [Uint32Array, Uint32Array];
-  const reports = representative
-    .map((s, b) => ({ state: encode(b), pieces: reported[s] as number[] }))
-    .filter((x) => x.pieces.length > 0)
-    .sort((a, b) => a.state - b.state);
   return {
     classes,
     defaults,

@@ -4,60 +4,70 @@
 // Only pieces that begin a pattern count: the others matter for a stretch after a piece before them was found, and
 // there the automaton reads everything.
 //
-//   key     the first KEY bytes, cut before the first byte that is in no word (`do not` → `do`); of a piece that
-//           begins with punctuation, its first two bytes
-//   bits    bit hash(key) of 2^BITS says that some piece begins like this; wrongly set bits only cost time
+//   long    the first LONG bytes, whatever they are (`the ne` of `the new instruction`)
+//   short   of a piece that may end before, or that has too many long keys: the first KEY bytes, cut before the first
+//           byte that is in no word; if it begins with punctuation, its first two bytes
 //   inside  bytes that a piece may begin with in the middle of a word (scripts without spaces, `\w*`, punctuation)
 //
-// Bound: KEYS_MAX keys; rules with more (`\w{4}` at a start) get no bit set, and the filter reads every word.
+// Both kinds are hashed to bits; wrongly set ones only cost time.
+//
+// Bound: KEYS_MAX keys; rules with more (`\w{4}` at a start) get no bit sets, and the filter reads every word.
 import { type Node, type Piece, wordBytes } from "./regex.ts";
 
+const LONG = 6;
 const KEY = 4;
-const BITS = 16;
+const LONG_BITS = 16;
+const SHORT_BITS = 14;
 const KEYS_MAX = 8192;
-/** Bytes of the bit set. */
-export const PREFIX_BYTES = 1 << (BITS - 3);
+/** Long keys of one piece; with more it counts by its short ones. */
+const LONG_KEYS_MAX = 2048;
 
 export interface Prefixes {
-  bits: Uint8Array;
+  long: Uint8Array;
+  short: Uint8Array;
   /** 32 bytes: a bit per byte value. */
   inside: Uint8Array;
-  /** False: `bits` says nothing. */
+  /** False: the bit sets say nothing. */
   usable: boolean;
 }
 
 class TooMany extends Error {}
 
-/** The bit of a key, given as its bytes. As in assembly/inspect/rules-seek.ts. */
-function hash(key: readonly number[]): number {
-  const value = key.reduce((sum, byte, i) => sum + byte * 256 ** i, 0);
-  return Math.imul(value | 0, 0x9e3779b1) >>> (32 - BITS);
-}
+// As in assembly/inspect/rules-seek.ts.
+const numberOf = (key: string) =>
+  [...key].reduce((sum, c, i) => sum | (BigInt(c.charCodeAt(0)) << BigInt(8 * i)), 0n);
+const longBit = (key: string) =>
+  Number(BigInt.asUintN(64, numberOf(key) * 0x9e3779b185ebca87n) >> BigInt(64 - LONG_BITS));
+const shortBit = (key: string) =>
+  Number(BigInt.asUintN(32, numberOf(key) * 0x9e3779b1n) >> BigInt(32 - SHORT_BITS));
 
 /** The prefixes of `pieces`. */
 export function prefixesOf(pieces: readonly Piece[]): Prefixes {
-  const bits = new Uint8Array(PREFIX_BYTES);
+  const long = new Uint8Array(1 << (LONG_BITS - 3));
+  const short = new Uint8Array(1 << (SHORT_BITS - 3));
   const inside = new Uint8Array(32);
-  const keys = new Set<string>();
+  const set = (bits: Uint8Array, bit: number) => {
+    bits[bit >> 3] = (bits[bit >> 3] as number) | (1 << (bit & 7));
+  };
+  const keys = { long: new Set<string>(), short: new Set<string>() };
   try {
     for (const piece of pieces) {
-      for (const key of keysOf(piece)) keys.add(key);
-      if (keys.size > KEYS_MAX) throw new TooMany();
+      const whole = longKeys(piece.node);
+      for (const key of whole?.done ?? []) keys.long.add(key);
+      if (!whole || whole.open.size) for (const key of shortKeys(piece, whole?.open)) keys.short.add(key);
+      if (keys.short.size + keys.long.size > KEYS_MAX) throw new TooMany();
     }
   } catch (error) {
-    if (error instanceof TooMany) return { bits, inside, usable: false };
+    if (error instanceof TooMany) return { long, short, inside, usable: false };
     throw error;
   }
-  for (const key of keys) {
-    const bit = hash([...key].map((c) => c.charCodeAt(0)));
-    bits[bit >> 3] = (bits[bit >> 3] as number) | (1 << (bit & 7));
-  }
+  for (const key of keys.long) set(long, longBit(key));
+  for (const key of keys.short) set(short, shortBit(key));
   for (const piece of pieces) {
     if (piece.startBound) continue;
-    for (const byte of firstBytes(piece.node))
-      inside[byte >> 3] = (inside[byte >> 3] ?? 0) | (1 << (byte & 7));
+    for (const byte of firstBytes(piece.node)) set(inside, byte);
   }
-  return { bits, inside, usable: true };
+  return { long, short, inside, usable: true };
 }
 
 /** Prefixes while they grow: still open, and those that nothing more can be added to. */
@@ -68,8 +78,34 @@ interface Growth {
 
 const inWord = (key: string) => wordBytes.has(key.charCodeAt(0));
 
-function keysOf({ node, endBound }: Piece): Set<string> {
-  const { open, done } = grow(node, { open: new Set([""]), done: new Set() });
+/** When a prefix is done: with the byte that makes it so, or before it. */
+type Closing = (key: string, byte: number) => "before" | "with" | "no";
+
+const longClosing: Closing = (key) => (key.length + 1 === LONG ? "with" : "no");
+const shortClosing: Closing = (key, byte) => {
+  if (key !== "" && inWord(key) && !wordBytes.has(byte)) return "before";
+  const room = key === "" ? wordBytes.has(byte) : inWord(key);
+  return key.length + 1 === (room ? KEY : 2) ? "with" : "no";
+};
+
+/** The long keys of a piece, and as `open` what it may be when it ends earlier; nothing if there are too many. */
+function longKeys(node: Node): Growth | undefined {
+  try {
+    return grow(node, { open: new Set([""]), done: new Set() }, longClosing, LONG_KEYS_MAX);
+  } catch (error) {
+    if (error instanceof TooMany) return undefined;
+    throw error;
+  }
+}
+
+/** The short keys of the texts in `ends`, or of all that the piece may begin with. */
+function shortKeys({ node, endBound }: Piece, ends: Set<string> | undefined): Set<string> {
+  const start: Growth = { open: new Set([""]), done: new Set() };
+  const texts = [...(ends ?? [])].map((text): Node => {
+    const bytes = [...text].map((c): Node => ({ type: "bytes", set: new Set([c.charCodeAt(0)]) }));
+    return { type: "seq", items: bytes };
+  });
+  const { open, done } = grow(ends ? { type: "alt", items: texts } : node, start, shortClosing, KEYS_MAX);
   for (const key of open) {
     done.add(key);
     // A word may go on where the piece does not end it.
@@ -82,26 +118,28 @@ function keysOf({ node, endBound }: Piece): Set<string> {
   return done;
 }
 
-function grow(node: Node, from: Growth): Growth {
-  if (from.open.size + from.done.size > KEYS_MAX) throw new TooMany();
+function grow(node: Node, from: Growth, closing: Closing, most: number): Growth {
+  if (from.open.size + from.done.size > most) throw new TooMany();
   if (from.open.size === 0) return from;
-  if (node.type === "seq") return node.items.reduce((growth, item) => grow(item, growth), from);
-  if (node.type === "alt") return union(node.items.map((item) => grow(item, from)));
+  const on = (item: Node, growth: Growth) => grow(item, growth, closing, most);
+  if (node.type === "seq") return node.items.reduce((growth, item) => on(item, growth), from);
+  if (node.type === "alt") return union(node.items.map((item) => on(item, from)));
   if (node.type === "repeat") {
     let growth = from;
-    for (let i = 0; i < node.min; i++) growth = grow(node.item, growth);
-    // KEY bytes close every prefix, so more rounds change nothing.
-    for (let i = 0; i < Math.min(node.max - node.min, KEY); i++)
-      growth = union([growth, grow(node.item, growth)]);
+    for (let i = 0; i < node.min; i++) growth = on(node.item, growth);
+    // LONG bytes close every prefix, so more rounds change nothing.
+    for (let i = 0; i < Math.min(node.max - node.min, LONG); i++)
+      growth = union([growth, on(node.item, growth)]);
     return growth;
   }
   const open = new Set<string>();
   const done = new Set(from.done);
   for (const key of from.open) {
     for (const byte of node.set) {
+      const closes = closing(key, byte);
       const longer = key + String.fromCharCode(byte);
-      if (key !== "" && inWord(key) && !wordBytes.has(byte)) done.add(key);
-      else (longer.length === (inWord(longer) ? KEY : 2) ? done : open).add(longer);
+      if (closes === "before") done.add(key);
+      else (closes === "with" ? done : open).add(longer);
     }
   }
   return { open, done };
@@ -115,6 +153,7 @@ function union(all: Growth[]): Growth {
 }
 
 function firstBytes(node: Node): Set<number> {
-  const { open, done } = grow(node, { open: new Set([""]), done: new Set() });
-  return new Set([...open, ...done].map((key) => key.charCodeAt(0)));
+  const first: Closing = () => "with";
+  const { done } = grow(node, { open: new Set([""]), done: new Set() }, first, KEYS_MAX);
+  return new Set([...done].map((key) => key.charCodeAt(0)));
 }

@@ -107,6 +107,34 @@ function parsePiece(source: string): Piece {
   };
 }
 
+/**
+ * The piece as pieces of one kind of edges each: of `(url|@)` only `@` may begin and end inside a word. Together they
+ * match what the piece is meant to.
+ */
+export function variants(piece: Piece): Piece[] {
+  const items = alternativesOf(piece.node);
+  if (items.length === 1 || (piece.startBound && piece.endBound)) return [piece];
+  const open = piece.source.trim().startsWith("\\w*");
+  const rest = piece.source.trim().endsWith("\\w*");
+  const byEdges = new Map<string, Piece & { items: Node[] }>();
+  for (const item of items) {
+    const startBound = !open && edgeBound(item, false);
+    const endBound = !rest && edgeBound(item, true);
+    const key = `${startBound}${endBound}`;
+    const known = byEdges.get(key);
+    if (known) known.items.push(item);
+    else
+      byEdges.set(key, { ...piece, startBound, endBound, source: `${piece.source} ${key}`, items: [item] });
+  }
+  return [...byEdges.values()].map(({ items, ...rest }) => ({ ...rest, node: { type: "alt", items } }));
+}
+
+function alternativesOf(node: Node): Node[] {
+  if (node.type === "alt") return node.items.flatMap(alternativesOf);
+  const [only] = node.type === "seq" ? node.items : [];
+  return node.type === "seq" && node.items.length === 1 && only ? alternativesOf(only) : [node];
+}
+
 /** Whether every character that can stand at that edge belongs to words with spaces between them. */
 function edgeBound(node: Node, last: boolean): boolean {
   if (node.type === "bytes") return !node.open && [...node.set].every(isWordByte);

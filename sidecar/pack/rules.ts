@@ -7,10 +7,10 @@
 //  28  rules u16 | pieces u16 | uses u16 | reports u16 | entries u32 | start u32 | idle u32
 //  48  flags u32: 1 inside a word without positions nothing matters, 2 the prefixes may be used
 //  52  classes u8[256]
-//      inside u8[32], prefixes u8[8192]      where a pattern may begin, see prefix.ts
+//      inside u8[32], { long u8[8192], short u8[2048] }[2]   where a pattern may begin, and any piece; see prefix.ts
 //      defaults u32[2][256]        the state for a class, inside a word and after a boundary
 //      entries u32[entries]        the comb, see dfa.ts
-//      reports { state u32, first u16, count u16 }[reports]      sorted by state
+//      reports { first u16, count u16 }[reports]      a state's number is in its tooth REPORT, see dfa.ts
 //      reportPieces u16[]          in the order of `reports`; count u32 before it
 //      pieces { first use u16, uses u16 }[pieces]
 //      uses { rule u16, slot u16, last u8, words u8, bytes u16, min u16, reach u16 }[uses]
@@ -37,6 +37,7 @@ import {
   PatternError,
   type Piece,
   parse,
+  variants,
 } from "./regex.ts";
 
 export const PACK_MAGIC = 0x4c555257;
@@ -196,27 +197,29 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
       patterns.push({ rule: index, pattern });
       const { pieces: parts, gaps } = pattern;
       parts.forEach((piece, part) => {
-        let number = pieceIndex.get(piece.source);
-        if (number === undefined) {
-          number = pieces.push(piece) - 1;
-          pieceIndex.set(piece.source, number);
-          pieceRule.push(rule.id);
-          usesOf.push([]);
-        }
-        const gap = part === 0 ? 0 : (gaps[part - 1] as number);
-        if (part === 0) firsts.add(number);
         // A piece's own slot is `slot`; it looks at the slot before.
         const last = part === parts.length - 1;
-        usesOf[number]?.push({
+        const use: Use = {
           rule: index,
-          slot: part === 0 ? (last ? 0xffff : slots++) : slots++,
+          slot: part === 0 && last ? 0xffff : slots++,
           last,
-          words: part === 0 ? 255 : Math.min(254, gap + 1 + maxSpaces(piece.node)),
+          words: part === 0 ? 255 : Math.min(254, (gaps[part - 1] as number) + 1 + maxSpaces(piece.node)),
           bytes: part === 0 ? 0 : reachOf(pattern, part),
-          min: minLength(piece.node),
-          edge: piece.endBound,
+          min: 0,
+          edge: false,
           reach: last ? 0 : reachOf(pattern, part + 1),
-        });
+        };
+        for (const variant of variants(piece)) {
+          let number = pieceIndex.get(variant.source);
+          if (number === undefined) {
+            number = pieces.push(variant) - 1;
+            pieceIndex.set(variant.source, number);
+            pieceRule.push(rule.id);
+            usesOf.push([]);
+          }
+          if (part === 0) firsts.add(number);
+          usesOf[number]?.push({ ...use, min: minLength(variant.node), edge: variant.endBound });
+        }
       });
     }
   });
@@ -229,9 +232,10 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     );
     return !plain || comb.defaults[0][c] === comb.idle;
   });
-  const prefixes = prefixesOf([...firsts].map((piece) => pieces[piece] as Piece));
+  const begin = prefixesOf(pieces.filter((_, piece) => firsts.has(piece)));
+  const all = prefixesOf(pieces);
   const uses = usesOf.flat();
-  const reportPieces = comb.reports.flatMap((r) => r.pieces);
+  const reportPieces = comb.reports.flat();
   const idBytes = rules.map((r) => Buffer.from(r.id));
   const out = new Bytes();
   out
@@ -244,14 +248,14 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     .u32(comb.entries.length)
     .u32(comb.start)
     .u32(comb.idle)
-    .u32((skip ? 1 : 0) | (prefixes.usable ? 2 : 0));
-  out.raw(comb.classes).raw(prefixes.inside).raw(prefixes.bits);
+    .u32((skip ? 1 : 0) | (begin.usable && all.usable ? 2 : 0));
+  out.raw(comb.classes).raw(all.inside).raw(begin.long).raw(begin.short).raw(all.long).raw(all.short);
   for (const row of comb.defaults) for (const state of row) out.u32(state);
   for (const entry of comb.entries) out.u32(entry);
   let first = 0;
   for (const r of comb.reports) {
-    out.u32(r.state).u16(first).u16(r.pieces.length);
-    first += r.pieces.length;
+    out.u16(first).u16(r.length);
+    first += r.length;
   }
   out.u32(reportPieces.length);
   for (const p of reportPieces) out.u16(p);

@@ -87,7 +87,8 @@ export function memoHash(secret: Secret, text: Uint8Array, tag: bigint, tag2: bi
     words.push(...new BigUint64Array(padded.buffer));
   } else {
     const key = nhKey(secret);
-    for (let at = 0; at < text.length; at += NH_BLOCK) words.push(...nh(text.subarray(at, at + NH_BLOCK), key));
+    for (let at = 0; at < text.length; at += NH_BLOCK)
+      words.push(...nh(text.subarray(at, at + NH_BLOCK), key));
   }
   return sipHash128(secret, wordsOf(...words));
 }

@@ -150,6 +150,7 @@ export interface Places {
   readonly adminPort: number;
   readonly statsPort: number;
   readonly upstreamPort: number;
+  readonly sidecarPort: number;
   readonly wasm: string;
   /** The file that /etc/envoy/credential.yaml stands for. */
   readonly credential: string;
@@ -178,6 +179,7 @@ export function localise(config: Loose, places: Places, startable: boolean): Loo
     if (cluster.name === "admin") address.port_value = places.adminPort;
     if (!startable) continue;
     address.address = "127.0.0.1";
+    if (cluster.name === "weir_sidecar") address.port_value = places.sidecarPort;
     if (cluster.name === "llm") {
       address.port_value = places.upstreamPort;
       delete cluster.transport_socket;

@@ -5,11 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { outputs, sync } from "../../deploy/sync.ts";
+import { settingsFromEnvironment } from "../../sidecar/settings.ts";
 import { at, type Manifest, manifests, only, podSpecs, RENDERS, root } from "./chart.ts";
 
 const helm = at(".tools/bin/helm");
@@ -18,13 +19,11 @@ const CHART = "deploy/helm/weir";
 /** Fixed, so that the renders do not depend on the helm at hand. */
 const KUBERNETES = "1.34.0";
 
-function runTools(): void {
-  const haveValidator =
-    spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
-  if (!existsSync(helm) || !haveValidator)
-    execFileSync("bash", [at("scripts/tools.sh")], { stdio: ["ignore", "inherit", "inherit"] });
-}
-runTools();
+const validates = () =>
+  spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
+if (!existsSync(helm) || !validates())
+  execFileSync("bash", [at("scripts/tools.sh")], { stdio: ["ignore", "ignore", "inherit"] });
+const haveValidator = validates();
 
 const noHelm = existsSync(helm)
   ? false
@@ -99,8 +98,7 @@ describe("the chart", { skip: noHelm }, () => {
     });
 
   test("renders what the oldest and the newest Kubernetes schemas accept", (context) => {
-    if (spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status !== 0)
-      return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
+    if (!haveValidator) return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
     for (const version of ["1.27", "1.37"]) {
       const { errors, unknown, checked } = kubernetesErrors(everything(), version);
       assert.deepEqual(errors, {}, `Kubernetes ${version}`);
@@ -142,6 +140,52 @@ describe("the chart", { skip: noHelm }, () => {
       assert.equal(manifest.automountServiceAccountToken, false);
   });
 
+  test("gives the sidecar settings that it takes, for every store", () => {
+    const settingsOf = (store: string) => {
+      const all = manifests(template(...values("common", `store-${store}`)));
+      const { containers } = podSpecs(all).find(({ of }) => of.endsWith("/weir"))?.spec ?? {};
+      const env: Record<string, string> = {};
+      for (const { name, value, valueFrom } of containers[0].env) {
+        const ref = valueFrom?.secretKeyRef;
+        const secret =
+          ref && all.find(({ kind, metadata }) => kind === "Secret" && metadata.name === ref.name);
+        // A Secret that is not the chart's holds what its owner was told to put there.
+        env[name] = value ?? secret?.stringData[ref.key] ?? "redis://a:b@one:6379,redis://a:b@two:6379";
+      }
+      const { host, port, ledger, adminToken } = settingsFromEnvironment(env);
+      assert.deepEqual([host, port], ["0.0.0.0", 8081]);
+      return { ledger, adminToken };
+    };
+    assert.deepEqual(settingsOf("embedded"), {
+      ledger: { kind: "embedded", directory: "/var/lib/weir" },
+      adminToken: "",
+    });
+    const url = "rediss://weir:p%40ss%2Fw%20rd%2B1@redis.data.svc:6380";
+    assert.deepEqual(settingsOf("redis"), {
+      ledger: { kind: "redis", urls: [url], cluster: false },
+      adminToken: "not-a-real-token",
+    });
+    assert.deepEqual(settingsOf("redis-cluster").ledger, {
+      kind: "redis",
+      urls: ["redis://a:b@one:6379", "redis://a:b@two:6379"],
+      cluster: true,
+    });
+  });
+
+  test("renders a pod with the filter's image as a volume that Kubernetes accepts", (context) => {
+    if (!haveValidator) return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
+    const args = ["--set", "filter.delivery=imageVolume", "--set", "filter.image.tag=1.2.3"];
+    const all = manifests(template(...values("common", "envoy"), ...args));
+    const spec = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec;
+    assert.equal(spec.initContainers, undefined);
+    assert.equal(spec.volumes[1].image.reference, "ghcr.io/weir/weir-filter:1.2.3");
+    assert.match(
+      only(all, "ConfigMap", /-envoy$/).data["envoy.yaml"],
+      /filename: \/weir-filter\/plugin\.wasm/,
+    );
+    assert.deepEqual(kubernetesErrors(all, "1.37").errors, {});
+  });
+
   test("keeps passwords in Secrets and percent-encodes them into the URL", () => {
     const all = manifests(template(...values("common", "store-redis", "envoy")));
     const url = only(all, "Secret", /redis/).stringData["redis-url"] as string;
@@ -151,6 +195,17 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(parsed.host, "redis.data.svc:6380");
     for (const manifest of all.filter(({ kind }) => kind !== "Secret"))
       assert.doesNotMatch(JSON.stringify(manifest), /p@ss|p%40ss|not-a-real-token/, manifest.kind);
+  });
+
+  test("does not let a password be guessed from a checksum", () => {
+    const annotations = (password: string) => {
+      const set = ["--set", `ledger.redis.password=${password},admin.token=${password}${"x".repeat(16)}`];
+      const [sidecar] = manifests(template(...values("common", "store-redis"), ...set)).filter(
+        ({ kind, metadata }) => kind === "Deployment" && metadata.name === "weir",
+      );
+      return sidecar?.spec.template.metadata.annotations;
+    };
+    assert.deepEqual(annotations("one"), annotations("two"));
   });
 
   test("serves the dashboard and the alert rules as they are written", () => {
@@ -197,15 +252,31 @@ describe("the chart", { skip: noHelm }, () => {
   });
 
   test("tells what to do next for each integration", () => {
-    const fixed = ["install", "weir", CHART, "--dry-run=client", "--namespace", "llm"];
+    // `helm template` leaves the notes out, and `helm install --dry-run` wants a cluster: so a copy of the chart in which
+    // an object holds them.
+    const copy = join(scratch, "weir");
+    cpSync(at(CHART), copy, { recursive: true });
+    const notes = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}';
+    const object = ["apiVersion: v1", "kind: Notes", "metadata: { name: notes }", `text: ${notes}`];
+    writeFileSync(join(copy, "templates/notes.yaml"), object.join("\n"));
     for (const [integration, expected] of [
       ["envoy", /port-forward svc\/weir-envoy/],
       ["envoy-gateway", /parametersRef.*Request headers are not held/s],
       ["istio", /rollout restart/],
       ["kong", /konghq\.com\/plugins: weir/],
     ] as const) {
-      const { stdout, stderr } = run([...fixed, ...values("common", "store-embedded", integration)]);
-      assert.match(stdout.split("NOTES:")[1] ?? stderr, expected);
+      const args = [
+        "template",
+        "weir",
+        copy,
+        "--kube-version",
+        KUBERNETES,
+        "--show-only",
+        "templates/notes.yaml",
+      ];
+      const { stdout, stderr } = run([...args, ...values("common", "store-embedded", integration)]);
+      assert.equal(stderr, "");
+      assert.match(only(manifests(stdout), "Notes").text, expected);
     }
   });
 

@@ -60,7 +60,9 @@ describe("the documentation", () => {
 
   it("names every verdict in the README under its status, and explains each in the operator's guide", () => {
     const entries = JSON.parse(read("catalog/verdicts.json")) as { code: string; status: number }[];
-    const rows = read("README.md").split("\n").filter((line) => /^\| \d{3}/.test(line));
+    const rows = read("README.md")
+      .split("\n")
+      .filter((line) => /^\| \d{3}/.test(line));
     const guide = read("docs/operations.md");
     for (const { code, status } of entries) {
       const row = rows.find((line) => line.includes(`\`${code}\``));
@@ -75,5 +77,34 @@ describe("the documentation", () => {
     assert.ok(shown.length >= 20, `${shown.length} rows shown`);
     const unknown = shown.filter((row) => !tour.includes(`"${row}"`) && !/^after \d+ s$/.test(row));
     assert.deepEqual(unknown, []);
+  });
+
+  it("tells the filter's bounds as the sources have them", () => {
+    const sources = (readdirSync(join(root, "assembly"), { recursive: true }) as string[])
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => read(join("assembly", name)));
+    const constant = (name: string) => {
+      for (const keyword of ["export const", "const"]) {
+        for (const text of sources) {
+          const match = text.match(
+            new RegExp(`^${keyword} ${name}(?:: \\w+)? = ([\\d_]+)(?: << (\\d+))?;`, "m"),
+          );
+          if (match) return Number(match[1]?.replaceAll("_", "")) * 2 ** Number(match[2] ?? 0);
+        }
+      }
+      return assert.fail(`${name}: no such constant`);
+    };
+    const rows = [...read("ARCHITECTURE.md").matchAll(/^\| [^|]+ \| ([^|]+) \| `([A-Z_]+)` \|/gm)];
+    assert.ok(rows.length >= 20, `${rows.length} rows`);
+    for (const [, shown = "", name = ""] of rows) {
+      const value = constant(name);
+      const forms = [
+        value.toLocaleString("en"),
+        `${value} B`,
+        `${value / 1024} KiB`,
+        `${value / 2 ** 20} MiB`,
+      ];
+      assert.ok(forms.includes(shown), `${name}: ${shown}: expected one of ${forms.join(", ")}`);
+    }
   });
 });

@@ -74,7 +74,9 @@ async function spend(w: World, keys: string[]): Promise<Tally> {
   return tally;
 }
 
-describe("one budget at two Envoys of four workers, two sidecars and one Redis", { skip: !hasRedis() }, () => {
+describe("one budget at two Envoys of four workers, two sidecars and one Redis", {
+  skip: !hasRedis(),
+}, () => {
   let w: World;
   before(async () => {
     w = await world({ policy, workers: 4, envoys: 2, sidecars: 2, redis: true });

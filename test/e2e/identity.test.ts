@@ -28,7 +28,7 @@ describe("identity", () => {
   it("answers 200 with rate headers to a known key", async () => {
     const answer = await w.chat(KEY, "How deep is the river?");
     assert.equal(answer.status, 200, answer.text);
-    assert.equal(answer.json.choices[0].message.content, "Water finds its level.");
+    assert.equal(answer.json.choices[0]?.message.content, "Water finds its level.");
     assert.equal(answer.headers.get("x-weir-verdict"), "ok");
     assert.equal(answer.headers.get("x-ratelimit-limit-requests"), "1000");
     assert.ok(Number(answer.headers.get("x-ratelimit-remaining-requests")) < 1000);
@@ -66,7 +66,10 @@ describe("identity", () => {
     assert.equal((await w.chat(ELSEWHERE, "hello")).code, "address_not_allowed");
     assert.equal((await w.chat(NARROW, "hello")).status, 200);
     const other = await w.chat(NARROW, "hello", { body: { model: "o3" } });
-    assert.deepEqual([other.status, other.code, other.json.error.param], [403, "model_not_allowed", "/model"]);
+    assert.deepEqual(
+      [other.status, other.code, other.json.error.param],
+      [403, "model_not_allowed", "/model"],
+    );
   });
 
   it("tells the upstream who calls, and lets nobody else say it", async () => {

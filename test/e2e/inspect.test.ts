@@ -39,7 +39,13 @@ describe("inspection", () => {
   }
 
   it("answers 400 to malformed JSON, and says where it is malformed", async () => {
-    const bodies = ['{"model":', "{bad", '{"a":1,"a":2}', `${JSON.stringify(chatBody("hi"))}x`, "[".repeat(200)];
+    const bodies = [
+      '{"model":',
+      "{bad",
+      '{"a":1,"a":2}',
+      `${JSON.stringify(chatBody("hi"))}x`,
+      "[".repeat(200),
+    ];
     for (const body of bodies) await refused(w.call("pro", body), 400, "malformed_json");
     const { json } = await w.call("pro", '{"model":"gpt-4o",}');
     assert.match(json.error.message, /at byte 18/);
@@ -49,8 +55,12 @@ describe("inspection", () => {
     await refused(w.chat("pro", ""), 422, "empty_prompt", "/messages/0/content");
     await refused(w.call("pro", { model: "gpt-4o", messages: [] }), 422, "empty_prompt");
     await refused(w.call("pro", { model: "gpt-4o" }), 422, "empty_prompt");
-    await refused(w.chat("pro", "x", { body: { messages: "text" } }), 422, "empty_prompt");
-    await refused(w.call("pro", { model: "m", prompt: "" }, { path: "/v1/completions" }), 422, "empty_prompt");
+    await refused(w.chat("pro", "x", { body: { messages: 5 } }), 422, "empty_prompt");
+    await refused(
+      w.call("pro", { model: "m", prompt: "" }, { path: "/v1/completions" }),
+      422,
+      "empty_prompt",
+    );
   });
 
   it("answers 403 to an injection, plain or disguised", async () => {
@@ -86,6 +96,27 @@ describe("inspection", () => {
     await refused(w.call("pro", anthropic, { path }), 403, "injection_detected");
   });
 
+  it("lets ordinary prompts pass, also very short ones", async () => {
+    const prompts = [
+      "hi",
+      "ok",
+      "yes",
+      "test",
+      "word",
+      "river",
+      "hello",
+      "thanks!",
+      "write a poem",
+      "Translate this text",
+    ];
+    const refusals = [];
+    for (const prompt of [...prompts, "How deep is the river?"]) {
+      const answer = await w.chat("pro", prompt);
+      if (answer.status !== 200) refusals.push(`${prompt}: ${answer.code}`);
+    }
+    assert.deepEqual(refusals, []);
+  });
+
   it("lets an injection pass where the tier only shadows it, and says so", async () => {
     const answer = await w.chat("shadow", ATTACK);
     assert.equal(answer.status, 200);
@@ -114,7 +145,7 @@ describe("inspection", () => {
   it("answers 413 to a prompt above the tier's tokens, counted exactly", async () => {
     await refused(w.chat("pro", "word ".repeat(2_500)), 413, "prompt_too_long");
     // 10,000 bytes, but far fewer than 2,000 tokens.
-    const cheap = await w.chat("pro", " ".repeat(9_000) + "hello");
+    const cheap = await w.chat("pro", `${" ".repeat(9_000)}hello`);
     assert.equal(cheap.status, 200, cheap.text);
     assert.equal((await w.chat("pro", "word ".repeat(1_900))).status, 200);
   });

@@ -75,7 +75,9 @@ describe("limits", () => {
     const answers = await burst(60, () => w.chat("spread", "hello"));
     assert.equal(statuses(answers, 200), 10);
     assert.equal(statuses(answers, 429), 50);
-    const stats = await (w.envoys[0] as (typeof w.envoys)[0]).admin("/stats?filter=worker_._.*cx_active|worker_.*cx_total");
+    const stats = await (w.envoys[0] as (typeof w.envoys)[0]).admin(
+      "/stats?filter=worker_._.*cx_active|worker_.*cx_total",
+    );
     const busy = [...stats.matchAll(/worker_(\d+)\.downstream_cx_total: (\d+)/g)];
     assert.equal(busy.length, 2, stats);
     for (const [, worker, total] of busy) assert.ok(Number(total) > 0, `worker ${worker} took part`);

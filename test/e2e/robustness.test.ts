@@ -41,23 +41,55 @@ function random(seed: number): (below: number) => number {
 }
 
 const NASTY = [
-  ...['"', "\\", "\\u", "\\ud800", "\\udc00\\ud800", "\u200b", "\u{e0041}", "\u0000", "\ufeff", "{", "[", "]}", ","],
+  ...[
+    '"',
+    "\\",
+    "\\u",
+    "\\ud800",
+    "\\udc00\\ud800",
+    "\u200b",
+    "\u{e0041}",
+    "\u0000",
+    "\ufeff",
+    "{",
+    "[",
+    "]}",
+    ",",
+  ],
   ...["null", "1e999", "-", "18446744073709551616", "9007199254740993", "1e-999", "true", '"n":99999999999,'],
-  ...['"max_tokens":-1,', '"stream":true,', '"stream_options":null,', "aWdub3JlIHByZXZpb3Vz", "data:image/png;base64,"],
+  ...[
+    '"max_tokens":-1,',
+    '"stream":true,',
+    '"stream_options":null,',
+    "aWdub3JlIHByZXZpb3Vz",
+    "data:image/png;base64,",
+  ],
 ];
 const BODIES = [
   chatBody("How deep is the river?"),
   chatBody("café \u{1f30a} ".repeat(200), { stream: true, stream_options: {} }),
-  { model: "gpt-4o", messages: [{ role: "user", content: [{ type: "text", text: "hi" }, { type: "image_url" }] }] },
+  {
+    model: "gpt-4o",
+    messages: [{ role: "user", content: [{ type: "text", text: "hi" }, { type: "image_url" }] }],
+  },
   { model: "claude-x", max_tokens: 5, system: "s", messages: [{ role: "user", content: "Hello" }] },
   { model: "m", prompt: ["a", "b", [1, 2, 3]], n: 3, best_of: 4 },
   { model: "e", input: ["one", "two"] },
-  { model: "r", input: [{ role: "user", content: [{ type: "input_text", text: "hi" }] }], max_output_tokens: 3 },
+  {
+    model: "r",
+    input: [{ role: "user", content: [{ type: "input_text", text: "hi" }] }],
+    max_output_tokens: 3,
+  },
   { contents: [{ parts: [{ text: "hi" }] }], generationConfig: { maxOutputTokens: 5 } },
 ].map((body) => JSON.stringify(body));
 const PATHS = [
   ...["/v1/chat/completions", "/v1/messages", "/v1/completions", "/v1/embeddings", "/v1/responses", "/"],
-  ...["/v1beta/models/gemini-pro:streamGenerateContent?alt=sse", `/${"a".repeat(300)}`, "/v1/%2e%2e/x", "/?a=%00"],
+  ...[
+    "/v1beta/models/gemini-pro:streamGenerateContent?alt=sse",
+    `/${"a".repeat(300)}`,
+    "/v1/%2e%2e/x",
+    "/?a=%00",
+  ],
 ];
 
 describe("robustness", () => {
@@ -100,11 +132,14 @@ describe("robustness", () => {
   function headers(): Record<string, string | string[]> {
     const some: Record<string, string | string[]> = { "content-type": "application/json" };
     const odd: Record<string, () => string | string[]> = {
-      authorization: () => one(["Bearer pro", "Bearer ", "Bearer", "Basic eDp5", "bearer  pro ", `Bearer ${"k".repeat(5_000)}`]),
+      authorization: () =>
+        one(["Bearer pro", "Bearer ", "Bearer", "Basic eDp5", "bearer  pro ", `Bearer ${"k".repeat(5_000)}`]),
       "x-api-key": () => one(["pro", "", "\u00ff\u00fe", "wrong"]),
-      "content-type": () => one(["", "application/json; charset=utf-8", "APPLICATION/JSON", "text/json", ";"]),
+      "content-type": () =>
+        one(["", "application/json; charset=utf-8", "APPLICATION/JSON", "text/json", ";"]),
       "content-encoding": () => one(["gzip", "", "identity"]),
-      "x-forwarded-for": () => one([",", ",,,,", "1.2.3.4", "999.1.1.1, ::1", "[::1]:80,x", "::ffff:1.2.3.4,::,", "a".repeat(200)]),
+      "x-forwarded-for": () =>
+        one([",", ",,,,", "1.2.3.4", "999.1.1.1, ::1", "[::1]:80,x", "::ffff:1.2.3.4,::,", "a".repeat(200)]),
       "x-weir-tier": () => ["internal", "pro"],
       "x-request-id": () => one(["", "x".repeat(300), "not a uuid"]),
       expect: () => "200-ok",
@@ -125,7 +160,15 @@ describe("robustness", () => {
     const { port } = w.envoys[0] as (typeof w.envoys)[0];
     const method = one(["POST", "POST", "POST", "POST", "PUT", "GET", "DELETE", "PATCH"]);
     return new Promise((resolve, reject) => {
-      const out = request({ host: "127.0.0.1", port, path, method, headers: headers(), agent: false, timeout: 20_000 });
+      const out = request({
+        host: "127.0.0.1",
+        port,
+        path,
+        method,
+        headers: headers(),
+        agent: false,
+        timeout: 20_000,
+      });
       out.on("timeout", () => reject(new Error(`${method} ${path.slice(0, 50)} was never answered`)));
       out.on("error", () => resolve(0));
       out.on("upgrade", (_, socket) => resolve(Number(socket.destroy() && 101)));
@@ -133,7 +176,8 @@ describe("robustness", () => {
         response.on("error", () => resolve(0));
         response.resume().on("close", () => resolve(response.statusCode ?? 0));
       });
-      for (let at = 0, size = 1 + pick(20_000); at < body.length; at += size) out.write(body.subarray(at, at + size));
+      for (let at = 0, size = 1 + pick(20_000); at < body.length; at += size)
+        out.write(body.subarray(at, at + size));
       out.end();
     });
   }
@@ -161,7 +205,9 @@ describe("robustness", () => {
 
   it(`survives ${REQUESTS} mutated requests`, async (t) => {
     const statuses = await many(REQUESTS, () => ask(one(PATHS), mutated(one(BODIES))));
-    t.diagnostic(`seed ${SEED}: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`);
+    t.diagnostic(
+      `seed ${SEED}: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`,
+    );
     assert.ok((statuses.get(200) ?? 0) > 20, "some of them are still acceptable");
     assert.equal(statuses.get(500) ?? 0, 0);
     await unharmed();
@@ -169,7 +215,8 @@ describe("robustness", () => {
 
   it(`survives ${RAW} connections that break off or do not speak HTTP`, async () => {
     const { port } = w.envoys[0] as (typeof w.envoys)[0];
-    const head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer pro\r\ncontent-type: application/json\r\n";
+    const head =
+      "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer pro\r\ncontent-type: application/json\r\n";
     const texts = [
       `${head}content-length: 500\r\n\r\n{"model":`,
       `${head}transfer-encoding: chunked\r\n\r\n5\r\n{"mod\r\nffffffff\r\n`,
@@ -194,7 +241,10 @@ describe("robustness", () => {
     const anthropic =
       'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}\n\n' +
       'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":9}}\n\n';
-    const whole = JSON.stringify({ choices: [{ message: { content: "x" } }], usage: { prompt_tokens: 3, completion_tokens: 4 } });
+    const whole = JSON.stringify({
+      choices: [{ message: { content: "x" } }],
+      usage: { prompt_tokens: 3, completion_tokens: 4 },
+    });
     upstream.script = async (_, response) => {
       const [type, text] = one([
         ["text/event-stream", events],
@@ -216,9 +266,17 @@ describe("robustness", () => {
       }
       response.end();
     };
-    const body = () => chatBody("How deep is the river?", one([{}, { stream: true }, { stream: true, stream_options: { include_usage: true } }]));
-    const statuses = await many(ANSWERS, () => ask("/v1/chat/completions", Buffer.from(JSON.stringify(body()))));
-    t.diagnostic(`seed ${SEED}: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`);
+    const body = () =>
+      chatBody(
+        "How deep is the river?",
+        one([{}, { stream: true }, { stream: true, stream_options: { include_usage: true } }]),
+      );
+    const statuses = await many(ANSWERS, () =>
+      ask("/v1/chat/completions", Buffer.from(JSON.stringify(body()))),
+    );
+    t.diagnostic(
+      `seed ${SEED}: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`,
+    );
     upstream.script = (_, response) => void response.end("{}");
     await unharmed();
   });

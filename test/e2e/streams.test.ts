@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { chatBody, keyEntry, until, type World, world } from "../support/e2e.ts";
-import { type Arrived, chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
+import {
+  type Arrived,
+  chunkEvent,
+  DONE,
+  startUpstream,
+  type Upstream,
+  usageEvent,
+} from "../support/e2e-upstream.ts";
 
 const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },

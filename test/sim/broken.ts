@@ -33,6 +33,15 @@ export const BROKEN: Readonly<Record<string, Apply>> = {
     const late = lease !== undefined && (lease.state !== "open" || lease.expiresAt <= now);
     return late ? { status: "closed", usableMs: 0, notices: [] } : apply(state, command, now);
   },
+  "a repeated adjustment counts again": (state, command, now) => {
+    if (command.kind !== "adjust") return apply(state, command, now);
+    const known = state.organisation(organisationOf(command.subject)).leases.has(command.id);
+    return apply(state, known ? { ...command, id: `${command.id}-again-${now}` } : command, now);
+  },
+  "leases in the way are taken for money spent": (state, command, now) => {
+    const reply = apply(state, command, now);
+    return "busy" in reply ? { ...reply, busy: false } : reply;
+  },
   "the rest of a final lease stays away": (state, command, now) =>
     apply(state, command.kind === "settle" ? { ...command, final: false } : command, now),
 };

@@ -62,12 +62,20 @@ export function checkState(org: OrganisationState, shadow: Shadow): void {
     checkBudget(record, sums.get(record.key) ?? { spent: 0, outstanding: 0, debt: 0, open: 0 });
 }
 
-function spentNow(org: OrganisationState, budget: BudgetRequest, now: number): number {
+function currentOf(org: OrganisationState, budget: BudgetRequest, now: number): BudgetRecord | undefined {
   const identity = `${identityOf(budget)}|`;
-  const current = [...org.budgets.values()].find(
+  return [...org.budgets.values()].find(
     ({ key, start, end }) => key.startsWith(identity) && start <= now && now < end,
   );
-  return current?.spent ?? 0;
+}
+
+/** A grant that is new fits into what its own limit left, by the books after it. */
+export function checkNewGrant(org: OrganisationState, command: Acquire, now: number): void {
+  for (const budget of command.budgets) {
+    const record = currentOf(org, budget, now);
+    const used = (record?.spent ?? 0) + (record?.outstanding ?? 0);
+    assert.ok(used <= budget.limit, `${command.leaseId}: ${used} out of ${budget.limit} on ${budget.name}`);
+  }
 }
 
 /** Sizes of a first grant; of a denial, that the books bear it out: it changes none of them. */
@@ -84,7 +92,7 @@ export function checkAcquire(
       `${command.leaseId}: denied for nothing`,
     );
     assert.equal(reply.never, budget.need > budget.limit);
-    const spent = spentNow(org, budget, now);
+    const spent = Math.max(0, currentOf(org, budget, now)?.spent ?? 0);
     assert.equal(reply.busy, spent + budget.need <= budget.limit, `${command.leaseId}: busy ${reply.busy}`);
     return;
   }

@@ -29,7 +29,7 @@ import {
 import { validate } from "../../sidecar/ledger/validate.ts";
 import type { Apply } from "./broken.ts";
 import { ModelEdge } from "./edge.ts";
-import { checkAcquire, checkState, type Shadow } from "./invariants.ts";
+import { checkAcquire, checkNewGrant, checkState, type Shadow } from "./invariants.ts";
 import { Random } from "./random.ts";
 
 /** In the future of any real clock, so that lifetimes on a real Redis do not end during a replay. */
@@ -252,6 +252,7 @@ export class World {
 
   #command(command: Command): Reply {
     validate(command);
+    const known = command.kind === "acquire" && this.#shadow.has(command.leaseId);
     const reply = this.#apply(this.#state, command, this.#now);
     this.history.push({ now: this.#now, command, reply });
     for (const change of this.#state.takeChanges()) {
@@ -265,6 +266,7 @@ export class World {
     if (command.kind === "acquire") {
       const org = this.#state.organisation(this.organisation);
       checkAcquire(org, command, reply as AcquireReply, this.#now);
+      if (!known && (reply as AcquireReply).outcome === "granted") checkNewGrant(org, command, this.#now);
     }
     return reply;
   }

@@ -51,12 +51,20 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** What tests look at in a body. Which of it is there, a test knows by the status. */
+export interface AnswerBody {
+  error: { type: string; code: string; message: string; param: string | null };
+  object: string;
+  choices: { message: { content: string } }[];
+  usage: { total_tokens: number };
+}
+
 export interface Answer {
   status: number;
   headers: Headers;
   text: string;
-  /** The body as JSON; undefined when it is not. */
-  json: any;
+  /** The body as JSON; an empty object when it is none. */
+  json: AnswerBody;
   /** The body's `error.code`; undefined without one. */
   code: string | undefined;
 }
@@ -231,14 +239,14 @@ async function send(
     for (const value of values ?? []) headers.append(name, value);
   }
   const json = parsed(text);
-  return { status: response.statusCode ?? 0, headers, text, json, code: json?.error?.code };
+  return { status: response.statusCode ?? 0, headers, text, json, code: json.error?.code };
 }
 
-function parsed(text: string): any {
+function parsed(text: string): AnswerBody {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return {} as AnswerBody;
   }
 }
 

@@ -28,6 +28,7 @@ function args(kind: FilterKind): string[] {
   return [
     "assembly/index.ts",
     ...["--config", "none", "--optimizeLevel", "1", "--noAssert"],
+    ...["--memoryBase", "1024"],
     ...["--runtime", kind === "trapping" ? TRAPPING_RUNTIME : "stub"],
     ...["--use", "abort=assembly/proxy-wasm/abort/abort"],
     ...["--enable", "simd", "--enable", "bulk-memory"],
@@ -68,11 +69,12 @@ async function compile(kind: FilterKind): Promise<Buffer> {
 
 const built = new Map<FilterKind, Promise<WebAssembly.Module>>();
 
-/** The filter's bytes with the rules, without classifier and vocabularies: token counts are then estimates. */
+/** The filter's bytes with rules and classifier, without vocabularies: token counts are then estimates. */
 export async function filterBytes(kind: FilterKind = "plain"): Promise<Uint8Array> {
   const { rules, source } = readRules(join(root, "packs/rules"));
   return attachPacks(await compile(kind), {
     rules: compileRules(rules, source).pack,
+    classifier: readFileSync(join(root, "packs/classifier/weights.bin")),
   });
 }
 

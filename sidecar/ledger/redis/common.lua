@@ -1,6 +1,6 @@
--- The transitions of ../machine.ts, shared by the scripts beside this file: each script is LIMITS (generated from
--- ../types.ts) + this + its own file. Read machine.ts first; names and order are the same, and the simulation compares
--- every reply of the two.
+-- The transitions of ../machine.ts and ../books.ts, shared by the scripts beside this file: each script is LIMITS
+-- (generated from ../types.ts) + this + its own file. Read those first; names and order are the same, and the simulation
+-- compares every reply of the two.
 --
 -- Keys, all of one organisation, all with its hash tag, hence on one Redis Cluster slot. PREFIX is "weir:{acme}:".
 --   PREFIX budget:<budget key>   string, 80 bytes: BUDGET below.   PEXPIREAT keep while no lease is open on it

@@ -42,7 +42,8 @@ const BACKOFF_MS_MAX = 2_000;
 const COMMANDS_WAITING_MAX = 10_000;
 const PING_MS = 5_000;
 
-function backoff(retries: number): number {
+/** How long to wait before the next try to connect, in ms. */
+export function backoff(retries: number): number {
   const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(retries, 10));
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
@@ -55,7 +56,8 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     pingInterval: PING_MS,
     socket: { connectTimeout: CONNECT_MS, reconnectStrategy: backoff },
   };
-  const { username, password } = new URL(options.urls[0] ?? "");
+  const { username, password, protocol } = new URL(options.urls[0] ?? "");
+  const secure = protocol === "rediss:";
   const credentials = {
     ...(username && { username: decodeURIComponent(username) }),
     ...(password && { password: decodeURIComponent(password) }),
@@ -63,8 +65,12 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
   const client = options.cluster
     ? createCluster({
         rootNodes: options.urls.map((url) => ({ url })),
-        // Nodes that are discovered have no URL of their own.
-        defaults: { ...common, ...credentials },
+        // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
+        defaults: {
+          ...common,
+          ...credentials,
+          socket: { ...common.socket, ...(secure && { tls: true as const }) },
+        },
       })
     : createClient({ ...common, url: options.urls[0] ?? "" });
   client.on("error", options.onConnectionError);

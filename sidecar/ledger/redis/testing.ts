@@ -106,6 +106,16 @@ class Node {
   }
 }
 
+async function healthy(nodes: Node[]): Promise<void> {
+  await until("the cluster", async () => {
+    for (const node of nodes) {
+      const info = String(await node.command(["CLUSTER", "INFO"]));
+      if (!info.includes("cluster_state:ok") || !info.includes("cluster_known_nodes:3"))
+        throw new Error(info);
+    }
+  });
+}
+
 async function running(nodes: Node[], cluster: boolean): Promise<TestRedis> {
   return {
     urls: nodes.map((node) => node.url),
@@ -116,6 +126,7 @@ async function running(nodes: Node[], cluster: boolean): Promise<TestRedis> {
     restart: async (signal) => {
       await nodes[0]?.end(signal);
       await nodes[0]?.start();
+      if (cluster) await healthy(nodes);
     },
     stop: async () => {
       for (const node of nodes) {
@@ -162,11 +173,5 @@ async function form(nodes: Node[], buses: string[]): Promise<void> {
     await node.command(["CLUSTER", "ADDSLOTSRANGE", String(from), String(to)]);
     if (i > 0) await nodes[0]?.command(["CLUSTER", "MEET", "127.0.0.1", String(node.port), buses[i] ?? ""]);
   }
-  await until("the cluster", async () => {
-    for (const node of nodes) {
-      const info = String(await node.command(["CLUSTER", "INFO"]));
-      if (!info.includes("cluster_state:ok") || !info.includes("cluster_known_nodes:3"))
-        throw new Error(info);
-    }
-  });
+  await healthy(nodes);
 }

@@ -1,30 +1,23 @@
-import { beginMemo, configureMemo, memoOf, MEMO_ENTRIES } from "../../../assembly/inspect/memo";
+import { beginMemo, memoOf } from "../../../assembly/inspect/memo";
 import {
-  absorb,
-  begin,
-  finish,
-  hashHigh,
-  hashLow,
-  hashText,
-  keyHash,
-} from "../../../assembly/inspect/memo-hash";
-import {
-  Judgement,
+  combine,
+  exceeds,
   judge,
   judgedScore,
   judgedWhy,
-  useClassifier,
-  useRules,
+  judgeText,
 } from "../../../assembly/inspect/injection";
 import { findPrompt, Prompt, SPANS_MAX } from "../../../assembly/inspect/prompt";
 import { Tape } from "../../../assembly/json/tape";
-import { lit, lenOf, NONE, slice } from "../../../assembly/slice";
-import { configureTokens } from "../../../assembly/tokens/count";
+import { lit, slice } from "../../../assembly/slice";
 import { countPrompt } from "../../../assembly/tokens/prompt";
 
 export { packDirectory } from "../../../assembly/packs";
 export { reserve } from "../../../assembly/memory";
+export { probability } from "../../../assembly/inspect/classifier";
 export {
+  beginMemo,
+  configureMemo,
   memoEvictions,
   memoHits,
   memoJudged,
@@ -36,31 +29,22 @@ export {
   rememberTokens,
   setMemoVersion,
 } from "../../../assembly/inspect/memo";
-export { absorb, beginMemo, begin, configureMemo, configureTokens, finish, hashHigh, hashLow, keyHash };
-export { judgedScore, judgedWhy, useClassifier, useRules, MEMO_ENTRIES };
+export { configureTokens } from "../../../assembly/tokens/count";
+export { useClassifier, useRules } from "../../../assembly/inspect/injection";
+export { combine, exceeds, judgedScore };
 
 const tape = new Tape(1 << 16);
 const prompt = new Prompt(SPANS_MAX);
 const POST = lit("POST");
-const MODEL = lit("gpt-4o");
-
-export function hash(ptr: usize, len: i32, tag: u32, tag2: u64): void {
-  hashText(slice(ptr, len), tag, tag2);
-}
-
-/** Hashes `times` times, for benchmarks. */
-export function hashMany(ptr: usize, len: i32, times: i32): void {
-  for (let i = 0; i < times; i++) hashText(slice(ptr, len), <u32>i, 0);
-}
 
 export function entryOf(span: i32, ptr: usize, len: i32, escaped: bool, trust: i32): usize {
   return memoOf(span, slice(ptr, len), escaped, trust);
 }
 
-/** JSON and spans; the number of spans, or -1. */
-export function scanBody(ptr: usize, len: i32): i32 {
-  if (tape.scan(ptr, len, 64)) return -1;
-  findPrompt(tape, NONE, POST, prompt);
+/** JSON and spans of a body for `path`; the number of spans, or -1. */
+export function find(ptr: usize, len: i32, path: usize, pathLen: i32): i32 {
+  if (scanJson(ptr, len)) return -1;
+  findPrompt(tape, slice(path, pathLen), POST, prompt);
   beginMemo();
   return prompt.count;
 }
@@ -73,6 +57,15 @@ export function judgeBody(work: usize, threshold: i32, untrusted: i32): i32 {
   return judge(prompt, work, threshold, untrusted);
 }
 
+export function why(): u64 {
+  return judgedWhy;
+}
+
+/** Judges one span without the memo. */
+export function judgeAnew(i: i32, work: usize): i32 {
+  return judgeText(prompt.raw(i), prompt.escaped(i), prompt.trust(i), work);
+}
+
 export function countBody(len: i32, work: usize): u64 {
-  return countPrompt(prompt, MODEL, len, false, work);
+  return countPrompt(prompt, prompt.model, len, false, work);
 }

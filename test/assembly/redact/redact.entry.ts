@@ -1,10 +1,11 @@
-import { addPhrase } from "../../../assembly/redact/phrases";
+import { addPhrase, phraseTableBytes, usePhrases } from "../../../assembly/redact/phrases";
 import { ANSWER_BYTES, blockedBy, countOf, openAnswer } from "../../../assembly/redact/answer";
 import { matchEnd, next } from "../../../assembly/redact/detect";
 import { outTo, overflow, setOutput } from "../../../assembly/redact/output";
 import { feed, heldIn, openChannel, RECORD_BYTES } from "../../../assembly/redact/redactor";
 import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
 import { clearVault, VAULT_BYTES } from "../../../assembly/redact/vault";
+import { reserve } from "../../../assembly/memory";
 import { slice } from "../../../assembly/slice";
 
 import { BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
@@ -15,7 +16,7 @@ import {
   isCrowded,
   isHolding,
   openSet,
-  pendingChannel,
+  remember,
   rewrite,
   SET_BYTES,
 } from "../../../assembly/redact/channels";
@@ -34,7 +35,6 @@ export {
   openBody,
   openRestorer,
   openSet,
-  pendingChannel,
   restore,
   seedSip,
 };
@@ -53,8 +53,11 @@ export function sizes(which: i32): i32 {
             ? BODY_BYTES
             : RESTORER_BYTES;
 }
-export function rewriteEvent(set: usize, ptr: usize, len: i32, pieces: usize, count: i32): bool {
-  return rewrite(set, slice(ptr, len), pieces, count);
+/** Keeps a template of the event too, as the filter does. */
+export function rewriteEvent(set: usize, body: usize, ptr: usize, len: i32, pieces: usize, count: i32): bool {
+  if (!rewrite(set, body, slice(ptr, len), pieces, count)) return false;
+  for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), pieces, count, i)) return false;
+  return true;
 }
 export function written(): usize {
   return outTo;
@@ -62,8 +65,11 @@ export function written(): usize {
 export function overflowed(): bool {
   return overflow;
 }
+const phrases = reserve(phraseTableBytes(256));
+
 export function phrase(ptr: usize, len: i32, type: i32): bool {
-  return addPhrase(slice(ptr, len), type);
+  usePhrases(phrases);
+  return addPhrase(phrases, slice(ptr, len), type, reserve(len));
 }
 
 /** Lists up to `max` spans of the text as (start, end, type) u32 triples, byte offsets; returns how many. */

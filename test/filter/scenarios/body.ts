@@ -15,7 +15,7 @@ export const bodies: Scenario[] = [
       for (const [body, at] of [
         ["{bad", 1],
         ['{"model":"a"} x', 14],
-        ['{"model":"a","model":"b"}', 13],
+        ['{"model":"a","model":"b"}', 14],
         [Buffer.from([0x22, 0xff, 0x22]), 1],
         [`${"[".repeat(100)}${"]".repeat(100)}`, 64],
       ] as const) {
@@ -31,7 +31,7 @@ export const bodies: Scenario[] = [
     async run(edge) {
       for (const [content, param] of [
         ["", "/messages/0/content"],
-        [[], "/messages/0/content"],
+        [[], "/messages/0"],
         [[{ type: "text", text: "" }], "/messages/0/content/0/text"],
       ] as const) {
         const answer = await edge.send({ ...k1, body: chat(content) });
@@ -149,10 +149,10 @@ export const bodies: Scenario[] = [
   },
   {
     name: "a prompt over the tier's tokens is 413",
-    policy: policy({ prompt: { max_tokens: 50 } }),
+    policy: policy({ prompt: { max_tokens: 200 } }),
     async run(edge) {
       passed(await edge.send({ ...k1, body: chat("word ".repeat(20)) }));
-      refused(edge, await edge.send({ ...k1, body: chat("word ".repeat(200)) }), "prompt_too_long");
+      refused(edge, await edge.send({ ...k1, body: chat("word ".repeat(400)) }), "prompt_too_long");
     },
   },
   {

@@ -1,0 +1,340 @@
+// Redacts one answer as it passes, whichever form it has: the texts that usage/ finds in the events of a stream go
+// through redact/'s channels, a JSON body or plain text through its own reader.
+//
+// Everything one answer needs is a slot of a fixed pool, taken while its request can still be refused. What cannot be
+// followed (more channels than there are records, an event that leaves no template, no room) is withheld, never let
+// through. Memory, once a policy redacts: REDACTED_MAX × 3.8 KB, RECORDS_MAX × 4.1 KB and OUTPUT_BYTES.
+//
+//   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
+import { reserve } from "./memory";
+import { Tier } from "./policy/policy";
+import { actionOf, ANSWER_BYTES, blockedBy, countOf, openAnswer } from "./redact/answer";
+import { BODY_BYTES, endBody, feedBody, openBody, restartBody } from "./redact/body";
+import {
+  channelAt,
+  CHANNELS_MAX,
+  closeSet,
+  createRecords,
+  flush,
+  isCrowded,
+  LAST_PIECE,
+  NO_CHANNEL,
+  openSet,
+  remember,
+  rewrite,
+  roomForFlush,
+  SET_BYTES,
+  UNTOUCHED,
+} from "./redact/channels";
+import { outFrom, outTo, overflow, put, room, setOutput } from "./redact/output";
+import { usePhrases } from "./redact/phrases";
+import { feed as feedText, openChannel, RECORD_BYTES } from "./redact/redactor";
+import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
+import { withheldBody, withheldEvent } from "./response-withhold";
+import { endOf, lenOf, ptrOf, Slice, slice } from "./slice";
+import {
+  ALL,
+  Channel,
+  ENDS,
+  feed,
+  hidesUsage,
+  nextPiece,
+  piece,
+  pieces,
+  spanChannel,
+  spanCount,
+  spanFlags,
+  spanFrom,
+  spanTo,
+  WHOLE,
+} from "./usage/usage";
+import { Reason } from "./verdicts.gen";
+
+export enum Form {
+  Json = 0,
+  Events = 1,
+  Text = 2,
+}
+
+@unmanaged
+export class Redaction {
+  next: u32;
+  tier: u32;
+  form: u8;
+  /** Some of the answer has gone to the client. */
+  begun: bool;
+  /** The piece before ended inside a line. */
+  inLine: bool;
+  /** Reason.None, or why nothing more of the answer may pass. */
+  withheldByte: u8;
+  spare: u32;
+
+  get answer(): usize {
+    return changetype<usize>(this) + ANSWER_AT;
+  }
+  get set(): usize {
+    return changetype<usize>(this) + SET_AT;
+  }
+  get body(): usize {
+    return changetype<usize>(this) + BODY_AT;
+  }
+  get withheld(): Reason {
+    return <Reason>this.withheldByte;
+  }
+}
+
+const ANSWER_AT: usize = 16;
+const SET_AT: usize = ANSWER_AT + <usize>ANSWER_BYTES;
+const BODY_AT: usize = SET_AT + <usize>SET_BYTES;
+const SLOT_BYTES: usize = (BODY_AT + <usize>BODY_BYTES + 15) & ~15;
+
+/** What one callback may put out. */
+const OUTPUT_BYTES: i32 = 2 << 20;
+/** Pieces in one event; the texts of an event are fewer (usage/spans.ts). */
+const PIECES_MAX: i32 = 4224;
+/** The kind of channel for texts that are complete in themselves: one at a time in a stream. */
+const WHOLE_CHANNEL: u32 = 7 << 28;
+/** Channels of one event of which the last text is known. */
+const LAST_MAX: i32 = 16;
+const LF: u32 = 10;
+const CR: u32 = 13;
+
+let free: u32 = 0;
+let output: usize = 0;
+let list: usize = 0;
+let ended: usize = 0;
+
+/** Makes the pools. At configuration; once is enough. */
+export function createRedactions(): void {
+  if (output) return;
+  output = reserve(OUTPUT_BYTES);
+  list = reserve(PIECES_MAX * PIECE_BYTES);
+  ended = reserve(LAST_MAX << 2);
+  createRecords(RECORDS_MAX);
+  for (let i = 0; i < REDACTED_MAX; i++) {
+    const slot = reserve(SLOT_BYTES);
+    store<u32>(slot, free);
+    free = <u32>slot;
+  }
+}
+
+/** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
+export function openRedaction(tier: Tier): Redaction | null {
+  if (free == 0) return null;
+  const redaction = changetype<Redaction>(<usize>free);
+  free = redaction.next;
+  memory.fill(changetype<usize>(redaction), 0, SLOT_BYTES);
+  redaction.tier = <u32>changetype<usize>(tier);
+  openAnswer(redaction.answer, tier.redactions, 0);
+  openSet(redaction.set, redaction.answer);
+  return redaction;
+}
+
+/** Gives the slot back; what is still held is forgotten. */
+export function closeRedaction(redaction: Redaction): void {
+  closeSet(redaction.set);
+  memory.fill(changetype<usize>(redaction), 0, SLOT_BYTES);
+  redaction.next = free;
+  free = <u32>changetype<usize>(redaction);
+}
+
+/** The answer's form is known. */
+export function beginRedaction(redaction: Redaction, form: Form): void {
+  redaction.form = <u8>form;
+  openBody(redaction.body, redaction.answer);
+  // Plain text has no strings: its one channel takes the place of a string's.
+  if (form == Form.Text) openChannel(redaction.body + <usize>(BODY_BYTES - RECORD_BYTES), redaction.answer, false);
+}
+
+/** Matches so far that were only flagged, or (otherwise) replaced. */
+export function matchesOf(redaction: Redaction, flagged: bool): u32 {
+  let total: u32 = 0;
+  for (let type = 0; type < TYPE_COUNT; type++) {
+    const action = actionOf(redaction.answer, type);
+    if (action != BLOCK && (action == FLAG) == flagged) total += countOf(redaction.answer, type);
+  }
+  return total;
+}
+
+/**
+ * The bytes to send on for `chunk`, which are ours until the next call. `handle`: the usage reader, or -1; `hide`: the
+ * extra usage event is not for the client.
+ */
+export function redactChunk(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): Slice {
+  usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
+  setOutput(output, OUTPUT_BYTES);
+  if (redaction.form == Form.Events) events(redaction, handle, chunk, last, hide);
+  else {
+    if (handle >= 0) feed(handle, chunk, last);
+    if (redaction.withheld == Reason.None) whole(redaction, chunk, last);
+  }
+  if (outTo > outFrom) redaction.begun = true;
+  return slice(outFrom, <i32>(outTo - outFrom));
+}
+
+/** Lets nothing more of the answer pass; what is sent in its place is put out. */
+export function withhold(redaction: Redaction, reason: Reason): void {
+  if (redaction.withheld != Reason.None) return;
+  redaction.withheldByte = <u8>reason;
+  const type = blockedBy(redaction.answer);
+  let text: Slice;
+  if (redaction.form == Form.Events) text = withheldEvent(reason, type, redaction.inLine);
+  else {
+    // Of a body that has begun nothing valid can be made: it breaks off.
+    setOutput(output, OUTPUT_BYTES);
+    if (redaction.begun) return;
+    text = withheldBody(reason, type);
+  }
+  put(ptrOf(text), endOf(text));
+}
+
+/** The bytes to send on when the host could not hand a chunk over. */
+export function withholdChunk(redaction: Redaction): Slice {
+  setOutput(output, OUTPUT_BYTES);
+  withhold(redaction, Reason.AnswerUnreadable);
+  return slice(outFrom, <i32>(outTo - outFrom));
+}
+
+/** A JSON body or plain text. */
+function whole(redaction: Redaction, chunk: Slice, last: bool): void {
+  const body = redaction.body;
+  const len = lenOf(chunk);
+  if (redaction.form == Form.Text) {
+    const record = body + <usize>(BODY_BYTES - RECORD_BYTES);
+    if (feedText(record, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
+  } else {
+    let at = 0;
+    while (at < len) {
+      const taken = feedBody(body, ptrOf(chunk) + at, len - at);
+      if (taken == 0) break;
+      at += taken;
+    }
+    if (at < len) withhold(redaction, Reason.AnswerUnreadable);
+    else if (last) endBody(body);
+  }
+  check(redaction);
+}
+
+function check(redaction: Redaction): void {
+  if (blockedBy(redaction.answer) >= 0) withhold(redaction, Reason.AnswerBlocked);
+  else if (overflow || isCrowded(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
+}
+
+function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): void {
+  pieces(handle, chunk, last, true);
+  while (nextPiece()) {
+    // An answer that is withheld is still read for its usage.
+    if (redaction.withheld != Reason.None || (hide && hidesUsage())) continue;
+    event(redaction, piece());
+    check(redaction);
+  }
+  if (!last || redaction.withheld != Reason.None) return;
+  for (let i = 0; i < CHANNELS_MAX; i++) end(redaction, channelAt(redaction.set, i));
+  check(redaction);
+}
+
+/** One event, or a part of one that is too long to be held. */
+function event(redaction: Redaction, bytes: Slice): void {
+  const wholeEvent = !redaction.inLine && endsEvent(bytes);
+  const count = listTexts(bytes, wholeEvent);
+  finishChannels(redaction, count);
+  if (!rewrite(redaction.set, redaction.body, bytes, list, count)) {
+    withhold(redaction, Reason.AnswerUnreadable);
+    return;
+  }
+  const from = load<u8>(endOf(bytes) - 1);
+  redaction.inLine = from != LF && from != CR;
+  if (!redaction.inLine) restartBody(redaction.body);
+  if (!wholeEvent || blockedBy(redaction.answer) >= 0) return;
+  for (let i = 0; i < count; i++) {
+    if (!remember(redaction.set, bytes, list, count, i)) {
+      withhold(redaction, Reason.AnswerUnreadable);
+      return;
+    }
+  }
+}
+
+/** Whether an empty line is at the end of `bytes`. */
+function endsEvent(bytes: Slice): bool {
+  let end = endOf(bytes);
+  const from = ptrOf(bytes);
+  if (end == from || !isLineEnd(load<u8>(end - 1))) return false;
+  end -= end - 1 > from && load<u8>(end - 1) == LF && load<u8>(end - 2) == CR ? 2 : 1;
+  return end > from && isLineEnd(load<u8>(end - 1));
+}
+
+function isLineEnd(b: u32): bool {
+  return b == LF || b == CR;
+}
+
+/** Lists the texts of the piece that was read last; returns their number. */
+function listTexts(bytes: Slice, wholeEvent: bool): i32 {
+  let count = 0;
+  for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
+    let channel = spanChannel(i);
+    const kind = channel >> 28;
+    if (kind == <u32>Channel.End) continue;
+    const flags = spanFlags(i);
+    if (kind == <u32>Channel.Data) channel = UNTOUCHED;
+    else {
+      if (flags & WHOLE) channel = WHOLE_CHANNEL;
+      // Of an event in parts no template can be made: what it holds back comes out at its text's end.
+      if ((flags & ENDS) != 0 && (flags & WHOLE || !wholeEvent)) channel |= LAST_PIECE;
+    }
+    const at = list + <usize>(count * PIECE_BYTES);
+    store<u32>(at, channel);
+    store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
+    store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
+    count++;
+  }
+  return count;
+}
+
+/**
+ * What ends with this event must be out by then: with the last text of its channel in the event itself, or in an event
+ * before it.
+ */
+function finishChannels(redaction: Redaction, count: i32): void {
+  for (let i = 0; i < spanCount; i++) {
+    const ending = spanChannel(i);
+    if (ending >> 28 != <u32>Channel.End) continue;
+    const marked = markLast(ending, count);
+    for (let n = 0; n < CHANNELS_MAX; n++) {
+      const channel = channelAt(redaction.set, n);
+      if (belongs(channel, ending) && !isMarked(channel, marked)) end(redaction, channel);
+    }
+  }
+}
+
+function belongs(channel: u32, ending: u32): bool {
+  if (channel == NO_CHANNEL || channel >> 28 == 7) return false;
+  const major = (ending >> 14) & ALL;
+  const minor = ending & ALL;
+  return (major == ALL || major == ((channel >> 14) & ALL)) && (minor == ALL || minor == (channel & ALL));
+}
+
+/** Marks the last piece of each channel that ends with `ending`; returns how many channels that are. */
+function markLast(ending: u32, count: i32): i32 {
+  let marked = 0;
+  for (let i = count - 1; i >= 0; i--) {
+    const at = list + <usize>(i * PIECE_BYTES);
+    const channel = load<u32>(at) & ~LAST_PIECE;
+    if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
+    store<u32>(at, channel | LAST_PIECE);
+    if (marked == LAST_MAX) continue;
+    store<u32>(ended + (<usize>marked << 2), channel);
+    marked++;
+  }
+  return marked;
+}
+
+function isMarked(channel: u32, marked: i32): bool {
+  for (let i = 0; i < marked; i++) if (load<u32>(ended + (<usize>i << 2)) == channel) return true;
+  return false;
+}
+
+function end(redaction: Redaction, channel: u32): void {
+  if (channel == NO_CHANNEL) return;
+  if (room() < roomForFlush()) withhold(redaction, Reason.AnswerUnreadable);
+  else flush(redaction.set, channel);
+}

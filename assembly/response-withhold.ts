@@ -1,0 +1,36 @@
+// What a client gets in place of an answer that must not pass. The status has usually been sent, so the error is in
+// the body: all of a JSON answer, or one more event of a stream, which the clients of OpenAI and of Anthropic both
+// take for an error.
+import { typeName } from "./redact/types";
+import { Slice } from "./slice";
+import { codeOf, Reason, typeOf } from "./verdicts.gen";
+import { Writer } from "./writer";
+
+const text = new Writer(512);
+
+/** The error as a body. `type`: what was found (redact/types.ts), or -1. Valid until the next call. */
+export function withheldBody(reason: Reason, type: i32): Slice {
+  text.reset().text("{");
+  error(reason, type);
+  return text.text("}").written;
+}
+
+/** The error as an event; a line that was cut ends before it. */
+export function withheldEvent(reason: Reason, type: i32, inLine: bool): Slice {
+  text.reset();
+  if (inLine) text.text("\n\n");
+  text.text('event: error\ndata: {"type":"error",');
+  error(reason, type);
+  return text.text("}\n\n").written;
+}
+
+function error(reason: Reason, type: i32): void {
+  text.text('"error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
+  text.text('","message":"');
+  if (reason == Reason.AnswerBlocked) {
+    text.text("The answer was withheld: this tier's policy blocks what it contains");
+    if (type >= 0) text.text(" (").text(typeName(type)).text(")");
+    text.text(".");
+  } else text.text("The answer was withheld: it must be read before it may pass, and could not be.");
+  text.text('","param":null}');
+}

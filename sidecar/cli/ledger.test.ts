@@ -1,0 +1,207 @@
+// `weir ledger` on each kind of ledger: a stopped sidecar's directory, a running sidecar, Redis. What it prints is compared
+// in the words that matter; the sums are the ledger's own, and tested there.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { openEmbedded } from "../ledger/embedded.ts";
+import { openRedis } from "../ledger/redis/store.ts";
+import { hasRedis, startRedis } from "../ledger/redis/testing.ts";
+import { acquire, budget } from "../ledger/suite.ts";
+import type { Ledger } from "../ledger/types.ts";
+import { startSidecar } from "../server.ts";
+import { makeSettings } from "../settings.ts";
+import { ledgerCommand } from "./ledger.ts";
+import { amount, duration } from "./ledger-text.ts";
+
+const TOKEN = "0123456789abcdef";
+const directory = mkdtempSync(join(tmpdir(), "weir-cli-"));
+const home = join(directory, "ledger");
+
+/** Runs it, with what it printed: standard output first, then errors. */
+async function run(...args: string[]): Promise<{ code: number; out: string }> {
+  const [log, error] = [console.log, console.error];
+  const lines: string[] = [];
+  console.log = console.error = (line: string) => lines.push(line);
+  try {
+    return { code: await ledgerCommand(args), out: lines.join("\n") };
+  } finally {
+    [console.log, console.error] = [log, error];
+  }
+}
+
+/** acme/search has 60 of 100 spent and a lease of 10 open. */
+async function fill(ledger: Ledger): Promise<void> {
+  const spent = acquire([budget("acme/search", 100, { need: 60 })]);
+  await ledger.acquire(spent);
+  const { leaseId, subject } = spent;
+  await ledger.settle({ kind: "settle", leaseId, subject, sequence: 1, spent: [60], final: true });
+  await ledger.acquire(acquire([budget("acme/search", 100, { need: 10 })], { leaseId: "open-1" }));
+}
+
+describe("weir ledger", () => {
+  before(async () => {
+    const ledger = await openEmbedded({ directory: home });
+    await fill(ledger);
+    await ledger.close();
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  afterEach(() => {
+    delete process.env.WEIR_ADMIN_TOKEN;
+  });
+
+  const checkAll = async (...where: string[]): Promise<void> => {
+    const shown = await run("show", "acme", ...where);
+    assert.equal(shown.code, 0);
+    for (const text of [
+      /acme\/search {2}monthly: tokens per month, all models/,
+      /spent +60 {2}60\.0 % of the limit/,
+      /leased +10 {2}held by gateways in 1 open leases/,
+      /free +30$/m,
+      /lease open-1 {2}of acme\/search, held by edge-1: usable for/,
+    ])
+      assert.match(shown.out, text);
+
+    const target = ["acme/search", "monthly"];
+    const refund = ["adjust", ...target, "-20", "--reason", "outage of the 3rd", "--by", "ana", ...where];
+    const first = await run(...refund, "--id", "a-1");
+    assert.equal(first.code, 0);
+    assert.match(first.out, /-20; spent is now 40\. Kept in the journal as a-1/);
+    assert.match((await run(...refund, "--id", "a-1")).out, /done before and counts once; spent is 40/);
+    const after = (await run("show", "acme/search", ...where)).out;
+    assert.match(after, /adjusted by hand: -20 by ana: outage of the 3rd/);
+
+    const tooMuch = await run("adjust", ...target, "-41", "--reason", "x", ...where);
+    assert.deepEqual([tooMuch.code, /cannot go below 0/.test(tooMuch.out)], [1, true]);
+    const silent = await run("reset", ...target, ...where);
+    assert.deepEqual([silent.code, /--reason is missing/.test(silent.out)], [2, true]);
+    assert.match((await run("reset", ...target, "--reason", "new contract", ...where)).out, /spent is now 0/);
+    await assert.rejects(
+      run("reset", "acme/search", "daily", "--reason", "x", ...where),
+      /there are:\n {2}'acme/,
+    );
+
+    const lines = (await run("export", "acme", ...where)).out.split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ type, organisation }) => [type, organisation]),
+      [
+        ["budget", "acme"],
+        ["lease", "acme"],
+        ["journal", "acme"],
+        ["journal", "acme"],
+      ],
+    );
+    assert.deepEqual([lines[0].spent, lines[0].outstanding, lines[1].id], [0, 10, "open-1"]);
+    assert.match((await run("show", "nobody", ...where)).out, /nothing is known of nobody/);
+  };
+
+  it("works on the directory of a sidecar that is stopped", () => checkAll("--directory", home));
+
+  it("works on a running sidecar with its token, and says what is wrong without", async () => {
+    const ledger = { kind: "embedded", directory: join(directory, "running") } as const;
+    const sidecar = await startSidecar(
+      makeSettings({ port: 0, ledger, adminToken: TOKEN, stopGraceMs: 100 }),
+    );
+    try {
+      await fill(sidecar.ledger);
+      const where = ["--sidecar", `http://127.0.0.1:${sidecar.port}`];
+      await assert.rejects(run("show", ...where), /WEIR_ADMIN_TOKEN is not set/);
+      process.env.WEIR_ADMIN_TOKEN = "another-token-of-16";
+      await assert.rejects(run("show", ...where), /refused the token/);
+      process.env.WEIR_ADMIN_TOKEN = TOKEN;
+      await checkAll(...where);
+      await assert.rejects(
+        run("show", "--directory", ledger.directory),
+        /a sidecar runs on it\. Ask that one/,
+      );
+    } finally {
+      await sidecar.close();
+    }
+  });
+
+  it("says that a sidecar without a token has no admin service", async () => {
+    const ledger = { kind: "embedded", directory: join(directory, "off") } as const;
+    const sidecar = await startSidecar(makeSettings({ port: 0, ledger, stopGraceMs: 100 }));
+    try {
+      process.env.WEIR_ADMIN_TOKEN = TOKEN;
+      const where = ["--sidecar", `http://127.0.0.1:${sidecar.port}`];
+      await assert.rejects(run("show", ...where), /has its admin service off/);
+    } finally {
+      await sidecar.close();
+    }
+  });
+
+  it("works on Redis", { skip: hasRedis() ? false : "redis-server is not installed" }, async () => {
+    const redis = await startRedis({ durable: false });
+    try {
+      const ledger = await openRedis({ urls: redis.urls, cluster: false });
+      await fill(ledger);
+      await ledger.close();
+      await checkAll("--redis", redis.urls[0] ?? "");
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it("makes no new ledger where there is none", async () => {
+    await assert.rejects(run("show", "--directory", join(directory, "none")), /there is no ledger in/);
+  });
+
+  it("compares an export with a provider's usage, and fails when they differ beyond the tolerance", async () => {
+    const day = 86_400_000;
+    const record = (key: string, spent: number) => {
+      const start = Date.UTC(2026, 0, 5);
+      const sums = { limit: 1e6, limitMax: 1e6, spent, outstanding: 0, debt: 0, leases: 0, notified: 0 };
+      return JSON.stringify({
+        type: "budget",
+        key: `${key}|${start}`,
+        start,
+        end: start + day,
+        ...sums,
+        keepUntil: 0,
+      });
+    };
+    const exported = join(directory, "export.jsonl");
+    const usage = join(directory, "usage.csv");
+    writeFileSync(
+      exported,
+      `${record("acme/search|daily|tokens|day|", 1_000)}\n${record("acme|dollars|cost|day|large", 2_500_000)}\n`,
+    );
+    const csv = [
+      "Date,subject,model,prompt_tokens,completion_tokens,cost",
+      "2026-01-05T10:00:00Z,acme/search/key-1,gpt-4o,400,100,2",
+      '2026-01-05,acme/search/key-2,"gpt-4o-mini",300,195,0.5',
+      "2026-01-05,acme/other,o1,0,0,0.5",
+      "2026-01-06,acme/search/key-1,gpt-4o,1000,0,9",
+    ];
+    writeFileSync(usage, csv.join("\r\n"));
+    const args = ["reconcile", usage, "--export", exported, "--class", "large=gpt-4o,o1"];
+    const well = await run(...args);
+    assert.equal(well.code, 0, well.out);
+    assert.match(well.out, /ok {4}2026-01-05 {2}acme\/search .*ledger 1,000, provider 995, \+5 \(0\.50 %\)/);
+    assert.match(well.out, /large: ledger \$2\.50, provider \$2\.50/);
+    const strict = await run(...args, "--tolerance", "0.1%");
+    assert.equal(strict.code, 1);
+    assert.match(
+      strict.out,
+      /DIFFER {2}2026-01-05 {2}acme\/search[\s\S]*2 windows compared, 1 differ by more than 0\.1 %/,
+    );
+    writeFileSync(usage, "date,subject\n");
+    await assert.rejects(run(...args), /no amounts: expected one of requests/);
+    writeFileSync(usage, "date,subject,tokens\n5 Jan,acme,1\n");
+    await assert.rejects(run(...args), /line 2: date: 5 Jan: expected YYYY-MM-DD/);
+  });
+
+  it("explains itself when it is used wrongly", async () => {
+    for (const args of [[], ["nonsense"], ["adjust", "x"], ["reconcile"]]) {
+      const { code, out } = await run(...args);
+      assert.deepEqual([code, out.startsWith("usage: weir ledger show")], [2, true], args.join(" "));
+    }
+  });
+
+  it("writes spans and dollars for people", () => {
+    assert.deepEqual([0, 59_999, 90_000_000, 864_000_000].map(duration), ["0 s", "59 s", "1 d 1 h", "10 d"]);
+    assert.deepEqual([amount(1_234_567, "tokens"), amount(-1_500_001, "cost")], ["1,234,567", "-$1.500001"]);
+  });
+});

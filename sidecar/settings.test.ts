@@ -1,0 +1,75 @@
+/** The sidecar's settings: defaults, the environment, and refusals that name path, value and expectation. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { makeSettings, type Settings, settingsFromEnvironment } from "./settings.ts";
+
+const refusal = (given: Partial<Settings>, message: string) => () =>
+  assert.throws(() => makeSettings(given), { name: "WeirError", code: "invalid_argument", message });
+
+describe("the settings", () => {
+  it("are an embedded ledger on the loopback address without anything given, and the admin service is off", () => {
+    const { host, port, ledger, adminToken } = settingsFromEnvironment({});
+    assert.deepEqual([host, port, adminToken], ["127.0.0.1", 8081, ""]);
+    assert.deepEqual(ledger, { kind: "embedded", directory: ".weir/ledger" });
+  });
+
+  it("come from the environment", () => {
+    const settings = settingsFromEnvironment({
+      WEIR_SIDECAR_HOST: "0.0.0.0",
+      WEIR_SIDECAR_PORT: "9000",
+      WEIR_LEDGER_DIRECTORY: "/data",
+      WEIR_ADMIN_TOKEN: "0123456789abcdef",
+    });
+    const { host, port, ledger, adminToken } = settings;
+    assert.deepEqual([host, port, adminToken], ["0.0.0.0", 9_000, "0123456789abcdef"]);
+    assert.deepEqual(ledger, { kind: "embedded", directory: "/data" });
+  });
+
+  it("take one Redis, and several or a word for a cluster", () => {
+    const redis = (url: string, more = {}) =>
+      settingsFromEnvironment({ WEIR_REDIS_URL: url, ...more }).ledger;
+    const [a, b] = ["redis://a:1", "rediss://b:2"];
+    assert.deepEqual(redis(a), { kind: "redis", urls: [a], cluster: false });
+    assert.deepEqual(redis(`${a},${b}`), { kind: "redis", urls: [a, b], cluster: true });
+    assert.deepEqual(redis(a, { WEIR_REDIS_CLUSTER: "1" }), { kind: "redis", urls: [a], cluster: true });
+  });
+
+  it("cannot be changed afterwards", () => {
+    const settings = makeSettings();
+    assert.ok(Object.isFrozen(settings) && Object.isFrozen(settings.ledger));
+  });
+
+  it("refuse a port that is none", refusal({ port: 65_536 }, "port: 65536: expected an integer, 0 to 65535"));
+  it("refuse a port that is a word", () =>
+    assert.throws(
+      () => settingsFromEnvironment({ WEIR_SIDECAR_PORT: "http" }),
+      /^WeirError: port: NaN: expected/,
+    ));
+  it(
+    "refuse messages that are not bounded well",
+    refusal({ requestBytesMax: 10 }, "requestBytesMax: 10: expected an integer, 1024 to 67108864"),
+  );
+  it("refuse no address", refusal({ host: "" }, "host: empty: expected an address"));
+  it(
+    "refuse no directory",
+    refusal({ ledger: { kind: "embedded", directory: "" } }, "ledger.directory: empty: expected a path"),
+  );
+  it(
+    "refuse a Redis URL without repeating it, for it may hold a password",
+    refusal(
+      { ledger: { kind: "redis", urls: ["http://u:secret@h"], cluster: false } },
+      "ledger.urls: expected redis://host:port or rediss://host:port",
+    ),
+  );
+  it(
+    "refuse a Redis without any URL",
+    refusal(
+      { ledger: { kind: "redis", urls: [], cluster: false } },
+      "ledger.urls: none: expected at least one",
+    ),
+  );
+  it(
+    "refuse a short admin token without repeating it",
+    refusal({ adminToken: "secret" }, "adminToken: expected 16 to 256 printable ASCII characters, no spaces"),
+  );
+});

@@ -1,0 +1,99 @@
+// The judge with its memo and the committed packs, for tests and measurements.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { attachPacks } from "../../../scripts/attach-packs.ts";
+import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
+import { compileRules, readRules } from "../../../sidecar/pack/rules.ts";
+import { compile } from "../../support/leaf.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const ROOM = 4 << 20;
+
+export interface Judge {
+  // biome-ignore lint/suspicious/noExplicitAny: an entry's exports.
+  exports: Record<string, any>;
+  /** Where bodies and texts go, and room to work. */
+  at: number;
+  work: number;
+  /** Copies a text to `at`; its length in bytes. */
+  put(text: string | Uint8Array): number;
+  /** Finds the spans of a body; their number. */
+  find(body: string | Uint8Array, path?: string): number;
+  /** What the judge says of the body found last. */
+  judge(threshold?: number, untrusted?: number): { blocked: boolean; score: number; why: string };
+}
+
+export interface JudgeOptions {
+  /** Without one every text is inspected anew. */
+  secret?: [bigint, bigint];
+  /** Attach the vocabularies. */
+  vocabularies?: boolean;
+}
+
+/** The committed rules and weights. */
+export function packs(): { rules: Uint8Array; classifier: Buffer } {
+  const { rules, source } = readRules(join(root, "packs/rules"));
+  const weights = join(root, "packs/classifier/weights.bin");
+  if (!existsSync(weights)) throw new Error("packs/classifier/weights.bin is missing: run `weir train`");
+  return { rules: compileRules(rules, source).pack, classifier: readFileSync(weights) };
+}
+
+export async function openJudge({ secret, vocabularies }: JudgeOptions = {}): Promise<Judge> {
+  const core = await compile("test/assembly/inspect/memo.entry.ts");
+  const words = vocabularies && {
+    o200k: await buildVocabulary("o200k"),
+    cl100k: await buildVocabulary("cl100k"),
+  };
+  const module = new WebAssembly.Module(attachPacks(core, { ...words }) as BufferSource);
+  const abort = () => {
+    throw new Error("abort");
+  };
+  const exports = new WebAssembly.Instance(module, { env: { abort } }).exports as Judge["exports"];
+  const memory = exports.memory as WebAssembly.Memory;
+  const reserve = (size: number) => exports.reserve(size) >>> 0;
+  const write = (at: number, bytes: Uint8Array) => new Uint8Array(memory.buffer).set(bytes, at);
+  const { rules, classifier } = packs();
+  for (const [pack, use] of [
+    [rules, exports.useRules],
+    [classifier, exports.useClassifier],
+  ]) {
+    const to = reserve(pack.length);
+    write(to, pack);
+    if (!use(to, pack.length)) throw new Error("a pack was refused");
+  }
+  if (secret) exports.configureMemo(...secret);
+  exports.configureTokens(1 << 20);
+  const [at, work] = [reserve(ROOM), reserve(ROOM)];
+  const put = (text: string | Uint8Array) => {
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
+    write(at, bytes);
+    return bytes.length;
+  };
+  return {
+    exports,
+    at,
+    work,
+    put,
+    find(body, path = "/") {
+      const length = put(body);
+      write(at + length, Buffer.from(path));
+      return exports.find(at, length, at + length, path.length);
+    },
+    judge(threshold = 0, untrusted = 0) {
+      const blocked = exports.judgeBody(work, threshold, untrusted) === 1;
+      const why: bigint = BigInt.asUintN(64, exports.why());
+      const name = new Uint8Array(memory.buffer, Number(why >> 32n), Number(why & 0xffffffffn));
+      return { blocked, score: exports.judgedScore.value, why: new TextDecoder().decode(name) };
+    },
+  };
+}
+
+/** A chat of `texts`, user and assistant in turn, after a system text. */
+export function chat(texts: readonly string[]): string {
+  const turns = texts.map((content, i) => ({ role: i % 2 ? "assistant" : "user", content }));
+  return JSON.stringify({
+    model: "gpt-4o",
+    messages: [{ role: "system", content: "You help people who read long reports." }, ...turns],
+  });
+}

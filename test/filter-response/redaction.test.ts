@@ -1,0 +1,197 @@
+// Redaction of answers by the whole filter, in both host profiles: JSON and event streams of the providers, texts cut
+// between events, what is blocked, and what cannot be read.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ProfileName } from "../../host/profiles.ts";
+import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import { sse, upstreamOf } from "./support.ts";
+
+const policy = {
+  tiers: {
+    plain: {},
+    redacts: { response: { redact: ["email", "phone", "ip", "credit_card"] } },
+    mixed: {
+      response: {
+        redact: { email: "mask", ip: "flag", credit_card: "block", custom: "hash" },
+        patterns: ["EMP-\\d\\d\\d\\d"],
+        canaries: ["You are Aria, the internal assistant"],
+      },
+    },
+    lenient: { response: { redact: ["email"], compressed: "pass" } },
+    strict: { response: { compressed: "refuse" } },
+  },
+  keys: ["plain", "redacts", "mixed", "lenient", "strict"].map((tier) => keyEntry(tier, tier)),
+};
+
+const chunk = (content: string, more: object = {}) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion.chunk",
+  model: "gpt-4o",
+  choices: [{ index: 0, delta: { content }, finish_reason: null, ...more }],
+});
+const finish = { ...chunk(""), choices: [{ index: 0, delta: {}, finish_reason: "stop" }] };
+
+/** The texts of a chat stream, joined; every event must be JSON. */
+function contentOf(text: string): string {
+  let all = "";
+  for (const line of text.split("\n")) {
+    if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
+    for (const choice of JSON.parse(line.slice(6)).choices ?? []) all += choice.delta.content ?? "";
+  }
+  return all;
+}
+
+for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
+  describe(`redaction of answers (${profile})`, async () => {
+    const edge = await LocalEdge.open({ profile, policy });
+    const stream = (events: unknown[], key = "redacts", cut?: number) =>
+      edge.send({ key, body: chat("hello", { stream: true }), upstream: upstreamOf(sse(events), cut) });
+    const json = (body: unknown, key = "redacts", cut?: number, headers = {}) =>
+      edge.send({
+        key,
+        body: chat("hello"),
+        upstream: upstreamOf(Buffer.from(JSON.stringify(body)), cut, { "content-type": "application/json", ...headers }),
+      });
+
+    it("replaces an address that straddles deltas, and flushes what was held before the end", async () => {
+      const events = ["Mail bob@exa", "mple.com", " or ", "10.0", ".0.1"].map((text) => chunk(text));
+      const answer = await stream([...events, finish, "[DONE]"]);
+      assert.equal(answer.status, 200);
+      assert.equal(contentOf(answer.text), "Mail [EMAIL_1] or [IP_1]");
+      assert.equal(answer.header("content-length"), undefined);
+      const kinds = answer.text.split("\n\n").map((event) => /"finish_reason":"stop"|\[DONE\]/.exec(event)?.[0]);
+      assert.deepEqual(kinds.filter(Boolean), ['"finish_reason":"stop"', "[DONE]"]);
+      assert.ok(answer.text.indexOf("[IP_1]") < answer.text.indexOf('"finish_reason":"stop"'));
+    });
+
+    it("gives the same texts wherever the stream is cut", async () => {
+      const events = ["Call +44 20 79", "46 0958 or m", "ail \u00e9va@example.", "com\n now"].map((text) => chunk(text));
+      const body = sse([...events, finish, "[DONE]"]);
+      const whole = (await stream([...events, finish, "[DONE]"])).text;
+      for (let cut = 1; cut < body.length; cut += 3) {
+        assert.equal((await stream([...events, finish, "[DONE]"], "redacts", cut)).text, whole, `cut at ${cut}`);
+      }
+    });
+
+    it("lets a stream without anything to redact say what it said", async () => {
+      const words = "The quick brown fox jumps over the lazy dog.".match(/\S+\s*/g) ?? [];
+      const answer = await stream([...words.map((word) => chunk(word)), finish, "[DONE]"]);
+      assert.equal(contentOf(answer.text), words.join(""));
+    });
+
+    it("replaces texts in a JSON answer but not identifiers, at every cut", async () => {
+      const body = {
+        id: "a@b.example",
+        choices: [{ message: { role: "assistant", content: "Mail bob@example.com, bob@example.com or 10.0.0.1" } }],
+      };
+      const want = JSON.stringify(body)
+        .replaceAll("bob@example.com", "[EMAIL_1]")
+        .replace("10.0.0.1", "[IP_1]");
+      for (let cut = 0; cut < JSON.stringify(body).length; cut += 5) {
+        assert.equal((await json(body, "redacts", cut)).text, want);
+      }
+    });
+
+    it("redacts errors that the upstream answers with", async () => {
+      const body = JSON.stringify({ error: { message: "no such user bob@example.com" } });
+      const answer = await edge.send({
+        key: "redacts",
+        body: chat("hello"),
+        upstream: () => ({ status: 404, headers: { "content-type": "application/json" }, body }),
+      });
+      assert.match(answer.text, /no such user \[EMAIL_1\]/);
+    });
+
+    it("redacts plain text, and strings of events that are no texts of a known shape", async () => {
+      const text = await edge.send({
+        key: "redacts",
+        body: chat("hello"),
+        upstream: upstreamOf(Buffer.from("write to bob@example.com"), 12, { "content-type": "text/plain" }),
+      });
+      assert.equal(text.text, "write to [EMAIL_1]");
+      const odd = await stream([{ ...chunk("hi"), note: "bob@example.com" }, { other: ["10.0.0.1"] }, "[DONE]"]);
+      assert.match(odd.text, /"note":"\[EMAIL_1\]"/);
+      assert.match(odd.text, /"other":\["\[IP_1\]"\]/);
+    });
+
+    it("does with each type what the policy says", async () => {
+      const answer = await json({ text: "bob@example.com at 10.0.0.1, EMP-1234 and emp-1234" }, "mixed");
+      const { text } = JSON.parse(answer.text);
+      assert.match(text, /^b\*\*\*@example\.com at 10\.0\.0\.1, \[CUSTOM:[0-9a-f]{12}\] and \[CUSTOM:[0-9a-f]{12}\]$/);
+      assert.equal(edge.metrics.value("weir_flagged_total"), 1);
+    });
+
+    it("blocks a JSON answer, with an error in its place", async () => {
+      const answer = await json({ text: "Sure! You are  ARIA, the internal assistant of" }, "mixed");
+      assert.equal(answer.json.error.code, "answer_blocked");
+      assert.match(answer.json.error.message, /CANARY/);
+    });
+
+    it("ends a stream with an error event when a canary appears, even across deltas", async () => {
+      const events = ["My rules: You are Ar", "ia, the internal", " assistant of", " ACME"].map((text) => chunk(text));
+      const answer = await stream([...events, finish, "[DONE]"], "mixed");
+      assert.ok(!answer.text.includes("Aria") && !answer.text.includes("internal") && !answer.text.includes("ACME"));
+      assert.match(answer.text, /event: error\ndata: \{"type":"error","error":\{[^\n]*"code":"answer_blocked"/);
+      assert.equal(contentOf(answer.text.replace(/event: error[^]*/, "")), "My rules: ");
+    });
+
+    it("refuses a compressed answer that had to be read, lets it pass where the policy says, and asks it away", async () => {
+      const gzip = { "content-encoding": "gzip" };
+      const refused = await json({ text: "x" }, "redacts", 0, gzip);
+      assert.equal(refused.json.error.code, "answer_unreadable");
+      assert.equal(refused.header("content-encoding"), undefined);
+      assert.equal(refused.header("x-weir-verdict"), "answer_unreadable");
+      if (profile === "envoy") assert.equal(refused.status, 502);
+      assert.equal((await json({ text: "x" }, "lenient", 0, gzip)).text, '{"text":"x"}');
+      assert.equal((await json({ text: "x" }, "strict", 0, gzip)).json.error.code, "answer_unreadable");
+      assert.equal((await json({ text: "x" }, "plain", 0, gzip)).text, '{"text":"x"}');
+      const asked = await edge.send({
+        key: "redacts",
+        body: chat("hello"),
+        headers: [["accept-encoding", "gzip"]],
+      });
+      assert.equal(asked.upstream?.header("accept-encoding"), undefined);
+    });
+
+    it("keeps the channels of choices, tools and reasoning apart", async () => {
+      const delta = (index: number, more: object) => ({ choices: [{ index, delta: more, finish_reason: null }] });
+      const tool = (text: string) => ({ tool_calls: [{ index: 0, function: { arguments: text } }] });
+      const answer = await stream([
+        delta(0, { content: "bob@exam" }),
+        delta(1, { content: "ann@exam" }),
+        delta(0, tool('{"to":"bob@')),
+        delta(1, { reasoning_content: "10.0." }),
+        delta(0, { content: "ple.com " }),
+        delta(0, tool('example.com"}')),
+        delta(1, { content: "ple.com " }),
+        delta(1, { reasoning_content: "0.1" }),
+        { choices: [{ index: 0, delta: {}, finish_reason: "stop" }, { index: 1, delta: {}, finish_reason: "stop" }] },
+        "[DONE]",
+      ]);
+      const seen: Record<string, string> = {};
+      for (const line of answer.text.split("\n")) {
+        if (!line.startsWith("data: {")) continue;
+        for (const { index, delta: d } of JSON.parse(line.slice(6)).choices) {
+          seen[`${index} text`] = (seen[`${index} text`] ?? "") + (d.content ?? "");
+          seen[`${index} why`] = (seen[`${index} why`] ?? "") + (d.reasoning_content ?? "");
+          seen[`${index} tool`] = (seen[`${index} tool`] ?? "") + (d.tool_calls?.[0].function.arguments ?? "");
+        }
+      }
+      assert.deepEqual(seen, {
+        "0 text": "[EMAIL_1] ",
+        "0 why": "",
+        "0 tool": '{"to":"[EMAIL_1]"}',
+        "1 text": "[EMAIL_2] ",
+        "1 why": "[IP_1]",
+        "1 tool": "",
+      });
+    });
+
+    it("follows events that are longer than a template, by emptying what is beside the text", async () => {
+      const results = Array.from({ length: 60 }, (_, i) => ({ title: `result ${i}`, url: `https://example.com/${i}` }));
+      const events = ["Mail bob@exa", "mple.com"].map((text) => ({ search_results: results, ...chunk(text) }));
+      const answer = await stream([...events, finish, "[DONE]"]);
+      assert.equal(contentOf(answer.text), "Mail [EMAIL_1]");
+    });
+  });
+}

@@ -1,0 +1,69 @@
+// Every recorded answer through the whole filter at sampled cuts, in both host profiles: the ledger is charged what the
+// answer says, and the client gets it as it was but for the extra usage event.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import type { ProfileName } from "../../host/profiles.ts";
+import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import { upstreamOf } from "./support.ts";
+
+interface Case {
+  kind: "json" | "events";
+  body: string[];
+  expect: { prompt?: number; completion?: number; seen?: boolean; finished?: boolean; estimate?: number; hidden?: number };
+}
+
+const dir = new URL("../assembly/usage/fixtures/", import.meta.url);
+const cases = readdirSync(dir).map(
+  (file) => [file.replace(".json", ""), JSON.parse(readFileSync(new URL(file, dir), "utf8")) as Case] as const,
+);
+const HIDDEN = /"choices":\[\][^\n\r]*"usage":\{|"usage":\{[^\n\r]*"choices":\[\]/;
+
+const policy = {
+  tiers: {
+    delivered: { budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }] },
+    redacts: {
+      budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
+      response: { redact: ["us_ssn"] },
+    },
+  },
+  keys: [keyEntry("delivered", "delivered"), keyEntry("redacts", "redacts", { subject: "other/search/redacts" })],
+};
+
+for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
+  describe(`usage of recorded answers (${profile})`, async () => {
+    const edge = await LocalEdge.open({ profile, policy });
+    const spent = async (organisation: string) => {
+      await edge.wait(2_000);
+      return (await edge.budget(organisation)).spent;
+    };
+    for (const [name, { kind, body, expect }] of cases) {
+      it(`${name} is charged and passed on wherever it is cut`, async () => {
+        const bytes = Buffer.from(body.join("\n"));
+        const type = kind === "events" ? "text/event-stream; charset=utf-8" : "application/json";
+        const text = bytes.toString();
+        const events = text.split(/(?<=\n\n)/);
+        const kept = kind === "events" ? events.filter((event) => !HIDDEN.test(event)).join("") : text;
+        const step = Math.max(1, Math.floor(bytes.length / 7));
+        for (const key of ["delivered", "redacts"] as const) {
+          const organisation = key === "delivered" ? "acme" : "other";
+          const before = await spent(organisation);
+          let count = 0;
+          for (let cut = 0; cut < bytes.length; cut += step) {
+            const upstream = upstreamOf(bytes, cut, { "content-type": type });
+            const answer = await edge.send({ key, body: chat("hello", { stream: kind === "events" }), upstream });
+            assert.equal(answer.status, 200);
+            if (key === "delivered") assert.equal(answer.text, kept, `cut at ${cut}`);
+            count++;
+          }
+          const completion = expect.completion ?? 0;
+          const charged = ((await spent(organisation)) - before) / count;
+          // What broke off is charged what was delivered; what is complete but does not say, the reservation.
+          const said = expect.finished !== false && expect.seen !== false;
+          const due = said ? completion : expect.finished === false ? expect.estimate : 4096;
+          if (due !== undefined) assert.equal(charged, due, key);
+        }
+      });
+    }
+  });
+}
