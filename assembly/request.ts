@@ -14,24 +14,10 @@ import {
   refundAddress,
   waitNs,
 } from "./admission/admission";
-import {
-  acquireFor,
-  deniedBudget,
-  deniedBusy,
-  deniedLimit,
-  deniedNever,
-  deniedResetSeconds,
-  deniedUsed,
-  deniedWindow,
-  denialCovers,
-  finishAcquire,
-  Outcome,
-  waiterCount,
-  waiterOf,
-} from "./budget/acquire";
+import { acquireFor, denialCovers, finishAcquire, Outcome, waiterCount, waiterOf } from "./budget/acquire";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
-import { because, blame, deny, more, retryAfter, waitFor } from "./deny";
+import { because, deny, more, retryAfter } from "./deny";
 import {
   ACCEPT_ENCODING,
   API_KEY,
@@ -46,10 +32,10 @@ import {
 } from "./headers";
 import { addressTag, identify, laneName, readAddress } from "./identity/identity";
 import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
-import { emptyPointer, findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
+import { findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
 import { errorText } from "./json/errors";
 import { Tape } from "./json/tape";
-import { pointer, toU64 } from "./json/text";
+import { toU64 } from "./json/text";
 import { BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
 import { count, counted, Metric } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
@@ -85,6 +71,22 @@ import {
   upgrade,
 } from "./request-headers";
 import { nginx } from "./proxy-wasm/kind";
+import {
+  badMember,
+  bodyTooLarge,
+  bodyUnavailable,
+  emptyPrompt,
+  limited,
+  modelNotAllowed,
+  notPriced,
+  oddModel,
+  overBudget,
+  promptTooLong,
+  tokenPrompt,
+  tooManyTexts,
+  unidentified,
+  unknownShape,
+} from "./refusals";
 import { openRedaction } from "./response-redact";
 import { rewrite } from "./rewrite";
 import { is, lenOf, lit, NONE, ptrOf, Slice } from "./slice";
@@ -95,7 +97,6 @@ import { Writer } from "./writer";
 
 const SOURCE_ADDRESS = lit("source\0address");
 const POST = lit("POST");
-const MODEL_POINTER = lit("/model");
 const tape = new Tape(BODY_VALUES_MAX);
 const prompt = new Prompt(SPANS_MAX);
 /** Room for the longest text of the body in hand, in the arena. */
@@ -103,7 +104,6 @@ let work: usize = 0;
 /** The body in hand as it is to go upstream, in the arena; NONE: as it is. */
 let rewritten: Slice = NONE;
 const number = new Writer(32);
-const names = new Writer(512);
 
 // ---------------------------------------------------------------------------------------------------- headers
 
@@ -182,7 +182,7 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
     if (shielded != Admission.Admitted) return limited(stream, shielded, Reason.AddressLimitExceeded);
   }
   const unknown = ambiguous ? Reason.InvalidApiKey : identify(stream, policy, credential, seed);
-  if (unknown != Reason.None) return unidentified(unknown);
+  if (unknown != Reason.None) return unidentified(unknown, ambiguous);
   const tier = changetype<Tier>(stream.tier);
   const admitted = admitSubject(tier, stream.lane, stream.subjectTag, stream.startNs);
   if (limiting != null) {
@@ -220,37 +220,6 @@ function prepareRedaction(stream: Stream, tier: Tier): Reason {
   return Reason.None;
 }
 
-function unidentified(reason: Reason): Reason {
-  const text = because();
-  if (reason == Reason.MissingApiKey) {
-    text.text("You did not provide an API key. Send it as Authorization: Bearer KEY or x-api-key.");
-  } else if (reason == Reason.ExpiredApiKey) text.text("This API key has expired, or is not valid yet.");
-  else if (reason == Reason.AddressNotAllowed)
-    text.text("This API key may not be used from your network address.");
-  else if (ambiguous) text.text("The request shows different API keys in different headers.");
-  else text.text("Incorrect API key provided.");
-  return reason;
-}
-
-function limited(stream: Stream, admission: Admission, reason: Reason): Reason {
-  if (admission == Admission.Unavailable || limiting == null) {
-    because().text("The rate limits cannot be checked at the moment.");
-    return Reason.Overloaded;
-  }
-  const rate = limiting!;
-  const text = because().text("Rate limit reached: ").u64(rate.limit).text(" requests per ");
-  text.u64(rate.periodNs / 1_000_000_000).text(" s");
-  if (rate.burst != rate.limit) text.text(" (burst ").u64(rate.burst).text(")");
-  if (reason == Reason.AddressLimitExceeded) text.text(" from one address");
-  else text.text(" for ").bytes(stream.subject);
-  text.text(". Try again in ").u64(waitFor(waitNs)).text(" s.");
-  stream.rate = changetype<usize>(rate);
-  stream.rateLeft = 0;
-  stream.rateResetNs = waitNs;
-  retryAfter(waitFor(waitNs));
-  return reason;
-}
-
 /** Tells the upstream who calls, and takes off what only we may say and the key, which is not the upstream's. */
 function forward(stream: Stream, tier: Tier, policy: Policy): void {
   for (let i = 0; i < forgedCount; i++) removeHeader(MapType.RequestHeaders, forgedName(i));
@@ -282,12 +251,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (size == 0) return goOn(stream);
   const body = bufferBytes(BufferType.RequestBody, size);
   if (lenOf(body) != size) {
-    because()
-      .text("The proxy could not hand over the body of ")
-      .u64(size)
-      .text(" bytes for inspection. Operators: raise");
-    more().text(" nginx_http_client_body_buffer_size (Kong) or per_connection_buffer_limit_bytes (Envoy).");
-    return refuse(stream, Reason.BodyUnavailable);
+    return refuse(stream, bodyUnavailable(size));
   }
   count(Metric.ScannedBytes, size);
   work = arenaTake(size);
@@ -298,14 +262,6 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (tier.budgetCount > 0 && stream.budgetMask != 0) return reserve(stream, tier, size);
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
-}
-
-function bodyTooLarge(tier: Tier): Reason {
-  because()
-    .text("The request body is larger than the ")
-    .u64(tier.bytesMax)
-    .text(" bytes that this tier may send.");
-  return Reason.BodyTooLarge;
 }
 
 /** json → prompt → injection. */
@@ -326,49 +282,21 @@ function inspect(stream: Stream, tier: Tier, body: Slice): Reason {
     return Reason.MalformedJson;
   }
   findPrompt(tape, stream.path, stream.isPost ? POST : NONE, prompt);
-  const shape = checkShape(tier);
-  if (shape != Reason.None) return shape;
+  if (prompt.tooMany) return tooManyTexts();
+  if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
+  if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {
+    return tokenPrompt();
+  }
+  if (prompt.bad >= 0) return badMember(tape, prompt.bad);
+  if (!prompt.nonEmpty) return emptyPrompt(tape, prompt);
   if (prompt.modelEscaped || !stream.setModel(prompt.model)) {
-    because().text("The model's name is longer than 128 bytes, or written with escapes.");
-    blame(MODEL_POINTER);
-    return Reason.UnknownShape;
+    return oddModel();
   }
   const allowed = stream.key ? changetype<Key>(stream.key).models : NONE;
   if (allowed != NONE && !matchesAny(stream.model, allowed)) {
-    because().text("This API key may not use the model ").bytes(stream.model);
-    blame(MODEL_POINTER);
-    return Reason.ModelNotAllowed;
+    return modelNotAllowed(stream);
   }
   return checkInjection(stream, tier);
-}
-
-function checkShape(tier: Tier): Reason {
-  if (prompt.tooMany) {
-    because().text("The body has more texts than can be inspected.");
-    return Reason.BodyTooLarge;
-  }
-  if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) {
-    because().text(
-      "This is not a request of a supported API (chat completions, responses, completions, embeddings,",
-    );
-    more().text(" Anthropic messages, Gemini generateContent), so it cannot be checked.");
-    return Reason.UnknownShape;
-  }
-  if (prompt.bad >= 0) {
-    names.reset();
-    pointer(tape, prompt.bad, names);
-    because().text("The member ").json(names.written).text(" has a value of the wrong type or range.");
-    blame(names.written);
-    return Reason.EmptyPrompt;
-  }
-  if (!prompt.nonEmpty) {
-    names.reset();
-    emptyPointer(tape, prompt, names);
-    because().text("The prompt is empty: ").json(names.written).text(" must contain a non-empty text.");
-    blame(names.written);
-    return Reason.EmptyPrompt;
-  }
-  return Reason.None;
 }
 
 function checkInjection(stream: Stream, tier: Tier): Reason {
@@ -395,11 +323,7 @@ function spend(stream: Stream, tier: Tier, body: Slice): Reason {
   if (tokens > tier.promptTokensMax) {
     tokens = countPrompt(prompt, stream.model, lenOf(body), hasTools(), work);
     if (tokens > tier.promptTokensMax) {
-      because()
-        .text("The prompt has more than the ")
-        .u64(tier.promptTokensMax)
-        .text(" tokens that this tier may send.");
-      return Reason.PromptTooLong;
+      return promptTooLong(tier);
     }
   }
   stream.promptTokens = tokens;
@@ -411,12 +335,7 @@ function spend(stream: Stream, tier: Tier, body: Slice): Reason {
   if (applyBudgets(stream, tier, <u64>stream.policy) == 0) return Reason.None;
   const price = policy.price(stream.model);
   if (price == null && needsPrice(stream, tier)) {
-    because()
-      .text("The policy has no price for the model ")
-      .bytes(stream.model)
-      .text(", so it cannot be charged.");
-    blame(MODEL_POINTER);
-    return Reason.ModelNotPriced;
+    return notPriced(stream);
   }
   bound(stream, tier, price, tokens, stream.outputsMax);
   return Reason.None;
@@ -529,7 +448,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     return;
   }
   if (outcome == Outcome.Denied && denialCovers(stream, budgets)) {
-    refuse(stream, brokeOrBusy(stream));
+    refuse(stream, overBudget(stream));
     return;
   }
   if (outcome == Outcome.Failed) {
@@ -554,27 +473,6 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
   // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
   if (acquireFor(stream, changetype<Policy>(stream.policy), tier, budgets, growth)) count(Metric.Acquires);
   else if (unreachableLedger(stream, tier)) release(stream);
-}
-
-function brokeOrBusy(stream: Stream): Reason {
-  const text = because();
-  text.text("The budget ").json(deniedBudget).text(" of ").bytes(stream.subject);
-  if (deniedNever) {
-    text
-      .text(" (")
-      .u64(deniedLimit)
-      .text(" per ")
-      .json(deniedWindow)
-      .text(") is smaller than this request may need.");
-    return Reason.InsufficientQuota;
-  }
-  text.text(" is used up: ").u64(deniedUsed).text(" of ").u64(deniedLimit).text(" per ").json(deniedWindow);
-  text.text(" are spent or reserved. It resets in ").u64(deniedResetSeconds).text(" s.");
-  if (deniedBusy) {
-    retryAfter(1);
-    return Reason.BudgetBusy;
-  }
-  return Reason.InsufficientQuota;
 }
 
 // -------------------------------------------------------------------------------------------------------- ends

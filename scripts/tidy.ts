@@ -9,7 +9,7 @@ const SOURCE = /\.(ts|lua|proto)$/;
 const GENERATED = /\.gen\.ts$|_pb\.ts$/;
 /** Longer files, each with its reason. */
 const LONG: Record<string, string> = {};
-const LINES_MAX = 480;
+const LINES_MAX = 500;
 
 const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: root, encoding: "utf8" })
   .split("\n")

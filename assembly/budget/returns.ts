@@ -58,7 +58,8 @@ function endUnused(stream: Stream, to: Writer, field: u32, names: usize): i32 {
   let count = 0;
   for (let n = 0; n < shard.leaseCount && count < RETURNS_MAX; n++) {
     const lease = shard.leaseAt(n);
-    if (lease.tag != stream.leaseTag || lease.busy()) continue;
+    // One that is ending already travels with another message.
+    if (lease.tag != stream.leaseTag || lease.state != LeaseState.Open || lease.busy()) continue;
     lease.state = <u8>LeaseState.Draining;
     lease.sequence++;
     writeReport(to, field, lease.high, lease.low, stream.subject, lease.sequence, lease, lease.count, true);

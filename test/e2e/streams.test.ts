@@ -16,12 +16,21 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["hidden", "asked", "aborted", "broken", "gzip", "unreachable", "silent"];
+const output = { max_tokens: 20 };
+const names = ["hidden", "asked", "silent", "gzip", "unreachable"];
+const onAbort = ["delivered", "reserved", "zero"] as const;
 const policy = {
-  tiers: { pro: { budgets, output: { max_tokens: 20 } }, free: {} },
+  tiers: {
+    pro: { budgets, output },
+    ...Object.fromEntries(onAbort.map((on_abort) => [on_abort, { budgets, output, response: { on_abort } }])),
+    free: {},
+  },
   ledger: { sync: "200ms" },
   keys: [
     ...names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
+    ...onAbort.flatMap((tier) =>
+      ["left", "cut"].map((how) => keyEntry(`${tier}-${how}`, `${tier}-${how}/team/key`, tier)),
+    ),
     keyEntry("free", "free/team/key", "free"),
   ],
 };
@@ -121,30 +130,43 @@ describe("streams", () => {
     await settled("silent", 1, 2);
   });
 
-  it("settles once what was reserved when the client leaves midway", async () => {
+  /** What an answer of which the first event was delivered may cost: requests and completion tokens. */
+  const costs = { delivered: [1, 1, 4], reserved: [1, 20, 20], zero: [0, 0, 0] } as const;
+
+  async function settledAs(tier: (typeof onAbort)[number], name: string): Promise<void> {
+    const [calls, least, most] = costs[tier];
+    await w.settled(`${name}/team/key`, "calls", calls, 0);
+    const { spent = -1 } = (await w.budget(`${name}/team/key`, "answers")) ?? {};
+    assert.ok(spent >= least && spent <= most, `${name}: ${spent} completion tokens`);
+    settledSoFar.set(name, [calls, spent]);
+  }
+
+  it("settles once what the policy says when the client leaves midway", async () => {
     upstream.script = (_, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(EVENTS[0]);
     };
-    const abort = new AbortController();
-    const response = await streamed("aborted", abort.signal);
-    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-    assert.equal(new TextDecoder().decode((await reader.read()).value), EVENTS[0]);
-    abort.abort();
-    await assert.rejects(reader.read());
-    await until("the upstream's stream to be reset", () => last().aborted);
-    await settled("aborted", 1, 20);
+    for (const tier of onAbort) {
+      const abort = new AbortController();
+      const response = await streamed(`${tier}-left`, abort.signal);
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+      assert.equal(new TextDecoder().decode((await reader.read()).value), EVENTS[0]);
+      abort.abort();
+      await assert.rejects(reader.read());
+      await until("the upstream's stream to be reset", () => last().aborted);
+    }
+    for (const tier of onAbort) await settledAs(tier, `${tier}-left`);
   });
 
-  it("settles once what was reserved when the upstream breaks off midway", async () => {
+  it("settles once what the policy says when the upstream breaks off midway", async () => {
     upstream.script = async (_, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(EVENTS[0]);
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 50));
       response.destroy();
     };
-    await assert.rejects(w.chat("broken", "hello", stream));
-    await settled("broken", 1, 20);
+    for (const tier of onAbort) await assert.rejects(w.chat(`${tier}-cut`, "hello", stream));
+    for (const tier of onAbort) await settledAs(tier, `${tier}-cut`);
   });
 
   it("charges what was reserved for an answer that it cannot read", async () => {
@@ -164,7 +186,7 @@ describe("streams", () => {
   });
 
   it("settled nothing twice, and gave back what was not used", async () => {
-    assert.equal(settledSoFar.size, names.length);
+    assert.equal(settledSoFar.size, names.length + 2 * onAbort.length);
     for (const [name, [calls, answers]] of settledSoFar) {
       await w.settled(`${name}/team/key`, "calls", calls, 0);
       await w.settled(`${name}/team/key`, "answers", answers, 0);

@@ -40,7 +40,9 @@ function args(kind: FilterKind): string[] {
 function trappingRuntime(): string {
   const source = readFileSync(STUB, "utf8")
     .replaceAll('"./common"', '"rt/common"')
-    .replaceAll('"../util/error"', '"util/error"');
+    .replaceAll('"../util/error"', '"util/error"')
+    // Outside the standard library a lazy global is set too late.
+    .replaceAll("@lazy let", "let");
   let checks = 0;
   const checked = source.replace(/^export function __(alloc|realloc)\(.*\{$/gm, (head) => {
     checks++;

@@ -61,11 +61,6 @@ export function why(): u64 {
   return judgedWhy;
 }
 
-/** Judges one span without the memo. */
-export function judgeAnew(i: i32, work: usize): i32 {
-  return judgeText(prompt.raw(i), prompt.escaped(i), prompt.trust(i), work);
-}
-
 export function countBody(len: i32, work: usize): u64 {
   return countPrompt(prompt, prompt.model, len, false, work);
 }

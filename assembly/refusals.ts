@@ -1,0 +1,159 @@
+// What callers are told when a request is refused: each function writes the message (and whom to blame, and how
+// long to wait) and answers the reason. No decision is made here; request.ts makes them.
+import { Admission, limiting, waitNs } from "./admission/admission";
+import {
+  deniedBudget,
+  deniedBusy,
+  deniedLimit,
+  deniedNever,
+  deniedResetSeconds,
+  deniedUsed,
+  deniedWindow,
+} from "./budget/acquire";
+import { because, blame, more, retryAfter, waitFor } from "./deny";
+import { emptyPointer, Prompt } from "./inspect/prompt";
+import { Tape } from "./json/tape";
+import { pointer } from "./json/text";
+import { Tier } from "./policy/policy";
+import { lit } from "./slice";
+import { Stream } from "./stream";
+import { Reason } from "./verdicts.gen";
+import { Writer } from "./writer";
+
+const MODEL_POINTER = lit("/model");
+const NS_PER_S: u64 = 1_000_000_000;
+const names = new Writer(512);
+
+export function unidentified(reason: Reason, ambiguous: bool): Reason {
+  const text = because();
+  if (reason == Reason.MissingApiKey) {
+    text.text("You did not provide an API key. Send it as Authorization: Bearer KEY or x-api-key.");
+  } else if (reason == Reason.ExpiredApiKey) text.text("This API key has expired, or is not valid yet.");
+  else if (reason == Reason.AddressNotAllowed)
+    text.text("This API key may not be used from your network address.");
+  else if (ambiguous) text.text("The request shows different API keys in different headers.");
+  else text.text("Incorrect API key provided.");
+  return reason;
+}
+
+/** A limit denied, or could not be checked. */
+export function limited(stream: Stream, admission: Admission, reason: Reason): Reason {
+  if (admission == Admission.Unavailable || limiting == null) {
+    because().text("The rate limits cannot be checked at the moment.");
+    return Reason.Overloaded;
+  }
+  const rate = limiting!;
+  const text = because().text("Rate limit reached: ").u64(rate.limit).text(" requests per ");
+  text.u64(rate.periodNs / NS_PER_S).text(" s");
+  if (rate.burst != rate.limit) text.text(" (burst ").u64(rate.burst).text(")");
+  if (reason == Reason.AddressLimitExceeded) text.text(" from one address");
+  else text.text(" for ").bytes(stream.subject);
+  text.text(". Try again in ").u64(waitFor(waitNs)).text(" s.");
+  stream.rate = changetype<usize>(rate);
+  stream.rateLeft = 0;
+  stream.rateResetNs = waitNs;
+  retryAfter(waitFor(waitNs));
+  return reason;
+}
+
+export function bodyTooLarge(tier: Tier): Reason {
+  because()
+    .text("The request body is larger than the ")
+    .u64(tier.bytesMax)
+    .text(" bytes that this tier may send.");
+  return Reason.BodyTooLarge;
+}
+
+export function bodyUnavailable(size: i32): Reason {
+  because()
+    .text("The proxy could not hand over the body of ")
+    .u64(size)
+    .text(" bytes for inspection. Operators: raise");
+  more().text(" nginx_http_client_body_buffer_size (Kong) or per_connection_buffer_limit_bytes (Envoy).");
+  return Reason.BodyUnavailable;
+}
+
+export function tooManyTexts(): Reason {
+  because().text("The body has more texts than can be inspected.");
+  return Reason.BodyTooLarge;
+}
+
+export function unknownShape(): Reason {
+  because().text(
+    "This is not a request of a supported API (chat completions, responses, completions, embeddings,",
+  );
+  more().text(" Anthropic messages, Gemini generateContent), so it cannot be checked.");
+  return Reason.UnknownShape;
+}
+
+export function tokenPrompt(): Reason {
+  because().text("The prompt is given as token numbers, which cannot be inspected: send text.");
+  return Reason.UnknownShape;
+}
+
+export function badMember(tape: Tape, node: i32): Reason {
+  names.reset();
+  pointer(tape, node, names);
+  because().text("The member ").json(names.written).text(" has a value of the wrong type or range.");
+  blame(names.written);
+  return Reason.EmptyPrompt;
+}
+
+export function emptyPrompt(tape: Tape, prompt: Prompt): Reason {
+  names.reset();
+  emptyPointer(tape, prompt, names);
+  because().text("The prompt is empty: ").json(names.written).text(" must contain a non-empty text.");
+  blame(names.written);
+  return Reason.EmptyPrompt;
+}
+
+export function oddModel(): Reason {
+  because().text("The model's name is longer than 128 bytes, or written with escapes.");
+  blame(MODEL_POINTER);
+  return Reason.UnknownShape;
+}
+
+export function modelNotAllowed(stream: Stream): Reason {
+  because().text("This API key may not use the model ").bytes(stream.model);
+  blame(MODEL_POINTER);
+  return Reason.ModelNotAllowed;
+}
+
+export function promptTooLong(tier: Tier): Reason {
+  because()
+    .text("The prompt has more than the ")
+    .u64(tier.promptTokensMax)
+    .text(" tokens that this tier may send.");
+  return Reason.PromptTooLong;
+}
+
+export function notPriced(stream: Stream): Reason {
+  because()
+    .text("The policy has no price for the model ")
+    .bytes(stream.model)
+    .text(", so it cannot be charged.");
+  blame(MODEL_POINTER);
+  return Reason.ModelNotPriced;
+}
+
+/** The ledger denied: what is left does not cover the request, for now or until the window ends. */
+export function overBudget(stream: Stream): Reason {
+  const text = because();
+  text.text("The budget ").json(deniedBudget).text(" of ").bytes(stream.subject);
+  if (deniedNever) {
+    text
+      .text(" (")
+      .u64(deniedLimit)
+      .text(" per ")
+      .json(deniedWindow)
+      .text(") is smaller than this request may need.");
+    return Reason.InsufficientQuota;
+  }
+  text.text(" is used up: ").u64(deniedUsed).text(" of ").u64(deniedLimit).text(" per ").json(deniedWindow);
+  text.text(" are spent or reserved. It resets in ").u64(deniedResetSeconds).text(" s.");
+  if (deniedBusy) {
+    retryAfter(1);
+    return Reason.BudgetBusy;
+  }
+  return Reason.InsufficientQuota;
+}
