@@ -17,7 +17,7 @@ wasm: install
 	@$(NODE) scripts/build.ts
 
 demo: install
-	@$(NODE) scripts/build.ts
+	@$(NODE) scripts/build.ts --serving
 	@exec $(NODE) demo/run.ts
 
 test: install

@@ -46,10 +46,10 @@ const param = new Writer(512);
 /** The longest text that `countTokens` has room for. */
 let countable: i32 = 1 << 16;
 
-// A pack that is not taken leaves its stage without an opinion; the build sees that they are.
 configureTokens(countable);
-if (packAt(RULES)) useRules(packAt(RULES), packLength(RULES));
-if (packAt(CLASSIFIER)) useClassifier(packAt(CLASSIFIER), packLength(CLASSIFIER));
+// A pack of another version would leave its stage without an opinion: better no component at all.
+if (packAt(RULES) && !useRules(packAt(RULES), packLength(RULES))) unreachable();
+if (packAt(CLASSIFIER) && !useClassifier(packAt(CLASSIFIER), packLength(CLASSIFIER))) unreachable();
 
 export function cabi_realloc(old: usize, oldSize: usize, align: usize, size: usize): usize {
   return size == 0 ? align : retake(old, oldSize, size);
@@ -142,6 +142,8 @@ function read(body: usize, bytes: i32, path: Slice, unknownAllowed: bool): Reaso
   findPrompt(tape, path, POST, prompt);
   if (prompt.tooMany) return Reason.BodyTooLarge;
   if (prompt.shape == Shape.Unknown && !unknownAllowed) return Reason.UnknownShape;
+  // Numbers in the place of text: they cannot be inspected.
+  if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings) return Reason.UnknownShape;
   if (prompt.bad >= 0) {
     pointer(tape, prompt.bad, param);
     return Reason.EmptyPrompt;

@@ -28,7 +28,7 @@ export const ARENA_BESIDE_BODY: usize = 256 << 10;
 export const SHARDS: u32 = 4096;
 /** Buckets and leases of one shared record. */
 export const SHARD_BUCKETS_MAX: i32 = 64;
-export const SHARD_LEASES_MAX: i32 = 64;
+export const SHARD_LEASES_MAX: i32 = 128;
 /** Attempts of one compare-and-set before the request is refused with 503. */
 export const SWAP_TRIES: i32 = 64;
 

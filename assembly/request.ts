@@ -32,6 +32,7 @@ import {
 } from "./headers";
 import { addressTag, identify, laneName, readAddress } from "./identity/identity";
 import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
+import { beginMemo } from "./inspect/memo";
 import { findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
 import { errorText } from "./json/errors";
 import { Tape } from "./json/tape";
@@ -282,6 +283,7 @@ function inspect(stream: Stream, tier: Tier, body: Slice): Reason {
     return Reason.MalformedJson;
   }
   findPrompt(tape, stream.path, stream.isPost ? POST : NONE, prompt);
+  beginMemo();
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {

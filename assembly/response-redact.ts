@@ -3,7 +3,8 @@
 //
 // Everything one answer needs is a slot of a fixed pool, taken while its request can still be refused. What cannot be
 // followed (more channels than there are records, an event that leaves no template, no room) is withheld, never let
-// through. Memory, once a policy redacts: REDACTED_MAX × 3.8 KB, RECORDS_MAX × 4.1 KB and OUTPUT_BYTES.
+// through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
+// plain text without a content-length, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 3.8 KB, RECORDS_MAX × 4.1 KB and OUTPUT_BYTES.
 //
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
@@ -143,7 +144,8 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   redaction.form = <u8>form;
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
-  if (form == Form.Text) openChannel(redaction.body + <usize>(BODY_BYTES - RECORD_BYTES), redaction.answer, false);
+  if (form == Form.Text)
+    openChannel(redaction.body + <usize>(BODY_BYTES - RECORD_BYTES), redaction.answer, false);
 }
 
 /** Matches so far that were only flagged, or (otherwise) replaced. */
@@ -322,14 +324,14 @@ function markLast(ending: u32, count: i32): i32 {
     if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
     store<u32>(at, channel | LAST_PIECE);
     if (marked == LAST_MAX) continue;
-    store<u32>(ended + (<usize>marked << 2), channel);
+    store<u32>(ended + ((<usize>marked) << 2), channel);
     marked++;
   }
   return marked;
 }
 
 function isMarked(channel: u32, marked: i32): bool {
-  for (let i = 0; i < marked; i++) if (load<u32>(ended + (<usize>i << 2)) == channel) return true;
+  for (let i = 0; i < marked; i++) if (load<u32>(ended + ((<usize>i) << 2)) == channel) return true;
   return false;
 }
 

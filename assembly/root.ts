@@ -5,8 +5,8 @@ import { orphanLeases, sendReports } from "./budget/settle";
 import { mix } from "./hash";
 import { seedKeys } from "./json/keys";
 import { heldCount } from "./budget/held";
-import { loadRules } from "./inspect/rules";
-import { loadPack } from "./inspect/classifier";
+import { useClassifier, useRules } from "./inspect/injection";
+import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/memo";
 import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
 import { count, defineMetrics, gauge, Metric } from "./metrics";
@@ -90,8 +90,10 @@ function prepare(policy: Policy): bool {
   // The body, its longest text normalised, and the body rewritten.
   arenaReserve(<usize>bodyMax * 3 + GROWTH_MAX + ARENA_BESIDE_BODY);
   configureTokens(<i32>bodyMax);
-  if (packAt(RULES)) loadRules(packAt(RULES), packLength(RULES));
-  if (packAt(CLASSIFIER)) loadPack(packAt(CLASSIFIER), packLength(CLASSIFIER));
+  if (packAt(RULES) && !useRules(packAt(RULES), packLength(RULES)))
+    return fail("the attached rules are of another version: build the filter again");
+  if (packAt(CLASSIFIER) && !useClassifier(packAt(CLASSIFIER), packLength(CLASSIFIER)))
+    return fail("the attached classifier is of another version: build the filter again");
   defineMetrics(policy);
   store<u64>(seedBytes, random());
   if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards()) {
@@ -102,6 +104,7 @@ function prepare(policy: Policy): bool {
   // All workers of a process give a value the same hash; how keys are looked up is nobody's business.
   seedSip(mix(seed), mix(~seed));
   seedKeys(random(), random());
+  configureMemo(random(), random());
   if (policy.redacts) createRedactions();
   return true;
 }
@@ -140,8 +143,23 @@ export function onTick(root: u32): void {
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
   if (policy.budgeted) sendReports(policy, now());
+  tellMemo();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
   gauge(Metric.ArenaPeakBytes, arenaPeak());
   gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
+}
+
+/** What of the memo's statistics has been told. */
+let hitsTold: u64 = 0;
+let missesTold: u64 = 0;
+let evictionsTold: u64 = 0;
+
+function tellMemo(): void {
+  count(Metric.MemoHits, <i64>(memoHits - hitsTold));
+  count(Metric.MemoMisses, <i64>(memoMisses - missesTold));
+  count(Metric.MemoEvictions, <i64>(memoEvictions - evictionsTold));
+  hitsTold = memoHits;
+  missesTold = memoMisses;
+  evictionsTold = memoEvictions;
 }

@@ -15,6 +15,7 @@
 import { mix } from "./hash";
 import { BUDGETS_MAX, SHARD_BUCKETS_MAX, SHARD_LEASES_MAX, SHARDS } from "./limits";
 import { reserve } from "./memory";
+import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
 import { sharedCreate, sharedGet, sharedSwap, sharedVersion } from "./proxy-wasm/shared-data";
 import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 
@@ -102,7 +103,10 @@ export class Shard {
 
   /** Reads the record that `tag` belongs to; false when the host has none (shared data is full or off). */
   open(tag: u64): bool {
+    // One callback may open records for many streams: the copy that the host handed over is given back at once.
+    const mark = arenaMark();
     const value = sharedGet(shardKey(this.key, <u32>mix(tag) & (SHARDS - 1)));
+    arenaRewind(mark);
     if (value == NONE || lenOf(value) < HEAD || lenOf(value) > RECORD_MAX) return false;
     memory.copy(this.record, ptrOf(value), lenOf(value));
     this.version = sharedVersion();

@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { detector } from "../sidecar/cli/redact.ts";
 import { redactor } from "../test/assembly/redact/support.ts";
 
 const PIECE = 1 << 18;
@@ -91,7 +92,8 @@ interface Row {
 }
 type Score = { right: number; wrong: number; missed: number };
 
-function evaluate(file: string): Map<string, Score> {
+/** Through what `weir redact` runs. */
+function evaluate(file: string, spansOf: ReturnType<typeof detector>): Map<string, Score> {
   const scores = new Map<string, Score>();
   const score = (type: string) => {
     const have = scores.get(type) ?? { right: 0, wrong: 0, missed: 0 };
@@ -100,16 +102,14 @@ function evaluate(file: string): Map<string, Score> {
   };
   for (const line of readFileSync(file, "utf8").trim().split("\n")) {
     const row = JSON.parse(line) as Row;
-    const bytes = Buffer.from(row.text);
-    const points = (at: number) => [...bytes.subarray(0, at).toString()].length;
     const name = (type: string) => (row.spans ? type : "secret");
     const want = new Set(
       (row.spans ?? (row.span ? [{ start: row.span[0], end: row.span[1], type: "secret" }] : [])).map(
         (s) => `${name(s.type)} ${s.start} ${s.end}`,
       ),
     );
-    for (const s of engine.spans(row.text)) {
-      const key = `${name(s.type)} ${points(s.start)} ${points(s.end)}`;
+    for (const s of spansOf(row.text)) {
+      const key = `${name(s.type)} ${s.start} ${s.end}`;
       if (want.delete(key)) score(name(s.type)).right++;
       else score(name(s.type)).wrong++;
     }
@@ -133,13 +133,14 @@ if (!data || !existsSync(join(data, "pii.jsonl"))) {
     "\nprecision and recall: not measured; set WEIR_DATA to a directory with pii.jsonl and gen_secrets.py",
   );
 } else {
-  print("pii.jsonl", evaluate(join(data, "pii.jsonl")));
+  const spansOf = detector();
+  print("pii.jsonl", evaluate(join(data, "pii.jsonl"), spansOf));
   const dir = mkdtempSync(join(tmpdir(), "weir-redact-"));
   try {
     for (const seed of ["11", "22", "33"]) {
       const file = join(dir, `secrets-${seed}.jsonl`);
       execFileSync("python3", [join(data, "gen_secrets.py"), seed, file]);
-      print(`gen_secrets ${seed}`, evaluate(file));
+      print(`gen_secrets ${seed}`, evaluate(file, spansOf));
     }
   } finally {
     rmSync(dir, { recursive: true });

@@ -138,3 +138,10 @@ test("a refused policy is an error, not a gateway", async () => {
     /refused the policy/,
   );
 });
+
+test("a body that nobody holds is bounded all the same: 413", async (t) => {
+  const edge = await gateway(t, "reqh return 0", echo, { bodyBufferBytes: 1000 });
+  const send = (bytes: number) => fetch(edge.url, { method: "POST", body: "x".repeat(bytes) });
+  assert.equal((await send(1000)).status, 200);
+  assert.equal((await send(1001)).status, 413);
+});

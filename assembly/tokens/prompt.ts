@@ -4,6 +4,7 @@
 // The bound: a token is made of at least one byte of text, and what providers add for each message (chatOverhead)
 // is fewer tokens than the JSON around it has bytes. What is not text in the body is added as constants.
 import { decode } from "../json/text";
+import { memoOf, memoTokens, rememberTokens } from "../inspect/memo";
 import { Prompt } from "../inspect/prompt";
 import { lenOf, slice, Slice } from "../slice";
 import { estimateTokensUpper } from "./bounds";
@@ -29,14 +30,25 @@ export function promptBound(prompt: Prompt, bytes: i32, tools: bool): u64 {
 export function countPrompt(prompt: Prompt, model: Slice, bytes: i32, tools: bool, work: usize): u64 {
   const encoding = modelEncoding(model);
   let tokens: u64 = 0;
-  for (let i = 0; i < prompt.count; i++) {
-    const raw = prompt.raw(i);
-    const text = prompt.escaped(i) ? slice(work, decode(raw, work, lenOf(raw))) : raw;
-    const exact = encoding == ESTIMATE ? UNCOUNTED : countTokens(encoding, text, i32.MAX_VALUE - 1);
-    tokens += exact == UNCOUNTED ? estimateTokensUpper(text, modelFamily(model)) : exact;
-  }
+  for (let i = 0; i < prompt.count; i++) tokens += countSpan(prompt, i, encoding, model, work);
   tokens += <u64>chatOverhead(prompt.messages, prompt.messages) + <u64>prompt.tokenIds + extra(prompt, tools);
   return min(tokens, promptBound(prompt, bytes, tools));
+}
+
+/** The tokens of one span: remembered, or else counted and kept if exact. */
+function countSpan(prompt: Prompt, i: i32, encoding: i32, model: Slice, work: usize): i32 {
+  const raw = prompt.raw(i);
+  const escaped = prompt.escaped(i);
+  const entry: usize = encoding == ESTIMATE ? 0 : memoOf(i, raw, escaped, prompt.trust(i));
+  if (entry) {
+    const remembered = memoTokens(entry, encoding);
+    if (remembered >= 0) return remembered;
+  }
+  const text = escaped ? slice(work, decode(raw, work, lenOf(raw))) : raw;
+  const exact = encoding == ESTIMATE ? UNCOUNTED : countTokens(encoding, text, i32.MAX_VALUE - 1);
+  if (exact == UNCOUNTED) return estimateTokensUpper(text, modelFamily(model));
+  if (entry) rememberTokens(entry, encoding, exact);
+  return exact;
 }
 
 function extra(prompt: Prompt, tools: bool): u64 {

@@ -10,6 +10,20 @@ const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> =
   },
   sidecar: { what: "the ledger's server", load: async () => (await import("./sidecar.ts")).sidecarCommand },
   check: { what: "validates a policy", load: async () => (await import("./check.ts")).checkCommand },
+  scan: {
+    what: "inspects a request body, or lines of text with --jsonl, as the proxy would",
+    load: async () => {
+      const { scanCommand } = await import("./scan.ts");
+      return (args) => scanCommand(args, process.stdin, process.stdout);
+    },
+  },
+  redact: {
+    what: "redacts lines of text (--jsonl) as the proxy redacts answers",
+    load: async () => {
+      const { redactCommand } = await import("./redact.ts");
+      return (args) => redactCommand(args, process.stdin, process.stdout);
+    },
+  },
   ledger: {
     what: "shows, adjusts, exports and reconciles budgets",
     load: async () => (await import("./ledger.ts")).ledgerCommand,

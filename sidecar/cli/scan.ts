@@ -77,7 +77,7 @@ export async function loadInspector(): Promise<Inspector> {
   const found = places
     .map((place) => new URL(place, import.meta.url))
     .find((url) => existsSync(fileURLToPath(url)));
-  if (!found) throw new Error("the inspection component is not built: run scripts/build-component.ts");
+  if (!found) throw new Error("the inspection component is not built: run make wasm");
   const { inspector } = await import(found.href);
   return inspector;
 }

@@ -51,6 +51,16 @@ export const OPTIONS: TrainOptions = {
 
 export function trainPack(module: FeatureModule, { corpus, data: files, seed }: TrainInput): Trained {
   const samples = [...ownCorpus(corpus, seed), ...files.flatMap(readSamples)];
+  return trainPackOf(module, samples, sourceHash(corpus, files), seed);
+}
+
+/** The same from samples at hand; `hash` (32 bytes) goes into the pack's header. */
+export function trainPackOf(
+  module: FeatureModule,
+  samples: Sample[],
+  hash: Uint8Array,
+  seed: number,
+): Trained {
   const data = extract(module, samples);
   const options = { ...OPTIONS, seed };
   const fold = folds(data.bags);
@@ -76,7 +86,7 @@ export function trainPack(module: FeatureModule, { corpus, data: files, seed }: 
     options,
   );
   const quantised = quantise(model);
-  const pack = writePack(quantised, model.bias, calibration, threshold, sourceHash(corpus, files));
+  const pack = writePack(quantised, model.bias, calibration, threshold, hash);
   const weights = Float32Array.from(quantised.weights, (w) => w * quantised.step);
   const fitted = Float64Array.from(samples, (_, i) =>
     calibrated(logit(data, i, { weights, bias: model.bias })),

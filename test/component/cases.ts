@@ -75,6 +75,11 @@ export const bodies: Body[] = [
     path: CHAT,
     body: json(user(Array(4200).fill({ type: "text", text: "one text" }))),
   },
+  {
+    name: "a prompt in tokens",
+    path: "/v1/completions",
+    body: json({ model: "gpt-4o", prompt: [40, 1440, 287] }),
+  },
   { name: "an empty body", path: CHAT, body: json({}) },
 ];
 

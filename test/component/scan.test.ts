@@ -41,7 +41,7 @@ test("a body gets its verdict as JSON", async () => {
   assert.equal(code, 0);
   assert.equal(verdict.verdict, "block");
   assert.equal(verdict.code, "injection_detected");
-  assert.equal(verdict.score, 1);
+  assert.ok(verdict.score > 0.5 && verdict.score <= 1);
   assert.ok(verdict.rules.length > 0);
   assert.deepEqual(verdict.tokens, {
     o200k_base: encodeO200k(ATTACK).length,

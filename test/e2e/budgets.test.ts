@@ -177,7 +177,7 @@ describe("budgets", () => {
 
   it("charges money in micro-dollars, and refuses a model without a price", async () => {
     // 1,000 prompt tokens at $2 and 500 completion tokens at $10 per million.
-    const answer = await w.chat("money", "word ".repeat(1100), withUsage(1000, 500));
+    const answer = await w.chat("money", "The river flows on to the sea. ".repeat(150), withUsage(1000, 500));
     assert.equal(answer.status, 200, answer.text);
     const unpriced = await w.chat("money", "hello", { body: { model: "mystery-1" } });
     assert.deepEqual([unpriced.status, unpriced.code], [403, "model_not_priced"]);

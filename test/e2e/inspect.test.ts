@@ -143,11 +143,11 @@ describe("inspection", () => {
   });
 
   it("answers 413 to a prompt above the tier's tokens, counted exactly", async () => {
-    await refused(w.chat("pro", "word ".repeat(2_500)), 413, "prompt_too_long");
+    await refused(w.chat("pro", "The river flows on to the sea. ".repeat(400)), 413, "prompt_too_long");
     // 10,000 bytes, but far fewer than 2,000 tokens.
     const cheap = await w.chat("pro", `${" ".repeat(9_000)}hello`);
     assert.equal(cheap.status, 200, cheap.text);
-    assert.equal((await w.chat("pro", "word ".repeat(1_900))).status, 200);
+    assert.equal((await w.chat("pro", "The river flows on to the sea. ".repeat(200))).status, 200);
   });
 
   it("answers 415 to what cannot be read, and 422 to a shape that it does not know", async () => {

@@ -50,7 +50,10 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       edge.send({
         key,
         body: chat("hello"),
-        upstream: upstreamOf(Buffer.from(JSON.stringify(body)), cut, { "content-type": "application/json", ...headers }),
+        upstream: upstreamOf(Buffer.from(JSON.stringify(body)), cut, {
+          "content-type": "application/json",
+          ...headers,
+        }),
       });
 
     it("replaces an address that straddles deltas, and flushes what was held before the end", async () => {
@@ -59,17 +62,25 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(answer.status, 200);
       assert.equal(contentOf(answer.text), "Mail [EMAIL_1] or [IP_1]");
       assert.equal(answer.header("content-length"), undefined);
-      const kinds = answer.text.split("\n\n").map((event) => /"finish_reason":"stop"|\[DONE\]/.exec(event)?.[0]);
+      const kinds = answer.text
+        .split("\n\n")
+        .map((event) => /"finish_reason":"stop"|\[DONE\]/.exec(event)?.[0]);
       assert.deepEqual(kinds.filter(Boolean), ['"finish_reason":"stop"', "[DONE]"]);
       assert.ok(answer.text.indexOf("[IP_1]") < answer.text.indexOf('"finish_reason":"stop"'));
     });
 
     it("gives the same texts wherever the stream is cut", async () => {
-      const events = ["Call +44 20 79", "46 0958 or m", "ail \u00e9va@example.", "com\n now"].map((text) => chunk(text));
+      const events = ["Call +44 20 79", "46 0958 or m", "ail \u00e9va@example.", "com\n now"].map((text) =>
+        chunk(text),
+      );
       const body = sse([...events, finish, "[DONE]"]);
       const whole = (await stream([...events, finish, "[DONE]"])).text;
       for (let cut = 1; cut < body.length; cut += 3) {
-        assert.equal((await stream([...events, finish, "[DONE]"], "redacts", cut)).text, whole, `cut at ${cut}`);
+        assert.equal(
+          (await stream([...events, finish, "[DONE]"], "redacts", cut)).text,
+          whole,
+          `cut at ${cut}`,
+        );
       }
     });
 
@@ -82,7 +93,9 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     it("replaces texts in a JSON answer but not identifiers, at every cut", async () => {
       const body = {
         id: "a@b.example",
-        choices: [{ message: { role: "assistant", content: "Mail bob@example.com, bob@example.com or 10.0.0.1" } }],
+        choices: [
+          { message: { role: "assistant", content: "Mail bob@example.com, bob@example.com or 10.0.0.1" } },
+        ],
       };
       const want = JSON.stringify(body)
         .replaceAll("bob@example.com", "[EMAIL_1]")
@@ -103,13 +116,19 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     });
 
     it("redacts plain text, and strings of events that are no texts of a known shape", async () => {
+      // nginx cannot take more bytes after the last ones: it has to know when they come.
+      const plain = { "content-type": "text/plain", "content-length": "24" };
       const text = await edge.send({
         key: "redacts",
         body: chat("hello"),
-        upstream: upstreamOf(Buffer.from("write to bob@example.com"), 12, { "content-type": "text/plain" }),
+        upstream: upstreamOf(Buffer.from("write to bob@example.com"), 12, plain),
       });
       assert.equal(text.text, "write to [EMAIL_1]");
-      const odd = await stream([{ ...chunk("hi"), note: "bob@example.com" }, { other: ["10.0.0.1"] }, "[DONE]"]);
+      const odd = await stream([
+        { ...chunk("hi"), note: "bob@example.com" },
+        { other: ["10.0.0.1"] },
+        "[DONE]",
+      ]);
       assert.match(odd.text, /"note":"\[EMAIL_1\]"/);
       assert.match(odd.text, /"other":\["\[IP_1\]"\]/);
     });
@@ -117,7 +136,10 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     it("does with each type what the policy says", async () => {
       const answer = await json({ text: "bob@example.com at 10.0.0.1, EMP-1234 and emp-1234" }, "mixed");
       const { text } = JSON.parse(answer.text);
-      assert.match(text, /^b\*\*\*@example\.com at 10\.0\.0\.1, \[CUSTOM:[0-9a-f]{12}\] and \[CUSTOM:[0-9a-f]{12}\]$/);
+      assert.match(
+        text,
+        /^b\*\*\*@example\.com at 10\.0\.0\.1, \[CUSTOM:[0-9a-f]{12}\] and \[CUSTOM:[0-9a-f]{12}\]$/,
+      );
       assert.equal(edge.metrics.value("weir_flagged_total"), 1);
     });
 
@@ -128,11 +150,18 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     });
 
     it("ends a stream with an error event when a canary appears, even across deltas", async () => {
-      const events = ["My rules: You are Ar", "ia, the internal", " assistant of", " ACME"].map((text) => chunk(text));
+      const events = ["My rules: You are Ar", "ia, the internal", " assistant of", " ACME"].map((text) =>
+        chunk(text),
+      );
       const answer = await stream([...events, finish, "[DONE]"], "mixed");
-      assert.ok(!answer.text.includes("Aria") && !answer.text.includes("internal") && !answer.text.includes("ACME"));
-      assert.match(answer.text, /event: error\ndata: \{"type":"error","error":\{[^\n]*"code":"answer_blocked"/);
-      assert.equal(contentOf(answer.text.replace(/event: error[^]*/, "")), "My rules: ");
+      assert.ok(
+        !answer.text.includes("Aria") && !answer.text.includes("internal") && !answer.text.includes("ACME"),
+      );
+      assert.match(
+        answer.text,
+        /event: error\ndata: \{"type":"error","error":\{[^\n]*"code":"answer_blocked"/,
+      );
+      assert.equal(contentOf(answer.text.slice(0, answer.text.indexOf("event: error"))), "My rules: ");
     });
 
     it("refuses a compressed answer that had to be read, lets it pass where the policy says, and asks it away", async () => {
@@ -154,7 +183,9 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     });
 
     it("keeps the channels of choices, tools and reasoning apart", async () => {
-      const delta = (index: number, more: object) => ({ choices: [{ index, delta: more, finish_reason: null }] });
+      const delta = (index: number, more: object) => ({
+        choices: [{ index, delta: more, finish_reason: null }],
+      });
       const tool = (text: string) => ({ tool_calls: [{ index: 0, function: { arguments: text } }] });
       const answer = await stream([
         delta(0, { content: "bob@exam" }),
@@ -165,7 +196,12 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
         delta(0, tool('example.com"}')),
         delta(1, { content: "ple.com " }),
         delta(1, { reasoning_content: "0.1" }),
-        { choices: [{ index: 0, delta: {}, finish_reason: "stop" }, { index: 1, delta: {}, finish_reason: "stop" }] },
+        {
+          choices: [
+            { index: 0, delta: {}, finish_reason: "stop" },
+            { index: 1, delta: {}, finish_reason: "stop" },
+          ],
+        },
         "[DONE]",
       ]);
       const seen: Record<string, string> = {};
@@ -174,7 +210,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
         for (const { index, delta: d } of JSON.parse(line.slice(6)).choices) {
           seen[`${index} text`] = (seen[`${index} text`] ?? "") + (d.content ?? "");
           seen[`${index} why`] = (seen[`${index} why`] ?? "") + (d.reasoning_content ?? "");
-          seen[`${index} tool`] = (seen[`${index} tool`] ?? "") + (d.tool_calls?.[0].function.arguments ?? "");
+          seen[`${index} tool`] =
+            (seen[`${index} tool`] ?? "") + (d.tool_calls?.[0].function.arguments ?? "");
         }
       }
       assert.deepEqual(seen, {
@@ -188,8 +225,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     });
 
     it("follows events that are longer than a template, by emptying what is beside the text", async () => {
-      const results = Array.from({ length: 60 }, (_, i) => ({ title: `result ${i}`, url: `https://example.com/${i}` }));
-      const events = ["Mail bob@exa", "mple.com"].map((text) => ({ search_results: results, ...chunk(text) }));
+      const results = Array.from({ length: 60 }, (_, i) => ({
+        title: `result ${i}`,
+        url: `https://example.com/${i}`,
+      }));
+      const events = ["Mail bob@exa", "mple.com"].map((text) => ({
+        search_results: results,
+        ...chunk(text),
+      }));
       const answer = await stream([...events, finish, "[DONE]"]);
       assert.equal(contentOf(answer.text), "Mail [EMAIL_1]");
     });

@@ -10,12 +10,20 @@ import { upstreamOf } from "./support.ts";
 interface Case {
   kind: "json" | "events";
   body: string[];
-  expect: { prompt?: number; completion?: number; seen?: boolean; finished?: boolean; estimate?: number; hidden?: number };
+  expect: {
+    prompt?: number;
+    completion?: number;
+    seen?: boolean;
+    finished?: boolean;
+    estimate?: number;
+    hidden?: number;
+  };
 }
 
 const dir = new URL("../assembly/usage/fixtures/", import.meta.url);
 const cases = readdirSync(dir).map(
-  (file) => [file.replace(".json", ""), JSON.parse(readFileSync(new URL(file, dir), "utf8")) as Case] as const,
+  (file) =>
+    [file.replace(".json", ""), JSON.parse(readFileSync(new URL(file, dir), "utf8")) as Case] as const,
 );
 const HIDDEN = /"choices":\[\][^\n\r]*"usage":\{|"usage":\{[^\n\r]*"choices":\[\]/;
 
@@ -27,7 +35,10 @@ const policy = {
       response: { redact: ["us_ssn"] },
     },
   },
-  keys: [keyEntry("delivered", "delivered"), keyEntry("redacts", "redacts", { subject: "other/search/redacts" })],
+  keys: [
+    keyEntry("delivered", "delivered"),
+    keyEntry("redacts", "redacts", { subject: "other/search/redacts" }),
+  ],
 };
 
 for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
@@ -51,7 +62,11 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           let count = 0;
           for (let cut = 0; cut < bytes.length; cut += step) {
             const upstream = upstreamOf(bytes, cut, { "content-type": type });
-            const answer = await edge.send({ key, body: chat("hello", { stream: kind === "events" }), upstream });
+            const answer = await edge.send({
+              key,
+              body: chat("hello", { stream: kind === "events" }),
+              upstream,
+            });
             assert.equal(answer.status, 200);
             if (key === "delivered") assert.equal(answer.text, kept, `cut at ${cut}`);
             count++;

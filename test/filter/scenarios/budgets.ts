@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
-const policy = (tier: object, more: object = {}) => ({ tiers: { pro: tier }, keys: [keyEntry("k1", "pro")], ...more });
+const policy = (tier: object, more: object = {}) => ({
+  tiers: { pro: tier },
+  keys: [keyEntry("k1", "pro")],
+  ...more,
+});
 const answers = (limit: number) => [{ meter: "completion_tokens", limit, window: "month" }];
 const k1 = { key: "k1" };
 /** A request whose bound is 50 completion tokens and whose usage is 3. */
@@ -20,10 +24,37 @@ async function spends(edge: Edge, expected: number): Promise<void> {
 /** How one request ends, and what of its bound of 50 is charged. */
 const endings: [string, Call, number][] = [
   ["an answer that says what it used is charged just that", call, 3],
-  ["an answer that breaks no rule but says nothing is charged the bound", { ...call, upstream: () => ({ status: 200, headers: { "content-type": "application/json" }, body: "{}" }) }, 50],
-  ["a compressed answer is charged the bound", { ...call, upstream: () => ({ status: 200, headers: { "content-type": "application/json", "content-encoding": "gzip" }, body: "zzz" }) }, 50],
+  [
+    "an answer that breaks no rule but says nothing is charged the bound",
+    {
+      ...call,
+      upstream: () => ({ status: 200, headers: { "content-type": "application/json" }, body: "{}" }),
+    },
+    50,
+  ],
+  [
+    "a compressed answer is charged the bound",
+    {
+      ...call,
+      upstream: () => ({
+        status: 200,
+        headers: { "content-type": "application/json", "content-encoding": "gzip" },
+        body: "zzz",
+      }),
+    },
+    50,
+  ],
   ["an upstream's 500 is charged nothing", { ...call, headers: [["x-mock-status", "500"]] }, 0],
-  ["an upstream that cannot be reached is charged nothing", { ...call, upstream: () => { throw new Error("refused"); } }, 0],
+  [
+    "an upstream that cannot be reached is charged nothing",
+    {
+      ...call,
+      upstream: () => {
+        throw new Error("refused");
+      },
+    },
+    0,
+  ],
 ];
 
 export const budgets: Scenario[] = [
@@ -105,7 +136,9 @@ export const budgets: Scenario[] = [
     workers: 2,
     policy: policy({ budgets: [{ meter: "requests", limit: 10, window: "day" }] }),
     async run(edge) {
-      const all = await Promise.all(Array.from({ length: 50 }, (_, i) => edge.send({ ...call, worker: i % 2 })));
+      const all = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => edge.send({ ...call, worker: i % 2 })),
+      );
       const codes = all.map((answer) => (answer.status === 200 ? "" : answer.json.error.code));
       assert.equal(codes.filter((code) => code === "").length, 10);
       for (const code of codes) assert.match(code, /^(|insufficient_quota|budget_busy)$/);
@@ -162,10 +195,7 @@ export const budgets: Scenario[] = [
   {
     name: "a budget in dollars is charged by price; a model without one is refused",
     clock: true,
-    policy: policy(
-      { cost: "$50/month" },
-      { prices: { "gpt-4o": { prompt: "$2.50", completion: "$10" } } },
-    ),
+    policy: policy({ cost: "$50/month" }, { prices: { "gpt-4o": { prompt: "$2.50", completion: "$10" } } }),
     async run(edge) {
       // 5 × 2.5 + 3 × 10 = 42.5 micro-dollars, rounded up.
       passed(await edge.send(call));
@@ -178,7 +208,9 @@ export const budgets: Scenario[] = [
   {
     name: "budgets of a model class count its models only",
     clock: true,
-    policy: policy({ budgets: [{ meter: "completion_tokens", limit: 100, window: "day", models: ["gpt-4*"] }] }),
+    policy: policy({
+      budgets: [{ meter: "completion_tokens", limit: 100, window: "day", models: ["gpt-4*"] }],
+    }),
     async run(edge) {
       passed(await edge.send(call));
       passed(await edge.send({ ...k1, body: chat("Hi", { model: "o1", max_tokens: 50 }) }));

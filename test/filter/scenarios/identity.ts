@@ -51,11 +51,7 @@ export const identity: Scenario[] = [
     name: "two headers with different keys are refused, with the same key accepted",
     policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro"), keyEntry("k2", "pro")] },
     async run(edge) {
-      refused(
-        edge,
-        await edge.send({ key: "k1", headers: [["x-api-key", "k2"]], body }),
-        "invalid_api_key",
-      );
+      refused(edge, await edge.send({ key: "k1", headers: [["x-api-key", "k2"]], body }), "invalid_api_key");
       passed(await edge.send({ key: "k1", headers: [["x-api-key", "k1"]], body }));
     },
   },
@@ -106,7 +102,11 @@ export const identity: Scenario[] = [
     name: "without trusted hops x-forwarded-for says nothing",
     policy: { tiers: { anonymous: {} } },
     async run(edge) {
-      const answer = await edge.send({ from: "198.51.100.1", headers: [["x-forwarded-for", "10.0.0.1"]], body });
+      const answer = await edge.send({
+        from: "198.51.100.1",
+        headers: [["x-forwarded-for", "10.0.0.1"]],
+        body,
+      });
       assert.equal(answer.upstream?.header("x-weir-subject"), "anonymous/198.51.100.1");
     },
   },

@@ -6,7 +6,11 @@ import { passed, refused, type Scenario, statuses } from "../../support/filter-s
 const body = chat("Hello there");
 const limited = (requests: unknown, more: object = {}) => ({
   tiers: { pro: { requests, ...more } },
-  keys: [keyEntry("k1", "pro"), keyEntry("k2", "pro"), keyEntry("k3", "pro", { lane: "batch", subject: "acme/search/k1" })],
+  keys: [
+    keyEntry("k1", "pro"),
+    keyEntry("k2", "pro"),
+    keyEntry("k3", "pro", { lane: "batch", subject: "acme/search/k1" }),
+  ],
 });
 const times = (n: number, status: number) => Array.from({ length: n }, () => status);
 

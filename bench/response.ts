@@ -1,0 +1,173 @@
+// Processor time of Envoy per event of a streamed answer: bare, with Weir reading usage and hiding the extra event, and
+// with Weir redacting as well; and the time to the first event. All run at once and are measured in turn, round by
+// round. Events come one by one, as models write them. Every stream is checked.
+//
+//   npx tsx bench/response.ts [--rounds 7] [--streams 40] [--events 300] [--connections 12]      WEIR_WASM: another build of the filter
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Envoy, startEnvoy } from "../demo/processes.ts";
+import { startSidecar } from "../sidecar/server.ts";
+import { makeSettings } from "../sidecar/settings.ts";
+import { cpuMicros, median, printTable, record } from "./measure.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "7" },
+    streams: { type: "string", default: "40" },
+    events: { type: "string", default: "300" },
+    connections: { type: "string", default: "12" },
+  },
+});
+const [ROUNDS, STREAMS, EVENTS] = [Number(values.rounds), Number(values.streams), Number(values.events)];
+const CONNECTIONS = Number(values.connections);
+/** Between two events of a stream, so that each reaches Envoy by itself. */
+const EVENT_MS = 1;
+const KEY = "bench-key";
+const sha256 = createHash("sha256").update(KEY).digest("hex");
+const keys = [{ sha256, subject: "bench/team/key", tier: "pro" }];
+const types = ["email", "phone", "credit_card", "iban", "us_ssn", "ip", "api_key", "private_key", "jwt"];
+const limits = { requests: "1M/s", prompt: { injection: "off" } };
+const budgets = { ...limits, tokens: "1000G/month" };
+
+const without = (text: string) =>
+  text.replace(
+    / {18}- name: weir\n(?: {20}.*\n| {22}.*\n|\s*\n)*?(?= {18}- name: envoy.filters.http.router)/,
+    "",
+  );
+
+const WORDS =
+  "the river carries water from the mountains to the sea and nobody who builds beside it forgets".split(" ");
+const events = Array.from({ length: EVENTS }, (_, i) => {
+  const choices = [
+    { index: 0, delta: { content: ` ${WORDS[i % WORDS.length]}` }, logprobs: null, finish_reason: null },
+  ];
+  const chunk = {
+    id: "chatcmpl-bench",
+    object: "chat.completion.chunk",
+    created: 1_700_000_000,
+    model: "gpt-4o",
+  };
+  return `data: ${JSON.stringify({ ...chunk, system_fingerprint: "fp_1", choices })}\n\n`;
+});
+const ending = [
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })}\n\n`,
+  `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 10, completion_tokens: EVENTS, total_tokens: EVENTS + 10 } })}\n\n`,
+  "data: [DONE]\n\n",
+];
+const content = Array.from({ length: EVENTS }, (_, i) => ` ${WORDS[i % WORDS.length]}`).join("");
+
+interface Variant {
+  name: string;
+  envoy: Envoy;
+  agent: Agent;
+  micros: number[];
+  firsts: number[];
+}
+
+const upstream = createServer((incoming, response) => {
+  incoming.resume();
+  incoming.on("end", async () => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const event of [...events, ...ending]) {
+      response.write(event);
+      await new Promise((resolve) => setTimeout(resolve, EVENT_MS));
+    }
+    response.end();
+  });
+});
+
+/** One stream; the milliseconds to its first event. Throws when its text is not the upstream's. */
+function stream(variant: Variant): Promise<number> {
+  const body = JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "hi" }] });
+  return new Promise((resolve, reject) => {
+    const began = performance.now();
+    const request = httpRequest(
+      {
+        ...{ host: "127.0.0.1", port: variant.envoy.port, path: "/v1/chat/completions", method: "POST" },
+        agent: variant.agent,
+        headers: {
+          "content-type": "application/json",
+          authorization: `Bearer ${KEY}`,
+          "content-length": Buffer.byteLength(body),
+        },
+      },
+      (response) => {
+        let first = 0;
+        let text = "";
+        response.on("data", (chunk) => {
+          if (!first) first = performance.now() - began;
+          text += chunk;
+        });
+        response.on("end", () => {
+          const seen = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("");
+          if (seen === content) resolve(first);
+          else reject(new Error(`${variant.name}: status ${response.statusCode}, other text`));
+        });
+      },
+    );
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+async function round(variant: Variant, streams: number): Promise<void> {
+  const pid = variant.envoy.process.pid as number;
+  const before = cpuMicros(pid);
+  const firsts: number[] = [];
+  let left = streams;
+  const worker = async () => {
+    while (left-- > 0) firsts.push(await stream(variant));
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  variant.micros.push((cpuMicros(pid) - before) / streams / (EVENTS + ending.length));
+  variant.firsts.push(median(firsts));
+}
+
+await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+const upstreamPort = (upstream.address() as AddressInfo).port;
+const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
+const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
+const variants: Variant[] = [];
+const add = async (name: string, tier: object, edit?: (text: string) => string) => {
+  const policy = { tiers: { pro: tier }, keys };
+  const wasm = process.env.WEIR_WASM;
+  const envoy = await startEnvoy({
+    ...{ policy, upstreamPort, sidecarPort: sidecar.port, concurrency: 1 },
+    ...(wasm && { wasm }),
+    ...(edit && { edit }),
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  variants.push({ name, envoy, agent, micros: [], firsts: [] });
+};
+try {
+  await add("bare", limits, without);
+  await add("answer not read", limits);
+  await add("usage read and hidden", budgets);
+  await add("usage, and nine types redacted", { ...budgets, response: { redact: types } });
+  for (const variant of variants) await round(variant, STREAMS);
+  for (const variant of variants) variant.micros.length = variant.firsts.length = 0;
+  for (let i = 0; i < ROUNDS; i++) for (const variant of variants) await round(variant, STREAMS);
+  const bare = variants[0] as Variant;
+  const rows = variants.map(({ name, micros, firsts }) => ({
+    envoy: name,
+    "CPU µs/event": median(micros).toFixed(2),
+    "over bare": median(micros.map((value, i) => value - (bare.micros[i] as number))).toFixed(2),
+    "first event ms": median(firsts).toFixed(2),
+  }));
+  printTable(rows);
+  record("response", rows);
+} finally {
+  for (const { envoy, agent } of variants) {
+    agent.destroy();
+    await envoy.stop();
+  }
+  await sidecar.close();
+  upstream.close();
+  upstream.closeAllConnections();
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,140 @@
+// `weir train`: labels → a candidate classifier pack, offered only when it beats the one in use.
+//
+//   weir train --labels FILE.jsonl [--corpus DIR] [--current weights.bin] [--out DIR] [--seed N]
+//
+// Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
+// training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
+// more false positives than the present pack makes. The candidate is written either way, under a name that says
+// whether it is offered. Exit status: 0 offered, 3 not better, 2 wrong usage.
+//
+// Features come from the filter's own code, compiled to dist/features.wasm. Bound: LABELS_MAX bytes of labels.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { WeirError } from "../errors.ts";
+import type { FeatureModule } from "../pack/features.ts";
+import { trainPackOf } from "../pack/train.ts";
+import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
+
+const LABELS_MAX = 256 << 20;
+const HELD_OUT = 0.2;
+const TEXT_BYTES_MAX = 24576;
+
+/** What a pack does on the held-out labels. */
+export interface Judged {
+  caught: number;
+  attacks: number;
+  falsePositives: number;
+  benign: number;
+}
+
+/** Whether a text belongs to the held-out part: the same answer for the same text in every run. */
+export function heldOut(text: string): boolean {
+  return createHash("sha256").update(text).digest().readUInt32LE(0) / 2 ** 32 < HELD_OUT;
+}
+
+/** Not worse in either, and better in one: attacks caught and false positives. */
+export function better(candidate: Judged, current: Judged): boolean {
+  const more = candidate.caught - current.caught;
+  const fewer = current.falsePositives - candidate.falsePositives;
+  return more >= 0 && fewer >= 0 && more + fewer > 0;
+}
+
+/** Instantiates the compiled feature code. */
+export function featureModule(wasm: Uint8Array): FeatureModule {
+  const abort = () => {
+    throw new WeirError("internal", "the feature code aborted");
+  };
+  const module = new WebAssembly.Module(Uint8Array.from(wasm));
+  const { exports } = new WebAssembly.Instance(module, { env: { abort } });
+  const { memory, reserve } = exports as unknown as {
+    memory: WebAssembly.Memory;
+    reserve(size: number): number;
+  };
+  return { exports: exports as FeatureModule["exports"], memory, reserve: (size) => reserve(size) >>> 0 };
+}
+
+/** Judges `pack` on `samples` by its own threshold. */
+export function judgePack(wasm: Uint8Array, pack: Uint8Array, samples: readonly Sample[]): Judged {
+  const module = featureModule(wasm);
+  const call = module.exports as unknown as Record<string, (...args: number[]) => number>;
+  const at = module.reserve(pack.length);
+  const raw = module.reserve(TEXT_BYTES_MAX + 256);
+  const normal = module.reserve(TEXT_BYTES_MAX + 256);
+  const put = (bytes: Uint8Array, to: number) => new Uint8Array(module.memory.buffer).set(bytes, to);
+  put(pack, at);
+  if (!call.loadPack?.(at, pack.length)) throw new WeirError("invalid_argument", "not a classifier pack");
+  const threshold = new DataView(pack.buffer, pack.byteOffset).getInt32(24, true);
+  const judged: Judged = { caught: 0, attacks: 0, falsePositives: 0, benign: 0 };
+  for (const { text, label } of samples) {
+    const bytes = Buffer.from(text).subarray(0, TEXT_BYTES_MAX);
+    put(bytes, raw);
+    const flagged = (call.judge?.(raw, bytes.length, normal) ?? 0) > threshold ? 1 : 0;
+    if (label) {
+      judged.attacks++;
+      judged.caught += flagged;
+    } else {
+      judged.benign++;
+      judged.falsePositives += flagged;
+    }
+  }
+  return judged;
+}
+
+/** A file that lies beside the built command, or, run from source, in the project. */
+function beside(built: string, source: string): string {
+  const file = fileURLToPath(new URL(built, import.meta.url));
+  return existsSync(file) ? file : fileURLToPath(new URL(`../../${source}`, import.meta.url));
+}
+
+const line = (name: string, { caught, attacks, falsePositives, benign }: Judged) =>
+  `${name.padEnd(10)} caught ${caught} of ${attacks}, false positives ${falsePositives} of ${benign}`;
+
+export async function trainCommand(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      labels: { type: "string" },
+      corpus: { type: "string", default: beside("./training", "training") },
+      current: { type: "string", default: beside("./classifier.bin", "packs/classifier/weights.bin") },
+      out: { type: "string", default: "." },
+      seed: { type: "string", default: "1" },
+    },
+  });
+  const { labels, corpus, current, out } = values;
+  const seed = Number(values.seed);
+  if (!labels || !Number.isInteger(seed)) {
+    console.error(
+      "usage: weir train --labels FILE.jsonl [--corpus DIR] [--current PACK] [--out DIR] [--seed N]",
+    );
+    return 2;
+  }
+  if (!existsSync(labels) || statSync(labels).size > LABELS_MAX) {
+    throw new WeirError("invalid_argument", `${labels}: expected a file of at most ${LABELS_MAX} bytes`);
+  }
+  const samples = readSamples(labels);
+  const test = samples.filter(({ text }) => heldOut(text));
+  const rest = samples.filter(({ text }) => !heldOut(text));
+  if (!test.some(({ label }) => label) || !test.some(({ label }) => !label)) {
+    throw new WeirError(
+      "invalid_argument",
+      `${labels}: the held-out fifth (${test.length} texts) needs attacks and benign texts; label more`,
+    );
+  }
+  const wasm = readFileSync(beside("./features.wasm", "dist/features.wasm"));
+  const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
+  const { pack } = trainPackOf(featureModule(wasm), [...ownCorpus(corpus, seed), ...rest], hash, seed);
+  const candidate = judgePack(wasm, pack, test);
+  const present = judgePack(wasm, readFileSync(current), test);
+  const offered = better(candidate, present);
+  mkdirSync(out, { recursive: true });
+  const file = join(out, offered ? "classifier.bin" : "classifier.rejected.bin");
+  writeFileSync(file, pack);
+  console.log(`${rest.length} labels learned, ${test.length} held out`);
+  console.log(line("present", present));
+  console.log(line("candidate", candidate));
+  console.log(`${file}: ${offered ? "better, offered" : "not better, not offered"}`);
+  return offered ? 0 : 3;
+}

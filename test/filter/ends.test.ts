@@ -1,0 +1,153 @@
+// How streams end that end badly, and what must not be left behind: settlement happens exactly once, and nothing that
+// a stream held stays held. Under both profiles.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { exchange } from "../../host/exchange.ts";
+import { type Call, chat, keyEntry, LocalEdge, llm, requestOf } from "../support/filter.ts";
+
+const policy = {
+  tiers: { pro: { budgets: [{ meter: "completion_tokens", limit: 1_000_000, window: "month" }] } },
+  keys: [keyEntry("k1", "pro")],
+};
+const call: Call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };
+const event = (value: unknown) => Buffer.from(`data: ${JSON.stringify(value)}\n\n`);
+const delta = event({ choices: [{ index: 0, delta: { content: "Water" } }] });
+const IDLE_MS = 8_000;
+const resetError = () => Object.assign(new Error("reset"), { upstream: true });
+
+async function settled(edge: LocalEdge): Promise<number> {
+  await edge.wait(IDLE_MS);
+  const { spent, outstanding } = await edge.budget("acme");
+  assert.equal(outstanding, 0, "nothing is held any more");
+  return spent;
+}
+
+/** An event stream that begins, and then does what `then` says. */
+const streaming = (then: () => Promise<void> | void) => () => ({
+  status: 200,
+  headers: { "content-type": "text/event-stream" },
+  body: (async function* () {
+    yield delta;
+    await then();
+  })(),
+});
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  describe(profile, () => {
+    test("a client that leaves before the answer is charged nothing", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const gone = new AbortController();
+      const answer = await edge.send({
+        ...call,
+        signal: gone.signal,
+        upstream: async () => {
+          gone.abort();
+          return llm({ headers: [], body: Buffer.from("{}"), signal: gone.signal });
+        },
+      });
+      assert.notEqual(answer.aborted, "");
+      assert.equal(await settled(edge), 0);
+    });
+
+    test("a client that leaves in the middle of an answer is charged, once, and not above the bound", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const gone = new AbortController();
+      await edge.send({ ...call, signal: gone.signal, upstream: streaming(() => gone.abort()) });
+      const spent = await settled(edge);
+      assert.ok(spent > 0 && spent <= 50, String(spent));
+    });
+
+    test("an upstream that breaks off in the middle is charged, once, and not above the bound", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const answer = await edge.send({
+        ...call,
+        upstream: streaming(() => {
+          throw resetError();
+        }),
+      });
+      assert.notEqual(answer.aborted, "");
+      const spent = await settled(edge);
+      assert.ok(spent > 0 && spent <= 50, String(spent));
+    });
+
+    test("clients that leave while the ledger is asked leave no callout, acquire or lease behind", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      for (let i = 0; i < 300; i++) {
+        const gone = new AbortController();
+        const sent = edge.send({ ...call, signal: gone.signal });
+        gone.abort();
+        await sent;
+        await edge.vms[0]!.settled();
+        if (i % 50 === 49) await edge.wait(IDLE_MS);
+      }
+      assert.equal(await settled(edge), 0);
+      assert.equal((await edge.send(call)).status, 200);
+      assert.equal(await settled(edge), 3);
+    });
+
+    test("a root configured beside another serves its own policy, and outlives it", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const vm = edge.vms[0]!;
+      const first = vm.roots[0]!;
+      assert.equal((await edge.send(call)).status, 200);
+      const other = { tiers: { pro: {} }, keys: [keyEntry("k2", "pro")] };
+      const second = vm.addRoot({ configuration: JSON.stringify(other) });
+      assert.equal(second.ok, true, edge.log.join("\n"));
+      const on = async (key: string, root: typeof first) =>
+        (await exchange(vm, { ...requestOf({ ...call, key }), root }, llm)).status;
+      assert.deepEqual([await on("k1", first), await on("k2", first)], [200, 401]);
+      assert.deepEqual([await on("k1", second), await on("k2", second)], [401, 200]);
+      const refused = vm.addRoot({ configuration: '{"tiers":{}}' });
+      assert.equal(refused.ok, false);
+      assert.deepEqual([await on("k1", first), await on("k2", second)], [200, 200]);
+    });
+  });
+}
+
+test("on Envoy streams that need the same lease share a question to the ledger, on nginx each asks its own", async () => {
+  const asked = async (profile: "envoy" | "ngx_wasm") => {
+    const edge = await LocalEdge.open({ profile, policy });
+    const all = await Promise.all(Array.from({ length: 20 }, () => edge.send(call)));
+    assert.ok(all.every((answer) => answer.status === 200));
+    return edge.callouts.filter((path) => path.endsWith("/Acquire")).length;
+  };
+  // The first slice is for four requests, so a few questions are needed.
+  assert.ok((await asked("envoy")) <= 4);
+  assert.equal(await asked("ngx_wasm"), 20);
+});
+
+test("hold_headers false: headers go on early, a denied body never does, and a rewritten one comes without length", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: { ...policy, hold_headers: false } });
+  const denied = await edge.send({ key: "k1", body: "{bad" });
+  assert.equal(denied.status, 400);
+  assert.equal(denied.upstream?.complete, false);
+  assert.equal(denied.upstream?.text, "");
+  const passed = await edge.send({ key: "k1", body: chat("Hello there") });
+  assert.equal(passed.status, 200);
+  assert.equal(passed.upstream?.header("content-length"), undefined);
+  assert.equal(JSON.parse(passed.upstream!.text).max_completion_tokens, 4096);
+  const unknown = await edge.send({ key: "wrong", body: chat("Hello there") });
+  assert.equal(unknown.status, 401);
+  assert.equal(unknown.upstream, null);
+});
+
+test("one stream more than a worker can serve is refused, and only that one", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers: { anonymous: {} } } });
+  const vm = edge.vms[0]!;
+  const headers = [
+    [":method", "GET"],
+    [":path", "/"],
+  ] as [string, string][];
+  const properties = new Map([["source.address", "203.0.113.7:1"]]);
+  const open = Array.from({ length: 2048 }, () => {
+    const stream = vm.openStream(properties);
+    stream.onRequestHeaders(headers, true);
+    return stream;
+  });
+  assert.ok(open.every((stream) => stream.local === null));
+  const refused = await edge.send({ method: "GET" });
+  assert.equal(refused.status, 503);
+  assert.equal(refused.json.error.code, "overloaded");
+  open.pop()!.end();
+  assert.equal((await edge.send({ method: "GET" })).status, 200);
+});

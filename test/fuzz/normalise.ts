@@ -1,0 +1,41 @@
+// Fuzzes the normaliser: no trap, nothing written outside the room given, the same with SIMD and without, and work
+// (steps) that grows no faster than the text.
+import assert from "node:assert/strict";
+import { type Leaf, leaf } from "../support/leaf.ts";
+import { fuzzText, rounds, TEXT_MAX, tenfold } from "./inspect-texts.ts";
+
+const GUARD = 64;
+
+function normaliser({ exports, reserve, write, read }: Leaf) {
+  const from = reserve(TEXT_MAX * 10 + GUARD);
+  const to = reserve(TEXT_MAX * 10 + 2 * GUARD);
+  return (bytes: Uint8Array, escaped: boolean) => {
+    write(from, bytes);
+    write(to, new Uint8Array(bytes.length + 2 * GUARD).fill(0xa5));
+    const length = exports.run(from, bytes.length, escaped ? 1 : 0, to + GUARD, bytes.length) as number;
+    const room = read(to, bytes.length + 2 * GUARD);
+    for (let i = 0; i < GUARD; i++) {
+      assert.equal(room[i], 0xa5, "a byte before the output changed");
+      assert.equal(room[GUARD + bytes.length + i], 0xa5, "a byte after the output changed");
+    }
+    assert.ok(length <= bytes.length, `${length} bytes out of ${bytes.length}`);
+    return { text: Buffer.from(room.subarray(GUARD, GUARD + length)), steps: exports.getSteps() as number };
+  };
+}
+
+/** Runs for `seconds` from `seed`; returns the number of texts. Throws on a find. */
+export async function fuzz(seconds: number, seed: number): Promise<number> {
+  const entry = "test/assembly/inspect/normalise.entry.ts";
+  const simd = normaliser(await leaf(entry));
+  const scalar = normaliser(await leaf(entry, { scalar: true }));
+  return rounds(seconds, seed, (pick) => {
+    const bytes = fuzzText(pick);
+    const escaped = pick(2) === 0;
+    const one = simd(bytes, escaped);
+    assert.ok(one.text.equals(scalar(bytes, escaped).text), "SIMD and scalar differ");
+    // Stronger than ten times the text in eleven times the work: a step takes at least one byte.
+    const ten = tenfold(bytes);
+    assert.ok(one.steps <= bytes.length, `${one.steps} steps for ${bytes.length} bytes`);
+    assert.ok(simd(ten, escaped).steps <= ten.length, `more steps than bytes, ten times the text`);
+  });
+}
