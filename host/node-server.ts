@@ -74,7 +74,7 @@ export async function serve(options: ServeOptions): Promise<Gateway> {
     handle(vm, options, incoming, outgoing).catch((error) => {
       options.log?.("error", `gateway: ${error instanceof Error ? error.message : String(error)}`);
       if (outgoing.headersSent) outgoing.destroy();
-      else if (error instanceof BodyTooLarge) outgoing.writeHead(413, { connection: "close" }).end();
+      else if (isTooLarge(error)) outgoing.writeHead(413, { connection: "close" }).end();
       else outgoing.writeHead(503).end();
     });
   });
@@ -125,9 +125,14 @@ async function handle(
 /** A request's body is longer than is kept. Where the filter holds the body itself, it answers before this is seen. */
 class BodyTooLarge extends Error {}
 
-async function* bounded(body: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
+/** Also where the exchange has wrapped it. */
+const isTooLarge = (error: unknown) =>
+  error instanceof BodyTooLarge || (error instanceof Error && error.cause instanceof BodyTooLarge);
+
+async function* bounded(body: IncomingMessage, most: number): AsyncGenerator<Uint8Array> {
   let size = 0;
-  for await (const chunk of body) {
+  // The connection is still needed, to say 413 on it.
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     size += chunk.length;
     if (size > most) throw new BodyTooLarge(`a request body of more than ${most} bytes`);
     yield chunk;

@@ -9,7 +9,14 @@
 // The length of a text counts inside the classifier (windows of one size, √length): see classifier.ts.
 import { hash64 } from "../hash";
 import { lenOf, lit, NONE, slice, Slice } from "../slice";
-import { loadPack, LOGIT_MAX, probability, score as classify, threshold as calibrated } from "./classifier";
+import {
+  loadPack,
+  LOGIT_MAX,
+  LOGIT_ONE,
+  probability,
+  score as classify,
+  threshold as calibrated,
+} from "./classifier";
 import { memoJudged, memoLogit, memoOf, memoRule, rememberJudgement, setMemoVersion } from "./memo";
 import { normalise } from "./normalise";
 import { Prompt, Trust } from "./prompt";
@@ -47,6 +54,19 @@ export function useClassifier(ptr: usize, len: i32): bool {
   classifierVersion = hash64(slice(ptr, len), 2);
   setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1));
   return true;
+}
+
+/** Texts shorter than this say too little for the classifier alone. */
+const SHORT_BYTES: i32 = 48;
+/** What each missing byte takes off the logit: 1/16 of 1.0, so that one word never blocks by itself. */
+const SHORT_STEP: i32 = LOGIT_ONE / 16;
+
+/** The classifier's logit of one normalised text. A few words look like an attack's as easily as like anything
+ *  else's ("translate this text"), so short texts need a rule, or more evidence. */
+function weigh(text: Slice): i32 {
+  const missing = SHORT_BYTES - lenOf(text);
+  const logit = classify(text);
+  return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
 }
 
 /**
@@ -110,10 +130,10 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
   const normal = slice(work, normalise(raw, escaped, work, lenOf(raw)));
   begin(trust == Trust.Untrusted ? SPAN_UNTRUSTED : SPAN_TRUSTED);
   match(normal);
-  let logit = classify(normal);
+  let logit = weigh(normal);
   for (start(raw, escaped, normal); next(); ) {
     match(view);
-    logit = max(logit, classify(view));
+    logit = max(logit, weigh(view));
   }
   spanRule = blocking;
   return combine(blocking >= 0, logit);

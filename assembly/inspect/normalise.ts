@@ -285,10 +285,7 @@ function emit(code: u32, width: usize): void {
     letter();
     const at = out;
     if (len == 0) keep(code, width);
-    else {
-      store<u32>(out, <u32>(record >> 32));
-      out += len;
-    }
+    else putFold(record, len);
     others++;
     const look = <u8>(record >> 16);
     if (look == 0) return;
@@ -314,6 +311,11 @@ function emit(code: u32, width: usize): void {
     else if (first - 48 >= 10) endWord();
   }
   // A fold may hold a space (such as U+FC5E); two in a row never come of it, as none stands at an end.
+  putFold(record, len);
+}
+
+/** Writes the text of a fold; four bytes at once where there is room for them. */
+function putFold(record: u64, len: usize): void {
   if (out + 4 <= limit) store<u32>(out, <u32>(record >> 32));
   else for (let i: usize = 0; i < len; i++) store<u8>(out + i, <u8>(record >> (32 + (i << 3))));
   out += len;

@@ -80,6 +80,7 @@ export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt):
   walk(tape, out);
   findFacts(tape, path, out);
   judgeEmpty(out);
+  judgeMessages(tape, out);
 }
 
 /** Writes the JSON pointer that a refusal of an empty prompt names. */
@@ -95,6 +96,19 @@ function judgeEmpty(out: Prompt): void {
     out.nonEmpty = false;
     if (userMessage >= 0) out.emptyAt = blank >= 0 ? blank : userMessage;
   }
+}
+
+/** A list of messages must be one: what a provider makes of anything else is not known. */
+function judgeMessages(tape: Tape, out: Prompt): void {
+  if (out.shape != Shape.Chat && out.shape != Shape.Messages && out.shape != Shape.Gemini) return;
+  if (mainNode < 0) return;
+  let odd = tape.kind(mainNode) == Kind.Array ? -1 : mainNode;
+  for (let n = odd < 0 ? tape.first(mainNode) : -1; n >= 0 && odd < 0; n = tape.next(n)) {
+    if (tape.kind(n) != Kind.Object) odd = n;
+  }
+  if (odd < 0) return;
+  out.nonEmpty = false;
+  out.emptyAt = odd;
 }
 
 function walk(tape: Tape, out: Prompt): void {

@@ -43,7 +43,7 @@ function contentOf(text: string): string {
 
 for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
   describe(`redaction of answers (${profile})`, async () => {
-    const edge = await LocalEdge.open({ profile, policy });
+    const edge = await LocalEdge.open({ profile, policy, kind: "trapping" });
     const stream = (events: unknown[], key = "redacts", cut?: number) =>
       edge.send({ key, body: chat("hello", { stream: true }), upstream: upstreamOf(sse(events), cut) });
     const json = (body: unknown, key = "redacts", cut?: number, headers = {}) =>
