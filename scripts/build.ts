@@ -3,7 +3,15 @@
 //
 //   npx tsx scripts/build.ts [--small] [--serving]      --small: without vocabularies; --serving: without the tools' modules
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
@@ -36,12 +44,20 @@ async function cached(output: string, key: string, make: () => Promise<void>): P
   writeFileSync(stamp, key);
 }
 
-/** Compiles the filter. `flags` as for asc. */
-export async function compileFilter(out: string, flags: string[] = []): Promise<void> {
+async function compile(args: string[]): Promise<void> {
   const { default: asc } = await import("assemblyscript/asc");
-  const args = ["assembly/index.ts", "--target", "release", "--baseDir", root, "--outFile", out, ...flags];
-  const { error, stderr } = await asc.main(args);
+  const { error, stderr } = await asc.main([...args, "--baseDir", root]);
   if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+}
+
+/** Compiles a part of the filter to a module of its own, for a command that needs no proxy. */
+async function compileTool(entry: string, out: string): Promise<void> {
+  const sources = [...files("assembly"), at("package-lock.json")];
+  await cached(out, hashOf(sources, entry), async () => {
+    mkdirSync(at("dist"), { recursive: true });
+    const flags = ["--config", "none", "--runtime", "stub", "-O3", "--noAssert"];
+    await compile([entry, ...flags, "--enable", "simd", "--enable", "bulk-memory", "--outFile", out]);
+  });
 }
 
 async function vocabulary(name: "o200k" | "cl100k"): Promise<Uint8Array> {
@@ -71,7 +87,9 @@ async function packs(small: boolean): Promise<Partial<Record<PackName, Uint8Arra
 async function buildFilter(small: boolean): Promise<void> {
   const core = "build/weir.core.wasm";
   const sources = [...files("assembly"), at("asconfig.json"), at("package-lock.json")];
-  await cached(core, hashOf(sources), () => compileFilter(core));
+  await cached(core, hashOf(sources), () =>
+    compile(["assembly/index.ts", "--target", "release", "--outFile", core]),
+  );
   const out = small ? "dist/weir-small.wasm" : "dist/weir.wasm";
   const packed = [...files("packs"), ...files("sidecar/pack"), ...files("scripts"), at(core)];
   await cached(out, hashOf(packed, String(small)), async () => {
@@ -80,18 +98,13 @@ async function buildFilter(small: boolean): Promise<void> {
   });
 }
 
-/** The detectors alone, for `weir redact`. */
-async function buildRedactor(): Promise<void> {
-  const out = "dist/redact.wasm";
-  const sources = [...files("assembly/redact"), ...files("assembly/json"), at("assembly/memory.ts")];
-  await cached(out, hashOf([...sources, at("assembly/slice.ts"), at("asconfig.json")]), async () => {
-    mkdirSync(at("dist"), { recursive: true });
-    const { default: asc } = await import("assemblyscript/asc");
-    const flags = ["--config", "none", "--runtime", "stub", "-O3", "--converge", "--noAssert"];
-    const args = ["assembly/redact/tool.ts", ...flags, "--enable", "simd", "--enable", "bulk-memory"];
-    const { error, stderr } = await asc.main([...args, "--baseDir", root, "--outFile", out]);
-    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
-  });
+/** What `weir redact`, `weir scan` and `weir train` run. */
+async function buildTools(): Promise<void> {
+  await compileTool("assembly/redact/tool.ts", "dist/redact.wasm");
+  await compileTool("assembly/inspect/classifier-module.ts", "dist/features.wasm");
+  copyFileSync(at("packs/classifier/weights.bin"), at("dist/classifier.bin"));
+  cpSync(at("training"), at("dist/training"), { recursive: true });
+  await buildComponent();
 }
 
 async function buildCommand(): Promise<void> {
@@ -128,8 +141,7 @@ export async function build(options: BuildOptions = {}): Promise<void> {
   await buildFilter(options.small ?? false);
   await buildCommand();
   if (options.serving) return;
-  await buildRedactor();
-  await buildComponent();
+  await buildTools();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

@@ -102,6 +102,8 @@ function judgeEmpty(out: Prompt): void {
 function judgeMessages(tape: Tape, out: Prompt): void {
   if (out.shape != Shape.Chat && out.shape != Shape.Messages && out.shape != Shape.Gemini) return;
   if (mainNode < 0) return;
+  // Gemini takes one content that stands alone.
+  if (out.shape == Shape.Gemini && tape.kind(mainNode) == Kind.Object) return;
   let odd = tape.kind(mainNode) == Kind.Array ? -1 : mainNode;
   for (let n = odd < 0 ? tape.first(mainNode) : -1; n >= 0 && odd < 0; n = tape.next(n)) {
     if (tape.kind(n) != Kind.Object) odd = n;

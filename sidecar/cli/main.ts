@@ -24,6 +24,10 @@ const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> =
       return (args) => redactCommand(args, process.stdin, process.stdout);
     },
   },
+  train: {
+    what: "labelled texts to a classifier pack, offered only when it is better",
+    load: async () => (await import("./train.ts")).trainCommand,
+  },
   ledger: {
     what: "shows, adjusts, exports and reconciles budgets",
     load: async () => (await import("./ledger.ts")).ledgerCommand,
