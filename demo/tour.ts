@@ -109,6 +109,7 @@ export async function tour(
     chat("water ".repeat(2000)),
   );
 
+  await clients(url, row);
   await limits(url, keys.limited, row);
   await budgets(url, keys, row);
   if (stage.stopSidecar && stage.startSidecar && stage.restartProxy) {
@@ -129,6 +130,28 @@ export async function tour(
 }
 
 type AddRow = (what: string, expected: string, got: string, note?: string) => void;
+
+/** The official clients, unchanged but for their address. */
+async function clients(url: string, row: AddRow): Promise<void> {
+  const { default: OpenAI } = await import("openai");
+  const { default: Anthropic } = await import("@anthropic-ai/sdk");
+  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "weir-demo-pro", maxRetries: 0 });
+  const said = await openai.chat.completions.create({
+    model: "mock-1",
+    messages: [{ role: "user", content: "Hi" }],
+  });
+  row("the openai client", "answered", said.choices[0]?.message.content ? "answered" : "nothing");
+  const anthropic = new Anthropic({ baseURL: url, apiKey: "weir-demo-pro", maxRetries: 0 });
+  const stream = anthropic.messages.stream({
+    model: "mock-1",
+    max_tokens: 20,
+    messages: [{ role: "user", content: "Hi" }],
+  });
+  row("Anthropic's client, as a stream", "answered", (await stream.finalText()) ? "answered" : "nothing");
+  const wrong = new OpenAI({ baseURL: `${url}/v1`, apiKey: "weir-demo-wrong", maxRetries: 0 });
+  const error = await wrong.models.list().catch((thrown: Error) => thrown);
+  row("its error for a wrong key", "AuthenticationError", error.constructor.name);
+}
 
 /** Ten a minute: the eleventh is told how long to wait, and that is true. */
 async function limits(url: string, key: string, row: AddRow): Promise<void> {

@@ -10,7 +10,8 @@ say() { printf 'weir: %s\n' "$*" >&2; }
 stamp=$(cat package.json package-lock.json | sha256sum | cut -d' ' -f1)
 if [ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]; then
   say "installing npm packages"
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+  # Not `npm ci`: the lockfile pins every version, but leaves the binaries of other platforms to be resolved.
+  npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error
   echo "$stamp" > node_modules/.stamp
 fi
 
