@@ -16,6 +16,9 @@ const events = (said: string[]) => said.filter((line) => line.startsWith("> ")).
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 for (const profile of ["envoy", "ngx_wasm"] as const) {
+  /** Request headers without a body: only Envoy says that they are all. ngx_wasm_module never tells. */
+  const headersOnly = profile === "envoy" ? "reqh 4 1" : "reqh 4 0";
+
   const target = profile === "envoy" ? "sidecar" : "127.0.0.1:80";
 
   test(`${profile}: callbacks come in order, and log, done, delete end the stream`, async () => {
@@ -32,7 +35,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   test(`${profile}: without bodies the body callbacks do not come`, async () => {
     const { run, said } = scripted(profile, "");
     await run({}, () => ({ status: 204 }));
-    assert.deepEqual(events(said), ["reqh 4 1", "resph 1 1", "log", "done", "delete"]);
+    assert.deepEqual(events(said), [headersOnly, "resph 1 1", "log", "done", "delete"]);
   });
 
   test(`${profile}: headers are changed on both ways`, async () => {
@@ -109,7 +112,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       client.signal,
     );
     assert.deepEqual([response.aborted, response.body.toString()], ["client_disconnect", "one"]);
-    assert.deepEqual(events(said), ["reqh 4 1", "resph 1 0", "respb 3 0", "log", "done", "delete"]);
+    assert.deepEqual(events(said), [headersOnly, "resph 1 0", "respb 3 0", "log", "done", "delete"]);
   });
 
   test(`${profile}: an upstream that cannot be reached`, async () => {
@@ -257,7 +260,7 @@ test("ngx_wasm: the request waits for every callout, also one made in a callout'
   const { run, said } = scripted("ngx_wasm", script, { callouts: replies("") });
   assert.equal((await run()).status, 200);
   assert.deepEqual(events(said).slice(0, 4), [
-    "reqh 4 1",
+    "reqh 4 0",
     "callout root 2 0",
     "callout root 2 0",
     "resph 1 0",
