@@ -1,6 +1,7 @@
 // Processor time per request of Envoy: bare, with Weir, and with a Lua filter that looks up a key and searches for
 // a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, round by round, so that what
-// the machine does meanwhile falls on each alike. Every answer is checked.
+// the machine does meanwhile falls on each alike. Every answer is checked, and every text is new, so that Weir's memo
+// of inspected texts helps nobody.
 //
 //   npx tsx bench/envoy.ts [--rounds 7] [--requests 1500]
 import { createHash } from "node:crypto";
@@ -56,6 +57,9 @@ const WORDS =
     " ",
   );
 
+/** Stands in every message for the number of the request, so that no text is one that was inspected before. */
+const FRESH = "@@@@@@@@";
+
 /** A chat of about `bytes`, without repeated sentences; deterministic. */
 function chatBody(bytes: number): string {
   let seed = 12345;
@@ -66,7 +70,7 @@ function chatBody(bytes: number): string {
   const messages: { role: string; content: string }[] = [];
   let size = 60;
   while (size < bytes) {
-    let content = "";
+    let content = `${FRESH} `;
     const want = Math.min(1500, bytes - size - 40);
     while (content.length < want) content += `${WORDS[next(WORDS.length)]}${next(12) === 0 ? ".\n" : " "}`;
     messages.push({ role: messages.length % 2 ? "assistant" : "user", content });
@@ -108,12 +112,17 @@ function send(variant: Variant, body: string): Promise<number> {
   });
 }
 
+let serial = 0;
+
 async function round(variant: Variant, body: string, requests: number): Promise<number> {
   const before = cpuMicros(variant.envoy.process.pid!);
   let left = requests;
   const worker = async () => {
     while (left-- > 0) {
-      const status = await send(variant, body);
+      const status = await send(
+        variant,
+        body.replaceAll(FRESH, String(serial++).padStart(FRESH.length, "0")),
+      );
       if (status !== 200) throw new Error(`${variant.name}: ${status} instead of 200`);
     }
   };
