@@ -59,11 +59,6 @@ export function onContextCreate(context: u32, parent: u32): void {
   if (stream != null) stream.policy = <usize>load<u32>(entry, 4);
 }
 
-/** Whether `context` is a root that is configured. */
-export function isRoot(context: u32): bool {
-  return entryOf(context) != 0;
-}
-
 /** Reads the policy of a root context; false, with every problem in the log, when it is not acceptable. */
 export function onConfigure(root: u32, size: i32): bool {
   const entry = entryOf(root) || entryOf(0);

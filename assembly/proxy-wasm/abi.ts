@@ -93,9 +93,6 @@ export declare function proxy_remove_header_map_value(map: i32, key: usize, keyS
 @external("env", "proxy_get_buffer_bytes")
 export declare function proxy_get_buffer_bytes(buffer: i32, start: i32, length: i32, data: usize, size: usize): i32;
 // @ts-ignore: decorator
-@external("env", "proxy_get_buffer_status")
-export declare function proxy_get_buffer_status(buffer: i32, length: usize, flags: usize): i32;
-// @ts-ignore: decorator
 @external("env", "proxy_set_buffer_bytes")
 export declare function proxy_set_buffer_bytes(buffer: i32, start: i32, length: i32, data: usize, size: i32): i32;
 // @ts-ignore: decorator

@@ -9,7 +9,6 @@ import {
   proxy_continue_stream,
   proxy_define_metric,
   proxy_get_buffer_bytes,
-  proxy_get_buffer_status,
   proxy_get_current_time_nanoseconds,
   proxy_get_property,
   proxy_increment_metric,
@@ -48,12 +47,6 @@ export function log(level: LogLevel, text: Slice): void {
 export function property(path: Slice): Slice {
   clear();
   return returned(proxy_get_property(ptrOf(path), lenOf(path), out, out + 4));
-}
-
-/** The bytes that a buffer holds now. */
-export function bufferLength(buffer: BufferType): i32 {
-  clear();
-  return proxy_get_buffer_status(buffer, out, out + 4) == Status.Ok ? load<i32>(out) : 0;
 }
 
 /** The first `length` bytes of a buffer. Reads the whole at once: ngx_wasm_module ignores offsets. */
