@@ -24,7 +24,7 @@ import {
 } from "../redact/types";
 import { is, lenOf, ptrOf, Slice, slice } from "../slice";
 import { take } from "./block";
-import { choice, count, first, member } from "./compile";
+import { choice, count, first, member } from "./read";
 import { OnAbort, Tier } from "./policy";
 import { problem } from "./problems";
 

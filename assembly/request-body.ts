@@ -1,0 +1,67 @@
+// The body in hand: its tape, its prompt, and what is to go upstream in its place. One body is handled at a time, from
+// the callback that brings it to the one that lets it go; nothing here outlives that.
+import { CONTENT_LENGTH } from "./headers";
+import { Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
+import { Tape } from "./json/tape";
+import { BODY_VALUES_MAX } from "./limits";
+import { Policy, Tier } from "./policy/policy";
+import { BufferType, MapType } from "./proxy-wasm/abi";
+import { arenaTake } from "./proxy-wasm/arena";
+import { setHeader } from "./proxy-wasm/headers";
+import { replaceBuffer } from "./proxy-wasm/host";
+import { nginx } from "./proxy-wasm/kind";
+import { rewrite } from "./rewrite";
+import { lenOf, NONE, Slice } from "./slice";
+import { Stream } from "./stream";
+import { Writer } from "./writer";
+
+export const tape = new Tape(BODY_VALUES_MAX);
+export const prompt = new Prompt(SPANS_MAX);
+/** Room for the longest text of the body, in the arena. */
+export let work: usize = 0;
+/** The body as it is to go upstream, in the arena; NONE: as it is. */
+let rewritten: Slice = NONE;
+const number = new Writer(32);
+
+/** Takes the room that inspecting a body of `size` bytes needs; false when the arena has none. */
+export function openBody(size: i32): bool {
+  work = arenaTake(size);
+  return work != 0;
+}
+
+/** Bounds the answer and asks for usage as the tier says, at once where the host allows it. */
+export function rewriteBody(stream: Stream, tier: Tier, body: Slice): void {
+  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
+  stream.unsent = rewritten != NONE;
+  if (stream.unsent && !waitsForLease(stream, lenOf(body))) replaceBody(stream, lenOf(body));
+}
+
+export function hasTools(): bool {
+  return tape.member(0, "tools") >= 0 || tape.member(0, "functions") >= 0;
+}
+
+/** nginx: the rewritten body could not be sent after a pause, so it is not put in place before it needs none. */
+function waitsForLease(stream: Stream, size: i32): bool {
+  return nginx && stream.contentLength != 0 && lenOf(rewritten) != size;
+}
+
+export function replaceBody(stream: Stream, size: i32): void {
+  if (nginx || changetype<Policy>(stream.policy).holdHeaders) {
+    setHeader(MapType.RequestHeaders, CONTENT_LENGTH, number.reset().u64(lenOf(rewritten)).written);
+  }
+  replaceBuffer(BufferType.RequestBody, size, rewritten);
+  stream.hideUsage = prompt.stream && !prompt.includeUsage;
+  stream.unsent = false;
+}
+
+/** The most completion tokens that all answers together can have once the body is rewritten. */
+export function outputBound(tier: Tier): u64 {
+  if (prompt.shape == Shape.Embeddings) return 0;
+  const each = prompt.limitCount > 0 ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
+  const answers = max(max(prompt.n, prompt.bestOf), 1);
+  return answers > ANSWERS_MAX || each > OUTPUT_MAX ? OUTPUT_MAX : each * answers;
+}
+
+/** Beyond any model; keeps sums far from the ends of their ranges. */
+const ANSWERS_MAX: u64 = 1024;
+const OUTPUT_MAX: u64 = 1 << 30;

@@ -1,0 +1,157 @@
+// The way in, where budgets are concerned: the reservation from a lease at hand, the question to the ledger when none
+// covers it, and what becomes of those that waited for the answer. Goes on from request.ts; same rules.
+import { acquireFor, denialCovers, finishAcquire, Outcome, waiterCount, waiterOf } from "./budget/acquire";
+import { applyBudgets, bound, needsPrice } from "./budget/amounts";
+import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
+import { because, retryAfter } from "./deny";
+import { toU64 } from "./json/text";
+import { count, Metric } from "./metrics";
+import { Policy, Tier } from "./policy/policy";
+import { Action } from "./proxy-wasm/abi";
+import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
+import { overBudget } from "./refusals";
+import { hasTools, prompt, replaceBody, work } from "./request-body";
+import { goOn, refuse, release } from "./request-ends";
+import { contentLength } from "./request-headers";
+import { NONE, Slice } from "./slice";
+import { findStream, Phase, Stream } from "./stream";
+import { countPrompt } from "./tokens/prompt";
+import { Reason } from "./verdicts.gen";
+
+/**
+ * nginx: sees to it that a lease is at hand before the body comes, as a body that changes length cannot wait. The need
+ * is a guess from the content-length; whether it was enough is decided when the body is there.
+ */
+export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
+  stream.contentLength = <u32>min(toU64(contentLength), u32.MAX_VALUE);
+  if (contentLength == NONE) stream.contentLength = 0;
+  if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
+  const budgets = applyBudgets(stream, tier, <u64>stream.policy);
+  if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
+  guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);
+  if (coveredLocally(stream, budgets, now())) return Action.Continue;
+  if (!acquireFor(stream, policy, tier, budgets, growth)) return Action.Continue;
+  count(Metric.Acquires);
+  stream.ahead = true;
+  stream.phase = Phase.Waiting;
+  return Action.Pause;
+}
+
+/** Text with fewer bytes for each token than this is rare. */
+const BYTES_PER_TOKEN_LOW: u32 = 2;
+/** No guess takes more than this part of a budget: most requests bound their answer below the tier's limit. */
+const GUESS_PART: u64 = 64;
+
+function guess(stream: Stream, tier: Tier, promptTokens: u64): void {
+  bound(stream, tier, null, promptTokens, tier.outputTokensMax);
+  let n = 0;
+  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
+    const most = max(tier.budget(ctz<u32>(mask)).limit / GUESS_PART, 1);
+    stream.setReserved(n, min(stream.reserved(n), most));
+    n++;
+  }
+}
+
+/** Takes the reservation, from a lease at hand or from the ledger. */
+export function reserve(stream: Stream, tier: Tier, size: i32): Action {
+  const policy = changetype<Policy>(stream.policy);
+  const budgets = <i32>popcnt<u32>(stream.budgetMask);
+  let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
+  if (outcome == Reserve.NeedsLease && tier.counts) {
+    // The slice at hand is not ample: now the exact count is worth its price.
+    stream.promptTokens = countPrompt(prompt, stream.model, size, hasTools(), work);
+    bound(stream, tier, policy.price(stream.model), stream.promptTokens, stream.outputsMax);
+    if (policy.leases) outcome = reserveLocally(stream, budgets, now());
+  }
+  if (outcome == Reserve.Reserved) {
+    count(Metric.LeaseHits);
+    if (stream.unsent) replaceBody(stream, size);
+    return goOn(stream);
+  }
+  if (outcome == Reserve.Unavailable) {
+    because().text("The budgets cannot be checked at the moment.");
+    return refuse(stream, Reason.Overloaded);
+  }
+  if (acquireFor(stream, policy, tier, budgets, growth)) {
+    count(Metric.Acquires);
+    stream.phase = Phase.Waiting;
+    return Action.Pause;
+  }
+  return unreachableLedger(stream, tier) ? goOn(stream) : Action.Pause;
+}
+
+/** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
+function unreachableLedger(stream: Stream, tier: Tier): bool {
+  stream.budgetMask = 0;
+  if (tier.outageAllowed) {
+    count(Metric.Unbudgeted);
+    return true;
+  }
+  because().text("The quota ledger cannot be reached, and your budget must be checked first.");
+  refuse(stream, Reason.LedgerUnavailable);
+  return false;
+}
+
+/** The ledger has answered acquire `number` (NONE: it has not): every stream that waited goes on. */
+export function onAcquired(number: i32, answer: Slice): void {
+  const time = now();
+  const outcome = finishAcquire(number, answer, time);
+  if (outcome == Outcome.Failed) count(Metric.LedgerFailures);
+  // The acquire's place may be taken again by a stream that must ask anew, so its waiters are read first.
+  const waiters = takeWaiters(number);
+  for (let i = 0; i < waiters; i++) {
+    const stream = findStream(waiter(i));
+    if (stream == null || stream.phase != Phase.Waiting) continue;
+    setEffectiveContext(stream.context);
+    resume(stream, outcome, time);
+  }
+}
+
+const waiting = new StaticArray<u32>(64);
+
+function takeWaiters(number: i32): i32 {
+  const total = waiterCount(number);
+  for (let i = 0; i < total; i++) unchecked((waiting[i] = waiterOf(number, i)));
+  return total;
+}
+
+function waiter(i: i32): u32 {
+  return unchecked(waiting[i]);
+}
+
+function resume(stream: Stream, outcome: Outcome, time: u64): void {
+  const tier = changetype<Tier>(stream.tier);
+  const budgets = <i32>popcnt<u32>(stream.budgetMask);
+  if (stream.ahead) {
+    stream.ahead = false;
+    stream.phase = Phase.Body;
+    continueRequest();
+    return;
+  }
+  if (outcome == Outcome.Denied && denialCovers(stream, budgets)) {
+    refuse(stream, overBudget(stream));
+    return;
+  }
+  if (outcome == Outcome.Failed) {
+    if (unreachableLedger(stream, tier)) release(stream);
+    return;
+  }
+  if (stream.unsent) {
+    because().text("Your budget was looked up while this request waited, and it has to be sent again.");
+    retryAfter(1);
+    refuse(stream, Reason.BudgetBusy);
+    return;
+  }
+  if (reserveLocally(stream, budgets, time) == Reserve.Reserved) {
+    release(stream);
+    return;
+  }
+  if (outcome == Outcome.NoRoom) {
+    because().text("This proxy holds as many leases as it can.");
+    refuse(stream, Reason.Overloaded);
+    return;
+  }
+  // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
+  if (acquireFor(stream, changetype<Policy>(stream.policy), tier, budgets, growth)) count(Metric.Acquires);
+  else if (unreachableLedger(stream, tier)) release(stream);
+}
