@@ -1,5 +1,7 @@
 // The filter's own metrics, kept by the host. They are all defined while configuring, so their number is bounded by
-// the policy: one counter for each tier and verdict, and the fixed ones of the catalogue.
+// the policy: one counter for each tier and verdict, and the fixed ones of the catalogue. A label is a part of the name,
+// `.label.value`, which Envoy's stats_tags and Kong's label_patterns take out again. All are there from the start, at 0,
+// so that a rate over them is never without data.
 import { reserve } from "./memory";
 import { METRICS, Metric, metricIsGauge, metricName } from "./metrics.gen";
 import { Policy, Tier } from "./policy/policy";
@@ -31,7 +33,7 @@ export function defineMetrics(policy: Policy): void {
   for (let i = 0; i < policy.tierCount; i++) defineRequests(policy.tier(i).name, policy.tier(i).counters);
 }
 
-/** weir_requests_total.tier.NAME.verdict.CODE: Envoy's stats_tags turn the pairs into labels. */
+/** weir_requests_total.tier.NAME.verdict.CODE, for every code. */
 function defineRequests(tier: Slice, to: usize): void {
   for (let reason = 0; reason < REASONS; reason++) {
     name.reset().text("weir_requests_total.tier.").bytes(tier).text(".verdict.").text(codeOf(reason));

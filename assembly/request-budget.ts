@@ -96,7 +96,8 @@ function unreachableLedger(stream: Stream, tier: Tier): bool {
 export function onAcquired(number: i32, answer: Slice): void {
   const time = now();
   const outcome = finishAcquire(number, answer, time);
-  if (outcome == Outcome.Failed) count(Metric.LedgerFailures);
+  // Without an answer it was counted as it failed to come; this one made no sense.
+  if (outcome == Outcome.Failed && answer != NONE) count(Metric.LedgerFailures);
   // The acquire's place may be taken again by a stream that must ask anew, so its waiters are read first.
   const waiters = takeWaiters(number);
   for (let i = 0; i < waiters; i++) {

@@ -1,7 +1,8 @@
 // Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
-import { orphanLeases, sendReports } from "./budget/settle";
+import { acquireCalls, failedCalls, settleCalls } from "./budget/ledger";
+import { lostReports, orphanLeases, sendReports } from "./budget/settle";
 import { mix } from "./hash";
 import { seedKeys } from "./json/keys";
 import { heldCount } from "./budget/held";
@@ -15,7 +16,7 @@ import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
-import { arenaPeak, arenaReserve } from "./proxy-wasm/arena";
+import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
@@ -138,23 +139,35 @@ export function onTick(root: u32): void {
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
   if (policy.budgeted) sendReports(policy, now());
-  tellMemo();
+  tellCounts();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
   gauge(Metric.ArenaPeakBytes, arenaPeak());
+  gauge(Metric.ArenaBytes, arenaCapacity());
   gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
 }
 
-/** What of the memo's statistics has been told. */
+// What leaves count themselves, and how much of it has been told.
+let acquireCallsTold: u64 = 0;
+let settleCallsTold: u64 = 0;
+let failedCallsTold: u64 = 0;
+let lostReportsTold: u64 = 0;
 let hitsTold: u64 = 0;
 let missesTold: u64 = 0;
 let evictionsTold: u64 = 0;
 
-function tellMemo(): void {
-  count(Metric.MemoHits, <i64>(memoHits - hitsTold));
-  count(Metric.MemoMisses, <i64>(memoMisses - missesTold));
-  count(Metric.MemoEvictions, <i64>(memoEvictions - evictionsTold));
-  hitsTold = memoHits;
-  missesTold = memoMisses;
-  evictionsTold = memoEvictions;
+function tellCounts(): void {
+  acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
+  settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
+  failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
+  lostReportsTold = tell(Metric.LostReports, lostReports, lostReportsTold);
+  hitsTold = tell(Metric.MemoHits, memoHits, hitsTold);
+  missesTold = tell(Metric.MemoMisses, memoMisses, missesTold);
+  evictionsTold = tell(Metric.MemoEvictions, memoEvictions, evictionsTold);
+}
+
+/** Adds what has come since `told` was; returns what is told now. */
+function tell(metric: Metric, total: u64, told: u64): u64 {
+  if (total != told) count(metric, <i64>(total - told));
+  return total;
 }

@@ -21,9 +21,11 @@ export function freePort(): Promise<number> {
   });
 }
 
+const OUTPUT_CHARS = 8_000_000;
+
 export interface Child {
   readonly process: ChildProcess;
-  /** All that it wrote to stdout and stderr. */
+  /** What it wrote to stdout and stderr; of very much, the end. */
   output(): string;
   /** Ends it: SIGTERM, and SIGKILL after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
@@ -43,7 +45,8 @@ export function start(
   });
   let output = "";
   const keep = (data: Buffer) => {
-    output = (output + data).slice(-1_000_000);
+    output += data;
+    if (output.length > 2 * OUTPUT_CHARS) output = output.slice(-OUTPUT_CHARS);
   };
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
@@ -102,6 +105,9 @@ export interface EnvoyOptions {
   sidecarPort: number;
   port?: number;
   concurrency?: number;
+  /** Envoy's own log level, and those of its components; the filter's lines come from `wasm`. */
+  logLevel?: string;
+  componentLogLevel?: string;
   /** Changes the configuration's text before it is written: for tests of other settings only. */
   edit?: (text: string) => string;
 }
@@ -145,7 +151,8 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   writeFileSync(file, options.edit ? options.edit(config) : config);
   const child = start(binary, [
     ...["-c", file, "--concurrency", String(options.concurrency ?? 2)],
-    ...["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info"],
+    ...["--disable-hot-restart", "--log-level", options.logLevel ?? "warning"],
+    ...["--component-log-level", options.componentLogLevel ?? "wasm:info"],
   ]);
   const admin = async (path: string) => (await fetch(`http://127.0.0.1:${adminPort}${path}`)).text();
   const stop = child.stop;

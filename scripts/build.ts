@@ -108,7 +108,8 @@ async function buildTools(): Promise<void> {
 }
 
 async function buildCommand(): Promise<void> {
-  const sources = [...files("sidecar"), ...files("host"), at("package-lock.json")];
+  const read = ["catalog/sidecar-metrics.json", "package.json", "package-lock.json"].map(at);
+  const sources = [...files("sidecar"), ...files("host"), ...read];
   await cached("dist/weir.js", hashOf(sources), async () => {
     const { build } = await import("esbuild");
     await build({

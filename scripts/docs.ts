@@ -62,20 +62,56 @@ interface Metric {
   name: string;
   kind: string;
   labels: string[];
+  values?: Record<string, string[]>;
   help: string;
 }
 
+/** Names of metrics in the texts of queries, without the suffixes that Prometheus gives to a histogram's series. */
+const queried = (text: string) =>
+  names(text, /\b(weir_[a-z_]+)/g).map((name) => name.replace(/_(bucket|sum|count)$/, ""));
+
 function metrics(): string {
-  const list = JSON.parse(read("catalog/metrics.json")) as Metric[];
-  const labels = (m: Metric) => m.labels.map((label) => `\`${label}\``).join(", ");
-  const rows = list.map((m) => [`\`${m.name}\``, m.kind, labels(m), m.help]);
+  const filter = JSON.parse(read("catalog/metrics.json")) as Metric[];
+  const sidecar = JSON.parse(read("catalog/sidecar-metrics.json")) as Metric[];
+  const known = new Set([...filter, ...sidecar].map(({ name }) => name));
+  for (const file of ["alerts.yaml", "dashboard.json"])
+    for (const name of queried(read(`deploy/observability/${file}`)))
+      if (!known.has(name)) problems.push(`deploy/observability/${file}: ${name} is in no catalogue`);
+  const labels = new Set(filter.flatMap((metric) => metric.labels));
+  for (const file of ["envoy/weir.yaml", "envoy/weir-no-hold.yaml"])
+    same(`${file}: stats_tags`, labels, names(read(file), /tag_name: (\w+)/g));
+  const label =
+    ({ values = {} }: Metric) =>
+    (name: string) =>
+      `\`${name}\`${values[name] ? ` (${values[name].join(", ")})` : ""}`;
+  const rows = (list: Metric[]) =>
+    list.map((m) => [`\`${m.name}\``, m.kind, m.labels.map(label(m)).join("; "), m.help]);
+  const head = ["metric", "kind", "labels", "meaning"];
   return `# Metrics
+
+Labels have few values by construction: tiers are the policy's, everything else is a closed list. No label holds a subject,
+a key, a model, an address or a budget's name. A tier adds one series for each verdict, to each proxy. All series of closed
+labels are there from the start, at 0.
+
+## Of the filter
 
 The filter counts through its host, so the proxy's own endpoint shows them; on Envoy that is \`/stats/prometheus\` of the
 admin interface. Labels are part of the name that the filter gives (\`weir_requests_total.tier.pro.verdict.ok\`); the
-\`stats_tags\` at the end of \`envoy/weir.yaml\` make labels of them. Gauges are those of the worker that reported last.
+\`stats_tags\` at the end of \`envoy/weir.yaml\` make labels of them. Counters are those of all workers together; gauges are
+those of the worker that reported last, once every \`ledger.sync\`.
 
-${table(["metric", "kind", "labels", "meaning"], rows)}
+${table(head, rows(filter))}
+
+Beside them Envoy counts \`envoy_wasm_weir_vm_reload\`, a VM started anew after a trap, and tells the proxies' side of the
+ledger's latency in \`envoy_cluster_upstream_rq_time{envoy_cluster_name="weir_sidecar"}\`, in milliseconds.
+
+## Of the sidecar
+
+\`GET /metrics\` on its port. Times are in seconds.
+
+${table(head, rows(sidecar))}
+
+Beside them stand Node's own, under the names that everybody's dashboards know: \`process_*\` and \`nodejs_*\`.
 `;
 }
 

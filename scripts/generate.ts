@@ -79,15 +79,33 @@ interface MetricEntry {
   name: string;
   kind: "counter" | "gauge";
   labels: string[];
+  /** The values of the one label, where they are the same under every policy. */
+  values?: Record<string, string[]>;
   help: string;
+}
+
+/** The metrics that the filter defines under every policy; a label and its value are part of the name. */
+function fixedMetrics(all: MetricEntry[]): MetricEntry[] {
+  return all.flatMap((metric) => {
+    if (metric.labels.length === 0) return [metric];
+    const [[label, values] = ["", []], ...more] = Object.entries(metric.values ?? {});
+    if (more.length > 0) throw new Error(`${metric.name}: expected values of one label`);
+    return values.map((value) => ({ ...metric, name: `${metric.name}.${label}.${value}` }));
+  });
 }
 
 function metrics(): string {
   const text = read("catalog/metrics.json");
-  const fixed = (JSON.parse(text) as MetricEntry[]).filter((m) => m.labels.length === 0);
-  const id = (m: MetricEntry) => camel(m.name.replace(/^weir_/, "").replace(/_total$/, ""));
+  const fixed = fixedMetrics(JSON.parse(text));
+  const id = (m: MetricEntry) =>
+    camel(
+      m.name
+        .replace(/^weir_/, "")
+        .replace(/_total\b/, "")
+        .replaceAll(".", "_"),
+    );
   return `${header("catalog/metrics.json", text)}
-/** The metrics without labels. */
+/** The metrics that do not depend on the policy. */
 export enum Metric {
 ${fixed.map((m, i) => `  ${id(m)} = ${i},`).join("\n")}
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Tools that only the tests of deploy/ need, at pinned versions, in the project's own folders: helm (built by Go from its
-# module, into .tools/bin) and kubernetes-validate (a Python package with Kubernetes' schemas inside, into .venv).
-# What cannot be had is said; the tests that need it then skip with the same words.
+# Tools that only some tests need: helm (built by Go from its module at a pinned version, into .tools/bin),
+# kubernetes-validate (a pinned Python package with Kubernetes' schemas inside, into .venv) and Prometheus with promtool
+# (Debian's package; its service is not started). What cannot be had is said; the tests that need it then skip with the
+# same words.
 #
-#   scripts/tools.sh          installs what is missing; nothing to do the second time, also offline
+#   scripts/tools.sh [NAME …]     installs what is missing of helm, kubernetes-validate, prometheus; all without a name.
+#                                 Nothing to do the second time, also offline
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +16,13 @@ KUBERNETES_VALIDATE_VERSION=1.37.0
 
 say() { printf 'weir: %s\n' "$*" >&2; }
 
+# Whether the tool is among those asked for.
+names=" $* "
+wanted() { [ "$names" = "  " ] || [[ "$names" == *" $1 "* ]]; }
+
 helm_stamp=.tools/helm.version
 helm_wanted="$HELM_VERSION 1.$HELM_KUBERNETES_MINOR"
-if [ "$(cat "$helm_stamp" 2>/dev/null)" != "$helm_wanted" ] || [ ! -x .tools/bin/helm ]; then
+if wanted helm && { [ "$(cat "$helm_stamp" 2>/dev/null)" != "$helm_wanted" ] || [ ! -x .tools/bin/helm ]; }; then
   if command -v go >/dev/null; then
     say "building helm $HELM_VERSION"
     mkdir -p .tools/bin
@@ -35,7 +41,7 @@ if [ "$(cat "$helm_stamp" 2>/dev/null)" != "$helm_wanted" ] || [ ! -x .tools/bin
 fi
 
 python=.venv/bin/python
-if ! "$python" -c "import importlib.metadata as m, sys; sys.exit(m.version('kubernetes-validate') != '$KUBERNETES_VALIDATE_VERSION')" 2>/dev/null; then
+if wanted kubernetes-validate && ! "$python" -c "import importlib.metadata as m, sys; sys.exit(m.version('kubernetes-validate') != '$KUBERNETES_VALIDATE_VERSION')" 2>/dev/null; then
   if command -v python3 >/dev/null; then
     say "installing kubernetes-validate $KUBERNETES_VALIDATE_VERSION into .venv"
     { [ -x "$python" ] || python3 -m venv .venv; } &&
@@ -43,5 +49,19 @@ if ! "$python" -c "import importlib.metadata as m, sys; sys.exit(m.version('kube
       say "kubernetes-validate could not be installed: manifests are not checked against Kubernetes' schemas"
   else
     say "python3 is missing: manifests are not checked against Kubernetes' schemas"
+  fi
+fi
+
+if wanted prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing prometheus"
+    # Debian starts what it installs unless this file says no.
+    [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d && ours=1; }
+    apt=(apt-get -qq -o DPkg::Lock::Timeout=120)
+    { "${apt[@]}" update && DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends prometheus; } >/dev/null ||
+      say "prometheus could not be installed: the tests of dashboard and alert rules are skipped"
+    [ -z "${ours:-}" ] || rm -f /usr/sbin/policy-rc.d
+  else
+    say "prometheus is missing and I am not root: install it (Debian: apt-get install prometheus) for the tests of dashboard and alert rules"
   fi
 fi

@@ -1,55 +1,102 @@
 /**
- * The sidecar's metrics in Prometheus' format. Labels have few values by construction: names of scripts and of error
- * codes, percentages; never a subject or a budget.
+ * The sidecar's metrics in Prometheus' format, as catalog/sidecar-metrics.json lists them. Labels have few values by
+ * construction (names of methods, scripts and error codes; percentages; never a subject or a budget), and where they are
+ * closed every series is there from the start, at 0, so that a rate over it is never without data.
+ *
+ * Beside them stand the process' own under the names that everybody's dashboards know: process_*, nodejs_*.
  */
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import catalog from "../catalog/sidecar-metrics.json" with { type: "json" };
+import project from "../package.json" with { type: "json" };
+import type { Ledger } from "./ledger/types.ts";
 import type { Extensions } from "./server.ts";
+
+/** An entry of the catalogue. */
+export interface SidecarMetric {
+  readonly name: string;
+  readonly kind: string;
+  readonly labels: readonly string[];
+  /** Labels whose values are closed. */
+  readonly values?: Readonly<Record<string, readonly string[]>>;
+  /** Of a histogram, in seconds. */
+  readonly buckets?: readonly number[];
+  readonly help: string;
+}
 
 export interface SidecarMetrics {
   /** What the sidecar's hooks feed; spread into the extensions of `startSidecar`. */
-  readonly hooks: Pick<Extensions, "onScript" | "onNotices" | "onError" | "onConnectionError" | "http">;
+  readonly hooks: Pick<
+    Extensions,
+    "onScript" | "onCall" | "onReports" | "onNotices" | "onError" | "onConnectionError" | "http"
+  >;
+  /** For parts that count for themselves. */
+  readonly registry: Registry;
 }
 
-/** Makes a registry and the hooks that fill it; GET /metrics serves it. */
-export function makeMetrics(): SidecarMetrics {
+type Labels = Record<string, string>;
+
+/** Every combination of the labels' values; none when a label is open. */
+function seriesOf({ labels, values = {} }: SidecarMetric): Labels[] {
+  return labels.reduce<Labels[]>(
+    (made, label) =>
+      made.flatMap((one) => (values[label] ?? []).map((value) => ({ ...one, [label]: value }))),
+    [{}],
+  );
+}
+
+/** Makes every metric of `list` in `registry`. Throws where the catalogue names a kind that there is not. */
+export function define(list: readonly SidecarMetric[], registry: Registry): void {
+  for (const metric of list) {
+    const { name, help, labels, kind } = metric;
+    const common = { name, help, labelNames: [...labels], registers: [registry] };
+    if (kind === "counter") {
+      const counter = new Counter(common);
+      for (const series of seriesOf(metric)) counter.inc(series, 0);
+    } else if (kind === "histogram") {
+      const histogram = new Histogram({ ...common, ...(metric.buckets && { buckets: [...metric.buckets] }) });
+      for (const series of seriesOf(metric)) histogram.zero(series);
+    } else if (kind === "gauge") new Gauge(common);
+    else throw new Error(`${name}: ${kind}: expected counter, gauge or histogram`);
+  }
+}
+
+/** Makes a registry and the hooks that fill it; GET /metrics serves it. `ledger` says which store there is. */
+export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "weir_sidecar_" });
-  const registers = [registry];
-  const scripts = new Histogram({
-    name: "weir_sidecar_redis_script_seconds",
-    help: "Time of one ledger script in Redis, with the way there and back.",
-    labelNames: ["script", "outcome"],
-    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1],
-    registers,
-  });
-  const notices = new Counter({
-    name: "weir_sidecar_budget_notices_total",
-    help: "Budgets that crossed 80 % or 100 % of their limit, once a window each.",
-    labelNames: ["percent"],
-    registers,
-  });
-  const errors = new Counter({
-    name: "weir_sidecar_errors_total",
-    help: "Calls that failed through no fault of the caller.",
-    labelNames: ["code"],
-    registers,
-  });
-  const disconnects = new Counter({
-    name: "weir_sidecar_redis_connection_errors_total",
-    help: "Failures of the connection to Redis, attempts to reconnect included.",
-    registers,
-  });
+  collectDefaultMetrics({ register: registry });
+  define(catalog, registry);
+  const metric = <T>(name: string) => registry.getSingleMetric(`weir_sidecar_${name}`) as T;
+  const count = (name: string, labels: Labels = {}) => metric<Counter>(name).inc(labels);
+  const observe = (name: string, labels: Labels, seconds: number) =>
+    metric<Histogram>(name).observe(labels, seconds);
+  const set = (name: string, labels: Labels, value: number) => metric<Gauge>(name).set(labels, value);
+  set("info", { version: project.version, ledger }, 1);
+
+  const scrape = async (store: Ledger): Promise<string> => {
+    const ready = await store.ready().catch(() => false);
+    set("ledger_ready", {}, ready ? 1 : 0);
+    return registry.metrics();
+  };
+
   return {
+    registry,
     hooks: {
-      onScript: (script, seconds, outcome) => scripts.observe({ script, outcome }, seconds),
-      onNotices: (list) => {
-        for (const notice of list) notices.inc({ percent: String(notice.percent) });
+      onScript: (script, seconds, outcome) => observe("redis_script_seconds", { script, outcome }, seconds),
+      onCall: (method, seconds, outcome) => {
+        count("calls_total", { method, outcome });
+        observe("call_seconds", { method }, seconds);
       },
-      onError: (error) => errors.inc({ code: error.code }),
-      onConnectionError: () => disconnects.inc(),
-      http: (request, response) => {
+      onReports: (statuses) => {
+        for (const status of statuses) count("reports_total", { status });
+      },
+      onNotices: (list) => {
+        for (const notice of list) count("budget_notices_total", { percent: String(notice.percent) });
+      },
+      onError: (error) => count("errors_total", { code: error.code }),
+      onConnectionError: () => count("redis_connection_errors_total"),
+      http: (request, response, store) => {
         if (request.method !== "GET" || request.url !== "/metrics") return false;
-        registry.metrics().then(
+        scrape(store).then(
           (text) => {
             response.setHeader("content-type", registry.contentType);
             response.end(text);

@@ -30,6 +30,12 @@ const SETTLE = lit("/weir.v1.Ledger/Settle");
 
 const headers = new HeaderList(8, 256);
 
+/** Calls that were made, by purpose. */
+export let acquireCalls: u64 = 0;
+export let settleCalls: u64 = 0;
+/** Calls that the host would not make, and calls without an answer that is a message. */
+export let failedCalls: u64 = 0;
+
 /** Sends one framed message; false when the host would not take it. */
 export function callLedger(policy: Policy, purpose: Purpose, reference: i32, message: Slice): bool {
   headers
@@ -40,11 +46,23 @@ export function callLedger(policy: Policy, purpose: Purpose, reference: i32, mes
     .add(SCHEME, HTTP)
     .add(CONTENT_TYPE, GRPC_WEB)
     .add(X_GRPC_WEB, ONE);
-  return callout(policy.cluster, headers.serialised, message, policy.timeoutMs, purpose, reference);
+  if (!callout(policy.cluster, headers.serialised, message, policy.timeoutMs, purpose, reference)) {
+    failedCalls++;
+    return false;
+  }
+  if (purpose == Purpose.Acquire) acquireCalls++;
+  else settleCalls++;
+  return true;
 }
 
 /** The message that the ledger answered; NONE on any failure: timeout, connection, HTTP or gRPC status. */
 export function ledgerAnswer(bodySize: i32): Slice {
+  const message = messageOf(bodySize);
+  if (message == NONE) failedCalls++;
+  return message;
+}
+
+function messageOf(bodySize: i32): Slice {
   if (bodySize <= 0 || !is(header(MapType.CalloutResponseHeaders, STATUS), "200")) return NONE;
   const body = bufferBytes(BufferType.CalloutResponseBody, bodySize);
   return body == NONE ? NONE : unframe(body);

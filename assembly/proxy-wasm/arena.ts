@@ -48,6 +48,11 @@ export function arenaRewind(mark: usize): void {
   used = min(used, mark);
 }
 
+/** What there is in all. */
+export function arenaCapacity(): usize {
+  return capacity;
+}
+
 /** The most bytes ever in use at once: a gauge for operators. */
 export function arenaPeak(): usize {
   return peak;

@@ -40,7 +40,14 @@ import {
   type Window,
 } from "./types.ts";
 
+/** How a call ended: `denied` and `busy` are answers, `invalid` is the caller's fault, `error` is not. */
+export type CallOutcome = "ok" | "denied" | "busy" | "invalid" | "error";
+
 export interface ServiceHooks {
+  /** Each call of a proxy. For metrics. */
+  readonly onCall?: (method: "acquire" | "settle" | "release", seconds: number, outcome: CallOutcome) => void;
+  /** What became of the reports of one message. */
+  readonly onReports?: (statuses: readonly ReportStatus[]) => void;
   /** Budgets that crossed 80 % or 100 %; each once per window. */
   readonly onNotices?: (notices: readonly Notice[]) => void;
   /** What a caller was told only a code of; with the cause, for the log. */
@@ -165,13 +172,24 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
     return reply;
   };
 
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+  const guarded = async <T>(
+    method: "acquire" | "settle" | "release",
+    work: () => Promise<T>,
+    outcomeOf: (answer: T) => CallOutcome = () => "ok",
+  ): Promise<T> => {
+    const started = performance.now();
+    let outcome: CallOutcome = "error";
     try {
-      return await work();
+      const answer = await work();
+      outcome = outcomeOf(answer);
+      return answer;
     } catch (thrown) {
       const error = WeirError.from(thrown);
-      if (error.code !== "invalid_argument") hooks.onError?.(error);
+      if (error.code === "invalid_argument") outcome = "invalid";
+      else hooks.onError?.(error);
       throw new ConnectError(error.message, connectCode(error.code));
+    } finally {
+      hooks.onCall?.(method, (performance.now() - started) / 1_000, outcome);
     }
   };
 
@@ -185,27 +203,33 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
     }
   };
 
-  const settleAll = (reports: readonly Report[]): Promise<ReportReply[]> => {
+  const settleAll = async (reports: readonly Report[]): Promise<ReportReply[]> => {
     const count = reports.length;
     if (count > LIMITS.reportsPerSettle)
       throw new WeirError(
         "invalid_argument",
         `reports: ${count}: expected at most ${LIMITS.reportsPerSettle}`,
       );
-    return Promise.all(reports.map(settleOne));
+    const replies = await Promise.all(reports.map(settleOne));
+    if (count > 0) hooks.onReports?.(replies.map(({ status }) => status));
+    return replies;
   };
 
   return {
     acquire: (request) =>
-      guarded(async () => {
-        const command = acquireCommand(request);
-        await settleAll(request.reports);
-        const reply = told(await ledger.acquire(command));
-        return create(AcquireResponseSchema, acquireResponse(reply));
-      }),
+      guarded(
+        "acquire",
+        async () => {
+          const command = acquireCommand(request);
+          await settleAll(request.reports);
+          const reply = told(await ledger.acquire(command));
+          return create(AcquireResponseSchema, acquireResponse(reply));
+        },
+        ({ outcome, busy }) => (outcome === Outcome.GRANTED ? "ok" : busy ? "busy" : "denied"),
+      ),
 
     settle: (request) =>
-      guarded(async () => {
+      guarded("settle", async () => {
         const replies = await settleAll(request.reports);
         return create(SettleResponseSchema, {
           results: replies.map((reply) => ({
@@ -217,7 +241,7 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
       }),
 
     release: (request) =>
-      guarded(async () => {
+      guarded("release", async () => {
         const { leaseId, subject } = request;
         const reply = told(await ledger.release({ kind: "release", leaseId, subject }));
         return create(ReleaseResponseSchema, {

@@ -82,15 +82,16 @@ test("the schema holds no keyword that draft 4 lacks", () => {
 test("Kong's prometheus plugin finds the labels in the names of Weir's metrics", () => {
   const lua = (pattern: string) =>
     new RegExp(pattern.replaceAll("%.", "\\.").replaceAll("%w", "A-Za-z0-9").replaceAll("%a", "A-Za-z"));
-  const name = "pw.weir.weir_requests_total.tier.pro-eu_1.verdict.rate_limit_exceeded";
-  const found = meta.metrics.label_patterns.map(({ label, pattern }) => [
-    label,
-    lua(pattern).exec(name)?.[2],
-  ]);
-  assert.deepEqual(found, [
+  const found = (name: string) =>
+    meta.metrics.label_patterns.flatMap(({ label, pattern }) => {
+      const value = lua(pattern).exec(`pw.weir.${name}`)?.[2];
+      return value === undefined ? [] : [[label, value]];
+    });
+  assert.deepEqual(found("weir_requests_total.tier.pro-eu_1.verdict.rate_limit_exceeded"), [
     ["tier", "pro-eu_1"],
     ["verdict", "rate_limit_exceeded"],
   ]);
+  assert.deepEqual(found("weir_callouts_total.purpose.acquire"), [["purpose", "acquire"]]);
   const catalog = JSON.parse(read("catalog/metrics.json")) as { labels: string[] }[];
   const labels = new Set(catalog.flatMap((metric) => metric.labels));
   assert.deepEqual([...labels].sort(), meta.metrics.label_patterns.map(({ label }) => label).sort());

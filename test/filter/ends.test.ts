@@ -85,6 +85,32 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.equal(await settled(edge), 3);
     });
 
+    test("calls to the ledger, those without an answer and reports that it refuses are counted", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const value = (name: string) => edge.metrics.value(name);
+      const calls = (purpose: string) => value(`weir_callouts_total.purpose.${purpose}`);
+      assert.equal((await edge.send(call)).status, 200);
+      await edge.wait(IDLE_MS);
+      const made = (path: string) => edge.callouts.filter((one) => one.endsWith(path)).length;
+      assert.ok(calls("acquire") > 0 && calls("settle") > 0);
+      assert.deepEqual([calls("acquire"), calls("settle")], [made("/Acquire"), made("/Settle")]);
+      assert.deepEqual([value("weir_ledger_failures_total"), value("weir_lost_reports_total")], [0, 0]);
+
+      edge.setLedgerUp(false);
+      const before = edge.callouts.length;
+      assert.equal((await edge.send(call)).status, 503);
+      await edge.wait(1_000);
+      const failed = edge.callouts.length - before;
+      assert.ok(failed > 0);
+
+      edge.setLedgerUp(true);
+      assert.equal((await edge.send(call)).status, 200);
+      edge.ledger.settle = async () => ({ status: "unknown_lease", usableMs: 0, notices: [] });
+      await edge.wait(IDLE_MS);
+      assert.equal(value("weir_lost_reports_total"), 1);
+      assert.equal(value("weir_ledger_failures_total"), failed);
+    });
+
     test("a root configured beside another serves its own policy, and outlives it", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const vm = edge.vms[0]!;

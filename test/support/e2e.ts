@@ -16,6 +16,7 @@ import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
 import { type Envoy, freePort, root, startEnvoy, until } from "../../demo/processes.ts";
 import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../../sidecar/ledger/types.ts";
+import { observed } from "../../sidecar/log.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/server.ts";
 import { makeSettings } from "../../sidecar/settings.ts";
 
@@ -38,6 +39,11 @@ export interface WorldOptions {
   upstreamPort?: number;
   /** Without one nothing listens on its port. */
   sidecar?: boolean;
+  /** What Envoy logs: `--log-level` and `--component-log-level`. */
+  log?: { level: string; components: string };
+  /** Changes the configuration of the Envoys before they start: for tests of wrong ones only. */
+  edit?: (text: string) => string;
+  adminToken?: string;
 }
 
 export interface CallOptions {
@@ -86,6 +92,14 @@ export interface World {
   settled(subject: string, name: string, spent: number, outstanding?: 0): Promise<BudgetRecord>;
   /** A counter of the filter (or any whose name contains `name`), summed over all Envoys. */
   stat(name: string): Promise<number>;
+  /**
+   * All that the parts have told so far, by who told it: logs of the Envoys and of the sidecars, their metrics, the
+   * Envoys' configuration as they show it, and what the ledger keeps. A part that tells more (events, traces) adds to
+   * it by `keep`.
+   */
+  told(): Promise<Map<string, string>>;
+  /** Adds to what `told` answers. */
+  keep(who: string, text: () => string | Promise<string>): void;
   stopSidecar(): Promise<void>;
   startSidecar(): Promise<void>;
   restartEnvoy(): Promise<void>;
@@ -141,14 +155,18 @@ async function assemble(
     concurrency: options.workers ?? 2,
     upstreamPort: options.upstreamPort ?? llm.port,
     ...(options.template && { template: options.template }),
+    ...(options.edit && { edit: options.edit }),
+    ...(options.log && { logLevel: options.log.level, componentLogLevel: options.log.components }),
   };
   for (let i = 0; i < (options.envoys ?? 1); i++) {
     const sidecarPort = ledgers.ports[i % ledgers.ports.length] as number;
     envoys.push(await envoyThatDiesWithUs({ ...settings, sidecarPort }));
   }
+  const tellers = new Map<string, () => string | Promise<string>>();
   const restartEnvoy = async () => {
     const [old] = envoys as [Envoy];
     await old.stop();
+    tellers.set(`log of the Envoy ${old.process.pid}, ended`, old.output);
     const sidecarPort = ledgers.ports[0] as number;
     envoys[0] = await envoyThatDiesWithUs({ ...settings, sidecarPort, port: old.port });
   };
@@ -170,11 +188,40 @@ async function assemble(
       const pages = await Promise.all(envoys.map((envoy) => envoy.admin("/stats")));
       return pages.reduce((sum, page) => sum + sumOf(page, name), 0);
     },
+    told: async () => {
+      const told = tellWorld(envoys, ledgers);
+      for (const [who, text] of tellers) told.set(who, text);
+      return new Map(await Promise.all([...told].map(async ([who, text]) => [who, await text()] as const)));
+    },
+    keep: (who, text) => void tellers.set(who, text),
     stopSidecar: ledgers.stop,
     startSidecar: ledgers.start,
     restartEnvoy,
     close,
   };
+}
+
+/** Who tells what in a world, to be asked when it is wanted. */
+function tellWorld(
+  envoys: readonly Envoy[],
+  ledgers: { running: readonly Sidecar[]; log: readonly string[] },
+): Map<string, () => string | Promise<string>> {
+  const told = new Map<string, () => string | Promise<string>>();
+  envoys.forEach((envoy, i) => {
+    told.set(`log of Envoy ${i}`, envoy.output);
+    for (const page of ["/stats", "/stats/prometheus", "/config_dump", "/clusters"])
+      told.set(`Envoy ${i} ${page}`, () => envoy.admin(page));
+  });
+  told.set("log of the sidecars", () => ledgers.log.join("\n"));
+  ledgers.running.forEach(({ ledger, port }, i) => {
+    told.set(`metrics of sidecar ${i}`, async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+    told.set(`ledger of sidecar ${i}`, async () => {
+      const books = (name: string) => [ledger.budgets(name), ledger.leases(name), ledger.journal(name)];
+      const all = (await ledger.organisations()).map((name) => Promise.all(books(name)));
+      return JSON.stringify(await Promise.all(all));
+    });
+  });
+  return told;
 }
 
 async function envoyThatDiesWithUs(options: Parameters<typeof startEnvoy>[0]): Promise<Envoy> {
@@ -193,6 +240,7 @@ async function openSidecars(
   endings.push(() => rmSync(directory, { recursive: true, force: true }));
   const running: Sidecar[] = [];
   const ports: number[] = [];
+  const log: string[] = [];
   const ledger = redis
     ? ({ kind: "redis", urls: redis.urls, cluster: false } as const)
     : ({ kind: "embedded", directory } as const);
@@ -201,13 +249,20 @@ async function openSidecars(
   };
   const start = async () => {
     for (const port of ports) {
-      running.push(await startSidecar(makeSettings({ port, ledger, stopGraceMs: STOP_GRACE_MS })));
+      const { adminToken = "" } = options;
+      const settings = makeSettings({ port, ledger, adminToken, stopGraceMs: STOP_GRACE_MS });
+      running.push(
+        await startSidecar(
+          settings,
+          observed(settings, (_level, line) => log.push(line)),
+        ),
+      );
     }
   };
   for (let i = 0; i < (options.sidecars ?? 1); i++) ports.push(await freePort());
   endings.push(stop);
   if (options.sidecar !== false) await start();
-  return { running, ports, start, stop };
+  return { running, ports, log, start, stop };
 }
 
 /** By node:http, not fetch: it lets a test choose the address that it comes from. */
