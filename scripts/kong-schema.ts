@@ -18,7 +18,7 @@ const TARGET = "kong/filter/weir.meta.json";
 const LABEL_PATTERNS = [
   { label: "tier", pattern: "(%.tier%.([%w_-]+))" },
   { label: "verdict", pattern: "(%.verdict%.([%a_]+))" },
-  { label: "purpose", pattern: "(%.purpose%.(%a+))" },
+  { label: "purpose", pattern: "(%.purpose%.([%a]+))" },
 ];
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
