@@ -2,7 +2,7 @@
 // messages like Anthropic, whole or as a stream, with usage that adds up. Deterministic, so that tests can count.
 //
 // A test steers it by request headers: x-mock-completion-tokens, x-mock-prompt-tokens, x-mock-status,
-// x-mock-delay-ms, x-mock-text.
+// x-mock-delay-ms, x-mock-text, x-mock-encoding (only claimed).
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -77,6 +77,8 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
     });
     return;
   }
+  const encoding = request.headers["x-mock-encoding"];
+  if (encoding) response.setHeader("content-encoding", encoding);
   const text = String(request.headers["x-mock-text"] ?? "Water finds its level.");
   const limit = Number(input.max_completion_tokens ?? input.max_tokens ?? 1 << 30);
   const usage: Usage = {

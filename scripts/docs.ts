@@ -66,9 +66,12 @@ interface Metric {
   help: string;
 }
 
-/** Names of metrics in the texts of queries, without the suffixes that Prometheus gives to a histogram's series. */
+/**
+ * Names of metrics in the texts of queries (not values of labels, which end with a quote), without the suffixes that
+ * Prometheus gives to a histogram's series.
+ */
 const queried = (text: string) =>
-  names(text, /\b(weir_[a-z_]+)/g).map((name) => name.replace(/_(bucket|sum|count)$/, ""));
+  names(text, /\b(weir_[a-z_]+)\b(?!\\?")/g).map((name) => name.replace(/_(bucket|sum|count)$/, ""));
 
 function metrics(): string {
   const filter = JSON.parse(read("catalog/metrics.json")) as Metric[];

@@ -32,7 +32,7 @@ function testFiles(parts: string[]): string[] {
 }
 
 /** End-to-end tests start servers and measure waiting: they run one at a time, after the others. */
-const alone = (file: string) => /^test[/\\](e2e|kill|deploy)[/\\]/.test(file);
+const alone = (file: string) => /^test[/\\](e2e|kill|deploy|observability)[/\\]/.test(file);
 
 function run(file: string): Promise<Outcome> {
   return new Promise((resolve) => {
