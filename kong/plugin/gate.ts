@@ -1,36 +1,62 @@
 // One policy's filter inside the plugin server: what each of Kong's phases means for a stream of the Node host.
 //
-// A request's stream is found again in a later phase by the number that `access` leaves in kong.ctx.shared. Streams
+// A request's stream is found again in a later phase by the number that `access` leaves in kong.ctx.shared, which is also
+// the mark that Weir let the request through (kong/examples/kong-plugin.yml has the guard that looks for it). Streams
 // whose log phase never comes (an nginx worker died) are ended, oldest first, when OPEN_MAX are open.
+//
+// Gates of one sidecar share their buckets and leases, as the workers of one proxy do. Kong does not tell a plugin when
+// its configuration is gone: a gate that nothing has used for IDLE_MS_MAX is closed.
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pairs } from "../../host/abi.ts";
 import { httpCallouts } from "../../host/callouts.ts";
 import { systemClock } from "../../host/clock.ts";
-import type { LocalResponse, Side, Stream } from "../../host/stream.ts";
+import { SharedData } from "../../host/shared-data.ts";
+import type { LocalResponse, Stream } from "../../host/stream.ts";
 import { createVm, type Vm } from "../../host/vm.ts";
-import type { KongHeaders, KongPdk } from "./pdk.ts";
+import {
+  BODY_BYTES_MAX,
+  changes,
+  kongHeaders,
+  requestBody,
+  requestHeaders,
+  serviceAnswer,
+  toldLength,
+} from "./messages.ts";
+import type { KongPdk } from "./pdk.ts";
 
 const STREAM = "weir_stream";
-const BODY_BYTES_MAX = 16 << 20;
-const HEADERS_MAX = 1000;
 const OPEN_MAX = 1024;
 const TICK_CHECK_MS = 50;
+/** Longer than any lease lives. */
+const IDLE_MS_MAX = 600_000;
 const CLUSTER = "weir_sidecar";
-/** nginx frames messages itself. */
-const FRAMING = new Set(["content-length", "transfer-encoding", "connection"]);
+/** What nginx notes when the client left before there was an answer. */
+const CLIENT_LEFT = 499;
 
-const REPLACEMENT = "\ufffd";
+const NOTHING = new Uint8Array(0);
 
-const FAILED = JSON.stringify({
-  error: {
-    type: "api_error",
-    code: "overloaded",
-    message: "The request could not be checked, so it was not let through.",
-    param: null,
-  },
-});
+const FAILED: LocalResponse = {
+  status: 503,
+  details: "",
+  headers: [
+    ["content-type", "application/json"],
+    ["x-weir-verdict", "overloaded"],
+    ["retry-after", "1"],
+  ],
+  body: Buffer.from(
+    JSON.stringify({
+      error: {
+        type: "api_error",
+        code: "overloaded",
+        message: "The request could not be checked, so it was not let through.",
+        param: null,
+      },
+    }),
+  ),
+  from: "host",
+};
 
 /** dist/weir.wasm beside the plugin's folder, or where WEIR_WASM says. */
 function filterModule(): WebAssembly.Module {
@@ -41,110 +67,138 @@ function filterModule(): WebAssembly.Module {
 
 let module: WebAssembly.Module | undefined;
 const gates = new Map<string, Gate>();
+const sharedBySidecar = new Map<string, SharedData>();
+
+function sharedOf(sidecar: string): SharedData {
+  const shared = sharedBySidecar.get(sidecar) ?? new SharedData();
+  sharedBySidecar.set(sidecar, shared);
+  return shared;
+}
+
+const said = (phase: string, error: unknown) =>
+  console.error(`[weir] ${phase}: ${error instanceof Error ? error.message : String(error)}`);
+
+/** Does a phase's work; whatever goes wrong in it, the client gets 503 and nothing else. */
+export async function closed(kong: KongPdk, phase: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    said(phase, error);
+    await exit(kong, FAILED);
+  }
+}
 
 export class Gate {
   readonly #vm: Vm;
   readonly #streams = new Map<string, Stream>();
+  readonly #timer: NodeJS.Timeout;
+  #usedMs = performance.now();
 
-  /** The gate of a policy and sidecar: one for all instances in this process. */
+  /** The gate of a policy and sidecar: one for all instances in this process. Throws when the filter refuses the policy. */
   static of(policy: string, sidecar: string): Gate {
     const key = `${sidecar}\n${policy}`;
-    const gate = gates.get(key) ?? new Gate(policy, sidecar);
-    gates.set(key, gate);
+    let gate = gates.get(key);
+    if (!gate) {
+      const made = new Gate(policy, sidecar, () => gates.delete(key));
+      gates.set(key, made);
+      gate = made;
+    }
+    gate.#usedMs = performance.now();
     return gate;
   }
 
-  private constructor(policy: string, sidecar: string) {
+  private constructor(policy: string, sidecar: string, onClose: () => void) {
     module ??= filterModule();
-    const said: string[] = [];
+    const problems: string[] = [];
     this.#vm = createVm({
       wasm: module,
       profile: "envoy",
       clock: systemClock,
       plugins: [{ configuration: policy }],
+      shared: sharedOf(sidecar),
       callouts: httpCallouts({ [CLUSTER]: sidecar }),
       bodyBufferBytes: BODY_BYTES_MAX,
       log: (level, message) => {
-        said.push(message);
         console.error(`[weir] ${level}: ${message}`);
-        if (said.length > 32) said.shift();
+        if (!this.#timer) problems.push(message);
       },
     });
-    if (!this.#vm.roots[0]?.ok) throw new Error(`weir refused the policy: ${said.join("; ")}`);
-    setInterval(() => this.#vm.tickDue(), TICK_CHECK_MS).unref();
+    if (!this.#vm.roots[0]?.ok) throw new Error(`weir refused the policy: ${problems.join("; ")}`);
+    this.#timer = setInterval(() => this.#tick(onClose), TICK_CHECK_MS);
+    this.#timer.unref();
   }
 
-  async access(kong: KongPdk): Promise<void> {
-    let stream: Stream | undefined;
-    let answer: LocalResponse | null = null;
+  #tick(onClose: () => void): void {
     try {
-      stream = await this.#open(kong);
-      const { headers, body } = await readRequest(kong);
-      await decode(stream, headers, body);
-      answer = stream.local;
-      if (!answer && stream.interrupted) throw new Error(stream.resetReason || "the stream was interrupted");
-      if (!answer) await this.#pass(kong, stream, headers, body);
+      this.#vm.tickDue();
     } catch (error) {
-      console.error(`[weir] access: ${error instanceof Error ? error.message : String(error)}`);
-      answer = { status: 503, details: "", headers: FAILED_HEADERS, body: Buffer.from(FAILED), from: "host" };
+      said("tick", error);
     }
-    if (!answer) return;
-    stream?.end();
-    await kong.response.exit(
-      answer.status,
-      Buffer.from(answer.body).toString(),
-      Object.fromEntries(answer.headers),
-    );
+    if (this.#streams.size > 0 || performance.now() - this.#usedMs < IDLE_MS_MAX) return;
+    clearInterval(this.#timer);
+    onClose();
   }
 
-  async #open(kong: KongPdk): Promise<Stream> {
+  /** Decides on a request: answers it, or lets it go on. Throws when that cannot be done. */
+  async access(kong: KongPdk): Promise<void> {
     const ip = await kong.client.getIp();
-    const port = await kong.client.getPort();
-    const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
-    return this.#vm.openStream(new Map([["source.address", address]]));
+    // The filter expects an address with a port and does not look at it.
+    const address = ip.includes(":") ? `[${ip}]:0` : `${ip}:0`;
+    const stream = this.#vm.openStream(new Map([["source.address", address]]));
+    let passed = false;
+    try {
+      const answer = await this.#request(kong, stream);
+      if (answer) await exit(kong, answer);
+      else passed = true;
+    } finally {
+      if (!passed) stream.end();
+    }
+  }
+
+  /** The request's callbacks and the wait for the ledger: an answer in place of the upstream's, or null when it went on. */
+  async #request(kong: KongPdk, stream: Stream): Promise<LocalResponse | null> {
+    const headers = await requestHeaders(kong);
+    const length = toldLength(headers);
+    // Only the body shows whether there is one when no length is told.
+    let body = length === undefined ? await requestBody(kong, headers) : NOTHING;
+    const empty = (length ?? body.length) === 0;
+    stream.onRequestHeaders(headers, empty);
+    if (!stream.interrupted && !empty) {
+      if (length !== undefined) body = await requestBody(kong, headers);
+      stream.onRequestBody(body, true);
+    }
+    if (!stream.interrupted) await stream.released(stream.request);
+    if (stream.local) return stream.local;
+    if (stream.interrupted) throw new Error(stream.resetReason || "the stream was interrupted");
+    await this.#pass(kong, stream, headers, body);
+    return null;
   }
 
   /** The request goes on: headers and body as the filter left them, and the stream kept for the later phases. */
   async #pass(kong: KongPdk, stream: Stream, before: Pairs, body: Uint8Array): Promise<void> {
     const { request } = kong.service;
-    const after = stream.request.headers!.pairs();
-    for (const name of new Set(before.map(([name]) => name))) {
-      if (!name.startsWith(":") && !after.some(([other]) => other === name)) await request.clearHeader(name);
-    }
-    for (const [name, value] of after) {
-      if (name.startsWith(":") || FRAMING.has(name)) continue;
-      if (!before.some(([other, was]) => other === name && was === value))
-        await request.setHeader(name, value);
-    }
+    const { clear, set } = changes(before, stream.request.headers!.pairs());
+    for (const name of clear) await request.clearHeader(name);
+    if (Object.keys(set).length > 0) await request.setHeaders(set as Record<string, string>);
     const sent = Buffer.concat(stream.request.body.take());
-    // Bytes that are not UTF-8 were replaced on the way to us: what was inspected is what goes on.
-    const repaired = sent.includes(REPLACEMENT);
-    if (body.length > 0 && (repaired || !sent.equals(body))) await request.setRawBody(sent.toString());
+    if (body.length > 0 && !sent.equals(body)) await request.setRawBody(sent);
     const id = randomUUID();
+    await kong.ctx.shared.set(STREAM, id);
     this.#streams.set(id, stream);
     if (this.#streams.size > OPEN_MAX) this.#end(this.#streams.keys().next().value!);
-    await kong.ctx.shared.set(STREAM, id);
   }
 
-  /** An answer is here, whole. If anything fails, the client gets none that was not checked. */
+  /** An answer is here, whole. Throws when it cannot be checked: then it must not reach the client. */
   async response(kong: KongPdk): Promise<void> {
-    const stream = this.#streams.get((await kong.ctx.shared.get(STREAM)) ?? "");
-    if (!stream) return;
-    try {
-      const { response } = kong.service;
-      const status = (await response.getStatus()) ?? 0;
-      if (status === 0) return;
-      const headers: Pairs = [[":status", String(status)], ...pairs(await response.getHeaders(HEADERS_MAX))];
-      const body = Buffer.from((await response.getRawBody()) ?? "");
-      stream.onResponseHeaders(headers, body.length === 0);
-      if (body.length > 0) stream.onResponseBody(body, true);
-      stream.responseStarted = true;
-      if (stream.bypassed || stream.resetReason) throw new Error(stream.resetReason || "the filter trapped");
-      await send(kong, status, headers, body, stream.response);
-    } catch (error) {
-      console.error(`[weir] response: ${error instanceof Error ? error.message : String(error)}`);
-      await kong.response.exit(503, FAILED, Object.fromEntries(FAILED_HEADERS));
-    }
+    const id = await kong.ctx.shared.get(STREAM);
+    const stream = id ? this.#streams.get(id) : undefined;
+    if (!stream) throw new Error("an answer to a request that is not known");
+    const { headers, body } = await serviceAnswer(kong);
+    stream.onResponseHeaders(headers, body.length === 0);
+    if (!stream.local && body.length > 0) stream.onResponseBody(body, true);
+    if (stream.bypassed || stream.resetReason) throw new Error(stream.resetReason || "the filter trapped");
+    await (stream.local ? exit(kong, stream.local) : send(kong, headers, body, stream));
+    stream.responseStarted = true;
   }
 
   async log(kong: KongPdk): Promise<void> {
@@ -153,7 +207,8 @@ export class Gate {
     if (!id || !stream) return;
     // Without a response phase the filter learns at least how it ended: an error is charged nothing.
     if (!stream.responseStarted) {
-      stream.onResponseHeaders([[":status", String(await kong.response.getStatus())]], true);
+      const status = await kong.response.getStatus();
+      if (status !== CLIENT_LEFT) stream.onResponseHeaders([[":status", String(status)]], true);
     }
     this.#end(id);
   }
@@ -164,55 +219,20 @@ export class Gate {
   }
 }
 
-const FAILED_HEADERS: Pairs = [
-  ["content-type", "application/json"],
-  ["x-weir-verdict", "overloaded"],
-  ["retry-after", "1"],
-];
-
-function pairs(headers: KongHeaders): Pairs {
-  return Object.entries(headers).flatMap(([name, values]) =>
-    (Array.isArray(values) ? values : [values]).map((value): [string, string] => [
-      name.toLowerCase(),
-      String(value),
-    ]),
-  );
-}
-
-async function readRequest(kong: KongPdk): Promise<{ headers: Pairs; body: Uint8Array }> {
-  const { request } = kong;
-  const headers: Pairs = [
-    [":method", await request.getMethod()],
-    [":path", await request.getPathWithQuery()],
-    [":scheme", await request.getScheme()],
-    [":authority", await request.getHost()],
-    ...pairs(await request.getHeaders(HEADERS_MAX)),
-  ];
-  const body = Buffer.from((await request.getRawBody(BODY_BYTES_MAX)) ?? "");
-  const said = headers.find(([name]) => name === "content-length")?.[1];
-  // nil is what Kong gives for a body that it cannot read.
-  if (body.length === 0 && said !== undefined && said !== "0")
-    throw new Error("Kong did not hand over the body");
-  return { headers, body };
-}
-
-/** The request's callbacks, and the wait for the ledger. */
-async function decode(stream: Stream, headers: Pairs, body: Uint8Array): Promise<void> {
-  stream.onRequestHeaders(headers, body.length === 0);
-  if (!stream.interrupted && body.length > 0) stream.onRequestBody(body, true);
-  if (!stream.interrupted) await stream.released(stream.request);
-}
+const exit = (kong: KongPdk, { status, body, headers }: LocalResponse) =>
+  kong.response.exit(status, body, kongHeaders(headers));
 
 /** Hands the answer on: in place when only headers changed, else as a whole. */
-async function send(kong: KongPdk, status: number, was: Pairs, body: Buffer, side: Side): Promise<void> {
-  const headers = side.headers!.pairs().filter(([name]) => !name.startsWith(":") && !FRAMING.has(name));
-  const changed = Buffer.concat(side.body.take());
-  if (body.length > 0 && !changed.equals(body)) {
-    await kong.response.exit(status, changed.toString(), Object.fromEntries(headers));
+async function send(kong: KongPdk, was: Pairs, body: Uint8Array, stream: Stream): Promise<void> {
+  const { response } = kong;
+  const headers = stream.response.headers!.pairs();
+  const sent = Buffer.concat(stream.response.body.take());
+  if (body.length > 0 && !sent.equals(body)) {
+    const status = Number(headers.find(([name]) => name === ":status")?.[1]);
+    await response.exit(status, sent, kongHeaders(headers));
     return;
   }
-  for (const [name, value] of headers) {
-    if (!was.some(([other, before]) => other === name && before === value))
-      await kong.response.setHeader(name, value);
-  }
+  const { clear, set } = changes(was, headers);
+  for (const name of clear) await response.clearHeader(name);
+  if (Object.keys(set).length > 0) await response.setHeaders(set);
 }

@@ -5,11 +5,13 @@
 //   log       settlement
 //
 // Without a `response` phase answers stream through Kong untouched: their usage cannot be read, and what was reserved
-// is charged. weir-buffered.ts adds that phase, for which Kong holds every answer back until it is whole.
+// is charged. weir-buffered.ts adds that phase, for which Kong holds every answer back until it is whole; a policy that
+// looks into answers is refused here.
 //
-// All instances of one policy in the plugin server's process share one VM and its shared data, whichever of Kong's
-// workers asks. Bounds: BODY_BYTES_MAX for a request's body, OPEN_MAX for requests whose log phase has not come.
-import { Gate } from "./gate.ts";
+// All instances of one policy in the plugin server's process share one VM, and all of one sidecar their buckets and
+// leases, whichever of Kong's workers asks. Bounds: BODY_BYTES_MAX for a request's body, OPEN_MAX for requests whose
+// log phase has not come.
+import { closed, Gate } from "./gate.ts";
 import type { KongPdk } from "./pdk.ts";
 
 export const Version = "0.1.0";
@@ -17,24 +19,59 @@ export const Version = "0.1.0";
 export const Priority = 1500;
 export { schema as Schema } from "./schema.ts";
 
-interface Config {
+// kong-pdk makes JSON of every message for its log, also while that is off: some milliseconds for each body, and the
+// prompts would be in the log when it is on.
+Buffer.prototype.toJSON = function toJSON() {
+  return { type: "Buffer", data: [this.length] };
+};
+
+export interface Config {
   policy: string;
   sidecar: string;
 }
 
-export class Plugin {
-  protected readonly gate: Gate;
+/** What a tier may say that only a response phase can do. */
+const ON_ANSWERS = ["redact", "patterns", "canaries"];
 
-  /** Throws when the policy is refused; every request is then answered by Kong with its plugin error. */
+interface Tier {
+  response?: Record<string, unknown>;
+}
+
+export class Plugin {
+  readonly #config: Config;
+
+  /** Throws when the policy is refused; Kong then answers every request with its own 500 and logs why. */
   constructor(config: Config) {
-    this.gate = Gate.of(config.policy, config.sidecar);
+    this.#config = config;
+    this.#gate();
+    this.check(JSON.parse(config.policy).tiers);
+  }
+
+  protected check(tiers: Record<string, Tier>): void {
+    for (const [name, { response = {} }] of Object.entries(tiers)) {
+      const asked = ON_ANSWERS.find((key) => key in response);
+      const strict = response.compressed === "refuse" ? "compressed" : undefined;
+      const member = asked ?? strict;
+      if (member)
+        throw new Error(
+          `weir refused the policy: /tiers/${name}/response/${member}: expected none: answers are not seen here; use weir-buffered`,
+        );
+    }
+  }
+
+  #gate(): Gate {
+    return Gate.of(this.#config.policy, this.#config.sidecar);
   }
 
   async access(kong: KongPdk): Promise<void> {
-    await this.gate.access(kong);
+    await closed(kong, "access", () => this.#gate().access(kong));
+  }
+
+  protected async onAnswer(kong: KongPdk): Promise<void> {
+    await closed(kong, "response", () => this.#gate().response(kong));
   }
 
   async log(kong: KongPdk): Promise<void> {
-    await this.gate.log(kong);
+    await this.#gate().log(kong);
   }
 }

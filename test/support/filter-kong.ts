@@ -1,7 +1,8 @@
 // A stand-in for Kong that drives the real kong-js-pluginserver over its socket: msgpack RPC as Kong's workers speak
 // it (plugin.StartInstance, plugin.HandleEvent, plugin.Step), with the PDK calls of one request answered from here.
 //
-// Implements `Edge`, so that the scenarios run against it. The ledger is a real sidecar port on loopback.
+// As in Kong (kong/runloop/plugin_servers/rpc/mp_rpc.lua) a call has a connection for itself, bodies are bytes, and the
+// values of a header a list. Implements `Edge`, so that the scenarios run against it. The ledger is a real sidecar port on loopback.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -13,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Decoder, encode } from "@msgpack/msgpack";
 import type { Pairs } from "../../host/abi.ts";
+import { concat } from "../../host/pieces.ts";
 import { buildPlugins } from "../../kong/plugin/build.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { ledgerHandlers, serveLedger } from "../../sidecar/ledger/service.ts";
@@ -25,13 +27,53 @@ const START_MS_MAX = 20_000;
 type Call2 = { Method: string; Args: unknown[] };
 type Reply = { Data: "ret" | Call2; EventId: number };
 
-/** The plugin server as a process, and one connection to it. */
+/** A connection to the plugin server, which carries one call at a time, as Kong's do. */
+class Connection {
+  readonly #socket: Socket;
+  #waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    void this.#read().catch((error: Error) => this.#waiting?.reject(error));
+    socket.on("close", () => this.#waiting?.reject(new Error("the plugin server closed the connection")));
+  }
+
+  static async open(path: string): Promise<Connection> {
+    const socket = createConnection(path);
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    socket.on("error", () => {});
+    return new Connection(socket);
+  }
+
+  async #read(): Promise<void> {
+    for await (const message of new Decoder().decodeStream(this.#socket)) {
+      const [, , error, value] = message as [number, number, string | null, unknown];
+      const waiting = this.#waiting;
+      this.#waiting = undefined;
+      if (error) waiting?.reject(new Error(error));
+      else waiting?.resolve(value);
+    }
+  }
+
+  call(id: number, method: string, args: unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket.write(encode([0, id, `plugin.${method}`, args]));
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** The plugin server as a process, and a pool of connections to it. */
 export class PluginServer {
   readonly #child: ChildProcess;
   readonly #folder: string;
-  #socket!: Socket;
+  readonly #idle: Connection[] = [];
+  readonly #all: Connection[] = [];
   #next = 1;
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   output = "";
 
   private constructor(child: ChildProcess, folder: string) {
@@ -44,12 +86,18 @@ export class PluginServer {
     }
   }
 
-  static async start(): Promise<PluginServer> {
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** `extra` are further plugins: file names and CommonJS. */
+  static async start(wasm?: Uint8Array, extra: Record<string, string> = {}): Promise<PluginServer> {
     const folder = mkdtempSync(join(tmpdir(), "weir-kong-"));
     const plugins = join(folder, "plugins");
     mkdirSync(plugins);
     await buildPlugins(plugins);
-    writeFileSync(join(folder, "weir.wasm"), await filterBytes());
+    for (const [name, text] of Object.entries(extra)) writeFileSync(join(plugins, name), text);
+    writeFileSync(join(folder, "weir.wasm"), wasm ?? (await filterBytes()));
     const child = spawn(
       process.execPath,
       [join(root, "node_modules/kong-pdk/bin/kong-js-pluginserver"), "-d", plugins, "-p", folder],
@@ -63,45 +111,39 @@ export class PluginServer {
         stdio: ["ignore", "pipe", "pipe"],
       },
     );
+    process.once("exit", () => child.kill("SIGKILL"));
     const server = new PluginServer(child, folder);
-    await server.#connect(join(folder, "js_pluginserver.sock"));
+    await server.#ready();
     return server;
   }
 
-  async #connect(path: string): Promise<void> {
-    for (const end = Date.now() + START_MS_MAX; ; await sleep(50)) {
-      const socket = createConnection(path);
-      const connected = await new Promise<boolean>((resolve) => {
-        socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-      });
-      if (connected) {
-        this.#socket = socket;
-        break;
-      }
-      if (Date.now() > end) throw new Error(`the plugin server did not start:\n${this.output}`);
-    }
-    const answers = new Decoder().decodeStream(this.#socket);
-    void (async () => {
-      for await (const message of answers) {
-        const [, id, error, value] = message as [number, number, string | null, unknown];
-        const waiting = this.#waiting.get(id);
-        this.#waiting.delete(id);
-        if (error) waiting?.reject(new Error(error));
-        else waiting?.resolve(value);
-      }
-    })().catch(() => {});
+  get #path(): string {
+    return join(this.#folder, "js_pluginserver.sock");
   }
 
-  call(method: string, ...args: unknown[]): Promise<unknown> {
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#socket.write(encode([0, id, `plugin.${method}`, args]));
-    });
+  async #ready(): Promise<void> {
+    for (const end = Date.now() + START_MS_MAX; ; await sleep(50)) {
+      const connection = await Connection.open(this.#path).catch(() => undefined);
+      if (connection) return connection.close();
+      if (Date.now() > end) throw new Error(`the plugin server did not start:\n${this.output}`);
+    }
+  }
+
+  async call(method: string, ...args: unknown[]): Promise<unknown> {
+    let connection = this.#idle.pop();
+    if (!connection) {
+      connection = await Connection.open(this.#path);
+      this.#all.push(connection);
+    }
+    try {
+      return await connection.call(this.#next++, method, args);
+    } finally {
+      this.#idle.push(connection);
+    }
   }
 
   async stop(): Promise<void> {
-    this.#socket.destroy();
+    for (const connection of this.#all) connection.close();
     const ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.kill();
     await ended;
@@ -109,14 +151,20 @@ export class PluginServer {
   }
 }
 
+interface Message {
+  status: number;
+  headers: Pairs;
+  body: Uint8Array;
+}
+
 /** One request in Kong. */
 interface State {
   call: Call;
   headers: Pairs;
-  body: string;
+  body: Uint8Array;
   shared: Map<string, string>;
-  exit: { status: number; body: string; headers: Record<string, string> } | null;
-  response: { status: number; headers: Pairs; body: string } | null;
+  exit: Message | null;
+  response: Message | null;
 }
 
 export class KongEdge implements Edge {
@@ -166,32 +214,31 @@ export class KongEdge implements Edge {
 
   async send(call: Call): Promise<Answer> {
     const request = requestOf(call);
-    const body = call.body === undefined ? "" : bodyText(request.body);
+    const body = await concat(request.body);
     const headers = [...(request.headers as Pairs)];
-    if (body && !call.chunked) headers.push(["content-length", String(Buffer.byteLength(body))]);
+    if (body.length > 0 && !call.chunked) headers.push(["content-length", String(body.length)]);
     const state: State = { call, headers, body, shared: new Map(), exit: null, response: null };
     await this.#phase("access", state);
-    const upstream = state.exit ? null : { headers: [...state.headers], text: state.body };
+    const upstream = state.exit ? null : { headers: [...state.headers], body: state.body };
     if (!state.exit) {
       state.response = await respond(state);
       if (this.#phases.includes("response")) await this.#phase("response", state);
     }
-    const ended = state.exit
-      ? {
-          status: state.exit.status,
-          headers: Object.entries(state.exit.headers) as Pairs,
-          body: state.exit.body,
-        }
-      : state.response!;
+    const ended = state.exit ?? state.response!;
     state.response = ended;
     await this.#phase("log", state);
     const find = (pairs: Pairs) => (name: string) => pairs.find(([header]) => header === name)?.[1];
+    const text = Buffer.from(ended.body).toString();
     return {
       status: ended.status,
       header: find(ended.headers),
-      text: ended.body,
-      json: parsed(ended.body),
-      upstream: upstream && { header: find(upstream.headers), text: upstream.text, complete: true },
+      text,
+      json: parsed(text),
+      upstream: upstream && {
+        header: find(upstream.headers),
+        text: Buffer.from(upstream.body).toString(),
+        complete: true,
+      },
       aborted: "",
     };
   }
@@ -230,84 +277,90 @@ export class KongEdge implements Edge {
   }
 }
 
-function bodyText(body: unknown): string {
-  if (typeof body === "string") return body;
-  const bytes = Array.isArray(body) ? Buffer.concat(body as Uint8Array[]) : Buffer.from(body as Uint8Array);
-  return bytes.toString("latin1") === bytes.toString() ? bytes.toString() : bytes.toString();
-}
-
 /** The upstream's answer as Kong would have it. */
-async function respond(state: State): Promise<{ status: number; headers: Pairs; body: string }> {
+async function respond(state: State): Promise<Message> {
   try {
     const { signal } = new AbortController();
-    const answer = await (state.call.upstream ?? llm)({
-      headers: state.headers,
-      body: Buffer.from(state.body),
-      signal,
-    });
+    const answer = await (state.call.upstream ?? llm)({ headers: state.headers, body: state.body, signal });
     const given = answer.headers ?? {};
     const headers = Array.isArray(given) ? given : (Object.entries(given) as Pairs);
-    return { status: answer.status ?? 200, headers: [...headers], body: bodyText(answer.body ?? "") };
+    return { status: answer.status ?? 200, headers: [...headers], body: await concat(answer.body) };
   } catch {
-    return { status: 502, headers: [], body: "" };
+    return { status: 502, headers: [], body: new Uint8Array(0) };
   }
 }
 
-const record = (pairs: Pairs) => Object.fromEntries(pairs);
+type Headers = Record<string, string | string[]>;
 
-/** What Kong answers to one PDK call. */
+/** Headers as Kong sends them to a plugin server: every value in a list. */
+function multiMap(pairs: Pairs): Headers {
+  const map: Record<string, string[]> = {};
+  for (const [name, value] of pairs) map[name] = [...(map[name] ?? []), value];
+  return map;
+}
+
+const flat = (headers: Headers): Pairs =>
+  Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value): [string, string] => [name, value]),
+  );
+
+const without = (pairs: Pairs, names: string[]) => pairs.filter(([name]) => !names.includes(name));
+
+/** What Kong answers to one PDK call. Bodies are bytes in both directions. */
 function answer(state: State, method: string, args: unknown[]): unknown {
   const { call, headers } = state;
-  const [first, second, third] = args as [string, string, Record<string, string>];
-  const from = call.from ?? "203.0.113.7";
-  const put = (to: Pairs) => {
-    const at = to.findIndex(([name]) => name === first);
-    if (at < 0) to.push([first, second]);
-    else to[at] = [first, second];
-  };
+  const [name, value] = args as [string, string];
   switch (method) {
     case "kong.request.get_method":
       return call.method ?? "POST";
-    case "kong.request.get_scheme":
-      return "http";
-    case "kong.request.get_host":
-      return "localhost";
     case "kong.request.get_path_with_query":
       return call.path ?? "/v1/chat/completions";
     case "kong.request.get_headers":
-      return record(headers);
+      return multiMap([...headers, ["host", "localhost"]]);
     case "kong.request.get_raw_body":
       return state.body;
     case "kong.client.get_ip":
-      return from.replace(/[[\]]/g, "");
-    case "kong.client.get_port":
-      return 4711;
-    case "kong.service.request.set_header":
-      return put(headers);
+      return (call.from ?? "203.0.113.7").replace(/[[\]]/g, "");
+    case "kong.service.request.set_headers": {
+      const set = args[0] as Headers;
+      state.headers = [...without(headers, Object.keys(set)), ...flat(set)];
+      return;
+    }
     case "kong.service.request.clear_header":
-      state.headers = headers.filter(([name]) => name !== first);
+      state.headers = without(headers, [name]);
       return;
     case "kong.service.request.set_raw_body":
-      state.body = first;
-      state.headers = headers.filter(([name]) => name !== "content-length");
-      state.headers.push(["content-length", String(Buffer.byteLength(first))]);
+      state.body = args[0] as Uint8Array;
+      state.headers = without(headers, ["content-length"]);
+      state.headers.push(["content-length", String(state.body.length)]);
       return;
     case "kong.ctx.shared.set":
-      state.shared.set(first, second);
+      state.shared.set(name, value);
       return;
     case "kong.ctx.shared.get":
-      return state.shared.get(first) ?? null;
+      return state.shared.get(name) ?? null;
     case "kong.service.response.get_status":
     case "kong.response.get_status":
       return state.response?.status;
     case "kong.service.response.get_headers":
-      return record(state.response?.headers ?? []);
+      return multiMap(state.response?.headers ?? []);
     case "kong.service.response.get_raw_body":
-      return state.response?.body ?? "";
-    case "kong.response.set_header":
-      return put(state.response!.headers);
+      return state.response?.body ?? new Uint8Array(0);
+    case "kong.response.set_headers": {
+      const set = args[0] as Headers;
+      const response = state.response!;
+      response.headers = [...without(response.headers, Object.keys(set)), ...flat(set)];
+      return;
+    }
+    case "kong.response.clear_header":
+      state.response!.headers = without(state.response!.headers, [name]);
+      return;
     case "kong.response.exit":
-      state.exit = { status: Number(first), body: second, headers: third };
+      state.exit = {
+        status: args[0] as number,
+        body: args[1] as Uint8Array,
+        headers: flat(args[2] as Headers),
+      };
       return;
     default:
       throw new Error(`the plugin called ${method}, which this Kong does not have`);
