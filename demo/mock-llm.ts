@@ -2,9 +2,11 @@
 // messages like Anthropic, whole or as a stream, with usage that adds up. Deterministic, so that tests can count.
 //
 // A test steers it by request headers: x-mock-completion-tokens, x-mock-prompt-tokens, x-mock-status,
-// x-mock-delay-ms, x-mock-text, x-mock-encoding (only claimed).
+// x-mock-delay-ms, x-mock-event-delay-ms (between the events of a stream), x-mock-text, x-mock-encoding: gzip.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 
 export interface Seen {
   method: string;
@@ -55,7 +57,19 @@ export async function startMockLlm(port = 0): Promise<MockLlm> {
   };
 }
 
-function answer(request: IncomingMessage, body: string, response: ServerResponse): void {
+/** An answer under way, with what the request's headers say of how to send it. */
+interface Reply {
+  response: ServerResponse;
+  gzip: boolean;
+  eventDelayMs: number;
+}
+
+function answer(request: IncomingMessage, body: string, to: ServerResponse): void {
+  const response: Reply = {
+    response: to,
+    gzip: request.headers["x-mock-encoding"] === "gzip",
+    eventDelayMs: Number(request.headers["x-mock-event-delay-ms"] ?? 0),
+  };
   const path = (request.url ?? "").replace(/\?.*/, "");
   const status = Number(request.headers["x-mock-status"] ?? 200);
   if (status !== 200) {
@@ -77,8 +91,6 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
     });
     return;
   }
-  const encoding = request.headers["x-mock-encoding"];
-  if (encoding) response.setHeader("content-encoding", encoding);
   const text = String(request.headers["x-mock-text"] ?? "Water finds its level.");
   const limit = Number(input.max_completion_tokens ?? input.max_tokens ?? 1 << 30);
   const usage: Usage = {
@@ -97,13 +109,15 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
     });
 }
 
-function json(response: ServerResponse, status: number, value: unknown): void {
-  const text = JSON.stringify(value);
+function json({ response, gzip }: Reply, status: number, value: unknown): void {
+  const text = Buffer.from(JSON.stringify(value));
+  const body = gzip ? gzipSync(text) : text;
   response.writeHead(status, {
     "content-type": "application/json",
-    "content-length": Buffer.byteLength(text),
+    "content-length": body.length,
+    ...(gzip && { "content-encoding": "gzip" }),
   });
-  response.end(text);
+  response.end(body);
 }
 
 const usageOf = (usage: Usage) => ({
@@ -114,7 +128,7 @@ const usageOf = (usage: Usage) => ({
 });
 
 function openai(
-  response: ServerResponse,
+  response: Reply,
   model: string,
   text: string,
   usage: Usage,
@@ -156,13 +170,7 @@ function openai(
   );
 }
 
-function anthropic(
-  response: ServerResponse,
-  model: string,
-  text: string,
-  usage: Usage,
-  stream: boolean,
-): void {
+function anthropic(response: Reply, model: string, text: string, usage: Usage, stream: boolean): void {
   const message = { id: "msg_mock", type: "message", role: "assistant", model, stop_sequence: null };
   if (!stream) {
     json(response, 200, {
@@ -203,7 +211,7 @@ function anthropic(
   );
 }
 
-function embeddings(response: ServerResponse, model: string, usage: Usage): void {
+function embeddings(response: Reply, model: string, usage: Usage): void {
   const data = [{ object: "embedding", index: 0, embedding: [0.5, -0.5] }];
   json(response, 200, {
     object: "list",
@@ -213,8 +221,14 @@ function embeddings(response: ServerResponse, model: string, usage: Usage): void
   });
 }
 
-function sse(response: ServerResponse, events: string[]): void {
+function sse({ response, eventDelayMs }: Reply, events: string[]): void {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-  for (const event of events) response.write(event);
-  response.end();
+  const send = async () => {
+    for (const event of events) {
+      response.write(event);
+      if (eventDelayMs > 0) await sleep(eventDelayMs);
+    }
+    response.end();
+  };
+  void send();
 }

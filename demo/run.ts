@@ -2,13 +2,14 @@
 //
 // Environment: WEIR_PORT, WEIR_SIDECAR_PORT, WEIR_POLICY, WEIR_UPSTREAM (host:port), WEIR_REDIS_URL,
 // WEIR_CONCURRENCY, ENVOY, TOUR=0.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { startMockLlm } from "./mock-llm.ts";
+import { type MockLlm, startMockLlm } from "./mock-llm.ts";
 import { type Child, envoyBinary, freePort, root, start, startEnvoy, until } from "./processes.ts";
+import { scenarioPolicy } from "./scenarios.ts";
 import { table, tour } from "./tour.ts";
 
 const env = process.env;
@@ -26,23 +27,10 @@ async function end(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** The policy, and keys of the tour's own, whose subject is new each time: budgets in Redis outlive a demo. */
-function policyOf(): {
-  policy: Record<string, unknown>;
-  keys: { limited: string; ten: string; small: string };
-} {
+/** The policy; the demo's own with what the tour needs. */
+function policyOf(): object {
   const policy = parse(readFileSync(env.WEIR_POLICY ?? join(root, "demo/policy.yaml"), "utf8"));
-  const keys = { limited: "weir-tour-limited", ten: "weir-tour-ten", small: "weir-tour-small" };
-  if (env.WEIR_POLICY) return { policy, keys };
-  policy.tiers.limited = { requests: "10/min" };
-  policy.tiers.ten = { budgets: [{ meter: "requests", limit: 10, window: "day" }] };
-  policy.tiers.small = { tokens: "500/day", output: { max_tokens: 20 } };
-  const organisation = `tour-${randomBytes(4).toString("hex")}`;
-  for (const [tier, key] of Object.entries(keys)) {
-    const sha256 = createHash("sha256").update(key).digest("hex");
-    policy.keys.push({ sha256, subject: `${organisation}/${tier}`, tier });
-  }
-  return { policy, keys };
+  return env.WEIR_POLICY ? policy : scenarioPolicy(policy, `tour-${randomBytes(4).toString("hex")}`);
 }
 
 async function startSidecar(): Promise<Child> {
@@ -85,37 +73,39 @@ async function startProxy(policy: unknown, upstream: { host: string; port: numbe
 }
 
 async function main(): Promise<void> {
-  const { policy, keys } = policyOf();
+  const policy = policyOf();
   const [host = "127.0.0.1", upstreamPort] = (env.WEIR_UPSTREAM ?? "").split(/:(?=\d+$)/);
   let upstream = { host, port: Number(upstreamPort) };
+  let llm: MockLlm | undefined;
   if (!env.WEIR_UPSTREAM) {
-    const llm = await startMockLlm(await freePort());
-    running.push({ stop: llm.close });
+    llm = await startMockLlm(await freePort());
+    running.push({ stop: () => llm?.close() ?? Promise.resolve() });
     upstream = { host: "127.0.0.1", port: llm.port };
   }
   await startSidecar();
   if (!envoyBinary()) console.log("weir: no Envoy on this machine, so the filter runs in the Node host");
-  const url = await startProxy(policy, upstream);
+  let url = await startProxy(policy, upstream);
   console.log(`weir: ready ${url}`);
   if (env.TOUR === "0") return;
   if (env.WEIR_POLICY || env.WEIR_UPSTREAM) {
     console.log("weir: the tour needs the demo's own policy and mock; it is left out");
     return;
   }
-  const rows = await tour(
-    {
-      url,
-      stopSidecar: async () => sidecar?.stop(),
-      startSidecar,
-      restartProxy: async () => {
-        await proxy?.stop();
-        return startProxy(policy, upstream);
-      },
+  const stopLedger = async () => sidecar?.stop();
+  const rows = await tour(() => url, {
+    engine: envoyBinary() ? "envoy" : "node-envoy",
+    seen: () => llm?.seen.at(-1),
+    stopLedger,
+    startLedger: startSidecar,
+    restart: async () => {
+      await stopLedger();
+      await startSidecar();
+      await proxy?.stop();
+      url = await startProxy(policy, upstream);
     },
-    keys,
-  );
+  });
   console.log(table(rows));
-  const wrong = rows.filter((row) => !row.ok).length;
+  const wrong = rows.filter((row) => row.got !== row.expected).length;
   console.log(
     wrong === 0 ? "weir: the tour is over; the demo goes on until Ctrl-C" : `weir: ${wrong} rows differ`,
   );

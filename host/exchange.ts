@@ -129,19 +129,20 @@ class Exchange {
     const arriving = pieces(source, this.#clientLength, this.#request.emptyEnd);
     for (;;) {
       const piece = await this.#next(arriving);
-      if (!piece || stream.interrupted) return;
+      if (!piece || stream.interrupted) break;
       this.#forward();
       stream.onRequestBody(piece.bytes, piece.end);
-      if (stream.interrupted) return;
+      if (stream.interrupted) break;
       this.#forward();
     }
+    leave(arriving);
   }
 
   /** The next piece; undefined at the end, or when the client is gone while a slow peer is awaited. */
   async #next(arriving: AsyncGenerator<Piece>): Promise<Piece | undefined> {
     const next = await Promise.race([arriving.next(), this.#clientGone]);
     if (next && !next.done) return next.value;
-    void arriving.return(undefined).catch(() => {});
+    leave(arriving);
     return undefined;
   }
 
@@ -344,6 +345,11 @@ class Exchange {
       header: (name) => headers.find(([header]) => header === name.toLowerCase())?.[1],
     };
   }
+}
+
+/** Lets go of a body that is not read to its end, also while its next piece is awaited. */
+function leave(arriving: AsyncGenerator<Piece>): void {
+  void arriving.return(undefined).catch(() => {});
 }
 
 function pairsOf(headers: Pairs | Record<string, string> | undefined): Pairs {

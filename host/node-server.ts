@@ -41,6 +41,8 @@ export interface Gateway {
 }
 
 const BODY_BYTES_DEFAULT = 1 << 20;
+/** What the host holds of a body that nginx would have on disk. */
+const DISK_BYTES_MAX = 16 << 20;
 const TICK_CHECK_MS = 50;
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -114,12 +116,15 @@ async function handle(
   });
   const result = await exchange(
     vm,
-    requestOf(incoming, vm.bodyBufferBytes),
+    // nginx writes what it does not keep in memory to disk: the filter is told of it, and refuses it.
+    requestOf(incoming, vm.profile.wholeRequestBody ? DISK_BYTES_MAX : vm.bodyBufferBytes),
     ({ headers, body, signal }) => forward(options.upstream, headers, body, signal),
     { sink: sinkTo(outgoing), signal: gone.signal },
   );
   if (result.aborted) outgoing.destroy();
   else outgoing.end();
+  // What is left of a body that nobody needed stands in the way of the connection's next request.
+  incoming.resume();
 }
 
 /** A request's body is longer than is kept. Where the filter holds the body itself, it answers before this is seen. */

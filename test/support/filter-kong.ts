@@ -167,49 +167,62 @@ interface State {
   response: Message | null;
 }
 
+export interface KongEdgeOptions {
+  /** `host:port` of a ledger that runs already; else the edge has one of its own. */
+  sidecar?: string;
+}
+
+/** A sidecar's port with a ledger in memory, which is there or not as `isUp` says. */
+async function ledgerPort(ledger: LocalLedger, isUp: () => boolean): Promise<Server> {
+  const handle = connectNodeAdapter({ routes: (router) => serveLedger(router, ledgerHandlers(ledger)) });
+  const sidecar = createServer((request, response) => {
+    if (isUp()) handle(request, response);
+    else request.destroy();
+  });
+  await new Promise<void>((resolve) => sidecar.listen(0, "127.0.0.1", resolve));
+  return sidecar;
+}
+
 export class KongEdge implements Edge {
   readonly host = "kong-plugin";
   readonly ledger = new LocalLedger();
   readonly #server: PluginServer;
-  readonly #instance: number;
-  readonly #phases: string[];
-  readonly #sidecar: Server;
+  #sidecar: Server | undefined;
+  #instance = 0;
+  #phases: string[] = [];
   #up = true;
 
-  private constructor(server: PluginServer, instance: number, phases: string[], sidecar: Server) {
+  private constructor(server: PluginServer) {
     this.#server = server;
-    this.#instance = instance;
-    this.#phases = phases;
-    this.#sidecar = sidecar;
   }
 
-  static async open(server: PluginServer, plugin: string, policy: object): Promise<KongEdge> {
-    let edge: KongEdge | undefined;
-    const ledger = new LocalLedger();
-    const handle = connectNodeAdapter({ routes: (router) => serveLedger(router, ledgerHandlers(ledger)) });
-    const sidecar = createServer((request, response) => {
-      if (edge?.up === false) request.destroy();
-      else handle(request, response);
-    });
-    await new Promise<void>((resolve) => sidecar.listen(0, "127.0.0.1", resolve));
-    const config = {
-      policy: JSON.stringify(policy),
-      sidecar: `127.0.0.1:${(sidecar.address() as AddressInfo).port}`,
-    };
+  static async open(
+    server: PluginServer,
+    plugin: string,
+    policy: object,
+    options: KongEdgeOptions = {},
+  ): Promise<KongEdge> {
+    const edge = new KongEdge(server);
     try {
-      const started = await server.call("StartInstance", { Name: plugin, Config: JSON.stringify(config) });
-      const info = (await server.call("GetPluginInfo", plugin)) as { Phases: string[] };
-      edge = new KongEdge(server, (started as { Id: number }).Id, info.Phases, sidecar);
+      await edge.#start(plugin, policy, options);
+      return edge;
     } catch (error) {
-      sidecar.close();
+      edge.#sidecar?.close();
       throw error;
     }
-    Object.assign(edge, { ledger });
-    return edge;
   }
 
-  get up(): boolean {
-    return this.#up;
+  async #start(plugin: string, policy: object, options: KongEdgeOptions): Promise<void> {
+    if (!options.sidecar) this.#sidecar = await ledgerPort(this.ledger, () => this.#up);
+    const config = { policy: JSON.stringify(policy), sidecar: options.sidecar ?? this.sidecar };
+    const instance = { Name: plugin, Config: JSON.stringify(config) };
+    this.#instance = ((await this.#server.call("StartInstance", instance)) as { Id: number }).Id;
+    this.#phases = ((await this.#server.call("GetPluginInfo", plugin)) as { Phases: string[] }).Phases;
+  }
+
+  /** `host:port` of its own ledger. */
+  get sidecar(): string {
+    return `127.0.0.1:${(this.#sidecar!.address() as AddressInfo).port}`;
   }
 
   async send(call: Call): Promise<Answer> {
@@ -272,8 +285,8 @@ export class KongEdge implements Edge {
 
   async close(): Promise<void> {
     await this.#server.call("CloseInstance", this.#instance);
-    this.#sidecar.closeAllConnections();
-    await new Promise((resolve) => this.#sidecar.close(resolve));
+    this.#sidecar?.closeAllConnections();
+    await new Promise((resolve) => (this.#sidecar ? this.#sidecar.close(resolve) : resolve(undefined)));
   }
 }
 

@@ -139,10 +139,10 @@ const BODY_BUFFER_BYTES = 1 << 20;
 const CLIENT = "203.0.113.7";
 
 /** The policy as this host needs it: on Kong the ledger is addressed by host:port. */
-export function policyFor(profile: ProfileName, policy: object): object {
+export function policyFor(profile: ProfileName, policy: object, address = LEDGER_ADDRESS): object {
   if (profile === "envoy") return policy;
   const { ledger, ...rest } = policy as { ledger?: object };
-  return { ...rest, ledger: { cluster: LEDGER_ADDRESS, ...ledger } };
+  return { ...rest, ledger: { cluster: address, ...ledger } };
 }
 
 export class LocalEdge implements Edge {
