@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { once } from "node:events";
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { guest } from "./guest.fixture.ts";
@@ -144,4 +152,30 @@ test("a body that nobody holds is bounded all the same: 413", async (t) => {
   const send = (bytes: number) => fetch(edge.url, { method: "POST", body: "x".repeat(bytes) });
   assert.equal((await send(1000)).status, 200);
   assert.equal((await send(1001)).status, 413);
+});
+
+test("a request that is refused in the middle of its body leaves its connection to the next one", async (t) => {
+  const edge = await gateway(t, "reqh return 1\nreqb local 401 who no key", echo);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const send = async () => {
+    const outgoing = request(edge.url, { agent, method: "POST" });
+    outgoing.end("x".repeat(1_000_000));
+    const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+    answer.resume();
+    await once(answer, "end");
+    return answer.statusCode;
+  };
+  assert.equal(await send(), 401);
+  assert.equal(await send(), 401);
+});
+
+test("a body that nginx would have on disk is not in memory for the filter", async (t) => {
+  const edge = await gateway(t, "reqb read 0 0 all", echo, { profile: "ngx_wasm", bodyBufferBytes: 1000 });
+  const answer = await fetch(edge.url, { method: "POST", body: "x".repeat(2000) });
+  assert.equal(answer.status, 200);
+  assert.ok(
+    edge.said.some((line) => line.startsWith("reqb read=1")),
+    edge.said.join("\n"),
+  );
 });
