@@ -1,15 +1,17 @@
-/** Kong's static files: the schema is draft 4 and current, every example and every render passes it, bad ones do not. */
+/** Kong's static files: the schema is draft 4 and current, every example and every render passes it, bad ones do not; the guard's Lua. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createClient } from "redis";
 import { parse } from "yaml";
 import { startMockLlm } from "../../demo/mock-llm.ts";
 import { serve } from "../../host/node-server.ts";
 import { kongMeta } from "../../scripts/kong-schema.ts";
 import { problemsOf } from "../../sidecar/cli/check.ts";
+import { hasRedis, startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { startSidecar } from "../../sidecar/server.ts";
 import { makeSettings } from "../../sidecar/settings.ts";
 import { at, goldenOf, type Loose, manifests, only, STORES } from "./chart.ts";
@@ -156,6 +158,72 @@ test("the filter chain of the example serves, refuses and asks the ledger under 
     await mock.close();
     await sidecar.close();
     rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+const served = parse(read("kong/examples/kong-plugin.yml")).services[0];
+const serverManifests = manifests(read("kong/examples/kic-plugin-server.yaml"));
+const plugins = serverManifests.filter(({ kind }) => kind === "KongPlugin");
+const kic = (name: string) => plugins.find(({ metadata }) => metadata.name === name);
+
+test("the filter takes every policy of the plugin server's examples, and their addresses pass its schema", {
+  skip: noFilter,
+}, () => {
+  const wasm = readFileSync(filter);
+  const kept = JSON.parse(only(serverManifests, "Secret").stringData["config.json"]);
+  const pluginConfigs = [served.plugins[0].config, kic("weir")?.config, kept];
+  for (const { policy, sidecar } of pluginConfigs) {
+    assert.deepEqual(problemsOf(policy, wasm), []);
+    assert.match(sidecar, /^\S+:\d+$/);
+  }
+  assert.deepEqual(only(serverManifests, "KongClusterPlugin").configFrom.secretKeyRef, {
+    namespace: "weir",
+    name: "weir-kong-plugin",
+    key: "config.json",
+  });
+});
+
+/** Runs the guard's functions as Kong's sandbox would, with Weir between them or not; the status they end with, or 0. */
+async function guarded(redis: TestRedis, mark: string, guard: string, weir: boolean): Promise<number> {
+  const script = `
+local headers = { ["x-weir-subject"] = "forged" }
+local status = 0
+local kong = {
+  service = { request = { clear_header = function(name) headers[name] = nil end } },
+  request = { get_header = function(name) return headers[name] end },
+  response = { exit = function(code) status = code end },
+}
+local function before() ${mark} end
+local function after() ${guard} end
+before()
+if ARGV[1] == "1" then headers["x-weir-subject"] = "acme/search" end
+after()
+return status`;
+  const client = createClient({ url: redis.urls[0]! });
+  await client.connect();
+  try {
+    return Number(await client.eval(script, { keys: [], arguments: [weir ? "1" : "0"] }));
+  } finally {
+    client.destroy();
+  }
+}
+
+test("the guard ends a request that Weir has not let through, whatever the caller wrote", {
+  skip: !hasRedis() && "no redis-server, whose Lua is Kong's",
+}, async () => {
+  const redis = await startRedis({ durable: false });
+  try {
+    const named = (name: string) => served.plugins.find((plugin: Loose) => plugin.name === name).config;
+    const pairs = [
+      [named("pre-function").access[0], named("post-function").access[0]],
+      [kic("weir-mark")?.config.access[0], kic("weir-guard")?.config.access[0]],
+    ];
+    for (const [mark, guard] of pairs) {
+      assert.equal(await guarded(redis, mark, guard, false), 503);
+      assert.equal(await guarded(redis, mark, guard, true), 0);
+    }
+  } finally {
+    await redis.stop();
   }
 });
 

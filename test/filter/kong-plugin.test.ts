@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chat, keyEntry } from "../support/filter.ts";
-import { KongEdge, PluginServer } from "../support/filter-kong.ts";
+import type { Pairs } from "../../host/abi.ts";
+import { type Answer, chat, keyEntry } from "../support/filter.ts";
+import { KongEdge, type KongEdgeOptions, PluginServer } from "../support/filter-kong.ts";
+import { refused } from "../support/filter-scenario.ts";
 import { scenarios } from "./scenarios/index.ts";
 
 let server: PluginServer;
@@ -62,14 +64,143 @@ test("a policy that the filter refuses starts no instance, and the reason is in 
   );
 });
 
-test("a body that Kong does not hand over is refused, not let through", async () => {
-  const edge = await KongEdge.open(server, "weir", { tiers: { anonymous: {} } });
+/** Runs `work` on an edge of its own. */
+async function withEdge(
+  plugin: string,
+  policy: object,
+  work: (edge: KongEdge) => Promise<void>,
+  options: KongEdgeOptions = {},
+): Promise<void> {
+  const edge = await KongEdge.open(server, plugin, policy, options);
   try {
-    const answer = await edge.send({ body: "", headers: [["content-length", "9000"]] });
-    assert.equal(answer.status, 503);
-    assert.equal(answer.json.error.code, "overloaded");
-    assert.equal(answer.upstream, null);
+    await work(edge);
   } finally {
     await edge.close();
   }
+}
+
+const open = { tiers: { anonymous: {} } };
+const gone = (edge: KongEdge, answer: Answer) => {
+  refused(edge, answer, "overloaded");
+  assert.equal(answer.upstream, null);
+};
+
+test("a body that Kong does not hand over is refused, not let through", () =>
+  withEdge("weir", open, async (edge) => {
+    gone(edge, await edge.send({ body: "", headers: [["content-length", "9000"]] }));
+  }));
+
+test("a body that comes as text, which loses what is not UTF-8, is refused", () =>
+  withEdge("weir", open, async (edge) => {
+    edge.textBodies = true;
+    gone(edge, await edge.send({ body: chat("Hello there") }));
+  }));
+
+test("more headers than Kong shows to a plugin are refused", () =>
+  withEdge("weir", open, async (edge) => {
+    const headers = Array.from({ length: 998 }, (_, i): [string, string] => [`x-${i}`, "1"]);
+    gone(edge, await edge.send({ headers, body: chat("Hello there") }));
+    const fewer = await edge.send({ headers: headers.slice(2), body: chat("Hello there") });
+    assert.equal(fewer.status, 200);
+  }));
+
+test("an answer to a request that the plugin has not seen is withheld", () =>
+  withEdge("weir-buffered", open, async (edge) => {
+    edge.skipsAccess = true;
+    const answer = await edge.send({ body: chat("Hello there") });
+    assert.equal(answer.status, 503);
+    assert.equal(answer.json.error.code, "overloaded");
+    assert.doesNotMatch(answer.text, /Water/);
+  }));
+
+for (const response of [
+  { redact: ["email"] },
+  { canaries: ["You are the assistant of Acme"] },
+  { patterns: ["Project Titan"] },
+  { compressed: "refuse" },
+]) {
+  const [member] = Object.keys(response);
+  test(`weir takes no policy with response.${member}, which it could not keep; weir-buffered does`, async () => {
+    const policy = { tiers: { anonymous: { response } } };
+    await assert.rejects(KongEdge.open(server, "weir", policy), new RegExp(`anonymous/response/${member}:`));
+    await withEdge("weir-buffered", policy, async () => {});
+  });
+}
+
+test("every value of a header that comes more than once reaches the client when the answer was changed", () =>
+  withEdge("weir-buffered", { tiers: { anonymous: { response: { redact: ["email"] } } } }, async (edge) => {
+    const choices = [{ index: 0, message: { role: "assistant", content: "ann@example.com" } }];
+    const upstream = () => ({
+      headers: [
+        ["content-type", "application/json"],
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+      ] as Pairs,
+      body: JSON.stringify({ choices }),
+    });
+    const answer = await edge.send({ body: chat("Who?"), upstream });
+    assert.match(answer.text, /\[EMAIL_1\]/);
+    assert.deepEqual(answer.all("set-cookie"), ["a=1", "b=2"]);
+  }));
+
+test("a client that leaves before the answer is charged as the policy says, like everywhere", () =>
+  withEdge("weir", budgeted, async (edge) => {
+    assert.equal((await edge.send({ ...call, signal: AbortSignal.abort() })).status, 499);
+    await edge.wait(1_500);
+    // delivered: no completion.
+    assert.equal((await edge.budget("acme")).spent, 0);
+    const strict = { ...budgeted.tiers.pro, response: { on_abort: "reserved" } };
+    await withEdge("weir", { ...budgeted, tiers: { pro: strict } }, async (other) => {
+      await other.send({ ...call, signal: AbortSignal.abort() });
+      for (let i = 0; i < 50 && (await other.budget("acme")).spent === 0; i++) await sleep(100);
+      assert.equal((await other.budget("acme")).spent, 50);
+    });
+  }));
+
+test("policies of one sidecar share a subject's bucket, whichever route it comes by", () => {
+  const policy = (more: object) => ({
+    tiers: { pro: { requests: "3/min", ...more } },
+    keys: [keyEntry("k1", "pro")],
+  });
+  return withEdge("weir", policy({}), async (one) => {
+    const other = policy({ prompt: { max_tokens: 100 } });
+    await withEdge(
+      "weir",
+      other,
+      async (two) => {
+        const ask = async (edge: KongEdge) => (await edge.send({ key: "k1", body: chat("Hi") })).status;
+        assert.deepEqual([await ask(one), await ask(two), await ask(one)], [200, 200, 200]);
+        assert.deepEqual([await ask(two), await ask(one)], [429, 429]);
+      },
+      { sidecar: one.sidecar },
+    );
+  });
+});
+
+test("fifty at once over as many connections on a budget for ten: ten pass", () =>
+  withEdge(
+    "weir",
+    {
+      tiers: { pro: { budgets: [{ meter: "requests", limit: 10, window: "day" }] } },
+      keys: [keyEntry("k1", "pro")],
+    },
+    async (edge) => {
+      const all = await Promise.all(Array.from({ length: 50 }, () => edge.send(call)));
+      assert.equal(all.filter(({ status }) => status === 200).length, 10);
+    },
+  ));
+
+test("Kong is told the schema of the configuration: a policy and where the sidecar is", async () => {
+  const { Schema } = (await server.call("GetPluginInfo", "weir-buffered")) as {
+    Schema: { name: string; fields: { config: { type: string; fields: Record<string, object>[] } }[] };
+  };
+  assert.equal(Schema.name, "weir-buffered");
+  const [{ config } = { config: undefined }] = Schema.fields;
+  const fields = Object.assign({}, ...(config?.fields ?? []));
+  assert.deepEqual(Object.keys(fields), ["policy", "sidecar"]);
+  assert.equal(fields.policy.required, true);
+  // A Lua pattern: %S and %d are its classes.
+  const pattern = new RegExp(fields.sidecar.match.replaceAll("%S", "\\S").replaceAll("%d", "\\d"));
+  for (const good of [fields.sidecar.default, "weir-sidecar.internal:8081"]) assert.match(good, pattern);
+  for (const bad of ["weir-sidecar", "http://a b:1", ":"]) assert.doesNotMatch(bad, pattern);
 });

@@ -191,6 +191,10 @@ export class KongEdge implements Edge {
   #instance = 0;
   #phases: string[] = [];
   #up = true;
+  /** Bodies as text, as Kong before 3.0 has them. */
+  textBodies = false;
+  /** The access phase does not reach the plugin server, as while that starts anew. */
+  skipsAccess = false;
 
   private constructor(server: PluginServer) {
     this.#server = server;
@@ -225,13 +229,13 @@ export class KongEdge implements Edge {
     return `127.0.0.1:${(this.#sidecar!.address() as AddressInfo).port}`;
   }
 
-  async send(call: Call): Promise<Answer> {
+  async send(call: Call): Promise<Answer & { all(name: string): string[] }> {
     const request = requestOf(call);
     const body = await concat(request.body);
     const headers = [...(request.headers as Pairs)];
     if (body.length > 0 && !call.chunked) headers.push(["content-length", String(body.length)]);
     const state: State = { call, headers, body, shared: new Map(), exit: null, response: null };
-    await this.#phase("access", state);
+    if (!this.skipsAccess) await this.#phase("access", state);
     const upstream = state.exit ? null : { headers: [...state.headers], body: state.body };
     if (!state.exit) {
       state.response = await respond(state);
@@ -245,6 +249,7 @@ export class KongEdge implements Edge {
     return {
       status: ended.status,
       header: find(ended.headers),
+      all: (name) => ended.headers.filter(([header]) => header === name).map(([, value]) => value),
       text,
       json: parsed(text),
       upstream: upstream && {
@@ -264,7 +269,8 @@ export class KongEdge implements Edge {
     })) as Reply;
     while (reply.Data !== "ret") {
       const { Method, Args } = reply.Data;
-      const value = answer(state, Method, Args);
+      const given = answer(state, Method, Args);
+      const value = this.textBodies && given instanceof Uint8Array ? Buffer.from(given).toString() : given;
       if (Method === "kong.response.exit") return;
       reply = (await this.#server.call("Step", { EventId: reply.EventId, Data: value })) as Reply;
     }
@@ -292,8 +298,10 @@ export class KongEdge implements Edge {
 
 /** The upstream's answer as Kong would have it. */
 async function respond(state: State): Promise<Message> {
+  const signal = state.call.signal ?? new AbortController().signal;
+  // nginx's own status for a client that left before there was an answer.
+  if (signal.aborted) return { status: 499, headers: [], body: new Uint8Array(0) };
   try {
-    const { signal } = new AbortController();
     const answer = await (state.call.upstream ?? llm)({ headers: state.headers, body: state.body, signal });
     const given = answer.headers ?? {};
     const headers = Array.isArray(given) ? given : (Object.entries(given) as Pairs);
