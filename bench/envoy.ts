@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { type Envoy, startEnvoy } from "../demo/processes.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
+import { chatBody, fresh } from "./chat-body.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
 
 const KEY = "bench-key";
@@ -52,34 +53,6 @@ const lua = (text: string) =>
     `${LUA.slice(1)}                  - name: envoy.filters.http.router`,
   );
 
-const WORDS =
-  "the river carries water from mountains to the sea and every engineer who builds beside it learns how level pressure and flow decide what holds while notes about weather harvest trade music history science travel and food fill long evenings with questions".split(
-    " ",
-  );
-
-/** Stands in every message for the number of the request, so that no text is one that was inspected before. */
-const FRESH = "@@@@@@@@";
-
-/** A chat of about `bytes`, without repeated sentences; deterministic. */
-function chatBody(bytes: number): string {
-  let seed = 12345;
-  const next = (n: number) => {
-    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
-    return seed % n;
-  };
-  const messages: { role: string; content: string }[] = [];
-  let size = 60;
-  while (size < bytes) {
-    let content = `${FRESH} `;
-    const want = Math.min(1500, bytes - size - 40);
-    while (content.length < want) content += `${WORDS[next(WORDS.length)]}${next(12) === 0 ? ".\n" : " "}`;
-    messages.push({ role: messages.length % 2 ? "assistant" : "user", content });
-    size += content.length + 45;
-  }
-  if (messages.length % 2 === 0) messages.push({ role: "user", content: "And then?" });
-  return JSON.stringify({ model: "gpt-4o", max_tokens: 100, messages });
-}
-
 interface Variant {
   name: string;
   envoy: Envoy;
@@ -112,17 +85,12 @@ function send(variant: Variant, body: string): Promise<number> {
   });
 }
 
-let serial = 0;
-
 async function round(variant: Variant, body: string, requests: number): Promise<number> {
   const before = cpuMicros(variant.envoy.process.pid!);
   let left = requests;
   const worker = async () => {
     while (left-- > 0) {
-      const status = await send(
-        variant,
-        body.replaceAll(FRESH, String(serial++).padStart(FRESH.length, "0")),
-      );
+      const status = await send(variant, fresh(body));
       if (status !== 200) throw new Error(`${variant.name}: ${status} instead of 200`);
     }
   };

@@ -180,7 +180,7 @@ function tooLong(number: number): object {
 }
 
 /** The lines of a stream, without their ends; undefined stands for one that is too long, which is dropped as it comes. */
-async function* linesOf(stdin: ScanInput): AsyncGenerator<string | undefined> {
+export async function* linesOf(stdin: ScanInput): AsyncGenerator<string | undefined> {
   let parts: Buffer[] = [];
   let bytes = 0;
   const line = () => {

@@ -90,14 +90,16 @@ export class PluginServer {
     return this.#child.pid!;
   }
 
-  /** `extra` are further plugins: file names and CommonJS. */
-  static async start(wasm?: Uint8Array, extra: Record<string, string> = {}): Promise<PluginServer> {
+  /** With Weir's plugins, or with `others` alone: file names and CommonJS. */
+  static async start(wasm?: Uint8Array, others?: Record<string, string>): Promise<PluginServer> {
     const folder = mkdtempSync(join(tmpdir(), "weir-kong-"));
     const plugins = join(folder, "plugins");
     mkdirSync(plugins);
-    await buildPlugins(plugins);
-    for (const [name, text] of Object.entries(extra)) writeFileSync(join(plugins, name), text);
-    writeFileSync(join(folder, "weir.wasm"), wasm ?? (await filterBytes()));
+    for (const [name, text] of Object.entries(others ?? {})) writeFileSync(join(plugins, name), text);
+    if (!others) {
+      await buildPlugins(plugins);
+      writeFileSync(join(folder, "weir.wasm"), wasm ?? (await filterBytes()));
+    }
     const child = spawn(
       process.execPath,
       [join(root, "node_modules/kong-pdk/bin/kong-js-pluginserver"), "-d", plugins, "-p", folder],

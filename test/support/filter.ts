@@ -4,18 +4,15 @@
 //
 // `Edge` is what scenarios are written against; the Kong plugin's tests implement the same interface.
 import { createHash } from "node:crypto";
-import { createConnectRouter } from "@connectrpc/connect";
-import { createFetchHandler } from "@connectrpc/connect/protocol";
 import type { Pairs } from "../../host/abi.ts";
-import type { CalloutDispatcher } from "../../host/callouts.ts";
 import { FakeClock } from "../../host/clock.ts";
 import { type ExchangeRequest, exchange, type Upstream, type UpstreamRequest } from "../../host/exchange.ts";
 import { Metrics } from "../../host/metrics.ts";
 import type { ProfileName } from "../../host/profiles.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
+import { ledgerCallouts } from "../../sidecar/ledger/in-process.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
-import { ledgerHandlers, serveLedger } from "../../sidecar/ledger/service.ts";
 import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
 
 /** One request as a client sends it. */
@@ -103,28 +100,6 @@ export const llm: Upstream = (request: UpstreamRequest) => {
   const body = [...events, "[DONE]"].map((event) => Buffer.from(`data: ${event}\n\n`));
   return { status: 200, headers: { "content-type": "text/event-stream" }, body };
 };
-
-/** A dispatcher that hands callouts to the ledger's real service. */
-export function ledgerCallouts(ledger: LocalLedger): CalloutDispatcher {
-  const router = createConnectRouter();
-  serveLedger(router, ledgerHandlers(ledger));
-  const handlers = new Map(router.handlers.map((h) => [h.requestPath, createFetchHandler(h)]));
-  return async (_target, headers, body) => {
-    const field = (name: string) => headers.find(([header]) => header === name)?.[1] ?? "";
-    const handler = handlers.get(field(":path"));
-    if (!handler) return { headers: [[":status", "404"]], body: new Uint8Array(0) };
-    const sent = headers.filter(([name]) => !name.startsWith(":"));
-    const answer = await handler(
-      new Request(`http://ledger${field(":path")}`, {
-        method: field(":method"),
-        headers: sent,
-        body: body as BodyInit,
-      }),
-    );
-    const pairs: Pairs = [[":status", String(answer.status)], ...answer.headers];
-    return { headers: pairs, body: Buffer.from(await answer.arrayBuffer()) };
-  };
-}
 
 export interface EdgeOptions {
   profile: ProfileName;
