@@ -61,7 +61,10 @@ export function onResponseHeaders(context: u32): Action {
   if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
   stream.status = statusOf(header(MapType.ResponseHeaders, STATUS));
   if (stream.rate) setRateHeaders(changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
-  setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
+  // Envoy answers a request that did not go on by itself, such as a body beyond its buffer: that is no verdict of ours.
+  if (nginx || stream.phase == Phase.Upstream) {
+    setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
+  }
   const tier = changetype<Tier>(stream.tier);
   if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed) readAnswer(stream, tier);
   return Action.Continue;

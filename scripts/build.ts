@@ -108,8 +108,13 @@ async function buildTools(): Promise<void> {
 }
 
 async function buildCommand(): Promise<void> {
-  const read = ["catalog/sidecar-metrics.json", "package.json", "package-lock.json"].map(at);
-  const sources = [...files("sidecar"), ...files("host"), ...read];
+  const sources = [
+    ...files("sidecar"),
+    ...files("host"),
+    ...files("catalog"),
+    at("package.json"),
+    at("package-lock.json"),
+  ];
   await cached("dist/weir.js", hashOf(sources), async () => {
     const { build } = await import("esbuild");
     await build({

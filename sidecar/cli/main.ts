@@ -32,6 +32,10 @@ const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> =
     what: "shows, adjusts, exports and reconciles budgets",
     load: async () => (await import("./ledger.ts")).ledgerCommand,
   },
+  doctor: {
+    what: "checks a live installation and says what is wrong",
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
   keys: { what: "makes an API key", load: async () => (await import("./keys.ts")).keysCommand },
 };
 

@@ -226,7 +226,9 @@ function tellWorld(
 
 async function envoyThatDiesWithUs(options: Parameters<typeof startEnvoy>[0]): Promise<Envoy> {
   const envoy = await startEnvoy(options);
-  process.once("exit", () => envoy.process.kill("SIGKILL"));
+  const kill = () => envoy.process.kill("SIGKILL");
+  process.once("exit", kill);
+  envoy.process.once("close", () => process.off("exit", kill));
   return envoy;
 }
 

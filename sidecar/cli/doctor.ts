@@ -1,0 +1,178 @@
+// `weir doctor`: looks at a live installation from where a caller, a proxy and an operator stand, and says in words what
+// is wrong and what to do. Keys come from the environment, so that no list of processes shows them, and are never printed.
+import { parseArgs } from "node:util";
+import { debitFinding, spentBy } from "../doctor/budget.ts";
+import { examineEnvoy } from "../doctor/envoy.ts";
+import { type Finding, fail, ok, warn } from "../doctor/finding.ts";
+import { callerOf, ledgerCluster, parsePolicy } from "../doctor/policy.ts";
+import { examineProxy } from "../doctor/proxy.ts";
+import { examineSidecar } from "../doctor/sidecar.ts";
+import { WeirError } from "../errors.ts";
+import { remoteBooks } from "../ledger/admin.ts";
+import { problemsOf } from "./check.ts";
+import { readPolicy } from "./policy-file.ts";
+
+const USAGE = `usage: weir doctor [--policy FILE] [--sidecar URL] [--proxy URL] [--envoy-admin URL] [--json]
+
+looks at what is named, at least one of:
+  --policy FILE        is it valid, and is it the one that Envoy has?
+  --sidecar URL        does it answer, does its store, does it speak the ledger's protocol?   http://127.0.0.1:8081
+  --proxy URL          real requests: a stranger, the key, an injection, forged headers, the largest body
+  --envoy-admin URL    is the filter there, set up as its policy needs it, and is its cluster healthy?
+
+  --path PATH          of a chat API behind the proxy (/v1/chat/completions)
+  --model NAME         that the upstream has (gpt-4o-mini): one request for one token goes to it
+  --timeout SECONDS    for each answer (10)
+  --json               {"ok": …, "checks": [{"check", "level", "text", "fix"}]} instead of lines
+
+environment: WEIR_KEY, a caller's key; WEIR_ADMIN_TOKEN, the sidecar's. With both, a sidecar and a policy (a file, or from
+Envoy) it is seen whether the request was charged. Exit status 1 if a check failed.`;
+
+interface Options {
+  readonly policy: string | undefined;
+  readonly sidecar: string | undefined;
+  readonly proxy: string | undefined;
+  readonly admin: string | undefined;
+  readonly path: string;
+  readonly model: string;
+  readonly timeoutMs: number;
+  readonly key: string;
+  readonly adminToken: string;
+}
+
+/** A file's policy as JSON, if it is one, and what is to say of it. */
+function policyFindings(file: string): { findings: Finding[]; text: string | undefined } {
+  const fix = `weir check ${file} names every problem`;
+  let text: string;
+  try {
+    text = readPolicy(file);
+  } catch (thrown) {
+    return { findings: [fail("policy.valid", WeirError.from(thrown).message, fix)], text: undefined };
+  }
+  const [problem, ...more] = problemsOf(text);
+  if (problem === undefined) return { findings: [ok("policy.valid", `${file} is valid`)], text };
+  const others = more.length > 0 ? ` (and ${more.length} more)` : "";
+  return { findings: [fail("policy.valid", `${file}: ${problem}${others}`, fix)], text: undefined };
+}
+
+/** Whether two JSON texts say the same. */
+const same = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
+
+/** Everything that can be looked at with these options, in the order in which a request meets it. */
+export async function examine(options: Options): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const { timeoutMs, adminToken, key } = options;
+  let text: string | undefined;
+  if (options.policy !== undefined) {
+    const read = policyFindings(options.policy);
+    findings.push(...read.findings);
+    text = read.text;
+  }
+  if (options.sidecar !== undefined)
+    findings.push(...(await examineSidecar({ url: options.sidecar, timeoutMs, adminToken })));
+  if (options.admin !== undefined) {
+    const envoy = await examineEnvoy(options.admin, timeoutMs, problemsOf);
+    findings.push(...envoy.findings);
+    if (
+      text !== undefined &&
+      envoy.policy !== undefined &&
+      parsePolicy(envoy.policy) &&
+      !same(text, envoy.policy)
+    )
+      findings.push(
+        warn(
+          "envoy.policy",
+          `Envoy serves with another policy than ${options.policy}`,
+          "deploy it, or give the one that is deployed",
+        ),
+      );
+    text = envoy.policy ?? text;
+  }
+  if (options.proxy === undefined) return findings;
+
+  const policy = text === undefined ? undefined : parsePolicy(text);
+  const caller = policy && key !== "" ? callerOf(policy, key, Date.now()) : undefined;
+  if (policy && key !== "") findings.push(keyFinding(caller));
+  const books =
+    options.sidecar !== undefined && adminToken !== "" && caller?.budgeted
+      ? remoteBooks(options.sidecar, adminToken)
+      : undefined;
+  // Books that cannot be read have had their finding already.
+  const before = books && (await spentBy(books, caller?.subject ?? "").catch(() => undefined));
+  const proxy = await examineProxy({
+    ...{ url: options.proxy, timeoutMs, key, path: options.path, model: options.model, caller },
+    cluster: policy && ledgerCluster(policy),
+  });
+  findings.push(...proxy.findings);
+  if (proxy.passed && books && before && caller)
+    findings.push(await debitFinding(books, caller.subject, before));
+  return findings;
+}
+
+function keyFinding(caller: ReturnType<typeof callerOf>): Finding {
+  if (!caller)
+    return fail(
+      "policy.key",
+      "the key in WEIR_KEY is not in the policy",
+      'its entry has the digest: printf %s "$WEIR_KEY" | sha256sum; weir keys new makes another',
+    );
+  const who = `the key is ${caller.subject}, tier ${caller.tier}`;
+  if (caller.outdated)
+    return fail("policy.key", `${who}, and it is not valid now`, "see expires and not_before of its entry");
+  return ok("policy.key", who);
+}
+
+/** One line a finding. */
+export function lineOf({ check, level, text, fix }: Finding): string {
+  const mark = { ok: "ok  ", warn: "warn", fail: "FAIL" }[level];
+  return `${mark}  ${check.padEnd(22)} ${text}${fix === undefined ? "" : ` → ${fix}`}`;
+}
+
+const trimmed = (url: string | undefined) => url?.replace(/\/+$/, "");
+
+export async function doctorCommand(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      policy: { type: "string" },
+      sidecar: { type: "string" },
+      proxy: { type: "string" },
+      "envoy-admin": { type: "string" },
+      path: { type: "string", default: "/v1/chat/completions" },
+      model: { type: "string", default: "gpt-4o-mini" },
+      timeout: { type: "string", default: "10" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const { policy, sidecar, proxy, "envoy-admin": admin, path, model, json } = values;
+  const timeoutMs = Number(values.timeout) * 1_000;
+  const urls = [sidecar, proxy, admin].filter((url) => url !== undefined);
+  if ((urls.length === 0 && policy === undefined) || !(timeoutMs > 0 && timeoutMs <= 600_000)) {
+    console.error(USAGE);
+    return 2;
+  }
+  const odd = urls.find((url) => !/^https?:\/\/./.test(url) || !URL.canParse(url));
+  if (odd !== undefined)
+    throw new WeirError("invalid_argument", `${odd}: expected http://HOST:PORT or https://…`);
+  const findings = await examine({
+    ...{
+      policy,
+      path,
+      model,
+      timeoutMs,
+      sidecar: trimmed(sidecar),
+      proxy: trimmed(proxy),
+      admin: trimmed(admin),
+    },
+    key: process.env.WEIR_KEY ?? "",
+    adminToken: process.env.WEIR_ADMIN_TOKEN ?? "",
+  });
+  const failed = findings.filter(({ level }) => level === "fail").length;
+  if (json) console.log(JSON.stringify({ ok: failed === 0, checks: findings }, null, 2));
+  else {
+    for (const finding of findings) console.log(lineOf(finding));
+    const warned = findings.filter(({ level }) => level === "warn").length;
+    console.log(`${findings.length} checks, ${warned} warnings, ${failed} failed`);
+  }
+  return failed === 0 ? 0 : 1;
+}

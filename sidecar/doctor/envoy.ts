@@ -1,0 +1,300 @@
+/**
+ * The doctor's look at an Envoy by its admin interface: is the filter there and configured so that it can do its work. The
+ * judgements are pure functions of what Envoy tells (/config_dump, /clusters, /stats/prometheus), which is only read.
+ */
+import metrics from "../../catalog/metrics.json" with { type: "json" };
+import { ask, type Finding, fail, ok, warn } from "./finding.ts";
+import { bodyBytesMax, ledgerCluster, needsLedger, type PolicyDocument, parsePolicy } from "./policy.ts";
+
+/** Parts of Envoy's JSON; any member may be missing. */
+type Loose = { readonly [name: string]: unknown };
+
+/** The filter as it is configured in one place. */
+export interface Installed {
+  /** Of the listener it is in; empty where it came on its own (ECDS). */
+  readonly listener: string;
+  readonly bufferBytes: number | undefined;
+  readonly holdsHeaders: boolean;
+  readonly failurePolicy: string;
+  /** As JSON text. */
+  readonly configuration: string;
+}
+
+export interface EnvoySeen {
+  readonly filters: readonly Installed[];
+  readonly statsTags: readonly string[];
+  readonly clusters: readonly Loose[];
+  readonly clusterStatuses: readonly Loose[];
+  readonly stats: string;
+}
+
+/** What Envoy takes where a listener does not say. */
+const BUFFER_BYTES_DEFAULT = 1 << 20;
+
+const isObject = (value: unknown): value is Loose => typeof value === "object" && value !== null;
+
+/** Every object inside `value`, with the closest object around it that is a listener. */
+function* objects(value: unknown, listener?: Loose): Generator<[Loose, Loose | undefined]> {
+  if (!isObject(value)) return;
+  const inside = "filter_chains" in value || "default_filter_chain" in value ? value : listener;
+  yield [value, inside];
+  for (const child of Object.values(value)) yield* objects(child, inside);
+}
+
+function installedIn(object: Loose, listener: Loose | undefined): Installed | undefined {
+  if (!String(object["@type"]).endsWith("http.wasm.v3.Wasm") || !isObject(object.config)) return undefined;
+  const config = object.config;
+  const given = isObject(config.configuration) ? config.configuration.value : undefined;
+  const configuration = typeof given === "string" ? given : JSON.stringify(given ?? null);
+  if (config.name !== "weir" && config.root_id !== "weir" && !parsePolicy(configuration)) return undefined;
+  const bytes = listener?.per_connection_buffer_limit_bytes;
+  return {
+    listener: String(listener?.name ?? ""),
+    bufferBytes: listener ? (typeof bytes === "number" ? bytes : BUFFER_BYTES_DEFAULT) : undefined,
+    holdsHeaders: config.allow_on_headers_stop_iteration === true,
+    failurePolicy: config.fail_open === true ? "FAIL_OPEN" : String(config.failure_policy ?? "UNSPECIFIED"),
+    configuration,
+  };
+}
+
+/** Reads what Envoy told. */
+export function readEnvoy(configDump: unknown, clusters: unknown, stats: string): EnvoySeen {
+  const all = [...objects(configDump)];
+  const bootstrap = all.find(([object]) => isObject(object.bootstrap))?.[0].bootstrap as Loose | undefined;
+  const tags = isObject(bootstrap?.stats_config) ? bootstrap.stats_config.stats_tags : undefined;
+  return {
+    filters: all.flatMap(([object, listener]) => installedIn(object, listener) ?? []),
+    statsTags: (Array.isArray(tags) ? tags : []).map((tag: Loose) => String(tag.tag_name)),
+    clusters: all
+      .filter(([object]) => String(object["@type"]).endsWith("cluster.v3.Cluster"))
+      .map(([one]) => one),
+    clusterStatuses:
+      (isObject(clusters) ? (clusters.cluster_statuses as Loose[] | undefined) : undefined) ?? [],
+    stats,
+  };
+}
+
+/** A filter's own settings, against what the policy in it asks for. */
+export function filterFindings(filter: Installed, policy: PolicyDocument): Finding[] {
+  const findings: Finding[] = [];
+  const held = policy.hold_headers !== false;
+  if (held && !filter.holdsHeaders)
+    findings.push(
+      fail(
+        "envoy.hold_headers",
+        "the policy holds headers and Envoy was not told to allow it: every request with a body hangs",
+        "set allow_on_headers_stop_iteration: true beside root_id (Envoy 1.35 and later), or hold_headers: false in the policy",
+      ),
+    );
+  else if (held) findings.push(ok("envoy.hold_headers", "request headers wait for the verdict on the body"));
+  else if (filter.holdsHeaders)
+    findings.push(
+      warn(
+        "envoy.hold_headers",
+        "Envoy could hold headers and the policy says hold_headers: false: upstreams may see headers of refused requests",
+        "take hold_headers out of the policy",
+      ),
+    );
+  else findings.push(ok("envoy.hold_headers", "request headers are not held, as the policy says"));
+
+  const failure = filter.failurePolicy;
+  if (failure === "FAIL_RELOAD") findings.push(ok("envoy.failure_policy", "a trap fails the request closed"));
+  else if (failure === "FAIL_OPEN")
+    findings.push(
+      fail(
+        "envoy.failure_policy",
+        "if the filter cannot run, requests pass unchecked",
+        "set failure_policy: FAIL_RELOAD, and take fail_open out",
+      ),
+    );
+  else
+    findings.push(
+      warn(
+        "envoy.failure_policy",
+        `${failure}: after a trap a worker refuses everything until Envoy is restarted`,
+        "set failure_policy: FAIL_RELOAD",
+      ),
+    );
+
+  const largest = bodyBytesMax(policy);
+  const { bufferBytes } = filter;
+  if (bufferBytes === undefined) return findings;
+  if (bufferBytes < largest)
+    findings.push(
+      fail(
+        "envoy.buffer",
+        `the listener buffers ${bufferBytes} bytes and the policy lets bodies of ${largest} in: Envoy answers 413 itself between`,
+        `set per_connection_buffer_limit_bytes of the listener to more than ${largest}, or lower prompt.max_bytes`,
+      ),
+    );
+  else findings.push(ok("envoy.buffer", `buffers ${bufferBytes} bytes, bodies have at most ${largest}`));
+  return findings;
+}
+
+/** The cluster that leads to the sidecar. */
+export function clusterFindings(seen: EnvoySeen, policy: PolicyDocument): Finding[] {
+  const check = "envoy.cluster";
+  const name = ledgerCluster(policy);
+  if (!needsLedger(policy)) return [ok(check, "no tier has a budget, so no sidecar is needed")];
+  const status = seen.clusterStatuses.find((one) => one.name === name);
+  if (!status)
+    return [
+      fail(
+        check,
+        `there is no cluster ${name}: every request of a tier with budgets is refused as ledger_unavailable`,
+        `add a cluster ${name} that leads to the sidecar, or name yours in ledger.cluster`,
+      ),
+    ];
+  const hosts = (status.host_statuses as Loose[] | undefined) ?? [];
+  const bad = hosts.filter(({ health_status: health }) => {
+    const { eds_health_status: eds, ...failed } = (health ?? {}) as Loose;
+    return (eds !== undefined && eds !== "HEALTHY") || Object.values(failed).includes(true);
+  });
+  if (hosts.length === 0)
+    return [
+      fail(check, `${name} has no endpoint`, "does its host name resolve, and are there sidecars behind it?"),
+    ];
+  const findings: Finding[] = [];
+  if (bad.length === hosts.length)
+    findings.push(
+      fail(check, `no endpoint of ${name} is healthy`, "look at the sidecars: curl -i SIDECAR/healthz"),
+    );
+  else if (bad.length > 0)
+    findings.push(
+      warn(
+        check,
+        `${bad.length} of ${hosts.length} endpoints of ${name} are not healthy`,
+        "look at these sidecars",
+      ),
+    );
+  else findings.push(ok(check, `${name} has ${hosts.length} healthy endpoint${hosts.length > 1 ? "s" : ""}`));
+  const cluster = seen.clusters.find((one) => one.name === name);
+  if (cluster && JSON.stringify(cluster).includes("http2_protocol_options"))
+    findings.push(
+      warn(
+        "envoy.cluster_protocol",
+        `${name} speaks HTTP/2: it works, but each call costs the sidecar several times as much`,
+        "take http2_protocol_options out of the cluster: the filter's calls are small and seldom",
+      ),
+    );
+  return findings;
+}
+
+/** Counters of trouble, by name, with what it means when they are not 0. */
+const TROUBLE: Record<string, string> = {
+  weir_ledger_failures_total: "calls to the ledger had no answer",
+  weir_unbudgeted_total: "requests passed without a reservation",
+  weir_lost_reports_total: "usage reports were refused for good",
+  weir_unsettled_total: "reservations could not be settled",
+  envoy_wasm_weir_vm_reload: "the filter trapped and was started anew",
+};
+
+function sumOf(stats: string, name: string): number {
+  return [...stats.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, "gm"))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  );
+}
+
+export function statsFindings({ stats, statsTags }: EnvoySeen): Finding[] {
+  if (!/^weir_/m.test(stats))
+    return [
+      fail(
+        "envoy.running",
+        "the filter is configured but counts nothing: it did not start",
+        "look for lines that begin with weir: in Envoy's log; weir check says what is wrong with a policy",
+      ),
+    ];
+  const findings = [ok("envoy.running", "the filter runs and counts")];
+  const wanted = [...new Set(metrics.flatMap(({ labels }) => labels))];
+  const missing = wanted.filter((label) => !statsTags.includes(label));
+  if (missing.length > 0)
+    findings.push(
+      warn(
+        "envoy.stats_tags",
+        `no stats_tags for ${missing.join(", ")}: dashboard and alerts find no labels`,
+        "copy stats_config from the end of envoy/weir.yaml into the bootstrap",
+      ),
+    );
+  else findings.push(ok("envoy.stats_tags", "names of metrics are turned into labels"));
+  const trouble = Object.entries(TROUBLE).flatMap(([name, what]) => {
+    const count = sumOf(stats, name);
+    return count > 0 ? [`${what} (${name} ${count})`] : [];
+  });
+  if (trouble.length > 0)
+    findings.push(
+      warn(
+        "envoy.counters",
+        `since this Envoy started ${trouble.join("; ")}`,
+        'if they still grow, look into docs/operations.md, "What is broken?"',
+      ),
+    );
+  else findings.push(ok("envoy.counters", "no counter of trouble has moved since this Envoy started"));
+  return findings;
+}
+
+/** What the three pages say; undefined if they are not Envoy's. */
+function seenIn(dump: string, clusters: string, stats: string): EnvoySeen | undefined {
+  try {
+    const config = JSON.parse(dump) as { configs?: unknown } | null;
+    return Array.isArray(config?.configs) ? readEnvoy(config, JSON.parse(clusters), stats) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface EnvoyExamined {
+  readonly findings: Finding[];
+  /** The policy that it serves with. */
+  readonly policy?: string;
+}
+
+/** `problemsOf` is the filter's own judgement of a policy. */
+export async function examineEnvoy(
+  admin: string,
+  timeoutMs: number,
+  problemsOf: (policy: string) => string[],
+): Promise<EnvoyExamined> {
+  const pages = [];
+  for (const path of ["/config_dump?include_eds", "/clusters?format=json", "/stats/prometheus"]) {
+    const asked = await ask(admin + path, timeoutMs);
+    if (asked.failure !== undefined || !asked.response.ok) {
+      const what = asked.failure ?? `${path} answers ${asked.response.status}`;
+      const fix = "give the address of Envoy's admin interface (admin.address of its configuration)";
+      return { findings: [fail("envoy.reachable", `${admin}: ${what}`, fix)] };
+    }
+    pages.push(asked.text);
+  }
+  const [dump = "", clusters = "", stats = ""] = pages;
+  const seen = seenIn(dump, clusters, stats);
+  if (!seen) {
+    const fix = "give the address of Envoy's admin interface (admin.address of its configuration)";
+    return { findings: [fail("envoy.reachable", `${admin} is no Envoy's admin interface`, fix)] };
+  }
+  const findings = [ok("envoy.reachable", `${admin} answers`)];
+  const [first] = seen.filters;
+  if (!first) {
+    const fix = "add it before the router, as in envoy/weir.yaml; was the listener refused? Envoy's log says";
+    return { findings: [...findings, fail("envoy.filter", "no listener has the filter", fix)] };
+  }
+  const places = seen.filters.map(({ listener }) => listener || "ECDS");
+  findings.push(ok("envoy.filter", `the filter is in ${[...new Set(places)].join(", ")}`));
+  findings.push(...statsFindings(seen));
+  for (const text of new Set(seen.filters.map(({ configuration }) => configuration))) {
+    const problems = problemsOf(text);
+    if (problems.length > 0)
+      findings.push(
+        fail("envoy.policy", `the policy in it is refused: ${problems[0]}`, "weir check, then deploy again"),
+      );
+  }
+  for (const filter of seen.filters) {
+    const policy = parsePolicy(filter.configuration);
+    if (policy) findings.push(...filterFindings(filter, policy), ...clusterFindings(seen, policy));
+  }
+  return { findings: unique(findings), policy: first.configuration };
+}
+
+/** Several filters with the same finding have it once. */
+function unique(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [JSON.stringify(finding), finding])).values()];
+}
