@@ -405,6 +405,8 @@ not, and 2 when it was called wrongly.
 ${table(["command", "what it does", "usage"], rows)}
 
 \`weir check\` prints one line per problem, \`path: value: expected …\`, and uses the filter itself, so its answer is the proxy's.
+\`weir doctor\` takes a caller's key from \`WEIR_KEY\` and the sidecar's token from \`WEIR_ADMIN_TOKEN\`; what it looks at is in
+[operations.md](../operations.md#what-the-doctor-looks-at).
 
 ## make
 

@@ -3,7 +3,7 @@
  * says is checked by its words, since these are what a person has at night.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -325,6 +325,24 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
       assert.match(store, /FAIL.*does not answer \(redis ledger, version .*\) → .*Redis cannot be reached/);
     }),
   );
+});
+
+it("each check of weir doctor is explained in the operator's guide", () => {
+  const folder = join(root, "sidecar/doctor");
+  const sources = [
+    ...readdirSync(folder).map((name) => join(folder, name)),
+    join(root, "sidecar/cli/doctor.ts"),
+  ];
+  const checks = sources.flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(/"((?:policy|sidecar|envoy|proxy|budget|kong)\.[a-z_]+)"/g)].map(
+      ([, check]) => check,
+    ),
+  );
+  const guide = readFileSync(join(root, "docs/operations.md"), "utf8");
+  const named = [...guide.matchAll(/`((?:policy|sidecar|envoy|proxy|budget|kong)\.[a-z_]+)`/g)].map(
+    ([, check]) => check,
+  );
+  assert.deepEqual([...new Set(named)].sort(), [...new Set(checks)].sort());
 });
 
 describe("weir doctor, on what real servers seldom show", () => {

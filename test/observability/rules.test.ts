@@ -2,7 +2,7 @@
 // never fires or always does. And what can be said of the dashboard without a Prometheus.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -51,6 +51,9 @@ test("every alert says what is wrong and what to do, and pages or warns", () => 
     assert.ok(annotations.summary.length > 20 && annotations.description.length > 40, alert);
   }
   assert.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length);
+  const guide = readFileSync(join(root, "docs/operations.md"), "utf8");
+  const unexplained = rules.filter(({ alert }) => !guide.includes(`\`${alert}\``)).map(({ alert }) => alert);
+  assert.deepEqual(unexplained, [], "docs/operations.md says what to do for each");
 });
 
 test("the faster rules differ in times alone", () => {
