@@ -55,8 +55,17 @@ function policyFindings(file: string): { findings: Finding[]; text: string | und
   return { findings: [fail("policy.valid", `${file}: ${problem}${others}`, fix)], text: undefined };
 }
 
+/** Members in one order: what deploys a policy may write them in another. */
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, member]) => [name, ordered(member)]));
+}
+
 /** Whether two JSON texts say the same. */
-const same = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
+const same = (a: string, b: string) =>
+  JSON.stringify(ordered(JSON.parse(a))) === JSON.stringify(ordered(JSON.parse(b)));
 
 /** Everything that can be looked at with these options, in the order in which a request meets it. */
 export async function examine(options: Options): Promise<Finding[]> {

@@ -32,15 +32,15 @@ describe("the alert rules", { skip: noPrometheus }, () => {
     assert.equal(status, 0, stdout + stderr);
   });
 
-  for (const { alert, expr } of rules)
-    test(`${alert} has a unit test for firing and one for staying quiet`, () => {
-      for (const other of ["vector(0) > 1", "vector(1) > 0"]) {
-        const changed = rulesText.replace(`expr: ${expr}\n`, `expr: ${other}\n`);
-        assert.notEqual(changed, rulesText);
-        const { status, stdout, stderr } = unitTests(changed);
-        assert.notEqual(status, 0, `nothing notices ${alert} as ${other}`);
-        assert.match(stdout + stderr, new RegExp(`alertname: ${alert}`));
-      }
+  for (const [what, expr] of [
+    ["never fires", "vector(0) > 1"],
+    ["always fires", "vector(1) > 0"],
+  ])
+    test(`each have a unit test that notices when it ${what}`, () => {
+      const { status, stdout, stderr } = unitTests(rulesText.replace(/expr: .*/g, `expr: ${expr}`));
+      assert.notEqual(status, 0);
+      const noticed = rules.filter(({ alert }) => (stdout + stderr).includes(`alertname: ${alert},`));
+      assert.deepEqual(noticed, rules);
     });
 });
 
