@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { keyEntry, type World, world } from "../support/e2e.ts";
+import { keyEntry, secret, type World, world } from "../support/e2e.ts";
 
 const policy = {
   tiers: {
@@ -53,9 +53,10 @@ describe("official clients", () => {
   after(() => w?.close());
 
   describe("openai", () => {
-    const client = (apiKey: string) => new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 0 });
-    const ask = (apiKey: string, content: string) =>
-      client(apiKey).chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content }] });
+    const client = (name: string) =>
+      new OpenAI({ apiKey: secret(name), baseURL: `${url}/v1`, maxRetries: 0 });
+    const ask = (name: string, content: string) =>
+      client(name).chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content }] });
 
     it("completes a chat", async () => {
       const answer = await ask("pro", "How deep is the river?");
@@ -142,7 +143,7 @@ describe("official clients", () => {
     });
 
     it("raises an APIError with status 402 for a budget that is used up, and does not retry", async () => {
-      const patient = new OpenAI({ apiKey: "broke", baseURL: `${url}/v1`, maxRetries: 3 });
+      const patient = new OpenAI({ apiKey: secret("broke"), baseURL: `${url}/v1`, maxRetries: 3 });
       const before = await w.stat("verdict.insufficient_quota");
       const error = await raised(
         patient.chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "hello" }] }),
@@ -157,9 +158,9 @@ describe("official clients", () => {
   });
 
   describe("@anthropic-ai/sdk", () => {
-    const client = (apiKey: string) => new Anthropic({ apiKey, baseURL: url, maxRetries: 0 });
-    const ask = (apiKey: string, content: string) =>
-      client(apiKey).messages.create({
+    const client = (name: string) => new Anthropic({ apiKey: secret(name), baseURL: url, maxRetries: 0 });
+    const ask = (name: string, content: string) =>
+      client(name).messages.create({
         model: "claude-opus-4-1",
         max_tokens: 50,
         messages: [{ role: "user", content }],

@@ -13,7 +13,7 @@ import { freePort, root, start } from "../../demo/processes.ts";
 import { examine, lineOf } from "../../sidecar/cli/doctor.ts";
 import type { Finding } from "../../sidecar/doctor/finding.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
-import { keyEntry, type World, type WorldOptions, world } from "../support/e2e.ts";
+import { keyEntry, secret, type World, type WorldOptions, world } from "../support/e2e.ts";
 
 const KEY = "doctors-key";
 const ADMIN = "the-doctors-admin-token";
@@ -46,7 +46,7 @@ const all = (w: World) => ({
   sidecar: `http://127.0.0.1:${w.sidecarPorts[0]}`,
   proxy: w.envoys[0]?.url ?? "",
   admin: `http://127.0.0.1:${w.envoys[0]?.adminPort}`,
-  key: KEY,
+  key: secret(KEY),
   adminToken: ADMIN,
 });
 
@@ -117,7 +117,7 @@ describe("weir doctor, where all is well", () => {
       return { status, output: child.output() };
     };
     const places = ["--sidecar", sidecar, "--proxy", proxy, "--envoy-admin", admin, "--model", "gpt-4o"];
-    const well = await run(places, { WEIR_KEY: KEY, WEIR_ADMIN_TOKEN: ADMIN });
+    const well = await run(places, { WEIR_KEY: secret(KEY), WEIR_ADMIN_TOKEN: ADMIN });
     assert.equal(well.status, 0, well.output);
     assert.match(well.output, /^ok {4}proxy\.request {10}a request with the key got 200 ok in \d+ ms$/m);
     assert.match(well.output, /^\d+ checks, 0 warnings, 0 failed$/m);
@@ -137,7 +137,7 @@ describe("weir doctor, where all is well", () => {
 
   it("says that a key is wrong, too old, used up, limited, or of a tier that only shadows", async () => {
     const { proxy, admin } = all(w);
-    const as = (key: string) => examine({ ...defaults, proxy, admin, key });
+    const as = (key: string) => examine({ ...defaults, proxy, admin, key: secret(key) });
     const wrong = await as("nobodys-key");
     assert.deepEqual(troubles(wrong), ["fail policy.key", "fail proxy.request"]);
     assert.match(line(wrong, "policy.key"), /FAIL.*not in the policy → .*sha256sum/);
@@ -178,7 +178,7 @@ describe("weir doctor, where all is well", () => {
     assert.match(sidecar, /FAIL.*not a sidecar → give the sidecar's own address/);
     const admin = line(await examine({ ...defaults, admin: llm }), "envoy.reachable");
     assert.match(admin, /FAIL.*no Envoy's admin interface →/);
-    const proxy = line(await examine({ ...defaults, proxy: llm, key: KEY }), "proxy.stranger");
+    const proxy = line(await examine({ ...defaults, proxy: llm, key: secret(KEY) }), "proxy.stranger");
     assert.match(proxy, /FAIL.*200 without x-weir-verdict: the request did not come through the filter/);
     const empty = `http://127.0.0.1:${await freePort()}`;
     const nobody = { ...defaults, sidecar: empty, proxy: empty };
@@ -197,7 +197,7 @@ describe("weir doctor, where all is well", () => {
         /FAIL.*nothing listens there → start it \(weir sidecar\)/,
       );
       // A lease at hand may still serve; what passed cannot be seen in books that are away.
-      const used = await examine({ ...all(w), key: "used-key" });
+      const used = await examine({ ...all(w), key: secret("used-key") });
       assert.match(line(used, "proxy.request"), /503 ledger_unavailable: .* → Check the sidecar/);
       assert.match(
         line(await examine(all(w)), "envoy.counters"),
@@ -378,7 +378,7 @@ describe("weir doctor, on what real servers seldom show", () => {
     serving(
       (request, response) => {
         const large = Number(request.headers["content-length"]) > 8_192;
-        const stranger = request.headers.authorization !== `Bearer ${KEY}`;
+        const stranger = request.headers.authorization !== `Bearer ${secret(KEY)}`;
         const verdict = large ? "body_unavailable" : stranger ? "invalid_api_key" : "ok";
         const status = { body_unavailable: 413, invalid_api_key: 401, ok: 200 }[verdict];
         response.writeHead(status ?? 200, { server: "kong/3.9.1", "x-weir-verdict": verdict });
@@ -389,7 +389,7 @@ describe("weir doctor, on what real servers seldom show", () => {
         const file = join(directory, "policy.json");
         writeFileSync(file, JSON.stringify(policy));
         try {
-          const findings = await examine({ ...defaults, proxy: url, policy: file, key: KEY });
+          const findings = await examine({ ...defaults, proxy: url, policy: file, key: secret(KEY) });
           assert.match(line(findings, "proxy.reachable"), /answers \(Kong\)/);
           assert.match(
             line(findings, "kong.ledger"),

@@ -1,7 +1,7 @@
 /** Who may call, and what the upstream is told about it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { keyEntry, type World, world } from "../support/e2e.ts";
+import { keyEntry, secret, type World, world } from "../support/e2e.ts";
 
 const KEY = "identity-key-of-a-team";
 const EXPIRED = "identity-key-that-expired";
@@ -39,10 +39,10 @@ describe("identity", () => {
 
   it("finds the key in each of the four headers", async () => {
     for (const headers of [
-      { authorization: `Bearer ${KEY}` },
-      { "x-api-key": KEY },
-      { "api-key": KEY },
-      { "x-goog-api-key": KEY },
+      { authorization: `Bearer ${secret(KEY)}` },
+      { "x-api-key": secret(KEY) },
+      { "api-key": secret(KEY) },
+      { "x-goog-api-key": secret(KEY) },
     ]) {
       const answer = await w.chat(undefined, "hello", { headers });
       assert.equal(answer.status, 200, `${Object.keys(headers)}: ${answer.text}`);
@@ -91,7 +91,7 @@ describe("identity", () => {
 
   it("keeps the key from the upstream, in whichever header it came", async () => {
     for (const name of ["authorization", "x-api-key", "api-key", "x-goog-api-key"]) {
-      const value = name === "authorization" ? `Bearer ${KEY}` : KEY;
+      const value = name === "authorization" ? `Bearer ${secret(KEY)}` : secret(KEY);
       await w.chat(undefined, "hello", { headers: { [name]: value } });
       const { headers } = w.llm.seen.at(-1) as (typeof w.llm.seen)[0];
       assert.equal(headers[name], undefined);

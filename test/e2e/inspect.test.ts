@@ -1,7 +1,7 @@
 /** What may be in a request: every refusal of a body, with its status, code and blamed member. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Answer, chatBody, keyEntry, type World, world } from "../support/e2e.ts";
+import { type Answer, chatBody, keyEntry, secret, type World, world } from "../support/e2e.ts";
 
 const policy = {
   tiers: {
@@ -135,7 +135,7 @@ describe("inspection", () => {
     });
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: "Bearer pro", "content-type": "application/json" },
+      headers: { authorization: `Bearer ${secret("pro")}`, "content-type": "application/json" },
       body: chunks,
       duplex: "half",
     } as RequestInit);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { chatBody, keyEntry, type World, world } from "../support/e2e.ts";
+import { chatBody, keyEntry, secret, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
 
 /** Fewer with WEIR_STREAMS, for machines that are short of time. */
@@ -123,9 +123,10 @@ describe("answers", () => {
   });
 
   it("lets the official openai client stream text and tools, redacted, and raises its error for a block", async () => {
-    const client = (apiKey: string) => new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 0 });
-    const ask = (apiKey: string) =>
-      client(apiKey).chat.completions.stream({
+    const client = (name: string) =>
+      new OpenAI({ apiKey: secret(name), baseURL: `${url}/v1`, maxRetries: 0 });
+    const ask = (name: string) =>
+      client(name).chat.completions.stream({
         model: "gpt-4o",
         messages: [{ role: "user", content: "hi" }],
       });
@@ -186,7 +187,7 @@ describe("answers", () => {
       }),
       event("message_stop", {}),
     ]);
-    const client = new Anthropic({ apiKey: "redacts", baseURL: url, maxRetries: 0 });
+    const client = new Anthropic({ apiKey: secret("redacts"), baseURL: url, maxRetries: 0 });
     const answer = await client.messages
       .stream({ model: "claude", max_tokens: 100, messages: [{ role: "user", content: "hi" }] })
       .finalMessage();
@@ -216,7 +217,11 @@ describe("answers", () => {
       const control = new AbortController();
       const response = await fetch(`${url}/v1/chat/completions`, {
         method: "POST",
-        headers: { "content-type": "application/json", authorization: "Bearer counted", "x-plan": String(i) },
+        headers: {
+          "content-type": "application/json",
+          authorization: `Bearer ${secret("counted")}`,
+          "x-plan": String(i),
+        },
         body: JSON.stringify(chatBody("hello", streamed.body)),
         signal: control.signal,
       });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { chatBody, keyEntry, type World, world } from "../support/e2e.ts";
+import { chatBody, keyEntry, secret, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
 
 const SEED = 20_261_121;
@@ -28,6 +28,8 @@ const policy = {
   ledger: { sync: "200ms" },
   keys: [keyEntry("pro", "acme/robust/pro", "pro")],
 };
+
+const PRO = secret("pro");
 
 /** Mulberry32: small, seeded, good enough to choose mutations. */
 function random(seed: number): (below: number) => number {
@@ -133,8 +135,15 @@ describe("robustness", () => {
     const some: Record<string, string | string[]> = { "content-type": "application/json" };
     const odd: Record<string, () => string | string[]> = {
       authorization: () =>
-        one(["Bearer pro", "Bearer ", "Bearer", "Basic eDp5", "bearer  pro ", `Bearer ${"k".repeat(5_000)}`]),
-      "x-api-key": () => one(["pro", "", "\u00ff\u00fe", "wrong"]),
+        one([
+          `Bearer ${PRO}`,
+          "Bearer ",
+          "Bearer",
+          "Basic eDp5",
+          `bearer  ${PRO} `,
+          `Bearer ${"k".repeat(5_000)}`,
+        ]),
+      "x-api-key": () => one([PRO, "", "\u00ff\u00fe", "wrong"]),
       "content-type": () =>
         one(["", "application/json; charset=utf-8", "APPLICATION/JSON", "text/json", ";"]),
       "content-encoding": () => one(["gzip", "", "identity"]),
@@ -146,7 +155,7 @@ describe("robustness", () => {
       upgrade: () => one(["websocket", "h2c"]),
       cookie: () => Array.from({ length: pick(40) }, (_, i) => `a${i}=b`),
     };
-    if (pick(4) > 0) some.authorization = "Bearer pro";
+    if (pick(4) > 0) some.authorization = `Bearer ${PRO}`;
     for (let n = pick(4); n > 0; n--) {
       const [name, value] = one(Object.entries(odd));
       some[name] = value();
@@ -215,8 +224,7 @@ describe("robustness", () => {
 
   it(`survives ${RAW} connections that break off or do not speak HTTP`, async () => {
     const { port } = w.envoys[0] as (typeof w.envoys)[0];
-    const head =
-      "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer pro\r\ncontent-type: application/json\r\n";
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${PRO}\r\ncontent-type: application/json\r\n`;
     const texts = [
       `${head}content-length: 500\r\n\r\n{"model":`,
       `${head}transfer-encoding: chunked\r\n\r\n5\r\n{"mod\r\nffffffff\r\n`,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { chatBody, keyEntry, until, type World, world } from "../support/e2e.ts";
+import { chatBody, keyEntry, secret, until, type World, world } from "../support/e2e.ts";
 import {
   type Arrived,
   chunkEvent,
@@ -59,7 +59,7 @@ describe("streams", () => {
   const streamed = (key: string, signal?: AbortSignal) =>
     fetch(`${(w.envoys[0] as (typeof w.envoys)[0]).url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+      headers: { "content-type": "application/json", authorization: `Bearer ${secret(key)}` },
       body: JSON.stringify(chatBody("hello", stream.body)),
       ...(signal && { signal }),
     });

@@ -3,11 +3,12 @@
 // right and wrong ones, in every way in which keys are shown; then everything that was told is searched for them, as they
 // are and in the encodings that a log could bring them into.
 //
-// A part that tells more joins in by `keep` of the world (test/support/e2e.ts).
+// A part that tells more joins in by `keep` of the world (test/support/e2e.ts). Every end-to-end test looks for the keys that it
+// used in the same way when its world closes; here it is done with all ways to show a key, and the most verbose logs.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { keyEntry, type World, world } from "../support/e2e.ts";
+import { keyEntry, secret, type World, world } from "../support/e2e.ts";
 import { formsOf, leaks } from "../support/leaks.ts";
 
 const KEY = "weir-k3y/with+odd=signs~for-encodings";
@@ -15,7 +16,7 @@ const OLD = "weir-old-key/9f2c+41ab=";
 const WRONG = "weir-wrong-key/77aa+00ff=";
 const OTHER = "weir-other-key/1234+5678=";
 const ADMIN = "admin-token/of+the=sidecar";
-const KEYS = [KEY, OLD, WRONG, OTHER, ADMIN];
+const KEYS = [...[KEY, OLD, WRONG, OTHER].map(secret), ADMIN];
 
 const policy = {
   tiers: {
@@ -55,9 +56,9 @@ describe("keys", () => {
   after(() => w?.close());
 
   it("would be found in every form that is searched for", () => {
-    for (const form of formsOf(KEY))
+    for (const form of formsOf(secret(KEY)))
       assert.equal(leaks(new Map([["log", `x${form}y`]]), KEYS).length >= 1, true, form);
-    const header = `Basic ${Buffer.from(`user:${KEY}`).toString("base64")}`;
+    const header = `Basic ${Buffer.from(`user:${secret(KEY)}`).toString("base64")}`;
     assert.ok(leaks(new Map([["log", header]]), KEYS).length > 0, "in a header for Basic authentication");
     assert.deepEqual(leaks(new Map([["log", "Bearer something else"]]), KEYS), []);
   });
@@ -67,7 +68,7 @@ describe("keys", () => {
     const note = ({ status }: { status: number }) => statuses.set(status, (statuses.get(status) ?? 0) + 1);
     for (const way of ways) {
       for (const key of [KEY, OLD, WRONG, OTHER]) {
-        const headers = way(key);
+        const headers = way(secret(key));
         note(await w.chat(undefined, "hello", { headers }));
         note(await w.chat(undefined, "hello", { headers, body: { stream: true } }));
         note(await w.call(undefined, "{broken", { headers }));
@@ -80,7 +81,7 @@ describe("keys", () => {
         note(await w.call(undefined, undefined, { method: "GET", path: "/v1/models", headers }));
       }
     }
-    note(await w.chat(KEY, "hello", { headers: { "x-api-key": WRONG } }));
+    note(await w.chat(KEY, "hello", { headers: { "x-api-key": secret(WRONG) } }));
     await w.stopSidecar();
     note(await w.chat(OTHER, "hello"));
     await w.startSidecar();
@@ -108,7 +109,7 @@ describe("keys", () => {
     assert.match(text("ledger of sidecar 0"), /tokens-day/);
     assert.match(text("what went upstream"), /x-weir-subject/);
     assert.deepEqual(leaks(told, KEYS), []);
-    const digest = createHash("sha256").update(WRONG).digest("hex");
+    const digest = createHash("sha256").update(secret(WRONG)).digest("hex");
     for (const [who, all] of told) assert.ok(!all.includes(digest), `${who} tells the digest of a wrong key`);
   });
 });

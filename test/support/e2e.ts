@@ -3,10 +3,12 @@
  * store or a real redis-server, and a mock LLM (or an upstream of the test's own).
  *
  * Everything that was started is ended by `close`, by a failed start, and, if the test process dies, with it.
- * An Envoy takes seconds to start, so the tests of a file share one world and differ by keys, subjects and tiers.
+ * An Envoy takes seconds to start, so the tests of a file share one world and differ by keys, subjects and tiers. A test
+ * names its keys; what is shown is `secret` of the name, and `close` looks for it in everything that was told meanwhile.
  * WEIR_WASM names another build of the filter than dist/weir.wasm.
  */
-import { createHash } from "node:crypto";
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
@@ -19,6 +21,7 @@ import { type BudgetRecord, describeKey, organisationOf } from "../../sidecar/le
 import { observed } from "../../sidecar/log.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/server.ts";
 import { makeSettings } from "../../sidecar/settings.ts";
+import { leaks } from "./leaks.ts";
 
 /** What waits for usage to be reported or leases to come back waits no longer. */
 const SETTLED_MS = 15_000;
@@ -82,7 +85,7 @@ export interface World {
   /** Where the Envoys look for the sidecars, also while these are down. */
   readonly sidecarPorts: readonly number[];
   readonly redis: TestRedis | undefined;
-  /** Sends a body: a string as it is, anything else as JSON. */
+  /** Sends a body, a string as it is, anything else as JSON, with the key of this name. */
   call(key: string | undefined, body: unknown, options?: CallOptions): Promise<Answer>;
   /** Asks a chat completion of `gpt-4o`. */
   chat(key: string | undefined, content: string, options?: CallOptions & { body?: object }): Promise<Answer>;
@@ -106,9 +109,17 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** The policy's entry for a key. */
-export function keyEntry(key: string, subject: string, tier: string, more: object = {}): object {
-  return { sha256: createHash("sha256").update(key).digest("hex"), subject, tier, ...more };
+/** A part of every key of this run, and of nothing else. */
+const MARK = randomBytes(12).toString("hex");
+
+/** The key that a test calls `name`. `close` fails if any of them was told somewhere. */
+export function secret(name: string): string {
+  return `sk-${name}-${MARK}`;
+}
+
+/** The policy's entry for the key called `name`. */
+export function keyEntry(name: string, subject: string, tier: string, more: object = {}): object {
+  return { sha256: createHash("sha256").update(secret(name)).digest("hex"), subject, tier, ...more };
 }
 
 /** The body of a chat completion. */
@@ -170,6 +181,11 @@ async function assemble(
     const sidecarPort = ledgers.ports[0] as number;
     envoys[0] = await envoyThatDiesWithUs({ ...settings, sidecarPort, port: old.port });
   };
+  const tell = async (ask: (text: () => Promise<string>) => Promise<string>) => {
+    const all = [...tellWorld(envoys, ledgers), ...tellers];
+    const texts = all.map(async ([who, text]) => [who, await ask(async () => text())] as const);
+    return new Map(await Promise.all(texts));
+  };
   const budget = (subject: string, name: string) => readBudget(ledgers.running, subject, name);
   const call = (key: string | undefined, body: unknown, how: CallOptions = {}) =>
     send(agent, (envoys[how.envoy ?? 0] as Envoy).url, key, body, how);
@@ -188,16 +204,17 @@ async function assemble(
       const pages = await Promise.all(envoys.map((envoy) => envoy.admin("/stats")));
       return pages.reduce((sum, page) => sum + sumOf(page, name), 0);
     },
-    told: async () => {
-      const told = tellWorld(envoys, ledgers);
-      for (const [who, text] of tellers) told.set(who, text);
-      return new Map(await Promise.all([...told].map(async ([who, text]) => [who, await text()] as const)));
-    },
+    told: () => tell((text) => text()),
     keep: (who, text) => void tellers.set(who, text),
     stopSidecar: ledgers.stop,
     startSidecar: ledgers.start,
     restartEnvoy,
-    close,
+    close: async () => {
+      // A part that is away by now has told its log only.
+      const told = await tell(async (text) => text().catch(() => ""));
+      await close();
+      assert.deepEqual(leaks(told, [MARK]), [], "a key was told");
+    },
   };
 }
 
@@ -280,7 +297,7 @@ async function send(
     method: how.method ?? "POST",
     headers: {
       ...(body !== undefined && { "content-type": "application/json" }),
-      ...(key && { authorization: `Bearer ${key}` }),
+      ...(key && { authorization: `Bearer ${secret(key)}` }),
       ...how.headers,
     },
     ...(how.from && { localAddress: how.from }),
