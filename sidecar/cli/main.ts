@@ -24,6 +24,17 @@ const COMMANDS: Record<string, { what: string; load: () => Promise<Command> }> =
       return (args) => redactCommand(args, process.stdin, process.stdout);
     },
   },
+  replay: {
+    what: "recorded requests against a policy: what would change",
+    load: async () => (await import("./replay.ts")).replayCommand,
+  },
+  analyze: {
+    what: "usage as CSV to windows that stand out, classified",
+    load: async () => {
+      const { analyzeCommand } = await import("./analyze.ts");
+      return (args) => analyzeCommand(args, process.stdin, process.stdout);
+    },
+  },
   train: {
     what: "labelled texts to a classifier pack, offered only when it is better",
     load: async () => (await import("./train.ts")).trainCommand,

@@ -22,7 +22,7 @@ export type UnaryMethod = (message: Uint8Array) => Promise<Uint8Array>;
 
 const HEAD_BYTES = 5;
 const TRAILER_FLAG = 0x80;
-const CONTENT_TYPE = "application/grpc-web+proto";
+export const CONTENT_TYPE = "application/grpc-web+proto";
 const OK = Buffer.from("grpc-status: 0\r\n");
 
 /** Makes a method of a handler of messages. */
@@ -42,7 +42,8 @@ export function unary<I extends DescMessage, O extends DescMessage>(
   };
 }
 
-function answer(response: Response, message: Uint8Array | undefined, trailer: Uint8Array): void {
+/** The body of an answer: the message, if there is one, and the trailer. */
+function framed(message: Uint8Array | undefined, trailer: Uint8Array): Buffer {
   const length = message === undefined ? 0 : HEAD_BYTES + message.length;
   const body = Buffer.allocUnsafe(length + HEAD_BYTES + trailer.length);
   if (message !== undefined) {
@@ -53,6 +54,10 @@ function answer(response: Response, message: Uint8Array | undefined, trailer: Ui
   body[length] = TRAILER_FLAG;
   body.writeUInt32BE(trailer.length, length + 1);
   body.set(trailer, length + HEAD_BYTES);
+  return body;
+}
+
+function send(response: Response, body: Buffer): void {
   response.statusCode = 200;
   response.setHeader("content-type", CONTENT_TYPE);
   response.setHeader("content-length", body.length);
@@ -67,12 +72,12 @@ function percentEncode(text: string): string {
     .replaceAll(/[^ -$&-~]/g, hex);
 }
 
-function refuse(response: Response, thrown: unknown): void {
+function refusal(thrown: unknown): Buffer {
   // What somebody did not mean to say to a caller stays here.
   const { code, rawMessage } =
     thrown instanceof ConnectError ? thrown : new ConnectError("internal error", Code.Internal);
   const trailer = `grpc-status: ${code}\r\ngrpc-message: ${percentEncode(rawMessage)}\r\n`;
-  answer(response, undefined, Buffer.from(trailer));
+  return framed(undefined, Buffer.from(trailer));
 }
 
 /** The message of a body of one frame. Throws ConnectError. */
@@ -89,11 +94,12 @@ function messageOf(body: Buffer, bytesMax: number): Buffer {
   return body.subarray(HEAD_BYTES);
 }
 
-async function serve(method: UnaryMethod, body: Buffer, bytesMax: number, response: Response): Promise<void> {
+/** Calls a method with a request's body and gives the answer's; also what went wrong is an answer. */
+export async function callUnary(method: UnaryMethod, body: Buffer, bytesMax: number): Promise<Buffer> {
   try {
-    answer(response, await method(messageOf(body, bytesMax)), OK);
+    return framed(await method(messageOf(body, bytesMax)), OK);
   } catch (thrown) {
-    refuse(response, thrown);
+    return refusal(thrown);
   }
 }
 
@@ -124,13 +130,16 @@ export function serveUnary(
       else if (!response.headersSent) {
         // The rest is not read to its end: the connection goes with the answer.
         response.setHeader("connection", "close");
-        refuse(response, new ConnectError(`expected at most ${bytesMax} bytes`, Code.ResourceExhausted));
+        send(
+          response,
+          refusal(new ConnectError(`expected at most ${bytesMax} bytes`, Code.ResourceExhausted)),
+        );
       }
     });
     request.on("end", () => {
       if (response.headersSent) return;
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      serve(method, body, bytesMax, response);
+      void callUnary(method, body, bytesMax).then((answer) => send(response, answer));
     });
     return true;
   };
