@@ -15,6 +15,7 @@ import { emptyPointer, Prompt } from "./inspect/prompt";
 import { Tape } from "./json/tape";
 import { pointer } from "./json/text";
 import { Tier } from "./policy/policy";
+import { typeName, VAULT_TEXT_MAX, VAULT_VALUES_MAX } from "./redact/types";
 import { lit } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
@@ -54,6 +55,32 @@ export function limited(stream: Stream, admission: Admission, reason: Reason): R
   stream.rateResetNs = waitNs;
   retryAfter(waitFor(waitNs));
   return reason;
+}
+
+/** The text at `node` holds something of `type` (redact/types.ts). */
+export function promptBlocked(tape: Tape, node: i32, type: i32): Reason {
+  because()
+    .text("This tier's policy does not let what the prompt contains go upstream (")
+    .text(typeName(type));
+  more().text(").");
+  names.reset();
+  pointer(tape, node, names);
+  blame(names.written);
+  return Reason.PromptBlocked;
+}
+
+export function tooManyOriginals(): Reason {
+  because().text(
+    "The prompt holds more that is to be put back into its answer than can be remembered: at most ",
+  );
+  more().u64(VAULT_VALUES_MAX).text(" values of ").u64(VAULT_TEXT_MAX).text(" bytes together.");
+  return Reason.PromptUnredactable;
+}
+
+/** Names of members that differed are the same without what must not go upstream. */
+export function redactedTwice(): Reason {
+  because().text("Two members of one object have the same name once the prompt is redacted.");
+  return Reason.PromptUnredactable;
 }
 
 export function bodyTooLarge(tier: Tier): Reason {

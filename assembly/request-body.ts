@@ -1,9 +1,9 @@
 // The body in hand: its tape, its prompt, and what is to go upstream in its place. One body is handled at a time, from
 // the callback that brings it to the one that lets it go; nothing here outlives that.
 import { CONTENT_LENGTH } from "./headers";
-import { Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
+import { findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
 import { Tape } from "./json/tape";
-import { BODY_VALUES_MAX } from "./limits";
+import { BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
 import { Policy, Tier } from "./policy/policy";
 import { BufferType, MapType } from "./proxy-wasm/abi";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -11,7 +11,7 @@ import { setHeader } from "./proxy-wasm/headers";
 import { replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { rewrite } from "./rewrite";
-import { lenOf, NONE, Slice } from "./slice";
+import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Writer } from "./writer";
 
@@ -21,6 +21,11 @@ export const prompt = new Prompt(SPANS_MAX);
 export let work: usize = 0;
 /** The body as it is to go upstream, in the arena; NONE: as it is. */
 let rewritten: Slice = NONE;
+/** Bytes of the body as it goes upstream. */
+export let bodyLength: i32 = 0;
+/** The rewritten body asks for usage in a stream, which the client did not. */
+let asksUsage: bool = false;
+const POST = lit("POST");
 const number = new Writer(32);
 
 /** Takes the room that inspecting a body of `size` bytes needs; false when the arena has none. */
@@ -29,11 +34,33 @@ export function openBody(size: i32): bool {
   return work != 0;
 }
 
-/** Bounds the answer and asks for usage as the tier says, at once where the host allows it. */
-export function rewriteBody(stream: Stream, tier: Tier, body: Slice): void {
+/** Reads the JSON of `body` and finds its prompt; 0, or a JsonError. */
+export function readBody(stream: Stream, body: Slice): i32 {
+  const error = tape.scan(ptrOf(body), lenOf(body), BODY_DEPTH_MAX);
+  if (error == 0) findPrompt(tape, stream.path, stream.isPost ? POST : NONE, prompt);
+  return error;
+}
+
+/**
+ * Bounds the answer and asks for usage as the tier says, at once where the host allows it. `body` is that of `size`
+ * bytes which the host has, or what redaction made of it.
+ */
+export function rewriteBody(stream: Stream, tier: Tier, body: Slice, size: i32): void {
   rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
+  asksUsage = tier.counts && prompt.stream && !prompt.includeUsage;
+  if (rewritten == NONE && stream.guarded) rewritten = body;
   stream.unsent = rewritten != NONE;
-  if (stream.unsent && !waitsForLease(stream, lenOf(body))) replaceBody(stream, lenOf(body));
+  bodyLength = stream.unsent ? lenOf(rewritten) : size;
+  if (!stream.unsent) return;
+  if (nginx && stream.guarded) rewritten = trimmed(rewritten, size);
+  if (!waitsForLease(stream, size)) replaceBody(stream, size);
+}
+
+/** `text` without the spaces that redaction left at its end, as far as it is longer than `length`. */
+function trimmed(text: Slice, length: i32): Slice {
+  let len = lenOf(text);
+  while (len > length && load<u8>(ptrOf(text) + len - 1) == 32) len--;
+  return slice(ptrOf(text), len);
 }
 
 export function hasTools(): bool {
@@ -50,7 +77,7 @@ export function replaceBody(stream: Stream, size: i32): void {
     setHeader(MapType.RequestHeaders, CONTENT_LENGTH, number.reset().u64(lenOf(rewritten)).written);
   }
   replaceBuffer(BufferType.RequestBody, size, rewritten);
-  stream.hideUsage = prompt.stream && !prompt.includeUsage;
+  stream.hideUsage = asksUsage;
   stream.unsent = false;
 }
 

@@ -10,7 +10,7 @@ import { Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { overBudget } from "./refusals";
-import { hasTools, prompt, replaceBody, work } from "./request-body";
+import { bodyLength, hasTools, prompt, replaceBody, work } from "./request-body";
 import { goOn, refuse, release } from "./request-ends";
 import { contentLength } from "./request-headers";
 import { NONE, Slice } from "./slice";
@@ -59,7 +59,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
   if (outcome == Reserve.NeedsLease && tier.counts) {
     // The slice at hand is not ample: now the exact count is worth its price.
-    stream.promptTokens = countPrompt(prompt, stream.model, size, hasTools(), work);
+    stream.promptTokens = countPrompt(prompt, stream.model, bodyLength, hasTools(), work);
     bound(stream, tier, policy.price(stream.model), stream.promptTokens, stream.outputsMax);
     if (policy.leases) outcome = reserveLocally(stream, budgets, now());
   }
@@ -77,7 +77,9 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
     stream.phase = Phase.Waiting;
     return Action.Pause;
   }
-  return unreachableLedger(stream, tier) ? goOn(stream) : Action.Pause;
+  if (!unreachableLedger(stream, tier)) return Action.Pause;
+  if (stream.unsent) replaceBody(stream, size);
+  return goOn(stream);
 }
 
 /** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
@@ -133,7 +135,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     refuse(stream, overBudget(stream));
     return;
   }
-  if (outcome == Outcome.Failed) {
+  if (outcome == Outcome.Failed && !(stream.unsent && stream.guarded)) {
     if (unreachableLedger(stream, tier)) release(stream);
     return;
   }

@@ -1,7 +1,7 @@
 // The way in: what happens to a request, in the order in which it happens, with every branch that it can take.
 //
 //   headers ─ shield ─ identity ─ limits ─┐
-//   body ──── json ─ prompt ─ injection ─ tokens ─ rewrite ─ reserve ─▶ upstream
+//   body ──── json ─ (redact) ─ injection ─ tokens ─ rewrite ─ reserve ─▶ upstream
 //                                                               └─ (no lease) acquire ─▶ wait ─▶ upstream
 //
 // Stages are leaves: they look at slices and tables and answer a closed enum. Here it is decided what that means; for
@@ -32,9 +32,8 @@ import {
 import { addressTag, identify, laneName, readAddress } from "./identity/identity";
 import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
 import { beginMemo } from "./inspect/memo";
-import { findPrompt, Shape } from "./inspect/prompt";
+import { Shape } from "./inspect/prompt";
 import { errorText } from "./json/errors";
-import { BODY_DEPTH_MAX } from "./limits";
 import { count, Metric } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
@@ -80,6 +79,7 @@ import {
   openBody,
   outputBound,
   prompt,
+  readBody,
   replaceBody,
   rewriteBody,
   tape,
@@ -87,15 +87,15 @@ import {
 } from "./request-body";
 import { fetchAhead, reserve } from "./request-budget";
 import { goOn, refuse } from "./request-ends";
+import { redacted, redactPrompt } from "./request-redact";
 import { openRedaction } from "./response-redact";
-import { is, lenOf, lit, NONE, ptrOf, Slice } from "./slice";
+import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import { countPrompt, promptBound } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
 
 const SOURCE_ADDRESS = lit("source\0address");
-const POST = lit("POST");
 const number = new Writer(32);
 
 // ---------------------------------------------------------------------------------------------------- headers
@@ -189,7 +189,7 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
     if (shownIn & FORM_X_GOOG_API_KEY) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
   }
   // A compressed answer could not be read.
-  if (tier.counts || tier.redacts) removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
+  if (tier.counts || tier.redacts || tier.restores) removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
   setHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
   setHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
   setHeader(MapType.RequestHeaders, WEIR_LANE, number.reset().text(laneName(stream.lane)).written);
@@ -208,29 +208,34 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (<u64>size > tier.bytesMax) return refuse(stream, bodyTooLarge(tier));
   if (!end) return Action.Pause;
   if (size == 0) return goOn(stream);
-  const body = bufferBytes(BufferType.RequestBody, size);
+  let body = bufferBytes(BufferType.RequestBody, size);
   if (lenOf(body) != size) {
     return refuse(stream, bodyUnavailable(size));
   }
   count(Metric.ScannedBytes, size);
-  if (!openBody(size)) return refuse(stream, bodyTooLarge(tier));
-  let reason = inspect(stream, tier, body);
-  if (reason == Reason.None) reason = spend(stream, tier, body);
+  if (!openBody(tier.redactsPrompt ? <i32>tier.bytesMax : size)) return refuse(stream, bodyTooLarge(tier));
+  let reason = read(stream, body);
+  if (reason == Reason.None && tier.redactsPrompt) {
+    reason = redactPrompt(stream, tier, body);
+    body = redacted;
+  }
+  if (reason == Reason.None) reason = inspect(stream, tier);
+  if (reason == Reason.None) reason = spend(stream, tier, body, size);
   if (reason != Reason.None) return refuse(stream, reason);
   if (tier.budgetCount > 0 && stream.budgetMask != 0) return reserve(stream, tier, size);
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
 }
 
-/** json → prompt → injection. */
-function inspect(stream: Stream, tier: Tier, body: Slice): Reason {
+/** json → prompt. */
+function read(stream: Stream, body: Slice): Reason {
   if (!stream.acceptable) {
     because().text(
       "The body must be application/json without content-encoding: anything else cannot be inspected.",
     );
     return Reason.UnsupportedMediaType;
   }
-  const error = tape.scan(ptrOf(body), lenOf(body), BODY_DEPTH_MAX);
+  const error = readBody(stream, body);
   if (error != 0) {
     because()
       .text("The body is not acceptable JSON: ")
@@ -239,7 +244,11 @@ function inspect(stream: Stream, tier: Tier, body: Slice): Reason {
       .u64(tape.errorAt);
     return Reason.MalformedJson;
   }
-  findPrompt(tape, stream.path, stream.isPost ? POST : NONE, prompt);
+  return Reason.None;
+}
+
+/** What the prompt may be, and injection. */
+function inspect(stream: Stream, tier: Tier): Reason {
   beginMemo();
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
@@ -275,8 +284,8 @@ function checkInjection(stream: Stream, tier: Tier): Reason {
 
 // ------------------------------------------------------------------------------------------- tokens and budgets
 
-/** Tokens, the clamp of the answer's length, and what is to be reserved. */
-function spend(stream: Stream, tier: Tier, body: Slice): Reason {
+/** Tokens, the clamp of the answer's length, and what is to be reserved. The host's body has `size` bytes. */
+function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   stream.outputsMax = outputBound(tier);
   let tokens = promptBound(prompt, lenOf(body), hasTools());
   if (tokens > tier.promptTokensMax) {
@@ -286,7 +295,7 @@ function spend(stream: Stream, tier: Tier, body: Slice): Reason {
     }
   }
   stream.promptTokens = tokens;
-  rewriteBody(stream, tier, body);
+  rewriteBody(stream, tier, body, size);
   if (tier.budgetCount == 0) return Reason.None;
   const policy = changetype<Policy>(stream.policy);
   if (applyBudgets(stream, tier, <u64>stream.policy) == 0) return Reason.None;

@@ -9,7 +9,7 @@
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
-import { actionOf, ANSWER_BYTES, blockedBy, countOf, openAnswer } from "./redact/answer";
+import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
 import { BODY_BYTES, endBody, feedBody, openBody, restartBody } from "./redact/body";
 import {
   channelAt,
@@ -18,6 +18,7 @@ import {
   createRecords,
   flush,
   isCrowded,
+  KIND_SHIFT,
   LAST_PIECE,
   NO_CHANNEL,
   openSet,
@@ -26,11 +27,15 @@ import {
   roomForFlush,
   SET_BYTES,
   UNTOUCHED,
+  WHOLE_JSON,
+  WHOLE_TEXT,
 } from "./redact/channels";
-import { outFrom, outTo, overflow, put, room, setOutput } from "./redact/output";
+import { outFrom, outTo, overflow, put, rewind, room, setOutput } from "./redact/output";
+import { openPassage, pass, PASSAGE_BYTES } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
-import { feed as feedText, openChannel, RECORD_BYTES } from "./redact/redactor";
+import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
+import { closeVault, createVaults } from "./redact/vault";
 import { withheldBody, withheldEvent } from "./response-withhold";
 import { endOf, lenOf, ptrOf, Slice, slice } from "./slice";
 import {
@@ -39,6 +44,7 @@ import {
   ENDS,
   feed,
   hidesUsage,
+  NESTED,
   nextPiece,
   piece,
   pieces,
@@ -68,7 +74,8 @@ export class Redaction {
   inLine: bool;
   /** Reason.None, or why nothing more of the answer may pass. */
   withheldByte: u8;
-  spare: u32;
+  /** The prompt's originals (redact/vault.ts), or 0. */
+  vault: u32;
 
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;
@@ -93,8 +100,6 @@ const SLOT_BYTES: usize = (BODY_AT + <usize>BODY_BYTES + 15) & ~15;
 const OUTPUT_BYTES: i32 = 2 << 20;
 /** Pieces in one event; the texts of an event are fewer (usage/spans.ts). */
 const PIECES_MAX: i32 = 4224;
-/** The kind of channel for texts that are complete in themselves: one at a time in a stream. */
-const WHOLE_CHANNEL: u32 = 7 << 28;
 /** Channels of one event of which the last text is known. */
 const LAST_MAX: i32 = 16;
 const LF: u32 = 10;
@@ -104,6 +109,7 @@ let free: u32 = 0;
 let output: usize = 0;
 let list: usize = 0;
 let ended: usize = 0;
+let vaults: bool = false;
 
 /** Makes the pools. At configuration; once is enough. */
 export function createRedactions(): void {
@@ -117,6 +123,14 @@ export function createRedactions(): void {
     store<u32>(slot, free);
     free = <u32>slot;
   }
+}
+
+/** Makes room for the originals that are put back. At configuration; once is enough. */
+export function createOriginals(): void {
+  if (vaults) return;
+  vaults = true;
+  // Each is of an answer that is being redacted, but for the one of the prompt at hand.
+  createVaults(REDACTED_MAX + 1);
 }
 
 /** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
@@ -134,9 +148,16 @@ export function openRedaction(tier: Tier): Redaction | null {
 /** Gives the slot back; what is still held is forgotten. */
 export function closeRedaction(redaction: Redaction): void {
   closeSet(redaction.set);
+  if (redaction.vault) closeVault(<usize>redaction.vault);
   memory.fill(changetype<usize>(redaction), 0, SLOT_BYTES);
   redaction.next = free;
   free = <u32>changetype<usize>(redaction);
+}
+
+/** The prompt was redacted, with the numbers of `prompt` (redact/answer.ts); its originals, if any, are in `vault`. */
+export function followPrompt(redaction: Redaction, prompt: usize, vault: usize): void {
+  redaction.vault = <u32>vault;
+  follow(redaction.answer, prompt, vault);
 }
 
 /** The answer's form is known. */
@@ -145,7 +166,7 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
   if (form == Form.Text)
-    openChannel(redaction.body + <usize>(BODY_BYTES - RECORD_BYTES), redaction.answer, false);
+    openPassage(redaction.body + <usize>(BODY_BYTES - PASSAGE_BYTES), redaction.answer, PLAIN);
 }
 
 /** Matches so far that were only flagged, or (otherwise) replaced. */
@@ -202,8 +223,8 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
   const body = redaction.body;
   const len = lenOf(chunk);
   if (redaction.form == Form.Text) {
-    const record = body + <usize>(BODY_BYTES - RECORD_BYTES);
-    if (feedText(record, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
+    const record = body + <usize>(BODY_BYTES - PASSAGE_BYTES);
+    if (pass(record, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
   } else {
     let at = 0;
     while (at < len) {
@@ -240,12 +261,15 @@ function event(redaction: Redaction, bytes: Slice): void {
   const wholeEvent = !redaction.inLine && endsEvent(bytes);
   const count = listTexts(bytes, wholeEvent);
   finishChannels(redaction, count);
-  if (!rewrite(redaction.set, redaction.body, bytes, list, count)) {
+  const from = outTo;
+  if (!rewrite(redaction.set, redaction.body, bytes, list, count) || overflow) {
+    // Of an event that does not fit, nothing goes out.
+    rewind(from);
     withhold(redaction, Reason.AnswerUnreadable);
     return;
   }
-  const from = load<u8>(endOf(bytes) - 1);
-  redaction.inLine = from != LF && from != CR;
+  const ending = load<u8>(endOf(bytes) - 1);
+  redaction.inLine = ending != LF && ending != CR;
   if (!redaction.inLine) restartBody(redaction.body);
   if (!wholeEvent || blockedBy(redaction.answer) >= 0) return;
   for (let i = 0; i < count; i++) {
@@ -274,12 +298,12 @@ function listTexts(bytes: Slice, wholeEvent: bool): i32 {
   let count = 0;
   for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
     let channel = spanChannel(i);
-    const kind = channel >> 28;
+    const kind = channel >> KIND_SHIFT;
     if (kind == <u32>Channel.End) continue;
     const flags = spanFlags(i);
     if (kind == <u32>Channel.Data) channel = UNTOUCHED;
     else {
-      if (flags & WHOLE) channel = WHOLE_CHANNEL;
+      if (flags & WHOLE) channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
       // Of an event in parts no template can be made: what it holds back comes out at its text's end.
       if ((flags & ENDS) != 0 && (flags & WHOLE || !wholeEvent)) channel |= LAST_PIECE;
     }
@@ -299,7 +323,7 @@ function listTexts(bytes: Slice, wholeEvent: bool): i32 {
 function finishChannels(redaction: Redaction, count: i32): void {
   for (let i = 0; i < spanCount; i++) {
     const ending = spanChannel(i);
-    if (ending >> 28 != <u32>Channel.End) continue;
+    if (ending >> KIND_SHIFT != <u32>Channel.End) continue;
     const marked = markLast(ending, count);
     for (let n = 0; n < CHANNELS_MAX; n++) {
       const channel = channelAt(redaction.set, n);
@@ -309,7 +333,7 @@ function finishChannels(redaction: Redaction, count: i32): void {
 }
 
 function belongs(channel: u32, ending: u32): bool {
-  if (channel == NO_CHANNEL || channel >> 28 == 7) return false;
+  if (channel == NO_CHANNEL || channel >= WHOLE_TEXT) return false;
   const major = (ending >> 14) & ALL;
   const minor = ending & ALL;
   return (major == ALL || major == ((channel >> 14) & ALL)) && (minor == ALL || minor == (channel & ALL));

@@ -21,7 +21,7 @@ import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
 import { seedSip } from "./redact/sip";
-import { createRedactions } from "./response-redact";
+import { createOriginals, createRedactions } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
@@ -83,8 +83,9 @@ function prepare(policy: Policy): bool {
   let bodyMax: u64 = 0;
   for (let i = 0; i < policy.tierCount; i++)
     bodyMax = max(bodyMax, min(policy.tier(i).bytesMax, BODY_BYTES_MAX));
-  // The body, its longest text normalised, and the body rewritten.
-  arenaReserve(<usize>bodyMax * 3 + GROWTH_MAX + ARENA_BESIDE_BODY);
+  // The body, its longest text normalised, the body redacted, and that rewritten.
+  const bodies: usize = policy.redactsPrompts ? 4 : 3;
+  arenaReserve(<usize>bodyMax * bodies + GROWTH_MAX + ARENA_BESIDE_BODY);
   configureTokens(<i32>bodyMax);
   if (packAt(RULES) && !useRules(packAt(RULES), packLength(RULES)))
     return fail("the attached rules are of another version: build the filter again");
@@ -102,6 +103,7 @@ function prepare(policy: Policy): bool {
   seedKeys(random(), random());
   configureMemo(random(), random());
   if (policy.redacts) createRedactions();
+  if (policy.restores) createOriginals();
   return true;
 }
 

@@ -56,6 +56,8 @@ export class Stream {
   ahead: bool;
   /** The body had to change but could not be replaced before the pause (nginx). */
   unsent: bool;
+  /** The body as the client sent it holds what must not go upstream. */
+  guarded: bool;
   /** Usage was asked for in a stream on the client's behalf, who is not to see it. */
   hideUsage: bool;
 

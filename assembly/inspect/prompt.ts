@@ -257,7 +257,7 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
   if (kind != Kind.String) return;
   const raw = tape.raw(n);
   const escaped = tape.escaped(n);
-  if (!escaped && isOptionValue(tape, n, key) && isIdentifier(raw)) return;
+  if (isChoice(tape, n, key)) return;
   if (isMedia(tape, n, key)) {
     out.media++;
     speak();
@@ -273,6 +273,17 @@ function speak(): void {
   if (!inMain) return;
   said = true;
   userSaid = true;
+}
+
+/** Whether the string `n` is a text, and so a span: neither an identifier nor binary data. */
+export function isText(tape: Tape, n: i32): bool {
+  const key = tape.key(n);
+  return !isChoice(tape, n, key) && !isMedia(tape, n, key);
+}
+
+/** An identifier, or one of the values that an option may have. */
+function isChoice(tape: Tape, n: i32, key: Slice): bool {
+  return !tape.escaped(n) && isOptionValue(tape, n, key) && isIdentifier(tape.raw(n));
 }
 
 /** An element of an array is what the array's key says. */

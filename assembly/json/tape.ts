@@ -176,6 +176,10 @@ export class Tape {
     return <i32>(load<u64>(this.at(n), 8) >> AFTER);
   }
 
+  isString(n: i32): bool {
+    return this.kind(n) == Kind.String;
+  }
+
   kind(n: i32): i32 {
     return <i32>(load<u64>(this.at(n), 8) & KIND);
   }

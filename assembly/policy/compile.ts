@@ -2,6 +2,7 @@
 // that must refer to something, and limits that could never act. Every problem is reported, not only the first.
 import { Tape } from "../json/tape";
 import { BODY_BYTES_MAX } from "../limits";
+import { REVERSIBLE } from "../redact/types";
 import { fold, is, lenOf, lit, ptrOf, Slice } from "../slice";
 import { REASONS } from "../verdicts.gen";
 import { take } from "./block";
@@ -10,6 +11,7 @@ import { compileKeys } from "./keys";
 import { Injection, Policy, Tier } from "./policy";
 import { problem } from "./problems";
 import { choice, count, duration, first, flag, member, quantity, textOf } from "./read";
+import { compileRedaction, hasAction, hasActions, phrases } from "./redaction";
 import { compileResponse } from "./response";
 
 const DEFAULT_CLUSTER = lit("weir_sidecar");
@@ -59,7 +61,9 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     const output = member(tape, node, "output");
     compilePrompt(tape, member(tape, node, "prompt"), tier);
     compileResponse(tape, member(tape, node, "response"), tier);
-    if (tier.redacts) policy.redacts = true;
+    if (tier.redacts || tier.restores) policy.redacts = true;
+    if (tier.redactsPrompt) policy.redactsPrompts = true;
+    if (tier.restores) policy.restores = true;
     compileBudgets(tape, node, tier);
     // Without a budget on tokens nothing has to be bounded.
     const longest = member(tape, output, "max_tokens");
@@ -86,6 +90,10 @@ function compilePrompt(tape: Tape, node: i32, tier: Tier): void {
   tier.bytesMax = quantity(tape, bytes, DEFAULT_BODY_BYTES);
   if (tier.bytesMax > BODY_BYTES_MAX) problem(tape, bytes, "at most 16Mi");
   tier.unknownShapeAllowed = choice(tape, member(tape, node, "unknown_shape"), "allow");
+  tier.promptRedactions = compileRedaction(tape, node);
+  tier.promptPhrases = phrases;
+  tier.redactsPrompt = hasActions(tier.promptRedactions);
+  tier.restores = hasAction(tier.promptRedactions, REVERSIBLE);
 }
 
 /** Tier names become labels of metrics. */

@@ -83,6 +83,12 @@ export class Tier {
   outageAllowed: bool;
   /** Some budget counts tokens or cost. */
   counts: bool;
+  /** The same as `redactions` and `phrases` for prompts, and whether there is anything to do. */
+  promptRedactions: usize;
+  promptPhrases: usize;
+  redactsPrompt: bool;
+  /** Some of what is taken out of a prompt is put back into its answer. */
+  restores: bool;
   /** An action (redact/types.ts) per type of what must not leave; `redacts` when one is not to ignore. */
   redactions: usize;
   /** Patterns and canaries (redact/phrases.ts), or 0. */
@@ -161,8 +167,10 @@ export class Policy {
   forwardKey: bool;
   /** Some tier has a budget. */
   budgeted: bool;
-  /** Some tier redacts answers. */
+  /** Some tier redacts answers, or prompts, or puts back into answers what it took out of prompts. */
   redacts: bool;
+  redactsPrompts: bool;
+  restores: bool;
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());

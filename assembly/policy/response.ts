@@ -1,46 +1,16 @@
 // Compiles what a tier says of answers: what must not leave, what a broken answer costs, and what cannot be read.
-import { Kind, Tape } from "../json/tape";
-import { decode } from "../json/text";
-import { addPhrase, phraseTableBytes } from "../redact/phrases";
-import {
-  API_KEY,
-  BLOCK,
-  CANARY,
-  CREDIT_CARD,
-  CUSTOM,
-  EMAIL,
-  FLAG,
-  HASH,
-  IBAN,
-  IGNORE,
-  IP,
-  JWT,
-  MASK,
-  PHONE,
-  PRIVATE_KEY,
-  REDACT,
-  TYPE_COUNT,
-  US_SSN,
-} from "../redact/types";
-import { is, lenOf, ptrOf, Slice, slice } from "../slice";
-import { take } from "./block";
-import { choice, count, first, member } from "./read";
+import { Tape } from "../json/tape";
+import { BLOCK } from "../redact/types";
 import { OnAbort, Tier } from "./policy";
-import { problem } from "./problems";
+import { choice, member } from "./read";
+import { compileRedaction, hasAction, hasActions, phrases } from "./redaction";
 
+/** After the tier's prompt: what is to be put back must be readable. */
 export function compileResponse(tape: Tape, node: i32, tier: Tier): void {
-  tier.redactions = take(TYPE_COUNT);
-  compileActions(tape, member(tape, node, "redact"), tier);
-  const patterns = member(tape, node, "patterns");
-  const canaries = member(tape, node, "canaries");
-  compilePhrases(tape, patterns, canaries, tier);
-  byDefault(tier, CUSTOM, patterns, REDACT);
-  byDefault(tier, CANARY, canaries, BLOCK);
-  for (let type = 0; type < TYPE_COUNT; type++) {
-    const action = load<u8>(tier.redactions + type);
-    if (action != IGNORE) tier.redacts = true;
-    if (action == BLOCK) tier.blocks = true;
-  }
+  tier.redactions = compileRedaction(tape, node);
+  tier.phrases = phrases;
+  tier.redacts = hasActions(tier.redactions);
+  tier.blocks = hasAction(tier.redactions, BLOCK);
   const abort = member(tape, node, "on_abort");
   tier.onAbort = <u8>(
     (choice(tape, abort, "zero")
@@ -50,77 +20,6 @@ export function compileResponse(tape: Tape, node: i32, tier: Tier): void {
         : OnAbort.Delivered)
   );
   const compressed = member(tape, node, "compressed");
-  tier.refusesCompressed = compressed >= 0 ? choice(tape, compressed, "refuse") : tier.redacts;
-}
-
-function byDefault(tier: Tier, type: i32, texts: i32, action: u8): void {
-  if (texts >= 0 && load<u8>(tier.redactions + type) == IGNORE) store<u8>(tier.redactions + type, action);
-}
-
-/** A list of types, or an action for each. */
-function compileActions(tape: Tape, node: i32, tier: Tier): void {
-  if (node < 0) return;
-  const listed = tape.kind(node) == Kind.Array;
-  for (let n = first(tape, node); n >= 0; n = tape.next(n)) {
-    const type = typeOf(listed ? tape.raw(n) : tape.key(n));
-    store<u8>(tier.redactions + type, listed ? REDACT : actionOf(tape, n));
-  }
-}
-
-/** The schema has let only these pass. */
-function typeOf(name: Slice): i32 {
-  if (is(name, "email")) return EMAIL;
-  if (is(name, "phone")) return PHONE;
-  if (is(name, "credit_card")) return CREDIT_CARD;
-  if (is(name, "iban")) return IBAN;
-  if (is(name, "us_ssn")) return US_SSN;
-  if (is(name, "ip")) return IP;
-  if (is(name, "api_key")) return API_KEY;
-  if (is(name, "private_key")) return PRIVATE_KEY;
-  if (is(name, "jwt")) return JWT;
-  return is(name, "custom") ? CUSTOM : CANARY;
-}
-
-function actionOf(tape: Tape, node: i32): u8 {
-  if (choice(tape, node, "mask")) return MASK;
-  if (choice(tape, node, "hash")) return HASH;
-  if (choice(tape, node, "flag")) return FLAG;
-  return choice(tape, node, "block") ? BLOCK : REDACT;
-}
-
-function compilePhrases(tape: Tape, patterns: i32, canaries: i32, tier: Tier): void {
-  const total = count(tape, patterns) + count(tape, canaries);
-  if (total == 0) return;
-  tier.phrases = take(phraseTableBytes(total));
-  for (let n = first(tape, patterns); n >= 0; n = tape.next(n)) addText(tape, n, CUSTOM, tier.phrases);
-  for (let n = first(tape, canaries); n >= 0; n = tape.next(n)) addText(tape, n, CANARY, tier.phrases);
-}
-
-function addText(tape: Tape, node: i32, type: i32, table: usize): void {
-  const raw = tape.raw(node);
-  const to = take(<usize>lenOf(raw));
-  let text = slice(to, decode(raw, to, lenOf(raw)));
-  if (type == CUSTOM) text = withClasses(text);
-  // Collapsed in place: it never grows.
-  if (!addPhrase(table, text, type, to))
-    problem(tape, node, "at least 4 characters without leading space, the first of them not a class");
-}
-
-/** Turns `\d`, `\a` and `\w` into the class bytes of phrases.ts, in place; `\\` is a backslash. */
-function withClasses(text: Slice): Slice {
-  const from = ptrOf(text);
-  let length = 0;
-  for (let i = 0; i < lenOf(text); i++) {
-    let b = load<u8>(from + i);
-    if (b == 92 && i + 1 < lenOf(text)) {
-      i++;
-      b = load<u8>(from + i);
-      if (b == 100) b = 1;
-      else if (b == 97) b = 2;
-      else if (b == 119) b = 3;
-    }
-    store<u8>(from + length, b);
-    length++;
-  }
-  return slice(from, length);
+  tier.refusesCompressed =
+    compressed >= 0 ? choice(tape, compressed, "refuse") : tier.redacts || tier.restores;
 }

@@ -4,12 +4,14 @@
 // arguments, is redacted as text: a bare number there becomes a placeholder.)
 //
 //   0 answer u32 | 4 state u8 | 5 after a backslash u8 | 6 name length u8 | 7 a name comes next u8 | 8 depth u32
-//   16 is-object bits (512 levels) | 80 name (32) | 112 record (redactor.ts)
+//   16 is-object bits (512 levels) | 80 name (32) | 112 record (passage.ts)
 import { isFolded, slice } from "../slice";
 import { put, room } from "./output";
-import { feed, openChannel, RECORD_BYTES, roomFor } from "./redactor";
+import { openPassage, pass, PASSAGE_BYTES } from "./passage";
+import { roomFor } from "./redactor";
+import { NESTED, QUOTED } from "./restore";
 
-export const BODY_BYTES: i32 = 112 + RECORD_BYTES;
+export const BODY_BYTES: i32 = 112 + PASSAGE_BYTES;
 const LEVELS: u32 = 512;
 const NAME_MAX: u32 = 32;
 
@@ -51,7 +53,7 @@ export function feedBody(body: usize, ptr: usize, len: i32): i32 {
 
 /** Ends a body that was cut off inside a string: puts out what was held. */
 export function endBody(body: usize): void {
-  if (<u32>load<u8>(body, 4) == VALUE) feed(body + 112, 0, 0, true);
+  if (<u32>load<u8>(body, 4) == VALUE) pass(body + 112, 0, 0, true);
   store<u8>(body, OUTSIDE, 4);
 }
 
@@ -97,7 +99,7 @@ function beginString(body: usize): void {
   } else if (isKept(body)) store<u8>(body, <u8>KEPT, 4);
   else {
     store<u8>(body, <u8>VALUE, 4);
-    openChannel(body + 112, <usize>load<u32>(body), true);
+    openPassage(body + 112, <usize>load<u32>(body), isNested(body) ? NESTED : QUOTED);
   }
 }
 
@@ -122,7 +124,7 @@ function inString(body: usize, p: usize, end: usize, state: u32): usize {
   }
   p = min(p, end);
   store<u8>(body, escaped ? 1 : 0, 5);
-  if (state == VALUE) feed(body + 112, from, <i32>(p - from), closed);
+  if (state == VALUE) pass(body + 112, from, <i32>(p - from), closed);
   else {
     if (state == NAME) addName(body, from, p);
     put(from, p);
@@ -153,6 +155,12 @@ function addName(body: usize, from: usize, to: usize): void {
   const more = <u32>(to - from);
   if (have + more <= NAME_MAX) memory.copy(body + 80 + have, from, more);
   store<u8>(body, <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1), 6);
+}
+
+/** Whether the string holds JSON: what a tool is called with. */
+function isNested(body: usize): bool {
+  const len = <i32>load<u8>(body, 6);
+  return len == 9 && isFolded(slice(body + 80, len), "arguments");
 }
 
 function isKept(body: usize): bool {

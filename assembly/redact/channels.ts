@@ -9,12 +9,14 @@
 //
 //   set (136 bytes): answer u32 | crowded u32 | slot (8 bytes): channel u32, record u32 (0: free) × 16
 //   piece (12 bytes): channel u32 | start u32 | end u32 (offsets in the event, inside the JSON string's quotes)
-//   record: redactor.ts | template's length u32 | where the text goes in it u32 | template
+//   record: passage.ts | template's length u32 | where the text goes in it u32 | template
 import { reserve } from "../memory";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { feedBody } from "./body";
 import { put, room } from "./output";
-import { feed, isPending, openChannel, RECORD_BYTES, roomFor } from "./redactor";
+import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
+import { roomFor } from "./redactor";
+import { NESTED, QUOTED } from "./restore";
 import { makeTemplate, templateSplit } from "./template";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
@@ -25,13 +27,19 @@ export const LAST_PIECE: u32 = 0x80000000;
 export const NO_CHANNEL: u32 = 0xffffffff;
 /** The channel of a piece that passes as it is. */
 export const UNTOUCHED: u32 = 0x7fffffff;
+/** The kind of channel (the bits from KIND_SHIFT on) for texts that are complete in themselves: one at a time. */
+export const KIND_SHIFT: u32 = 28;
+export const WHOLE_TEXT: u32 = 7 << KIND_SHIFT;
+/** The same for texts that hold JSON, and the kind of those that come in deltas. */
+export const WHOLE_JSON: u32 = WHOLE_TEXT | 1;
+export const JSON_KIND: u32 = 4;
 
-const CHANNEL_BYTES: usize = (<usize>RECORD_BYTES + 8 + <usize>TEMPLATE_MAX + 7) & ~7;
-const LENGTH_AT: usize = <usize>RECORD_BYTES;
+const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 8 + <usize>TEMPLATE_MAX + 7) & ~7;
+const LENGTH_AT: usize = <usize>PASSAGE_BYTES;
 const TEMPLATE_AT: usize = LENGTH_AT + 8;
 
 let free: usize = 0;
-const spare: usize = reserve(RECORD_BYTES);
+const spare: usize = reserve(PASSAGE_BYTES);
 
 /** Makes `count` records. At configuration. */
 export function createRecords(count: i32): void {
@@ -87,12 +95,16 @@ function create(set: usize, channel: u32): usize {
     if (load<u32>(slot, 4) != 0) continue;
     const record = free;
     free = <usize>load<u32>(record);
-    openChannel(record, <usize>load<u32>(set), true);
+    openPassage(record, <usize>load<u32>(set), levelOf(channel));
     store<u32>(slot, channel);
     store<u32>(slot, <u32>record, 4);
     return slot;
   }
   return 0;
+}
+
+function levelOf(channel: u32): u32 {
+  return channel == WHOLE_JSON || channel >> KIND_SHIFT == JSON_KIND ? NESTED : QUOTED;
 }
 
 /** The room that `rewrite` needs for an event of `len` bytes with `count` pieces. */
@@ -141,11 +153,11 @@ function feedPiece(set: usize, named: u32, ptr: usize, len: i32): void {
   if (slot == 0 && !last) slot = create(set, channel);
   if (slot == 0) {
     if (!last) store<u32>(set, 1, 4);
-    openChannel(spare, <usize>load<u32>(set), true);
-    feed(spare, ptr, len, true);
+    openPassage(spare, <usize>load<u32>(set), levelOf(channel));
+    pass(spare, ptr, len, true);
     return;
   }
-  feed(<usize>load<u32>(slot, 4), ptr, len, last);
+  pass(<usize>load<u32>(slot, 4), ptr, len, last);
   if (last) release(slot);
 }
 
@@ -158,7 +170,7 @@ export function channelAt(set: usize, i: i32): u32 {
 /** Whether `channel` holds text back. */
 export function isHolding(set: usize, channel: u32): bool {
   const slot = find(set, channel);
-  return slot != 0 && isPending(<usize>load<u32>(slot, 4));
+  return slot != 0 && isPassagePending(<usize>load<u32>(slot, 4));
 }
 
 /**
@@ -168,7 +180,7 @@ export function isHolding(set: usize, channel: u32): bool {
 export function remember(set: usize, event: Slice, pieces: usize, count: i32, which: i32): bool {
   const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
   const record = slot ? <usize>load<u32>(slot, 4) : 0;
-  if (record == 0 || !isPending(record)) return true;
+  if (record == 0 || !isPassagePending(record)) return true;
   const length = makeTemplate(event, pieces, count, which, record + TEMPLATE_AT);
   if (length >= 0) {
     store<i32>(record + LENGTH_AT, length);
@@ -188,11 +200,11 @@ export function flush(set: usize, channel: u32): void {
   if (slot == 0) return;
   const record = <usize>load<u32>(slot, 4);
   const length = load<i32>(record + LENGTH_AT);
-  if (length != 0 && isPending(record)) {
+  if (length != 0 && isPassagePending(record)) {
     const from = record + TEMPLATE_AT;
     const split = from + load<u32>(record + LENGTH_AT, 4);
     put(from, split);
-    feed(record, 0, 0, true);
+    pass(record, 0, 0, true);
     put(split, from + length);
   }
   release(slot);

@@ -14,6 +14,33 @@ export function setOutput(ptr: usize, capacity: i32): void {
   overflow = false;
 }
 
+// What `divert` has set aside.
+let mainFrom: usize = 0;
+let mainTo: usize = 0;
+let mainLimit: usize = 0;
+
+/** Directs output to `capacity` bytes at `ptr` until `undivert`, which goes on where it was before. */
+export function divert(ptr: usize, capacity: i32): void {
+  mainFrom = outFrom;
+  mainTo = outTo;
+  mainLimit = outLimit;
+  outFrom = ptr;
+  outTo = ptr;
+  outLimit = ptr + capacity;
+}
+
+export function undivert(): void {
+  outFrom = mainFrom;
+  outTo = mainTo;
+  outLimit = mainLimit;
+}
+
+/** Takes back what was put out since `outTo` was `to`, and that it did not fit. */
+export function rewind(to: usize): void {
+  outTo = to;
+  overflow = false;
+}
+
 export function room(): usize {
   return outLimit - outTo;
 }

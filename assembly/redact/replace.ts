@@ -11,7 +11,8 @@ const KEPT: i32 = 4;
 
 /**
  * Puts out what `action` makes of a match with `hash`. [from, to) is its text, or 0 when the match was too long to
- * be held; `last` then has its last four bytes, the first of them lowest.
+ * be held; `last` then has its last four bytes, the first of them lowest. Answers whether what was put out tells the
+ * value from others of its type: false when numbers, or the vault of reversible ones, are used up.
  */
 export function putReplacement(
   answer: usize,
@@ -21,11 +22,12 @@ export function putReplacement(
   from: usize,
   to: usize,
   last: u32,
-): void {
+): bool {
   if (action == MASK) {
     putMask(type, from, to, last);
-    return;
+    return true;
   }
+  let known = true;
   putByte(91);
   putText(typeName(type));
   if (action == HASH) {
@@ -33,12 +35,14 @@ export function putReplacement(
     putHex(hash >> 16, HASH_DIGITS);
   } else {
     const number = numberOf(answer, type, hash, from, to);
-    if (number) {
+    known = number != 0;
+    if (known) {
       putByte(95);
       putNumber(number);
     }
   }
   putByte(93);
+  return known;
 }
 
 /** Letters and digits become `*`; an address keeps its first letter and its domain, a number its last four. */

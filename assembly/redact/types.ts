@@ -25,6 +25,8 @@ export const REDACT: u8 = 2;
 export const MASK: u8 = 3;
 export const HASH: u8 = 4;
 export const BLOCK: u8 = 5;
+/** Of a prompt: a numbered placeholder for which the answer gets the original back. */
+export const REVERSIBLE: u8 = 6;
 
 export const LOOK_BACK: i32 = 64;
 export const LOOK_AHEAD: i32 = 256;
@@ -39,6 +41,13 @@ export const PHRASE_MAX: i32 = 192;
 export const PHRASE_COUNT_MAX: i32 = 256;
 /** Answers that one worker redacts at once; one more is refused before it is asked for. */
 export const REDACTED_MAX: i32 = 512;
+/** Values of one answer, or of one prompt and its answer, that get a number. */
+export const VALUES_MAX: i32 = 112;
+/** No number is higher than this and VALUES_MAX together. */
+export const NUMBERS_MAX: u32 = 9999;
+/** Originals that one request may have put back, and their bytes. */
+export const VAULT_VALUES_MAX: i32 = VALUES_MAX;
+export const VAULT_TEXT_MAX: u32 = 8 << 10;
 /** Channels that all of them together may have open. */
 export const RECORDS_MAX: i32 = 1024;
 /** Bytes of an event around its texts that are kept so that held text can go out in one like it. */

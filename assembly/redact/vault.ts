@@ -1,18 +1,42 @@
 // The originals behind the placeholders of a prompt, so that the answer can have them again (`reversible`).
-// One stream's vault lives only as long as the stream, and is bounded: 64 values, 4 KiB of text.
 //
-//   0 values u32 | 4 bytes used u32 | 8 entry (8 bytes): type u8, 0, number u16, offset u16, length u16 × 64
-//   520 text (decoded UTF-8) …
-import { slice, Slice, NONE } from "../slice";
+// One stream's vault lives only as long as the stream, in a fixed pool, and is emptied when it is given back.
+//
+//   0 values u32 | 4 bytes used u32 | 8 entry (8 bytes): type u8, 0, number u16, offset u16, length u16 × values
+//   then text (decoded UTF-8) …
+import { reserve } from "../memory";
+import { NONE, slice, Slice } from "../slice";
+import { VAULT_TEXT_MAX, VAULT_VALUES_MAX } from "./types";
 
-const VALUES_MAX: u32 = 64;
-const TEXT_AT: usize = 520;
-const TEXT_MAX: u32 = 4096;
-export const VAULT_BYTES: i32 = 520 + 4096;
+const TEXT_AT: usize = 8 + 8 * <usize>VAULT_VALUES_MAX;
+const VAULT_BYTES: usize = TEXT_AT + <usize>VAULT_TEXT_MAX;
 
-/** Empties the vault; originals do not outlive their stream. */
-export function clearVault(vault: usize): void {
+let free: usize = 0;
+
+/** Makes `count` vaults. At configuration. */
+export function createVaults(count: i32): void {
+  for (let i = 0; i < count; i++) {
+    const vault = reserve(VAULT_BYTES);
+    store<u32>(vault, <u32>free);
+    free = vault;
+  }
+}
+
+/** An empty vault, or 0 when all are in use. */
+export function openVault(): usize {
+  const vault = free;
+  if (vault) {
+    free = <usize>load<u32>(vault);
+    store<u32>(vault, 0);
+  }
+  return vault;
+}
+
+/** Gives a vault back; originals do not outlive their stream. */
+export function closeVault(vault: usize): void {
   memory.fill(vault, 0, VAULT_BYTES);
+  store<u32>(vault, <u32>free);
+  free = vault;
 }
 
 /** Keeps an original; false when it does not fit or its text is not known whole. */
@@ -20,7 +44,7 @@ export function keep(vault: usize, type: i32, number: u32, from: usize, to: usiz
   const n = load<u32>(vault);
   const used = load<u32>(vault, 4);
   const len = <u32>(to - from);
-  if (from == 0 || n == VALUES_MAX || len > TEXT_MAX - used) return false;
+  if (from == 0 || n == VAULT_VALUES_MAX || len > VAULT_TEXT_MAX - used) return false;
   const entry = vault + 8 + <usize>(n << 3);
   store<u8>(entry, <u8>type);
   store<u16>(entry, <u16>number, 2);
@@ -30,6 +54,11 @@ export function keep(vault: usize, type: i32, number: u32, from: usize, to: usiz
   store<u32>(vault, n + 1);
   store<u32>(vault, used + len, 4);
   return true;
+}
+
+/** Whether the vault holds nothing. */
+export function isEmpty(vault: usize): bool {
+  return load<u32>(vault) == 0;
 }
 
 /** The original of placeholder (`type`, `number`), or NONE. */

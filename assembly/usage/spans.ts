@@ -12,10 +12,11 @@ import { Channel } from "./shapes";
 export const PIECE_MAX: i32 = 12 << 10;
 const SPANS_MAX: i32 = PIECE_MAX / 3 + 64;
 
-/** The text begins in this piece; it ends here; it is complete in itself, not a delta of its channel. */
+/** The text begins in this piece; it ends here; it is complete in itself, not a delta; it holds JSON. */
 export const BEGINS: u32 = 1;
 export const ENDS: u32 = 2;
 export const WHOLE: u32 = 4;
+export const NESTED: u32 = 8;
 /** In place of a minor index: all there are. In place of both, with Channel.End: the answer is complete. */
 export const ALL: u32 = 0x3fff;
 

@@ -1,7 +1,7 @@
 // Measures and lists the texts of an answer. A text may come in pieces that end anywhere, even inside an escape.
 import { findBackslash } from "../json/escape";
 import { hexValue } from "../json/chars";
-import { addSpan, BEGINS, ENDS, WHOLE } from "./spans";
+import { addSpan, BEGINS, ENDS, NESTED, WHOLE } from "./spans";
 import { Channel, deltaKind, detailOf } from "./shapes";
 import { AnswerKind, State } from "./state";
 
@@ -29,6 +29,8 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   if (begins) flags |= BEGINS;
   if (ends) flags |= ENDS;
   if (whole) flags |= WHOLE;
+  // The arguments of a tool are text that holds JSON, but for those that are JSON in place.
+  if (kind == Channel.Arguments && state.anyDepth == 0) flags |= NESTED;
   addSpan(kind, state.major, state.minor, from, to, flags);
   // In a stream, whole texts repeat what came as deltas.
   if (kind == Channel.Data || (whole && state.kind == AnswerKind.Events)) return;

@@ -12,7 +12,18 @@ import { AnswerKind, giveBack, State, stateOf, takeState } from "./state";
 
 export { CHUNK_MAX, filter, filterHead, hidesUsage, nextPiece, piece, pieces } from "./frames";
 export { Channel } from "./shapes";
-export { ALL, BEGINS, ENDS, spanChannel, spanCount, spanFlags, spanFrom, spanTo, WHOLE } from "./spans";
+export {
+  ALL,
+  BEGINS,
+  ENDS,
+  NESTED,
+  spanChannel,
+  spanCount,
+  spanFlags,
+  spanFrom,
+  spanTo,
+  WHOLE,
+} from "./spans";
 export { AnswerKind } from "./state";
 
 /** Bytes of text that make a token, on average over languages and code with today's vocabularies. */

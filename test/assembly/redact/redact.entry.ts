@@ -1,12 +1,14 @@
 import { addPhrase, phraseTableBytes, usePhrases } from "../../../assembly/redact/phrases";
-import { ANSWER_BYTES, blockedBy, countOf, openAnswer } from "../../../assembly/redact/answer";
+import { ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "../../../assembly/redact/answer";
 import { matchEnd, next } from "../../../assembly/redact/detect";
 import { outTo, overflow, setOutput } from "../../../assembly/redact/output";
 import { feed, heldIn, openChannel, RECORD_BYTES } from "../../../assembly/redact/redactor";
 import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
-import { clearVault, VAULT_BYTES } from "../../../assembly/redact/vault";
+import { closeVault, createVaults, isEmpty, openVault } from "../../../assembly/redact/vault";
+import { beginWhole, endWhole, isTooLong, redactWhole, unkept } from "../../../assembly/redact/whole";
+import { openPassage, pass, PASSAGE_BYTES } from "../../../assembly/redact/passage";
 import { reserve } from "../../../assembly/memory";
-import { slice } from "../../../assembly/slice";
+import { lenOf, ptrOf, slice } from "../../../assembly/slice";
 
 import { BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
 import {
@@ -38,7 +40,8 @@ export {
   restore,
   seedSip,
 };
-export { blockedBy, clearVault, countOf, feed, heldIn, openAnswer, openChannel, setOutput };
+export { closeVault, createVaults, follow, isEmpty, openPassage, openVault, pass };
+export { blockedBy, countOf, feed, heldIn, openAnswer, openChannel, setOutput };
 
 export function sizes(which: i32): i32 {
   return which == 0
@@ -46,7 +49,7 @@ export function sizes(which: i32): i32 {
     : which == 1
       ? RECORD_BYTES
       : which == 2
-        ? VAULT_BYTES
+        ? PASSAGE_BYTES
         : which == 3
           ? SET_BYTES
           : which == 4
@@ -58,6 +61,30 @@ export function rewriteEvent(set: usize, body: usize, ptr: usize, len: i32, piec
   if (!rewrite(set, body, slice(ptr, len), pieces, count)) return false;
   for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), pieces, count, i)) return false;
   return true;
+}
+/** Redacts `count` texts of a body, each | start u32 | end u32 | escaped u32 |; the new body's slice, 0 when it does not fit. */
+export function whole(
+  answer: usize,
+  ptr: usize,
+  len: i32,
+  texts: usize,
+  count: i32,
+  work: usize,
+  to: usize,
+  capacity: i32,
+): u64 {
+  usePhrases(phrases);
+  beginWhole(answer, slice(ptr, len), to, capacity);
+  for (let i = 0; i < count; i++) {
+    const at = texts + <usize>(12 * i);
+    const start = load<u32>(at);
+    redactWhole(slice(ptr + start, load<u32>(at, 4) - start), load<u32>(at, 8) != 0, work);
+  }
+  const body = endWhole();
+  return isTooLong() ? 0 : slice(ptrOf(body), lenOf(body));
+}
+export function wasUnkept(): bool {
+  return unkept;
 }
 export function written(): usize {
   return outTo;

@@ -16,7 +16,15 @@ export const TYPES = [
 ] as const;
 export type TypeName = (typeof TYPES)[number];
 
-export const ACTIONS = { ignore: 0, flag: 1, redact: 2, mask: 3, hash: 4, block: 5 } as const;
+export const ACTIONS = {
+  ignore: 0,
+  flag: 1,
+  redact: 2,
+  mask: 3,
+  hash: 4,
+  block: 5,
+  reversible: 6,
+} as const;
 export type ActionName = keyof typeof ACTIONS;
 
 export interface Found {
@@ -44,7 +52,6 @@ export async function redactor(scalar = false, textMax = 1 << 20) {
   const profile = reserve(16);
   const answer = reserve(exports.sizes(0));
   const channel = reserve(exports.sizes(1));
-  const vault = reserve(exports.sizes(2));
   const outputMax = 8 * textMax + 16384;
   const output = reserve(outputMax);
 
@@ -63,7 +70,6 @@ export async function redactor(scalar = false, textMax = 1 << 20) {
   function open(options: FeedOptions = {}): void {
     const actions = TYPES.map((type) => ACTIONS[options.actions?.[type] ?? options.action ?? "redact"]);
     write(profile, Uint8Array.from(actions));
-    exports.clearVault(vault);
     exports.openAnswer(answer, profile, 0);
     exports.openChannel(channel, answer, options.escaped ? 1 : 0);
   }
