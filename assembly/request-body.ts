@@ -10,7 +10,7 @@ import { arenaTake } from "./proxy-wasm/arena";
 import { setHeader } from "./proxy-wasm/headers";
 import { replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { rewrite } from "./rewrite";
+import { rewrite, wantsUsage } from "./rewrite";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Writer } from "./writer";
@@ -47,7 +47,7 @@ export function readBody(stream: Stream, body: Slice): i32 {
  */
 export function rewriteBody(stream: Stream, tier: Tier, body: Slice, size: i32): void {
   rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
-  asksUsage = tier.counts && prompt.stream && !prompt.includeUsage;
+  asksUsage = tier.counts && wantsUsage(prompt);
   if (rewritten == NONE && stream.guarded) rewritten = body;
   stream.unsent = rewritten != NONE;
   bodyLength = stream.unsent ? lenOf(rewritten) : size;

@@ -244,7 +244,7 @@ function check(redaction: Redaction): void {
 }
 
 function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): void {
-  pieces(handle, chunk, last, true);
+  pieces(handle, chunk, last);
   while (nextPiece()) {
     // An answer that is withheld is still read for its usage.
     if (redaction.withheld != Reason.None || (hide && hidesUsage())) continue;

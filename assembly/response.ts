@@ -30,6 +30,7 @@ import {
   withholdChunk,
 } from "./response-redact";
 import { withheldBody } from "./response-withhold";
+import { same } from "./same";
 import { isFolded, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
@@ -146,7 +147,9 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   const handle = stream.answer - 1;
   if (stream.redaction) {
     const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage);
-    replaceBuffer(BufferType.ResponseBody, size, passed);
+    if (lenOf(passed) != size || !same(ptrOf(passed), ptrOf(chunk), size)) {
+      replaceBuffer(BufferType.ResponseBody, size, passed);
+    }
     stream.reason = redactionOf(stream).withheld;
   } else if (!stream.hideUsage) feed(handle, chunk, end);
   else {

@@ -45,7 +45,7 @@ export function rewrite(tape: Tape, prompt: Prompt, body: Slice, outputMax: u64,
   editCount = 0;
   text.reset();
   if (outputMax != u64.MAX_VALUE && prompt.shape != Shape.Embeddings) boundOutput(tape, prompt, outputMax);
-  if (wantUsage && prompt.stream && !prompt.includeUsage) askUsage(tape, prompt);
+  if (wantUsage && wantsUsage(prompt)) askUsage(tape, prompt);
   return editCount == 0 ? NONE : apply(body);
 }
 
@@ -80,8 +80,13 @@ function limitName(shape: i32): string {
   return "max_tokens";
 }
 
+/** Whether the answer will tell its usage only if it is asked to, which the client does not. */
+export function wantsUsage(prompt: Prompt): bool {
+  const isOpenAi = prompt.shape == Shape.Chat || prompt.shape == Shape.Completions;
+  return isOpenAi && prompt.stream && !prompt.includeUsage;
+}
+
 function askUsage(tape: Tape, prompt: Prompt): void {
-  if (prompt.shape != Shape.Chat && prompt.shape != Shape.Completions) return;
   const options = tape.member(0, "stream_options");
   const from = text.length;
   if (options < 0) {

@@ -32,6 +32,11 @@ export function restartBody(body: usize): void {
   store<u32>(body, 0, 8);
 }
 
+/** Whether the next byte begins a document. */
+export function isAtStart(body: usize): bool {
+  return <u32>load<u8>(body, 4) == OUTSIDE && load<u32>(body, 8) == 0;
+}
+
 /** The room in which a chunk of `len` bytes is certain to be taken in one call. */
 export function roomForBody(len: i32): i32 {
   return roomFor(len) * 2;

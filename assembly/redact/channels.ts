@@ -9,14 +9,17 @@
 //
 //   set (136 bytes): answer u32 | crowded u32 | slot (8 bytes): channel u32, record u32 (0: free) × 16
 //   piece (12 bytes): channel u32 | start u32 | end u32 (offsets in the event, inside the JSON string's quotes)
-//   record: passage.ts | template's length u32 | where the text goes in it u32 | template
+//   record: passage.ts | template's length u32 | where the text goes in it u32 | 1: nothing is redacted in it u32 |
+//     template
 import { reserve } from "../memory";
+import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
-import { feedBody } from "./body";
+import { noted } from "./answer";
+import { feedBody, isAtStart } from "./body";
 import { put, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
-import { NESTED, QUOTED } from "./restore";
+import { NESTED, QUOTED, restored } from "./restore";
 import { makeTemplate, templateSplit } from "./template";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
@@ -34,9 +37,9 @@ export const WHOLE_TEXT: u32 = 7 << KIND_SHIFT;
 export const WHOLE_JSON: u32 = WHOLE_TEXT | 1;
 export const JSON_KIND: u32 = 4;
 
-const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 8 + <usize>TEMPLATE_MAX + 7) & ~7;
+const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 12 + <usize>TEMPLATE_MAX + 7) & ~7;
 const LENGTH_AT: usize = <usize>PASSAGE_BYTES;
-const TEMPLATE_AT: usize = LENGTH_AT + 8;
+const TEMPLATE_AT: usize = LENGTH_AT + 12;
 
 let free: usize = 0;
 const spare: usize = reserve(PASSAGE_BYTES);
@@ -129,6 +132,11 @@ export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, co
     if (start < at || end < start || end > len) return false;
     at = end;
   }
+  if (count == 1) {
+    rewriteOne(set, body, event, pieces);
+    return true;
+  }
+  isLike = isClean = false;
   let p = from;
   for (let i = 0; i < count; i++) {
     const piece = pieces + <usize>(i * PIECE_BYTES);
@@ -140,6 +148,50 @@ export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, co
   }
   feedBody(body, p, <i32>(endOf(event) - p));
   return true;
+}
+
+/** The event that was rewritten last is like its channel's template; nothing was found in it but in its text. */
+let isLike: bool = false;
+let isClean: bool = false;
+
+/** As `rewrite`, for an event with one text. Most events of a stream differ in nothing else. */
+function rewriteOne(set: usize, body: usize, event: Slice, piece: usize): void {
+  const start = ptrOf(event) + load<u32>(piece, 4);
+  const end = ptrOf(event) + load<u32>(piece, 8);
+  const length = <i32>(end - start);
+  isLike = isAtStart(body) && isLikeTemplate(set, event, piece);
+  if (isLike) {
+    put(ptrOf(event), start);
+    feedPiece(set, load<u32>(piece), start, length);
+    put(end, endOf(event));
+    return;
+  }
+  const before = changes();
+  feedBody(body, ptrOf(event), <i32>(start - ptrOf(event)));
+  const between = changes();
+  feedPiece(set, load<u32>(piece), start, length);
+  const after = changes();
+  feedBody(body, end, <i32>(endOf(event) - end));
+  isClean = before == between && after == changes();
+}
+
+/** Grows with every match and every original that was put back. */
+function changes(): u32 {
+  return noted + restored;
+}
+
+function isLikeTemplate(set: usize, event: Slice, piece: usize): bool {
+  const slot = find(set, load<u32>(piece) & ~LAST_PIECE);
+  if (slot == 0) return false;
+  const record = <usize>load<u32>(slot, 4);
+  const start = load<i32>(piece, 4);
+  const end = load<i32>(piece, 8);
+  const length = load<i32>(record + LENGTH_AT);
+  if (load<u32>(record + LENGTH_AT, 8) == 0 || length != lenOf(event) - (end - start)) return false;
+  const template = record + TEMPLATE_AT;
+  const split = load<i32>(record + LENGTH_AT, 4);
+  if (split != start || !same(template, ptrOf(event), split)) return false;
+  return same(template + split, ptrOf(event) + end, length - split);
 }
 
 function feedPiece(set: usize, named: u32, ptr: usize, len: i32): void {
@@ -174,19 +226,21 @@ export function isHolding(set: usize, channel: u32): bool {
 }
 
 /**
- * Keeps `event` as the template of the channel of piece `which`, if that holds text back. False when it does and has no
- * template: neither this event nor an earlier one fits.
+ * Keeps `event`, which was rewritten last, as the template of the channel of piece `which`, if that holds text back or has
+ * none yet. False when it holds text and has no template: neither this event nor an earlier one fits.
  */
 export function remember(set: usize, event: Slice, pieces: usize, count: i32, which: i32): bool {
   const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
   const record = slot ? <usize>load<u32>(slot, 4) : 0;
-  if (record == 0 || !isPassagePending(record)) return true;
+  if (record == 0 || isLike) return true;
+  if (!isPassagePending(record) && load<i32>(record + LENGTH_AT) != 0) return true;
   const length = makeTemplate(event, pieces, count, which, record + TEMPLATE_AT);
   if (length >= 0) {
     store<i32>(record + LENGTH_AT, length);
     store<i32>(record + LENGTH_AT, templateSplit, 4);
+    store<i32>(record + LENGTH_AT, isClean ? 1 : 0, 8);
   }
-  return load<i32>(record + LENGTH_AT) != 0;
+  return load<i32>(record + LENGTH_AT) != 0 || !isPassagePending(record);
 }
 
 /** The room that `flush` needs. */

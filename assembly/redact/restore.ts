@@ -18,6 +18,9 @@ export const QUOTED: u32 = 1;
 /** The inside of a JSON string that holds JSON, as the arguments of a tool: in there, too, it stands in a string. */
 export const NESTED: u32 = 2;
 
+/** Originals that were put back into all answers, modulo 2^32. */
+export let restored: u32 = 0;
+
 const joined: usize = reserve(2 * PLACEHOLDER_MAX);
 
 /** Starts a text that is written as `level` says. */
@@ -83,7 +86,10 @@ function hold(record: usize, from: usize, end: usize): void {
 function putKnown(record: usize, vault: usize, from: usize, to: usize): void {
   const value = original(vault, readType, readNumber);
   if (value == NONE) put(from, to);
-  else putOriginal(value, load<u32>(record));
+  else {
+    restored++;
+    putOriginal(value, load<u32>(record));
+  }
 }
 
 function putOriginal(text: Slice, level: u32): void {

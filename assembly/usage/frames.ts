@@ -25,20 +25,18 @@ let at: usize = 0;
 let stop: usize = 0;
 let framedTo: usize = 0;
 let last: bool = false;
-let listing: bool = false;
 let current: Slice = NONE;
 let hidden: bool = false;
 let head: Slice = NONE;
 
-/** Begins with the next bytes of the answer; then call `nextPiece` until it says no. `spans`: list the texts. */
-export function pieces(handle: i32, chunk: Slice, isLast: bool, spans: bool): void {
+/** Begins with the next bytes of the answer; then call `nextPiece` until it says no. */
+export function pieces(handle: i32, chunk: Slice, isLast: bool): void {
   recycle();
   state = stateOf(handle);
   at = ptrOf(chunk);
   stop = endOf(chunk);
   framedTo = at;
   last = isLast;
-  listing = spans;
   current = NONE;
   if (last && at == stop && state.holdLength == 0) readAnswer(state, at, 0, true);
 }
@@ -76,7 +74,7 @@ export function hidesUsage(): bool {
  * are valid until the next call.
  */
 export function filter(handle: i32, chunk: Slice, isLast: bool): Slice {
-  pieces(handle, chunk, isLast, false);
+  pieces(handle, chunk, isLast);
   head = NONE;
   let from = at;
   let to = at;
@@ -158,7 +156,7 @@ function passHeld(): bool {
 }
 
 function read(bytes: Slice, whole: bool): bool {
-  clearSpans(listing);
+  clearSpans();
   state.choicesEmpty = false;
   readAnswer(state, ptrOf(bytes), lenOf(bytes), last && at == stop);
   current = bytes;

@@ -3,7 +3,8 @@
 // Nothing is buffered: the data goes to the walker as it comes, the lines of one event joined by line feeds. Lines
 // end with CR LF, LF or CR; a byte order mark at the beginning, comments and other fields are passed over.
 import { beginDocument, walk } from "./walk";
-import { addSpan, ALL, ENDS } from "./spans";
+import { keepEnvelope, repeated } from "./repeat";
+import { addSpan, ALL, ENDS, spanCount } from "./spans";
 import { Channel } from "./shapes";
 import { State } from "./state";
 
@@ -28,7 +29,19 @@ const lineFeed: usize = memory.data<u8>([10]);
 
 /** Reads [p, stop); an event acts where its empty line is. */
 export function readLines(state: State, p: usize, stop: usize): void {
+  // Where the event at hand begins; 0 if it began in an earlier piece.
+  let begin: usize = 0;
+  let span = 0;
   while (p < stop) {
+    if (isBetween(state)) {
+      const end = repeated(state, p, stop);
+      if (end) {
+        p = end;
+        continue;
+      }
+      begin = p;
+      span = spanCount;
+    }
     const c: u32 = load<u8>(p);
     if (state.lineCr) {
       state.lineCr = false;
@@ -40,6 +53,7 @@ export function readLines(state: State, p: usize, stop: usize): void {
     switch (state.phase) {
       case Phase.Start:
         p = start(state, p, stop, c);
+        if (begin != 0 && isBetween(state)) keepEnvelope(state, begin, p, span);
         break;
       case Phase.Field:
         p = field(state, p, c);
@@ -57,6 +71,11 @@ export function readLines(state: State, p: usize, stop: usize): void {
       }
     }
   }
+}
+
+/** Whether the next byte begins an event. */
+function isBetween(state: State): bool {
+  return state.phase == Phase.Start && !state.hasData && !state.lineCr && state.mark == 3;
 }
 
 /** The stream is over: an event without its empty line counts too, because clients differ in taking it. */

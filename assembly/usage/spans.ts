@@ -22,22 +22,25 @@ export const ALL: u32 = 0x3fff;
 
 const list: usize = reserve(16 * SPANS_MAX);
 export let spanCount: i32 = 0;
-let wanted: bool = false;
 let majorFrom: i32 = 0;
 let minorFrom: i32 = 0;
 
-export function clearSpans(listing: bool): void {
+export function clearSpans(): void {
   spanCount = 0;
   majorFrom = 0;
   minorFrom = 0;
-  wanted = listing;
 }
 
 export function addSpan(kind: i32, major: i32, minor: i32, from: usize, to: usize, flags: u32): void {
-  if (!wanted || spanCount >= SPANS_MAX) return;
+  relist(channelOf(kind, major, minor), from, to, flags);
+}
+
+/** As `addSpan`, for a channel that is known. */
+export function relist(channel: u32, from: usize, to: usize, flags: u32): void {
+  if (spanCount >= SPANS_MAX) return;
   const at = list + ((<usize>spanCount) << 4);
   spanCount++;
-  store<u32>(at, channelOf(kind, major, minor));
+  store<u32>(at, channel);
   store<u32>(at, <u32>from, 4);
   store<u32>(at, <u32>to, 8);
   store<u32>(at, flags, 12);

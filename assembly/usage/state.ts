@@ -1,9 +1,9 @@
 // What is remembered of one answer while it is read: a slot of fixed size in a fixed pool, found by its handle.
 //
-//   slot, 512 bytes: | fields | counters u64 × 14 | nodes u8 × 16 | model (128) | carry (128) |
+//   slot, about 1 KiB: | fields | counters u64 × 14 | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
 //
 // `carry` holds the beginning of a member name, number or value that is cut by the end of a piece; text is never
-// kept. The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
+// kept. `envelope` is the last event without its text (repeat.ts). The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
 import { Scanner } from "../json/scanner";
 import { STREAMS_MAX } from "../limits";
 import { reserve } from "../memory";
@@ -19,6 +19,8 @@ export enum AnswerKind {
 export const LEVELS_MAX: i32 = 16;
 export const MODEL_BYTES_MAX: i32 = 128;
 export const CARRY_BYTES_MAX: i32 = 128;
+/** The longest event, without its text, whose like is known again. */
+export const ENVELOPE_MAX: i32 = 480;
 /** No counter goes above this, so that sums of a few cannot overflow. */
 export const TOKENS_MAX: u64 = 1 << 48;
 
@@ -95,6 +97,11 @@ export class State {
   framePassing: bool;
   frameTail: bool;
   frameHidden: bool;
+  /** The envelope's bytes, and those of them before the text; the text's channel and flags (spans.ts). */
+  envelopeLength: i32;
+  envelopeSplit: i32;
+  envelopeChannel: u32;
+  envelopeFlags: u32;
   hold: usize;
   holdLength: i32;
   holdRoom: i32;
@@ -117,6 +124,9 @@ export class State {
   get model(): Slice {
     return slice(changetype<usize>(this) + MODEL_AT, this.modelLength);
   }
+  get envelope(): usize {
+    return changetype<usize>(this) + ENVELOPE_AT;
+  }
   get carry(): usize {
     return changetype<usize>(this) + CARRY_AT;
   }
@@ -126,7 +136,8 @@ const COUNTERS_AT: usize = (offsetof<State>() + 7) & ~7;
 const NODES_AT: usize = COUNTERS_AT + 8 * COUNTERS;
 const MODEL_AT: usize = NODES_AT + LEVELS_MAX;
 const CARRY_AT: usize = MODEL_AT + MODEL_BYTES_MAX;
-const STATE_BYTES: usize = (CARRY_AT + CARRY_BYTES_MAX + 15) & ~15;
+const ENVELOPE_AT: usize = CARRY_AT + CARRY_BYTES_MAX;
+const STATE_BYTES: usize = (ENVELOPE_AT + ENVELOPE_MAX + 15) & ~15;
 
 const states: usize = reserve(STATE_BYTES * STREAMS_MAX);
 const free: usize = reserve(STREAMS_MAX << 2);
@@ -149,7 +160,7 @@ export function takeState(kind: AnswerKind): i32 {
   const handle = load<i32>(free + ((<usize>freeCount) << 2));
   const state = stateOf(handle);
   const scanner = state.scanner;
-  memory.fill(changetype<usize>(state), 0, STATE_BYTES);
+  memory.fill(changetype<usize>(state), 0, ENVELOPE_AT);
   state.scanner = scanner;
   state.kind = <u8>kind;
   state.open = true;

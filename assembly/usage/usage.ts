@@ -2,7 +2,7 @@
 //
 // Any split of the answer gives the same result. Nothing is held back or copied by `feed`; `filter` and `pieces`
 // (frames.ts) hold back at most the event that is not complete yet. Bounds: STREAMS_MAX answers at once, under
-// 1 KB each; answers of any length.
+// 1.5 KB each; answers of any length.
 import { lenOf, ptrOf, Slice } from "../slice";
 import { recycle, releaseHold } from "./hold";
 import { readAnswer } from "./read";
@@ -46,7 +46,7 @@ export function closeAnswer(handle: i32): void {
 /** Reads the next bytes of the answer; with `last`, there are no more. */
 export function feed(handle: i32, chunk: Slice, last: bool): void {
   const state = stateOf(handle);
-  clearSpans(false);
+  clearSpans();
   readAnswer(state, ptrOf(chunk), lenOf(chunk), last);
 }
 

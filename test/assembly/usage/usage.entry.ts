@@ -38,7 +38,7 @@ export function filterBytes(handle: i32, ptr: usize, len: i32, last: bool): u64 
   return filter(handle, slice(ptr, len), last);
 }
 export function piecesOf(handle: i32, ptr: usize, len: i32, last: bool): void {
-  pieces(handle, slice(ptr, len), last, true);
+  pieces(handle, slice(ptr, len), last);
 }
 export function spans(): i32 {
   return spanCount;
