@@ -19,12 +19,18 @@ const policy = {
       response: { redact: { credit_card: "block" }, canaries: ["You are Aria, the internal assistant"] },
     },
     counted: { budgets, output: { max_tokens: 200 } },
+    restores: {
+      budgets,
+      prompt: { redact: { email: "reversible", phone: "reversible", credit_card: "block" } },
+      response: { redact: ["email", "ip"] },
+    },
   },
   ledger: { sync: "200ms" },
   keys: [
     keyEntry("redacts", "redacts/team/key", "redacts"),
     keyEntry("blocks", "blocks/team/key", "blocks"),
     keyEntry("counted", "counted/team/key", "counted"),
+    keyEntry("restores", "restores/team/key", "restores"),
   ],
 };
 
@@ -196,6 +202,112 @@ describe("answers", () => {
     assert.ok(call?.type === "tool_use" && call.id === "toolu_1");
     assert.deepEqual(call.input, { to: "[EMAIL_1]" });
     assert.equal(answer.usage.output_tokens, 12);
+  });
+
+  describe("of redacted prompts", () => {
+    const asked = () => upstream.arrived.at(-1) as (typeof upstream.arrived)[0];
+    const prompt = "I am bob@example.com, or call +44 20 7946 0958";
+    const contentOf = (text: string) =>
+      [...text.matchAll(/^data: (\{.*)$/gm)]
+        .map(([, json]) => JSON.parse(json as string).choices[0]?.delta.content ?? "")
+        .join("");
+
+    it("send placeholders upstream in a body of the right length, and put the originals back", async () => {
+      answers({ choices: [{ message: { content: "Dear [EMAIL_1], not ann@example.com: [PHONE_1]" } }] });
+      const answer = await w.chat("restores", prompt);
+      assert.equal(answer.status, 200);
+      const sent = asked();
+      assert.equal(Number(sent.headers["content-length"]), Buffer.byteLength(sent.body));
+      assert.equal(JSON.parse(sent.body).messages[0].content, "I am [EMAIL_1], or call [PHONE_1]");
+      assert.equal(
+        answer.json.choices[0]?.message.content,
+        "Dear bob@example.com, not [EMAIL_2]: +44 20 7946 0958",
+      );
+    });
+
+    it("put them back into streams, wherever those are cut", async () => {
+      const events = ["Dear [", "EMAIL_1", "], [EMA", "IL_9] at 10.0", ".0.1 [PHONE_1"].map((text) =>
+        chunkEvent(text),
+      );
+      const all = [...events, chunkEvent("]"), FINISH, usageEvent(5, 11), DONE].join("");
+      for (let cut = 1; cut < all.length; cut += 23) {
+        streams([all.slice(0, cut), all.slice(cut)]);
+        const answer = await w.chat("restores", prompt, streamed);
+        const want = "Dear bob@example.com, [EMAIL_9] at [IP_1] +44 20 7946 0958";
+        assert.equal(contentOf(answer.text), want, `cut at ${cut}`);
+        assert.ok(!answer.text.includes("usage") && answer.text.endsWith(DONE));
+      }
+      assert.deepEqual(JSON.parse(asked().body).stream_options, { include_usage: true });
+    });
+
+    it("keep the originals of many at once apart", async () => {
+      upstream.script = async (_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        for (const part of ["Dear [EMA", "IL_1", "] and [EMAIL_2]"]) {
+          response.write(chunkEvent(part));
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        response.end(FINISH + usageEvent(1, 1) + DONE);
+      };
+      await Promise.all(
+        Array.from({ length: 40 }, async (_, i) => {
+          const address = `user${i}@example.com`;
+          const answer = await w.chat("restores", `I am ${address}`, streamed);
+          assert.equal(contentOf(answer.text), `Dear ${address} and [EMAIL_2]`);
+        }),
+      );
+    });
+
+    it("refuse what is blocked, before anything goes upstream", async () => {
+      const before = upstream.arrived.length;
+      const answer = await w.chat("restores", "card 4111-1111-1111-1111");
+      assert.deepEqual([answer.status, answer.code], [403, "prompt_blocked"]);
+      assert.equal(answer.json.error.param, "/messages/0/content");
+      assert.equal(upstream.arrived.length, before);
+    });
+
+    it("let the official clients call tools with the originals", async () => {
+      const call = { id: "call_1", type: "function", function: { name: "mail", arguments: "" } };
+      const tool = (more: object, finish_reason: string | null = null) =>
+        `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta: { role: "assistant", tool_calls: [{ index: 0, ...more }] }, finish_reason }] })}\n\n`;
+      streams([
+        tool(call),
+        tool({ function: { arguments: '{"to":"[EMA' } }),
+        tool({ function: { arguments: 'IL_1]"}' } }),
+        `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta: {}, finish_reason: "tool_calls" }] })}\n\n`,
+        DONE,
+      ]);
+      const openai = new OpenAI({ apiKey: "restores", baseURL: `${url}/v1`, maxRetries: 0 });
+      const chat = await openai.chat.completions
+        .stream({ model: "gpt-4o", messages: [{ role: "user", content: prompt }] })
+        .finalChatCompletion();
+      const [called] = chat.choices[0]?.message.tool_calls ?? [];
+      assert.ok(called?.type === "function");
+      assert.deepEqual(JSON.parse(called.function.arguments), { to: "bob@example.com" });
+      answers({
+        id: "msg_1",
+        type: "message",
+        role: "assistant",
+        model: "claude",
+        content: [
+          { type: "text", text: "Mailing [EMAIL_1]." },
+          { type: "tool_use", id: "toolu_1", name: "mail", input: { to: "[EMAIL_1]" } },
+        ],
+        stop_reason: "tool_use",
+        stop_sequence: null,
+        usage: { input_tokens: 9, output_tokens: 12 },
+      });
+      const anthropic = new Anthropic({ apiKey: "restores", baseURL: url, maxRetries: 0 });
+      const message = await anthropic.messages.create({
+        model: "claude",
+        max_tokens: 100,
+        messages: [{ role: "user", content: prompt }],
+      });
+      assert.deepEqual(
+        message.content.map((block) => (block.type === "tool_use" ? block.input : block)),
+        [{ type: "text", text: "Mailing bob@example.com." }, { to: "bob@example.com" }],
+      );
+    });
   });
 
   it(`charges ${STREAMS} streams, a third of them aborted, what was used or delivered`, async () => {

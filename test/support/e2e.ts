@@ -44,7 +44,7 @@ export interface WorldOptions {
   sidecar?: boolean;
   /** What Envoy logs: `--log-level` and `--component-log-level`. */
   log?: { level: string; components: string };
-  /** Changes the configuration of the Envoys before they start: for tests of wrong ones only. */
+  /** Changes the configuration of the Envoys before they start: for tests of other settings. */
   edit?: (text: string) => string;
   adminToken?: string;
 }

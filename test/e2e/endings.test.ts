@@ -1,0 +1,129 @@
+/** However Envoy ends a stream (a retry, its timeouts, a drain, its own end), it is settled once. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { chatBody, keyEntry, until, type World, world } from "../support/e2e.ts";
+import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
+
+const budgets = [
+  { name: "calls", meter: "requests", limit: 1000, window: "day" },
+  { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
+];
+const names = ["retried", "late", "slow", "drained", "stopped"];
+const policy = {
+  tiers: { pro: { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } } },
+  ledger: { sync: "200ms" },
+  keys: names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
+};
+const ROUTE = "route: { cluster: llm, timeout: 300s }";
+const EDITED =
+  'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
+const FIRST = chunkEvent("Dear [EMAIL_1]");
+
+describe("endings", () => {
+  let upstream: Upstream;
+  let w: World;
+  let url: string;
+  before(async () => {
+    upstream = await startUpstream();
+    w = await world({
+      policy,
+      upstreamPort: upstream.port,
+      edit: (text) => {
+        assert.ok(text.includes(ROUTE));
+        return text.replace(ROUTE, EDITED);
+      },
+    });
+    url = (w.envoys[0] as (typeof w.envoys)[0]).url;
+  });
+  after(async () => {
+    await w?.close();
+    await upstream?.close();
+  });
+
+  const settled = async (name: string, calls: number, answers: number) => {
+    await w.settled(`${name}/team/key`, "calls", calls, 0);
+    await w.settled(`${name}/team/key`, "answers", answers, 0);
+  };
+  const ask = (key: string) =>
+    fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+      body: JSON.stringify(chatBody("I am bob@example.com", { stream: true })),
+    });
+  /** Sends the first event, and the rest when `go` resolves. */
+  const inTwo = (go: Promise<void>) => {
+    upstream.script = async (_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(FIRST);
+      await go;
+      response.end(usageEvent(5, 7) + DONE);
+    };
+  };
+
+  it("settles a request once that Envoy tried three times, each time with the same redacted body", async () => {
+    let tries = 0;
+    upstream.script = (_, response) => {
+      if (++tries < 3) return void response.writeHead(503).end();
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(FIRST + usageEvent(5, 7) + DONE);
+    };
+    const answer = await w.chat("retried", "I am bob@example.com", { body: { stream: true } });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.text, chunkEvent("Dear bob@example.com") + DONE);
+    assert.equal(tries, 3);
+    const bodies = new Set(upstream.arrived.map(({ body }) => body));
+    assert.equal(bodies.size, 1);
+    assert.match([...bodies][0] as string, /I am \[EMAIL_1\]/);
+    await settled("retried", 1, 7);
+  });
+
+  it("charges what was delivered when Envoy's timeout ends a stream midway", async () => {
+    inTwo(new Promise(() => {}));
+    const response = await ask("late");
+    await assert.rejects(response.text());
+    await settled("late", 1, 4);
+  });
+
+  it("charges nothing when Envoy's timeout ends the wait for an answer", async () => {
+    upstream.script = () => {};
+    assert.equal((await ask("slow")).status, 504);
+    await settled("slow", 0, 0);
+  });
+
+  it("settles the usage of a stream that ends while Envoy drains", async () => {
+    let go = () => {};
+    inTwo(
+      new Promise((resolve) => {
+        go = resolve;
+      }),
+    );
+    const response = await ask("drained");
+    const [envoy] = w.envoys as [(typeof w.envoys)[0]];
+    const drain = `http://127.0.0.1:${envoy.adminPort}/drain_listeners?graceful`;
+    assert.equal((await fetch(drain, { method: "POST" })).status, 200);
+    go();
+    assert.equal(await response.text(), chunkEvent("Dear bob@example.com") + DONE);
+    await settled("drained", 1, 7);
+  });
+
+  it("keeps what was reserved when Envoy ends with a stream under way", async () => {
+    await w.restartEnvoy();
+    inTwo(new Promise(() => {}));
+    const response = await ask("stopped");
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    await w.restartEnvoy();
+    await assert.rejects(reader.read());
+    await until("the upstream's stream to end", () => upstream.arrived.at(-1)?.aborted === true);
+    // Reported, or still out in the lease, which is charged when it expires.
+    const { spent = 0, outstanding = 0 } = (await w.budget("stopped/team/key", "answers")) ?? {};
+    assert.ok(spent + outstanding >= 4, `${spent} spent, ${outstanding} outstanding`);
+    inTwo(Promise.resolve());
+    assert.equal((await ask("stopped")).status, 200);
+  });
+
+  it("settled nothing twice", async () => {
+    assert.equal(await w.stat("weir_unsettled_total"), 0);
+    assert.equal(await w.stat("weir_lost_reports_total"), 0);
+  });
+});
