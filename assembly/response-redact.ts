@@ -37,7 +37,7 @@ import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
 import { withheldBody, withheldEvent } from "./response-withhold";
-import { endOf, lenOf, ptrOf, Slice, slice } from "./slice";
+import { endOf, indexOf, isFolded, lenOf, ptrOf, Slice, slice, startsWithFolded, sub } from "./slice";
 import {
   ALL,
   Channel,
@@ -61,6 +61,25 @@ export enum Form {
   Json = 0,
   Events = 1,
   Text = 2,
+  /** Nothing that is read as text: pictures, sound, archives. */
+  Binary = 3,
+}
+
+/** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
+export function formOf(type: Slice): Form {
+  if (startsWithFolded(type, "text/event-stream")) return Form.Events;
+  if (startsWithFolded(type, "image/") || startsWithFolded(type, "audio/")) return Form.Binary;
+  if (startsWithFolded(type, "video/") || startsWithFolded(type, "application/octet-stream"))
+    return Form.Binary;
+  if (startsWithFolded(type, "application/pdf") || startsWithFolded(type, "application/zip"))
+    return Form.Binary;
+  // application/json, application/problem+json, application/x-ndjson …
+  const slash = max(indexOf(type, 47), 0);
+  for (let i = slash; i + 4 <= lenOf(type); i++) {
+    if (isFolded(sub(type, i, i + 4), "json")) return Form.Json;
+    if (load<u8>(ptrOf(type) + i) == 59) break;
+  }
+  return Form.Text;
 }
 
 @unmanaged

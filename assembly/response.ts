@@ -24,6 +24,7 @@ import {
   beginRedaction,
   closeRedaction,
   Form,
+  formOf,
   matchesOf,
   redactChunk,
   Redaction,
@@ -94,9 +95,9 @@ function readAnswer(stream: Stream, tier: Tier): void {
     stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
   }
   if (stream.redaction) {
-    if (events || json || startsWithFolded(type, "text/")) {
-      beginRedaction(redactionOf(stream), events ? Form.Events : json ? Form.Json : Form.Text);
-    } else dropRedaction(stream);
+    const form = formOf(type);
+    if (form == Form.Binary) dropRedaction(stream);
+    else beginRedaction(redactionOf(stream), form);
   }
   if (stream.answer == 0 && stream.redaction == 0) return;
   const length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));

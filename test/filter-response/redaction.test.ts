@@ -133,6 +133,26 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.match(odd.text, /"other":\["\[IP_1\]"\]/);
     });
 
+    it("reads JSON by any name, takes what it does not know for text, and leaves pictures alone", async () => {
+      const body = '{"a":"\\u0062ob@example.com"}\n{"a":"10.0.0.1"}\n';
+      const length = String(body.length);
+      const as = async (type: string | undefined) => {
+        const headers = { ...(type && { "content-type": type }), "content-length": length };
+        const reply = upstreamOf(Buffer.from(body), 9, headers);
+        return (await edge.send({ key: "redacts", body: chat("hello"), upstream: reply })).text;
+      };
+      const json = '{"a":"[EMAIL_1]"}\n{"a":"[IP_1]"}\n';
+      for (const type of ["application/x-ndjson", "application/problem+json; charset=utf-8", "Text/JSON"]) {
+        assert.equal(await as(type), json, type);
+      }
+      // Escapes mean nothing there.
+      const text = '{"a":"\\[EMAIL_1]"}\n{"a":"[IP_1]"}\n';
+      for (const type of [undefined, "application/xml; note=json", "application/yaml"]) {
+        assert.equal(await as(type), text, type);
+      }
+      assert.equal(await as("image/png"), body);
+    });
+
     it("does with each type what the policy says", async () => {
       const answer = await json({ text: "bob@example.com at 10.0.0.1, EMP-1234 and emp-1234" }, "mixed");
       const { text } = JSON.parse(answer.text);
