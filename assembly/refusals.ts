@@ -15,7 +15,7 @@ import { emptyPointer, Prompt } from "./inspect/prompt";
 import { Tape } from "./json/tape";
 import { pointer } from "./json/text";
 import { Tier } from "./policy/policy";
-import { typeName, VAULT_TEXT_MAX, VAULT_VALUES_MAX } from "./redact/types";
+import { typeName, VAULT_TEXT_MAX, VALUES_MAX } from "./redact/types";
 import { lit } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
@@ -73,7 +73,7 @@ export function tooManyOriginals(): Reason {
   because().text(
     "The prompt holds more that is to be put back into its answer than can be remembered: at most ",
   );
-  more().u64(VAULT_VALUES_MAX).text(" values of ").u64(VAULT_TEXT_MAX).text(" bytes together.");
+  more().u64(VALUES_MAX).text(" values of ").u64(VAULT_TEXT_MAX).text(" bytes together.");
   return Reason.PromptUnredactable;
 }
 

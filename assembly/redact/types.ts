@@ -41,12 +41,11 @@ export const PHRASE_MAX: i32 = 192;
 export const PHRASE_COUNT_MAX: i32 = 256;
 /** Answers that one worker redacts at once; one more is refused before it is asked for. */
 export const REDACTED_MAX: i32 = 512;
-/** Values of one answer, or of one prompt and its answer, that get a number. */
+/** Values of one answer, or of one prompt and its answer, that get a number and may be put back. */
 export const VALUES_MAX: i32 = 112;
 /** No number is higher than this and VALUES_MAX together. */
 export const NUMBERS_MAX: u32 = 9999;
-/** Originals that one request may have put back, and their bytes. */
-export const VAULT_VALUES_MAX: i32 = VALUES_MAX;
+/** Bytes of the originals that one request may have put back. */
 export const VAULT_TEXT_MAX: u32 = 8 << 10;
 /** Channels that all of them together may have open. */
 export const RECORDS_MAX: i32 = 1024;

@@ -6,9 +6,9 @@
 //   then text (decoded UTF-8) …
 import { reserve } from "../memory";
 import { NONE, slice, Slice } from "../slice";
-import { VAULT_TEXT_MAX, VAULT_VALUES_MAX } from "./types";
+import { VAULT_TEXT_MAX, VALUES_MAX } from "./types";
 
-const TEXT_AT: usize = 8 + 8 * <usize>VAULT_VALUES_MAX;
+const TEXT_AT: usize = 8 + 8 * <usize>VALUES_MAX;
 const VAULT_BYTES: usize = TEXT_AT + <usize>VAULT_TEXT_MAX;
 
 let free: usize = 0;
@@ -44,7 +44,7 @@ export function keep(vault: usize, type: i32, number: u32, from: usize, to: usiz
   const n = load<u32>(vault);
   const used = load<u32>(vault, 4);
   const len = <u32>(to - from);
-  if (from == 0 || n == VAULT_VALUES_MAX || len > VAULT_TEXT_MAX - used) return false;
+  if (from == 0 || n == VALUES_MAX || len > VAULT_TEXT_MAX - used) return false;
   const entry = vault + 8 + <usize>(n << 3);
   store<u8>(entry, <u8>type);
   store<u16>(entry, <u16>number, 2);
