@@ -125,12 +125,18 @@ function fill(): void {
   add("lsv2_sk_", HEX | DASHES, 43, 43);
   add("nvapi-", URL, 60, 0);
   add("fw_", AN, 22, 24);
+  add("sk_", HEX, 48, 48);
+  add("tvly-", URL, 32, 64);
+  add("fc-", HEX, 32, 32);
+  add("pcsk_", AN | DASHES, 60, 80);
+  add("wandb_v1_", URL, 60, 0);
   // Clouds
   add("AKIA", CAPS, 16, 16);
   add("ASIA", CAPS, 16, 16);
   add("ABIA", CAPS, 16, 16);
   add("ACCA", CAPS, 16, 16);
   add("LTAI", AN, 17, 24);
+  add("ABSK", B64, 100, 0);
   add("AIza", URL, 35, 35);
   add("GOCSPX-", URL, 28, 28);
   add("ya29.", URL, 40, 0, DOTS);
@@ -163,6 +169,8 @@ function fill(): void {
   add("ATATT3", URL, 60, 0);
   add("ATBB", AN, 32, 32);
   add("ATCTT3", URL, 60, 0);
+  add("nfp_", AN, 36, 40);
+  add("vcp_", AN, 50, 64);
   // Code hosts, registries, continuous integration
   add("ghp_", AN, 36, 36);
   add("gho_", AN, 36, 36);
@@ -189,6 +197,8 @@ function fill(): void {
   add("sqp_", HEX, 40, 40);
   add("sqa_", HEX, 40, 40);
   add("AKCp", AN, 60, 80);
+  add("sgp_", HEX | DASHES, 40, 57);
+  add("bkua_", HEX, 40, 40);
   // Messaging and mail
   add("xoxb-", URL, 24, 120);
   add("xoxp-", URL, 24, 120);
@@ -202,6 +212,7 @@ function fill(): void {
   add("SK", HEX, 32, 32);
   add("key-", HEX, 32, 32);
   add("xkeysib-", HEX | DASHES | AN, 81, 81);
+  add("xsmtpsib-", HEX | DASHES | AN, 81, 81);
   add("re_", URL, 32, 36);
   // Payments and commerce
   add("sk_live_", AN, 16, 120);
@@ -238,6 +249,9 @@ function fill(): void {
   add("duffel_live_", URL, 43, 43);
   add("duffel_test_", URL, 43, 43);
   add("ico-", AN, 32, 32);
+  add("phx_", AN, 40, 56);
+  add("ops_eyJ", B64, 200, 0);
+  add("sk.eyJ", URL, 60, 0, DOTS);
   add("AGE-SECRET-KEY-1", CAPS, 58, 58);
 }
 

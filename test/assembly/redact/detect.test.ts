@@ -226,6 +226,16 @@ test("keys of more than thirty issuers are found, whole", () => {
     `patAbCdEfGh123456.${drawn(HEX, 64)}`,
     `abc8Q~${drawn(ALNUM, 34)}`,
     `dapi${drawn(HEX, 32)}`,
+    `ABSK${drawn(ALNUM, 110)}=`,
+    `sk_${drawn(HEX, 48)}`,
+    `tvly-dev-${drawn(ALNUM, 32)}`,
+    `pcsk_${drawn(ALNUM, 6)}_${drawn(ALNUM, 62)}`,
+    `nfp_${drawn(ALNUM, 36)}`,
+    `sgp_${drawn(HEX, 16)}_${drawn(HEX, 40)}`,
+    `xsmtpsib-${drawn(HEX, 64)}-${drawn(ALNUM, 16)}`,
+    `phx_${drawn(ALNUM, 44)}`,
+    `ops_eyJ${drawn(ALNUM, 260)}`,
+    `sk.eyJ1Ijoi${drawn(ALNUM, 60)}.${drawn(ALNUM, 22)}`,
   ];
   for (const value of keys) isOnly("API_KEY", value);
   const secret = drawn(`${ALNUM}+/`, 40);
