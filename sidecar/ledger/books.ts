@@ -12,6 +12,7 @@ import {
   type LeaseRecord,
   LIMITS,
   type Notice,
+  type Warning,
 } from "./types.ts";
 
 /** The state of one command being applied. */
@@ -159,10 +160,24 @@ export function note(
 }
 
 /** How much of it is spent, in percent. */
-export function reached(record: BudgetRecord): 0 | 80 | 100 {
+export function reached(record: Pick<BudgetRecord, "spent" | "limit">): 0 | 80 | 100 {
   if (record.spent >= record.limit) return 100;
   // Without a product that could pass 2^53: spent ≥ 80 % means at most a fifth is left.
   return record.limit - record.spent <= Math.floor(record.limit / 5) ? 80 : 0;
+}
+
+/** What an edge tells the callers of an open lease. */
+export function warningOf(step: Step, lease: LeaseRecord): Warning | null {
+  if (lease.state !== "open") return null;
+  let worst: Warning | null = null;
+  lease.entries.forEach((entry, budget) => {
+    const { spent, limit, end } = budgetOf(step, entry);
+    const least = limit === 0 || end <= step.now ? 0 : reached({ spent, limit });
+    if (least === 0) return;
+    const percent = Math.max(least, Math.floor((spent / limit) * 100));
+    if (worst === null || percent > worst.percent) worst = { budget, percent, resetMs: end - step.now };
+  });
+  return worst;
 }
 
 /** Tells once per window that 80 % or all of a budget is spent. True if it did. */

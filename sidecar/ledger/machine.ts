@@ -22,6 +22,8 @@
  *
  * How much is granted: `need` if it fits into what is left, and above it at most 1/8 of what is left, so that eight edges
  * that come together each get a slice and the last eighth is dealt out request by request (exact mode: need = granted).
+ * A need of 0 is always granted, with 0 where nothing is left: so an edge opens a lease for what it let through during an
+ * outage and reports it, and the part above the grant, all of it, is debt.
  *
  * `usable` is half the time to live: an edge that hears nothing stops taking reservations while the ledger still holds
  * the other half for the requests in flight. Only an edge that stays silent for all of it is taken for dead.
@@ -40,6 +42,7 @@ import {
   usableMs,
   usableUntil,
   usedOf,
+  warningOf,
 } from "./books.ts";
 import { windowAt } from "./calendar.ts";
 import type { State } from "./state.ts";
@@ -64,7 +67,7 @@ import {
 
 /** The size of a slice of a budget of which `left` is free: what is granted, or -1 if not even `need` fits. */
 export function slice(need: number, want: number, left: number): number {
-  if (need > left) return -1;
+  if (need > 0 && need > left) return -1;
   return Math.max(need, Math.min(want, Math.floor(left / LIMITS.shareDivisor)));
 }
 
@@ -119,7 +122,7 @@ function acquire(step: Step, command: Acquire): AcquireReply {
       spent: 0,
       charged: 0,
       returned: 0,
-      remaining: request.limit - usedOf(record) - granted,
+      remaining: Math.max(0, request.limit - usedOf(record) - granted),
     })),
   };
   for (const { record, request, granted } of grants) {
@@ -154,6 +157,7 @@ function grantedReply(step: Step, lease: LeaseRecord): AcquireReply {
     granted: lease.entries.map((entry) => entry.granted),
     remaining: lease.entries.map((entry) => entry.remaining),
     usableMs: usableMs(step, lease),
+    warning: warningOf(step, lease),
     notices: step.notices,
   };
 }
@@ -291,7 +295,13 @@ function adjust(step: Step, command: Adjust): AdjustReply {
 }
 
 function report(step: Step, status: ReportReply["status"], lease?: LeaseRecord): ReportReply {
-  return { status, usableMs: lease === undefined ? 0 : usableMs(step, lease), notices: step.notices };
+  if (lease === undefined) return { status, usableMs: 0, warning: null, notices: step.notices };
+  return {
+    status,
+    usableMs: usableMs(step, lease),
+    warning: warningOf(step, lease),
+    notices: step.notices,
+  };
 }
 
 function noteCorrections(step: Step, lease: LeaseRecord, entries: LeaseEntry[]): void {

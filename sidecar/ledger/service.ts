@@ -37,6 +37,7 @@ import {
   type ReportReply,
   type ReportStatus,
   type Settle,
+  type Warning,
   type Window,
 } from "./types.ts";
 
@@ -125,6 +126,12 @@ function acquireCommand(request: AcquireRequest): Acquire {
   };
 }
 
+function warningMessage(warning: Warning | null) {
+  if (warning === null) return {};
+  const { budget, percent, resetMs } = warning;
+  return { warning: { budget, percent, resetSeconds: Math.ceil(resetMs / 1_000) } };
+}
+
 function acquireResponse(reply: AcquireReply): MessageInitShape<typeof AcquireResponseSchema> {
   const notices = [...reply.notices];
   if (reply.outcome === "granted")
@@ -133,6 +140,7 @@ function acquireResponse(reply: AcquireReply): MessageInitShape<typeof AcquireRe
       granted: reply.granted.map(BigInt),
       remaining: reply.remaining.map(BigInt),
       usableMs: reply.usableMs,
+      ...warningMessage(reply.warning),
       notices,
     };
   return {
@@ -198,7 +206,8 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
       return told(await ledger.settle(settleCommand(report)));
     } catch (thrown) {
       const error = WeirError.from(thrown);
-      if (error.code === "invalid_argument") return { status: "invalid", usableMs: 0, notices: [] };
+      if (error.code === "invalid_argument")
+        return { status: "invalid", usableMs: 0, warning: null, notices: [] };
       throw error;
     }
   };
@@ -235,6 +244,7 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
           results: replies.map((reply) => ({
             status: STATUSES[reply.status],
             usableMs: reply.usableMs,
+            ...warningMessage(reply.warning),
             notices: [...reply.notices],
           })),
         });

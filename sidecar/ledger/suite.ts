@@ -169,6 +169,22 @@ export function ledgerSuite(
       assert.equal(reply.busy, false);
     });
 
+    it("grants a lease of nothing whatever is left, and takes what is reported on it for debt, once", async () => {
+      const org = organisation();
+      const full = acquire([budget(org, 100, { need: 100 })]);
+      await ledger.acquire(full);
+      await settle(full, 1, [120], true);
+      const outage = acquire([budget(org, 100, { need: 0, want: 0 })]);
+      const reply = (await ledger.acquire(outage)) as Granted;
+      assert.deepEqual([reply.outcome, reply.granted, reply.remaining], ["granted", [0], [0]]);
+      assert.equal((await settle(outage, 1, [7])).status, "applied");
+      assert.deepEqual(((await ledger.acquire(outage)) as Granted).granted, [0]);
+      assert.equal((await settle(outage, 2, [9], true)).status, "applied");
+      assert.equal((await settle(outage, 2, [9], true)).status, "stale");
+      const [record] = await ledger.budgets(org);
+      assert.deepEqual([record?.spent, record?.outstanding, record?.debt], [129, 0, 29]);
+    });
+
     it("says that it is busy while leases that may come back unspent are all that stands in the way", async () => {
       const org = organisation();
       const first = acquire([budget(org, 100, { need: 60 })]);
@@ -274,6 +290,28 @@ export function ledgerSuite(
       ]);
     });
 
+    it("warns, as long as it is so, of the fullest budget of an open lease, and of none once it has ended", async () => {
+      const org = organisation();
+      const budgets = [
+        budget(`${org}/key`, 100, { name: "key", need: 100 }),
+        budget(org, 200, { name: "all", need: 100 }),
+      ];
+      const command = acquire(budgets);
+      assert.equal(((await ledger.acquire(command)) as Granted).warning, null);
+      const told = async (sequence: number, spent: number[]) => {
+        const { warning } = await settle(command, sequence, spent);
+        return warning && [warning.budget, warning.percent, warning.resetMs > 0];
+      };
+      assert.equal(await told(1, [79, 79]), null);
+      assert.deepEqual(await told(2, [80, 80]), [0, 80, true]);
+      assert.deepEqual(await told(2, [80, 80]), [0, 80, true]);
+      assert.deepEqual(await told(3, [85, 190]), [1, 95, true]);
+      assert.deepEqual(((await ledger.acquire(command)) as Granted).warning?.percent, 95);
+      const next = acquire([budget(`${org}/key`, 100, { name: "key", need: 0 })]);
+      assert.deepEqual(((await ledger.acquire(next)) as Granted).warning?.percent, 85);
+      assert.equal((await settle(command, 4, [90, 190], true)).warning, null);
+    });
+
     it("is exact at the largest integers and refuses larger ones", async () => {
       const org = organisation();
       const most = Number.MAX_SAFE_INTEGER;
@@ -341,6 +379,25 @@ export function ledgerSuite(
       assert.deepEqual(((await ledger.acquire(command)) as Granted).granted, first.granted);
       assert.equal((await settle(command, 1, [30])).status, "stale");
       assert.equal((await settle(command, 2, [40], true)).status, "applied");
+    });
+
+    it("tells that 80 % are spent no second time after it was opened anew", async () => {
+      if (opened.reopen === undefined) return;
+      const org = organisation();
+      const command = acquire([budget(org, 100, { need: 100 })]);
+      await ledger.acquire(command);
+      assert.deepEqual((await settle(command, 1, [80])).notices, [
+        { budget: "monthly", subject: org, percent: 80 },
+      ]);
+      await ledger.close();
+      ledger = await opened.reopen();
+      // The answer was lost with the process that gave it: the edge repeats the report, then makes a newer one.
+      assert.deepEqual((await settle(command, 1, [80])).notices, []);
+      assert.deepEqual((await settle(command, 2, [90])).notices, []);
+      assert.deepEqual(
+        (await settle(command, 3, [100], true)).notices.map(({ percent }) => percent),
+        [100],
+      );
     });
   });
 }

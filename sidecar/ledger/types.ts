@@ -106,11 +106,22 @@ export interface Notice {
   readonly percent: 80 | 100;
 }
 
+/** The fullest of a lease's budgets, while at least 80 % of it are spent: a state, where a notice is an event. */
+export interface Warning {
+  /** Its place among the lease's budgets, from 0. */
+  readonly budget: number;
+  /** Of its limit; above 100 after debt or a lowered limit. */
+  readonly percent: number;
+  /** Until its window ends. */
+  readonly resetMs: number;
+}
+
 export interface Granted {
   readonly outcome: "granted";
   readonly granted: readonly number[];
   readonly remaining: readonly number[];
   readonly usableMs: number;
+  readonly warning: Warning | null;
   readonly notices: readonly Notice[];
 }
 
@@ -135,6 +146,8 @@ export interface ReportReply {
   readonly status: ReportStatus;
   /** 0 unless the lease is open. */
   readonly usableMs: number;
+  /** Null unless the lease is open. */
+  readonly warning: Warning | null;
   readonly notices: readonly Notice[];
 }
 

@@ -31,7 +31,7 @@ export const BROKEN: Readonly<Record<string, Apply>> = {
     if (command.kind !== "settle") return apply(state, command, now);
     const lease = state.organisation(organisationOf(command.subject)).leases.get(command.leaseId);
     const late = lease !== undefined && (lease.state !== "open" || lease.expiresAt <= now);
-    return late ? { status: "closed", usableMs: 0, notices: [] } : apply(state, command, now);
+    return late ? { status: "closed", usableMs: 0, warning: null, notices: [] } : apply(state, command, now);
   },
   "a repeated adjustment counts again": (state, command, now) => {
     if (command.kind !== "adjust") return apply(state, command, now);
@@ -41,6 +41,20 @@ export const BROKEN: Readonly<Record<string, Apply>> = {
   "leases in the way are taken for money spent": (state, command, now) => {
     const reply = apply(state, command, now);
     return "busy" in reply ? { ...reply, busy: false } : reply;
+  },
+  "a lease of nothing is denied on a budget that is used up": (state, command, now) => {
+    const reply = apply(state, command, now);
+    if (command.kind !== "acquire" || !("remaining" in reply)) return reply;
+    const [first] = command.budgets;
+    const full = first?.need === 0 && reply.remaining.includes(0);
+    const denied = {
+      outcome: "denied",
+      budget: first?.name ?? "",
+      limit: 0,
+      used: 0,
+      window: "month",
+    } as const;
+    return full ? { ...denied, resetMs: 0, never: false, busy: false, notices: [] } : reply;
   },
   "the rest of a final lease stays away": (state, command, now) =>
     apply(state, command.kind === "settle" ? { ...command, final: false } : command, now),

@@ -1,6 +1,7 @@
 /**
  * A model edge: the simplest client that is still right. It leases, reserves from its leases, settles with what was
- * really spent, repeats what was not answered, and ends every lease with a final report. Synchronous: `tick` and
+ * really spent, repeats what was not answered, and ends every lease with a final report. When the ledger is silent it serves
+ * from an allowance: a lease of nothing, which it opens when it can and reports like any other. Synchronous: `tick` and
  * `receive` return messages, the world delivers them. It knows time only by a clock of its own, which may be wrong.
  */
 import type {
@@ -15,6 +16,8 @@ import type { Random } from "./random.ts";
 
 export interface EdgeLease {
   readonly command: Acquire;
+  /** Of what was let through in an outage: the most it may come to, per budget. Else undefined. */
+  readonly allowance: number[] | undefined;
   /** "ended": the ledger has acknowledged the final report, or denied. */
   state: "asked" | "held" | "ended";
   granted: number[];
@@ -34,10 +37,13 @@ export interface EdgeBehaviour {
   readonly rate: number;
   readonly offset: number;
   readonly overspends: boolean;
+  /** The share of every limit that may be used in one outage; 0 for none. */
+  readonly allowance: number;
 }
 
 const RESEND_MS = 3_000;
 const REPORT_MS = 4_000;
+const SILENT_MS = 1_500;
 
 export class ModelEdge {
   readonly id: string;
@@ -48,6 +54,7 @@ export class ModelEdge {
   readonly #random: Random;
   readonly #behaviour: EdgeBehaviour;
   #count = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
 
   constructor(id: string, random: Random, behaviour: EdgeBehaviour) {
     this.id = id;
@@ -79,25 +86,63 @@ export class ModelEdge {
         lease.reserved.push(needs);
         return [];
       }
+    if (this.#silent(local)) return this.#fromAllowance(local, request, needs);
+    return [this.#ask(local, request, undefined).command];
+  }
+
+  /** Whether something was asked a while ago and nothing at all was heard since. */
+  #silent(local: number): boolean {
+    return [...this.leases.values()].some(
+      ({ state, sentAt }) => state === "asked" && sentAt >= this.#heardAt && local - sentAt >= SILENT_MS,
+    );
+  }
+
+  #fromAllowance(
+    local: number,
+    request: Omit<Acquire, "leaseId" | "edge" | "kind">,
+    needs: number[],
+  ): Command[] {
+    const open = [...this.leases.values()].find(
+      (lease) =>
+        lease.allowance !== undefined &&
+        lease.state !== "ended" &&
+        lease.pending?.final !== true &&
+        sameBudgets(lease, request.budgets),
+    );
+    const allowance = request.budgets.map(({ limit }) => Math.floor(limit * this.#behaviour.allowance));
+    if (open === undefined && needs.some((need, i) => need > (allowance[i] ?? 0))) return [];
+    const lease = open ?? this.#ask(local, withoutNeed(request), allowance);
+    if (!fitsInto(lease, needs, request.budgets)) return [];
+    lease.reserved.push(needs);
+    return open === undefined ? [lease.command] : [];
+  }
+
+  #ask(
+    local: number,
+    request: Omit<Acquire, "leaseId" | "edge" | "kind">,
+    allowance: number[] | undefined,
+  ): EdgeLease {
     const command: Acquire = {
       kind: "acquire",
       leaseId: `${this.id}-${++this.#count}`,
       edge: this.id,
       ...request,
     };
-    this.leases.set(command.leaseId, {
+    const lease: EdgeLease = {
       command,
+      allowance,
       state: "asked",
       granted: [],
-      spent: needs.map(() => 0),
+      spent: command.budgets.map(() => 0),
       reserved: [],
       usableUntil: 0,
       sequence: 0,
       pending: undefined,
       sentAt: local,
       answer: undefined,
-    });
-    return [command];
+    };
+    this.leases.set(command.leaseId, lease);
+    return lease;
   }
 
   #finishSome(lease: EdgeLease): void {
@@ -142,7 +187,9 @@ export class ModelEdge {
   receiveAcquire(now: number, command: Acquire, reply: AcquireReply): void {
     const lease = this.leases.get(command.leaseId);
     if (!this.alive || lease === undefined) return;
+    this.#heardAt = this.clock(now);
     if (reply.outcome === "denied") {
+      if (lease.allowance !== undefined) throw new Error(`${command.leaseId}: a lease of nothing was denied`);
       if (lease.state === "asked") lease.state = "ended";
       return;
     }
@@ -154,9 +201,10 @@ export class ModelEdge {
     }
     lease.answer = answer;
     lease.granted = [...reply.granted];
-    lease.usableUntil = this.clock(now) + reply.usableMs;
+    const ownMs = lease.allowance === undefined ? reply.usableMs : 0;
+    lease.usableUntil = this.clock(now) + ownMs;
     // Where a denial had overtaken this grant, its request is gone; what was granted must be settled all the same.
-    const waiting = lease.state === "asked" && reply.usableMs > 0;
+    const waiting = lease.state === "asked" && ownMs > 0;
     if (waiting) lease.reserved.push(command.budgets.map(({ need }) => need));
     lease.state = "held";
   }
@@ -164,13 +212,15 @@ export class ModelEdge {
   receiveReport(now: number, report: Settle, reply: ReportReply): void {
     const lease = this.leases.get(report.leaseId);
     if (!this.alive || lease === undefined || lease.state === "ended") return;
+    this.#heardAt = this.clock(now);
     // Once the final report is sent it may have arrived long ago and be forgotten: then all is said.
     if (reply.status === "unknown_lease" && lease.pending?.final !== true)
       throw new Error(`${report.leaseId}: forgotten while its edge holds it`);
     if (reply.status === "invalid") throw new Error(`${report.leaseId}: refused ${JSON.stringify(report)}`);
     if (reply.status === "closed") lease.usableUntil = 0;
     // A lease whose final report is on its way is not used again, whatever an older answer allows.
-    if (reply.status === "applied" && lease.pending?.final !== true && lease.usableUntil > 0)
+    const renews = lease.allowance === undefined && lease.pending?.final !== true;
+    if (reply.status === "applied" && renews && lease.usableUntil > 0)
       lease.usableUntil = this.clock(now) + reply.usableMs;
     if (report.sequence !== lease.pending?.sequence) return;
     lease.pending = undefined;
@@ -178,12 +228,23 @@ export class ModelEdge {
   }
 }
 
+function sameBudgets(lease: EdgeLease, budgets: readonly BudgetRequest[]): boolean {
+  const own = lease.command.budgets;
+  return (
+    own.length === budgets.length &&
+    own.every(({ name, subject }, i) => name === budgets[i]?.name && subject === budgets[i]?.subject)
+  );
+}
+
+function withoutNeed<T extends { readonly budgets: readonly BudgetRequest[] }>(request: T): T {
+  return { ...request, budgets: request.budgets.map((budget) => ({ ...budget, need: 0, want: 0 })) };
+}
+
 function fitsInto(lease: EdgeLease, needs: number[], budgets: readonly BudgetRequest[]): boolean {
-  if (lease.command.budgets.length !== needs.length) return false;
+  if (!sameBudgets(lease, budgets)) return false;
+  const room = lease.allowance ?? lease.granted;
   return needs.every((need, i) => {
-    const [a, b] = [lease.command.budgets[i], budgets[i]];
-    if (a?.name !== b?.name || a?.subject !== b?.subject) return false;
     const reserved = lease.reserved.reduce((sum, amounts) => sum + (amounts[i] ?? 0), 0);
-    return need <= (lease.granted[i] ?? 0) - (lease.spent[i] ?? 0) - reserved;
+    return need <= (room[i] ?? 0) - (lease.spent[i] ?? 0) - reserved;
   });
 }

@@ -9,6 +9,7 @@ import {
   type AcquireReply,
   type BudgetRecord,
   type BudgetRequest,
+  type Granted,
   identityOf,
   type LeaseRecord,
   LIMITS,
@@ -69,9 +70,10 @@ function currentOf(org: OrganisationState, budget: BudgetRequest, now: number): 
   );
 }
 
-/** A grant that is new fits into what its own limit left, by the books after it. */
-export function checkNewGrant(org: OrganisationState, command: Acquire, now: number): void {
-  for (const budget of command.budgets) {
+/** A grant that is new fits into what its own limit left, by the books after it; a grant of nothing always does. */
+export function checkNewGrant(org: OrganisationState, command: Acquire, reply: Granted, now: number): void {
+  for (const [i, budget] of command.budgets.entries()) {
+    if (reply.granted[i] === 0) continue;
     const record = currentOf(org, budget, now);
     const used = (record?.spent ?? 0) + (record?.outstanding ?? 0);
     assert.ok(used <= budget.limit, `${command.leaseId}: ${used} out of ${budget.limit} on ${budget.name}`);
@@ -88,7 +90,7 @@ export function checkAcquire(
   if (reply.outcome === "denied") {
     const budget = command.budgets.find(({ name }) => name === reply.budget);
     assert.ok(
-      budget !== undefined && reply.used + budget.need > budget.limit,
+      budget !== undefined && budget.need > 0 && reply.used + budget.need > budget.limit,
       `${command.leaseId}: denied for nothing`,
     );
     assert.equal(reply.never, budget.need > budget.limit);

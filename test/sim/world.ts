@@ -5,7 +5,8 @@
  *     ▲                                                        │ changes
  *     └──── replies, held back until the change is synced ◀── disk: a crash forgets what was not synced
  *
- * Each seed switches its own faults on. After the history the world heals: nothing is lost any more, dead edges stay
+ * Each seed switches its own faults on; one of them is an outage, in which the ledger hears nobody and edges serve from
+ * their allowances. After the history the world heals: nothing is lost any more, dead edges stay
  * dead, the others finish; then every lease must have ended and every budget must hold exactly what was really spent.
  * Bounds: 100 steps, then at most 400 to drain; 1 to 4 edges.
  */
@@ -19,6 +20,7 @@ import {
   type BudgetRecord,
   type BudgetRequest,
   type Command,
+  type Granted,
   type JournalEntry,
   type LeaseRecord,
   LIMITS,
@@ -28,7 +30,7 @@ import {
 } from "../../sidecar/ledger/types.ts";
 import { validate } from "../../sidecar/ledger/validate.ts";
 import type { Apply } from "./broken.ts";
-import { ModelEdge } from "./edge.ts";
+import { type EdgeLease, ModelEdge } from "./edge.ts";
 import { checkAcquire, checkNewGrant, checkState, type Shadow } from "./invariants.ts";
 import { Random } from "./random.ts";
 
@@ -53,6 +55,10 @@ export interface Faults {
   readonly limitChanges: boolean;
   readonly releases: boolean;
   readonly adjusts: boolean;
+  /** The chance, per step, that the ledger goes away. */
+  readonly outages: number;
+  /** The share of a limit that an edge may use while it is away. */
+  readonly allowance: number;
 }
 
 export interface HistoryEntry {
@@ -96,6 +102,8 @@ function chooseFaults(random: Random, replayable: boolean): Faults {
     limitChanges: random.chance(0.3),
     releases: random.chance(0.3),
     adjusts: random.chance(0.3),
+    outages: on(0.05),
+    allowance: random.chance(0.7) ? 0.05 : 0,
   };
 }
 
@@ -109,6 +117,8 @@ export class World {
   readonly #limits: number[];
   #now = EPOCH;
   #healed = false;
+  /** Until when the ledger is away. */
+  #awayUntil = 0;
   readonly #adjustments = new Map<string, Adjust>();
   #messages: Message[] = [];
   #answers: Answer[] = [];
@@ -130,7 +140,8 @@ export class World {
     this.#edges = Array.from({ length: this.#random.between(1, 4) }, (_, i) => {
       const skew = this.faults.skew ? this.#random.between(-86_400_000, 86_400_000) : 0;
       const rate = this.faults.skew ? 1 + (this.#random.next() - 0.5) / 500 : 1;
-      const behaviour = { offset: skew, rate, overspends: this.faults.overspend };
+      const { overspend: overspends, allowance } = this.faults;
+      const behaviour = { offset: skew, rate, overspends, allowance };
       return new ModelEdge(`edge-${i}`, this.#random, behaviour);
     });
   }
@@ -154,6 +165,8 @@ export class World {
     const { faults } = this;
     this.#now += this.#random.between(0, 1_500);
     if (!this.#healed && this.#random.chance(faults.jumps)) this.#now += this.#random.between(0, 5_400_000);
+    if (!this.#healed && this.#random.chance(faults.outages))
+      this.#awayUntil = this.#now + this.#random.between(1_000, 60_000);
     this.#deliverMessages();
     if (this.#healed || this.#random.chance(faults.sync)) this.#sync();
     if (!this.#healed && this.#random.chance(faults.crash)) this.#crash();
@@ -164,6 +177,19 @@ export class World {
     }
     if (!this.#healed && faults.adjusts && this.#random.chance(0.1)) this.#adjust();
     checkState(this.#state.organisation(this.organisation), this.#shadow);
+    for (const edge of this.#edges) for (const lease of edge.leases.values()) this.#checkAllowance(lease);
+  }
+
+  /** No outage lets more through than its allowance, and the ledger never takes more of it for debt than was used. */
+  #checkAllowance({ command, allowance, spent }: EdgeLease): void {
+    if (allowance === undefined) return;
+    const entries = this.#shadow.get(command.leaseId)?.entries ?? [];
+    spent.forEach((amount, i) => {
+      const most = allowance[i] ?? 0;
+      assert.ok(this.faults.overspend || amount <= most, `${command.leaseId}: ${amount} of ${most} allowed`);
+      const { granted = 0, charged = 0 } = entries[i] ?? {};
+      assert.ok(granted === 0 && charged <= amount, `${command.leaseId}: ${charged} charged for ${amount}`);
+    });
   }
 
   /** A person refunds, charges, or sends the last adjustment again. */
@@ -242,8 +268,9 @@ export class World {
   #deliverMessages(): void {
     const due = this.#messages.filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at);
     this.#messages = this.#messages.filter(({ at }) => at > this.#now);
+    const away = !this.#healed && this.#now < this.#awayUntil;
     for (const message of due) {
-      if (this.#now - message.at > CONNECTION_MS) continue;
+      if (away || this.#now - message.at > CONNECTION_MS) continue;
       const reply = this.#command(message.command);
       const lost = !this.#healed && this.#random.chance(this.faults.loss);
       if (!lost) this.#unsynced.push({ at: this.#now + this.#delay(), message, reply });
@@ -266,7 +293,8 @@ export class World {
     if (command.kind === "acquire") {
       const org = this.#state.organisation(this.organisation);
       checkAcquire(org, command, reply as AcquireReply, this.#now);
-      if (!known && (reply as AcquireReply).outcome === "granted") checkNewGrant(org, command, this.#now);
+      const granted = (reply as AcquireReply).outcome === "granted";
+      if (!known && granted) checkNewGrant(org, command, reply as Granted, this.#now);
     }
     return reply;
   }

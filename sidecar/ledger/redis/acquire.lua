@@ -4,7 +4,7 @@
 --         packed numbers per budget, 8 bytes each: window start, window end, limit, need, want
 --   The caller computes the windows for its guess of Redis' time; if the guess is off, nothing happens and it learns
 --   the time.
---   → stale now | conflict | granted usable (granted remaining)×n notices…
+--   → stale now | conflict | granted usable place percent reset_ms (granted remaining)×n notices…
 --     | denied index used reset_ms never busy notices…
 
 local id, edge, subject, ttl, policy = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
@@ -20,7 +20,7 @@ end
 sweep()
 
 local function granted(lease)
-  local out = { 'granted', usable_ms(lease) }
+  local out = { 'granted', usable_ms(lease), warning(lease) }
   for _, entry in ipairs(lease.entries) do
     out[#out + 1] = entry.granted
     out[#out + 1] = entry.remaining
@@ -55,7 +55,7 @@ for i, request in ipairs(requests) do
     fresh[i] = true
   end
   local used = math.max(0, record.spent + record.out)
-  if need > limit - used then
+  if need > 0 and need > limit - used then
     local never, busy = need > limit, need <= limit - math.max(0, record.spent)
     if not never and not busy and notify(record, true) then save_budget(record) end
     return reply('denied', i - 1, used, record.stop - now, never and 1 or 0, busy and 1 or 0)
@@ -71,7 +71,7 @@ local lease = {
 }
 for i, record in ipairs(records) do
   local limit = requests[i].limit
-  local remaining = limit - math.max(0, record.spent + record.out) - grants[i]
+  local remaining = math.max(0, limit - math.max(0, record.spent + record.out) - grants[i])
   record.limit = limit
   record.max = math.max(record.max, limit)
   record.out = record.out + grants[i]

@@ -143,6 +143,22 @@ local function usable_ms(lease)
   return math.max(0, lease.usable - now)
 end
 
+-- The fullest budget of an open lease while at least 80 % of it are spent: its place from 0 (-1: none), percent, reset.
+local function warning(lease)
+  local worst, most, reset = -1, 0, 0
+  if lease.state ~= 'open' then return worst, most, reset end
+  for i, entry in ipairs(lease.entries) do
+    local record = load_budget(entry.budget)
+    local least = 0
+    if record and record.limit ~= 0 and record.stop > now then least = reached(record) end
+    if least > 0 then
+      local percent = math.max(least, math.floor((record.spent / record.limit) * 100))
+      if percent > most then worst, most, reset = i - 1, percent, record.stop - now end
+    end
+  end
+  return worst, most, reset
+end
+
 -- What a lease in this state adds to the budget of this entry: spent, outstanding, debt.
 local function contribution(state, entry)
   local out = 0
@@ -247,4 +263,11 @@ local function reply(...)
   local out = { ... }
   for _, notice in ipairs(notices) do out[#out + 1] = notice end
   return out
+end
+
+-- The answer to a report of a lease (nil: there is none), or to its release.
+--   → status usable_ms warning (place percent reset_ms) notices…
+local function answer(status, lease)
+  if not lease then return reply(status, 0, -1, 0, 0) end
+  return reply(status, usable_ms(lease), warning(lease))
 end

@@ -1,12 +1,12 @@
 -- Release: ends one lease with what was last reported.
 --   KEYS  the lease
 --   ARGV  prefix, lease id
---   → status usable_ms notices…
+--   → as settle.lua
 
 sweep()
 local lease = load_lease(ARGV[2])
-if not lease then return reply('unknown_lease', 0) end
+if not lease then return answer('unknown_lease') end
 expire_if_due(lease)
-if lease.state ~= 'open' then return reply('closed', 0) end
+if lease.state ~= 'open' then return answer('closed', lease) end
 change(lease, 'released', map(lease.entries, return_rest))
-return reply('applied', 0)
+return answer('applied', lease)

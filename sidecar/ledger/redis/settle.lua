@@ -1,16 +1,16 @@
 -- Settle: one report of one lease.
 --   KEYS  the lease
 --   ARGV  prefix, lease id, sequence, final (1 or 0), number of amounts, then the cumulative amounts
---   → status usable_ms notices…
+--   → status usable_ms place percent reset_ms notices…
 
 local id, sequence, final, count = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 
 sweep()
 local lease = load_lease(id)
-if not lease then return reply('unknown_lease', 0) end
+if not lease then return answer('unknown_lease') end
 expire_if_due(lease)
-if sequence <= lease.seq then return reply('stale', usable_ms(lease)) end
-if count ~= #lease.entries then return reply('invalid', usable_ms(lease)) end
+if sequence <= lease.seq then return answer('stale', lease) end
+if count ~= #lease.entries then return answer('invalid', lease) end
 
 local was_open = lease.state == 'open'
 -- A dead lease that was charged whole stays so until its last report says what it really was.
@@ -24,7 +24,7 @@ for i, entry in ipairs(lease.entries) do
   if charged_whole and not final then charged = math.max(entry.granted, spent) end
   entries[i] = with(entry, spent, charged, returns and math.max(0, entry.granted - spent) or entry.returned)
 end
-if not fits(lease, state, entries) then return reply('invalid', usable_ms(lease)) end
+if not fits(lease, state, entries) then return answer('invalid', lease) end
 
 if not was_open then
   for i, entry in ipairs(entries) do
@@ -34,4 +34,4 @@ if not was_open then
 end
 lease.seq = sequence
 change(lease, state, entries)
-return reply(was_open and 'applied' or 'closed', usable_ms(lease))
+return answer(was_open and 'applied' or 'closed', lease)

@@ -37,6 +37,7 @@ import {
   type ReportStatus,
   type Settle,
   type SweepReply,
+  type Warning,
 } from "../types.ts";
 import { validate } from "../validate.ts";
 import { connect, type RedisCommands, withDeadline } from "./connect.ts";
@@ -267,13 +268,14 @@ export class RedisLedger implements Ledger {
   }
 }
 
-function grantedReply(command: Acquire, [usable, ...rest]: Cell[]): AcquireReply {
+function grantedReply(command: Acquire, [usable, place, percent, resetMs, ...rest]: Cell[]): AcquireReply {
   const amounts = rest.slice(0, 2 * command.budgets.length).map(Number);
   return {
     outcome: "granted",
     granted: amounts.filter((_, i) => i % 2 === 0),
     remaining: amounts.filter((_, i) => i % 2 === 1),
     usableMs: Number(usable),
+    warning: warningOf(place, percent, resetMs),
     notices: noticesOf(rest.slice(amounts.length)),
   };
 }
@@ -297,12 +299,19 @@ function deniedReply(
   };
 }
 
-function reportReply([status, usable, ...notices]: Cell[]): ReportReply {
+function reportReply([status, usable, place, percent, resetMs, ...notices]: Cell[]): ReportReply {
   return {
     status: status as ReportStatus,
     usableMs: Number(usable),
+    warning: warningOf(place, percent, resetMs),
     notices: noticesOf(notices),
   };
+}
+
+/** A place below 0 is none. */
+function warningOf(place: Cell = -1, percent: Cell = 0, resetMs: Cell = 0): Warning | null {
+  const budget = Number(place);
+  return budget < 0 ? null : { budget, percent: Number(percent), resetMs: Number(resetMs) };
 }
 
 /** Pairs of budget key and percent. */

@@ -21,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file weir/v1/ledger.proto.
  */
 export const file_weir_v1_ledger: GenFile = /*@__PURE__*/
-  fileDesc("ChR3ZWlyL3YxL2xlZGdlci5wcm90bxIHd2Vpci52MSLPAQoGQnVkZ2V0EgwKBG5hbWUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIdCgVtZXRlchgDIAEoDjIOLndlaXIudjEuTWV0ZXISDQoFbGltaXQYBCABKAQSHwoGd2luZG93GAUgASgOMg8ud2Vpci52MS5XaW5kb3cSEQoJdGltZV96b25lGAYgASgJEhMKC2JpbGxpbmdfZGF5GAcgASgNEhMKC21vZGVsX2NsYXNzGAggASgJEgwKBG5lZWQYCSABKAQSDAoEd2FudBgKIAEoBCK7AQoOQWNxdWlyZVJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSDAoEZWRnZRgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEiAKB2J1ZGdldHMYBCADKAsyDy53ZWlyLnYxLkJ1ZGdldBIOCgZ0dGxfbXMYBSABKA0SJAoJb25fZXhwaXJ5GAYgASgOMhEud2Vpci52MS5PbkV4cGlyeRIgCgdyZXBvcnRzGAcgAygLMg8ud2Vpci52MS5SZXBvcnQiOgoGTm90aWNlEg4KBmJ1ZGdldBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg8KB3BlcmNlbnQYAyABKA0ihQIKD0FjcXVpcmVSZXNwb25zZRIhCgdvdXRjb21lGAEgASgOMhAud2Vpci52MS5PdXRjb21lEg8KB2dyYW50ZWQYAiADKAQSEQoJdXNhYmxlX21zGAMgASgNEhUKDWRlbmllZF9idWRnZXQYBCABKAkSDQoFbGltaXQYBSABKAQSDAoEdXNlZBgGIAEoBBIVCg1yZXNldF9zZWNvbmRzGAcgASgNEg4KBndpbmRvdxgIIAEoCRIgCgdub3RpY2VzGAkgAygLMg8ud2Vpci52MS5Ob3RpY2USEQoJcmVtYWluaW5nGAogAygEEg0KBW5ldmVyGAsgASgIEgwKBGJ1c3kYDCABKAgiWwoGUmVwb3J0EhAKCGxlYXNlX2lkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSDQoFc3BlbnQYBCADKAQSDQoFZmluYWwYBSABKAgiPwoNU2V0dGxlUmVxdWVzdBIMCgRlZGdlGAEgASgJEiAKB3JlcG9ydHMYAiADKAsyDy53ZWlyLnYxLlJlcG9ydCJqCgxSZXBvcnRSZXN1bHQSJQoGc3RhdHVzGAEgASgOMhUud2Vpci52MS5SZXBvcnRTdGF0dXMSEQoJdXNhYmxlX21zGAIgASgNEiAKB25vdGljZXMYAyADKAsyDy53ZWlyLnYxLk5vdGljZSI4Cg5TZXR0bGVSZXNwb25zZRImCgdyZXN1bHRzGAEgAygLMhUud2Vpci52MS5SZXBvcnRSZXN1bHQiQQoOUmVsZWFzZVJlcXVlc3QSDAoEZWRnZRgBIAEoCRIQCghsZWFzZV9pZBgCIAEoCRIPCgdzdWJqZWN0GAMgASgJIloKD1JlbGVhc2VSZXNwb25zZRIlCgZzdGF0dXMYASABKA4yFS53ZWlyLnYxLlJlcG9ydFN0YXR1cxIgCgdub3RpY2VzGAIgAygLMg8ud2Vpci52MS5Ob3RpY2UqigEKBU1ldGVyEhUKEU1FVEVSX1VOU1BFQ0lGSUVEEAASEgoOTUVURVJfUkVRVUVTVFMQARIQCgxNRVRFUl9UT0tFTlMQAhIXChNNRVRFUl9QUk9NUFRfVE9LRU5TEAMSGwoXTUVURVJfQ09NUExFVElPTl9UT0tFTlMQBBIOCgpNRVRFUl9DT1NUEAUqZAoGV2luZG93EhYKEldJTkRPV19VTlNQRUNJRklFRBAAEg8KC1dJTkRPV19IT1VSEAESDgoKV0lORE9XX0RBWRACEg8KC1dJTkRPV19XRUVLEAMSEAoMV0lORE9XX01PTlRIEAQqXgoIT25FeHBpcnkSGQoVT05fRVhQSVJZX1VOU1BFQ0lGSUVEEAASHQoZT05fRVhQSVJZX0NIQVJHRV9SRVBPUlRFRBABEhgKFE9OX0VYUElSWV9DSEFSR0VfQUxMEAIqSwoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASEwoPT1VUQ09NRV9HUkFOVEVEEAESEgoOT1VUQ09NRV9ERU5JRUQQAiq3AQoMUmVwb3J0U3RhdHVzEh0KGVJFUE9SVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVSRVBPUlRfU1RBVFVTX0FQUExJRUQQARIXChNSRVBPUlRfU1RBVFVTX1NUQUxFEAISHwobUkVQT1JUX1NUQVRVU19VTktOT1dOX0xFQVNFEAMSGAoUUkVQT1JUX1NUQVRVU19DTE9TRUQQBBIZChVSRVBPUlRfU1RBVFVTX0lOVkFMSUQQBTK/AQoGTGVkZ2VyEjwKB0FjcXVpcmUSFy53ZWlyLnYxLkFjcXVpcmVSZXF1ZXN0Ghgud2Vpci52MS5BY3F1aXJlUmVzcG9uc2USOQoGU2V0dGxlEhYud2Vpci52MS5TZXR0bGVSZXF1ZXN0Ghcud2Vpci52MS5TZXR0bGVSZXNwb25zZRI8CgdSZWxlYXNlEhcud2Vpci52MS5SZWxlYXNlUmVxdWVzdBoYLndlaXIudjEuUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChR3ZWlyL3YxL2xlZGdlci5wcm90bxIHd2Vpci52MSLPAQoGQnVkZ2V0EgwKBG5hbWUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIdCgVtZXRlchgDIAEoDjIOLndlaXIudjEuTWV0ZXISDQoFbGltaXQYBCABKAQSHwoGd2luZG93GAUgASgOMg8ud2Vpci52MS5XaW5kb3cSEQoJdGltZV96b25lGAYgASgJEhMKC2JpbGxpbmdfZGF5GAcgASgNEhMKC21vZGVsX2NsYXNzGAggASgJEgwKBG5lZWQYCSABKAQSDAoEd2FudBgKIAEoBCK7AQoOQWNxdWlyZVJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSDAoEZWRnZRgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEiAKB2J1ZGdldHMYBCADKAsyDy53ZWlyLnYxLkJ1ZGdldBIOCgZ0dGxfbXMYBSABKA0SJAoJb25fZXhwaXJ5GAYgASgOMhEud2Vpci52MS5PbkV4cGlyeRIgCgdyZXBvcnRzGAcgAygLMg8ud2Vpci52MS5SZXBvcnQiOgoGTm90aWNlEg4KBmJ1ZGdldBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg8KB3BlcmNlbnQYAyABKA0iQQoHV2FybmluZxIOCgZidWRnZXQYASABKA0SDwoHcGVyY2VudBgCIAEoDRIVCg1yZXNldF9zZWNvbmRzGAMgASgNIqgCCg9BY3F1aXJlUmVzcG9uc2USIQoHb3V0Y29tZRgBIAEoDjIQLndlaXIudjEuT3V0Y29tZRIPCgdncmFudGVkGAIgAygEEhEKCXVzYWJsZV9tcxgDIAEoDRIVCg1kZW5pZWRfYnVkZ2V0GAQgASgJEg0KBWxpbWl0GAUgASgEEgwKBHVzZWQYBiABKAQSFQoNcmVzZXRfc2Vjb25kcxgHIAEoDRIOCgZ3aW5kb3cYCCABKAkSIAoHbm90aWNlcxgJIAMoCzIPLndlaXIudjEuTm90aWNlEhEKCXJlbWFpbmluZxgKIAMoBBINCgVuZXZlchgLIAEoCBIMCgRidXN5GAwgASgIEiEKB3dhcm5pbmcYDSABKAsyEC53ZWlyLnYxLldhcm5pbmciWwoGUmVwb3J0EhAKCGxlYXNlX2lkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSDQoFc3BlbnQYBCADKAQSDQoFZmluYWwYBSABKAgiPwoNU2V0dGxlUmVxdWVzdBIMCgRlZGdlGAEgASgJEiAKB3JlcG9ydHMYAiADKAsyDy53ZWlyLnYxLlJlcG9ydCKNAQoMUmVwb3J0UmVzdWx0EiUKBnN0YXR1cxgBIAEoDjIVLndlaXIudjEuUmVwb3J0U3RhdHVzEhEKCXVzYWJsZV9tcxgCIAEoDRIgCgdub3RpY2VzGAMgAygLMg8ud2Vpci52MS5Ob3RpY2USIQoHd2FybmluZxgEIAEoCzIQLndlaXIudjEuV2FybmluZyI4Cg5TZXR0bGVSZXNwb25zZRImCgdyZXN1bHRzGAEgAygLMhUud2Vpci52MS5SZXBvcnRSZXN1bHQiQQoOUmVsZWFzZVJlcXVlc3QSDAoEZWRnZRgBIAEoCRIQCghsZWFzZV9pZBgCIAEoCRIPCgdzdWJqZWN0GAMgASgJIloKD1JlbGVhc2VSZXNwb25zZRIlCgZzdGF0dXMYASABKA4yFS53ZWlyLnYxLlJlcG9ydFN0YXR1cxIgCgdub3RpY2VzGAIgAygLMg8ud2Vpci52MS5Ob3RpY2UqigEKBU1ldGVyEhUKEU1FVEVSX1VOU1BFQ0lGSUVEEAASEgoOTUVURVJfUkVRVUVTVFMQARIQCgxNRVRFUl9UT0tFTlMQAhIXChNNRVRFUl9QUk9NUFRfVE9LRU5TEAMSGwoXTUVURVJfQ09NUExFVElPTl9UT0tFTlMQBBIOCgpNRVRFUl9DT1NUEAUqZAoGV2luZG93EhYKEldJTkRPV19VTlNQRUNJRklFRBAAEg8KC1dJTkRPV19IT1VSEAESDgoKV0lORE9XX0RBWRACEg8KC1dJTkRPV19XRUVLEAMSEAoMV0lORE9XX01PTlRIEAQqXgoIT25FeHBpcnkSGQoVT05fRVhQSVJZX1VOU1BFQ0lGSUVEEAASHQoZT05fRVhQSVJZX0NIQVJHRV9SRVBPUlRFRBABEhgKFE9OX0VYUElSWV9DSEFSR0VfQUxMEAIqSwoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASEwoPT1VUQ09NRV9HUkFOVEVEEAESEgoOT1VUQ09NRV9ERU5JRUQQAiq3AQoMUmVwb3J0U3RhdHVzEh0KGVJFUE9SVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVSRVBPUlRfU1RBVFVTX0FQUExJRUQQARIXChNSRVBPUlRfU1RBVFVTX1NUQUxFEAISHwobUkVQT1JUX1NUQVRVU19VTktOT1dOX0xFQVNFEAMSGAoUUkVQT1JUX1NUQVRVU19DTE9TRUQQBBIZChVSRVBPUlRfU1RBVFVTX0lOVkFMSUQQBTK/AQoGTGVkZ2VyEjwKB0FjcXVpcmUSFy53ZWlyLnYxLkFjcXVpcmVSZXF1ZXN0Ghgud2Vpci52MS5BY3F1aXJlUmVzcG9uc2USOQoGU2V0dGxlEhYud2Vpci52MS5TZXR0bGVSZXF1ZXN0Ghcud2Vpci52MS5TZXR0bGVSZXNwb25zZRI8CgdSZWxlYXNlEhcud2Vpci52MS5SZWxlYXNlUmVxdWVzdBoYLndlaXIudjEuUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message weir.v1.Budget
@@ -80,7 +80,8 @@ export type Budget = Message<"weir.v1.Budget"> & {
   modelClass: string;
 
   /**
-   * The least that helps: the reservation of the request at hand.
+   * The least that helps: the reservation of the request at hand. 0 is always granted, whatever is left: a lease of
+   * nothing takes reports of what an edge let through while the ledger was away, and all of that is debt.
    *
    * @generated from field: uint64 need = 9;
    */
@@ -192,6 +193,42 @@ export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
   messageDesc(file_weir_v1_ledger, 2);
 
 /**
+ * The fullest of a lease's budgets while at least 80 % of it are spent: a state, told with every answer as long as it is
+ * so, where a Notice is an event.
+ *
+ * @generated from message weir.v1.Warning
+ */
+export type Warning = Message<"weir.v1.Warning"> & {
+  /**
+   * Its place in the Acquire, from 0.
+   *
+   * @generated from field: uint32 budget = 1;
+   */
+  budget: number;
+
+  /**
+   * Of its limit, 80 and more.
+   *
+   * @generated from field: uint32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * Until its window ends, rounded up.
+   *
+   * @generated from field: uint32 reset_seconds = 3;
+   */
+  resetSeconds: number;
+};
+
+/**
+ * Describes the message weir.v1.Warning.
+ * Use `create(WarningSchema)` to create a new message.
+ */
+export const WarningSchema: GenMessage<Warning> = /*@__PURE__*/
+  messageDesc(file_weir_v1_ledger, 3);
+
+/**
  * @generated from message weir.v1.AcquireResponse
  */
 export type AcquireResponse = Message<"weir.v1.AcquireResponse"> & {
@@ -272,6 +309,13 @@ export type AcquireResponse = Message<"weir.v1.AcquireResponse"> & {
    * @generated from field: bool busy = 12;
    */
   busy: boolean;
+
+  /**
+   * GRANTED, while the lease is open.
+   *
+   * @generated from field: weir.v1.Warning warning = 13;
+   */
+  warning?: Warning | undefined;
 };
 
 /**
@@ -279,7 +323,7 @@ export type AcquireResponse = Message<"weir.v1.AcquireResponse"> & {
  * Use `create(AcquireResponseSchema)` to create a new message.
  */
 export const AcquireResponseSchema: GenMessage<AcquireResponse> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 3);
+  messageDesc(file_weir_v1_ledger, 4);
 
 /**
  * @generated from message weir.v1.Report
@@ -324,7 +368,7 @@ export type Report = Message<"weir.v1.Report"> & {
  * Use `create(ReportSchema)` to create a new message.
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 4);
+  messageDesc(file_weir_v1_ledger, 5);
 
 /**
  * @generated from message weir.v1.SettleRequest
@@ -346,7 +390,7 @@ export type SettleRequest = Message<"weir.v1.SettleRequest"> & {
  * Use `create(SettleRequestSchema)` to create a new message.
  */
 export const SettleRequestSchema: GenMessage<SettleRequest> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 5);
+  messageDesc(file_weir_v1_ledger, 6);
 
 /**
  * @generated from message weir.v1.ReportResult
@@ -368,6 +412,13 @@ export type ReportResult = Message<"weir.v1.ReportResult"> & {
    * @generated from field: repeated weir.v1.Notice notices = 3;
    */
   notices: Notice[];
+
+  /**
+   * While the lease is open.
+   *
+   * @generated from field: weir.v1.Warning warning = 4;
+   */
+  warning?: Warning | undefined;
 };
 
 /**
@@ -375,7 +426,7 @@ export type ReportResult = Message<"weir.v1.ReportResult"> & {
  * Use `create(ReportResultSchema)` to create a new message.
  */
 export const ReportResultSchema: GenMessage<ReportResult> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 6);
+  messageDesc(file_weir_v1_ledger, 7);
 
 /**
  * @generated from message weir.v1.SettleResponse
@@ -394,7 +445,7 @@ export type SettleResponse = Message<"weir.v1.SettleResponse"> & {
  * Use `create(SettleResponseSchema)` to create a new message.
  */
 export const SettleResponseSchema: GenMessage<SettleResponse> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 7);
+  messageDesc(file_weir_v1_ledger, 8);
 
 /**
  * @generated from message weir.v1.ReleaseRequest
@@ -423,7 +474,7 @@ export type ReleaseRequest = Message<"weir.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 8);
+  messageDesc(file_weir_v1_ledger, 9);
 
 /**
  * @generated from message weir.v1.ReleaseResponse
@@ -447,7 +498,7 @@ export type ReleaseResponse = Message<"weir.v1.ReleaseResponse"> & {
  * Use `create(ReleaseResponseSchema)` to create a new message.
  */
 export const ReleaseResponseSchema: GenMessage<ReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_weir_v1_ledger, 9);
+  messageDesc(file_weir_v1_ledger, 10);
 
 /**
  * What a budget counts. Part of a budget's identity.
