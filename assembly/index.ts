@@ -1,6 +1,7 @@
 // The module's exports: proxy-wasm's callbacks, each handed to the flow. Nothing is decided here.
-import { finishReport } from "./budget/settle";
 import { ledgerAnswer, Purpose } from "./budget/ledger";
+import { finishDebts } from "./budget/repay";
+import { finishReport } from "./budget/settle";
 import "./proxy-wasm/abort";
 import { arenaReset, arenaTake } from "./proxy-wasm/arena";
 import { answered, calloutPurpose, calloutReference } from "./proxy-wasm/callouts";
@@ -73,7 +74,8 @@ export function proxy_on_http_call_response(
   const reference = calloutReference();
   const answer = ledgerAnswer(size);
   if (purpose == Purpose.Acquire) onAcquired(reference, answer);
-  else finishReport(answer, now());
+  else if (purpose == Purpose.Settle) finishReport(answer, now());
+  else finishDebts(answer, now());
 }
 
 export function proxy_on_log(context: u32): void {

@@ -32,6 +32,11 @@ export const SHARD_LEASES_MAX: i32 = 128;
 /** Attempts of one compare-and-set before the request is refused with 503. */
 export const SWAP_TRIES: i32 = 64;
 
+/** Shared records of what outages let through; a subject's budgets belong to one of them by hash. */
+export const DEBT_RECORDS: u32 = 256;
+/** Bytes of one of them: some fifty subjects with a budget or two each. */
+export const DEBT_RECORD_MAX: i32 = 32 << 10;
+
 /** Leases that one worker looks after (acquired and not yet finally settled). */
 export const LEASES_HELD_MAX: i32 = 4096;
 /** Reports in one Settle message: the ledger's own bound. */

@@ -10,7 +10,7 @@ import { arenaTake } from "./proxy-wasm/arena";
 import { setHeader } from "./proxy-wasm/headers";
 import { replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { rewrite, wantsUsage } from "./rewrite";
+import { rewrite, rewriteModel, wantsUsage } from "./rewrite";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Writer } from "./writer";
@@ -42,11 +42,12 @@ export function readBody(stream: Stream, body: Slice): i32 {
 }
 
 /**
- * Bounds the answer and asks for usage as the tier says, at once where the host allows it. `body` is that of `size`
+ * Bounds the answer, asks for usage and for the cheaper model, at once where the host allows it. `body` is that of `size`
  * bytes which the host has, or what redaction made of it.
  */
 export function rewriteBody(stream: Stream, tier: Tier, body: Slice, size: i32): void {
-  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts);
+  const model = stream.downgraded ? stream.model : NONE;
+  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts, model);
   asksUsage = tier.counts && wantsUsage(prompt);
   if (rewritten == NONE && stream.guarded) rewritten = body;
   stream.unsent = rewritten != NONE;
@@ -73,12 +74,25 @@ function waitsForLease(stream: Stream, size: i32): bool {
 }
 
 export function replaceBody(stream: Stream, size: i32): void {
+  replace(stream, size);
+  stream.hideUsage = asksUsage;
+  stream.unsent = false;
+}
+
+/** Puts `model` in the place of the one that the body names, which has been rewritten before; false: there is no room. */
+export function replaceModel(stream: Stream, model: Slice, body: Slice): bool {
+  rewritten = rewriteModel(prompt, body, model);
+  if (rewritten == NONE) return false;
+  replace(stream, lenOf(body));
+  return true;
+}
+
+function replace(stream: Stream, size: i32): void {
   if (nginx || changetype<Policy>(stream.policy).holdHeaders) {
     setHeader(MapType.RequestHeaders, CONTENT_LENGTH, number.reset().u64(lenOf(rewritten)).written);
   }
   replaceBuffer(BufferType.RequestBody, size, rewritten);
-  stream.hideUsage = asksUsage;
-  stream.unsent = false;
+  stream.bodySize = lenOf(rewritten);
 }
 
 /** The most completion tokens that all answers together can have once the body is rewritten. */

@@ -1,17 +1,29 @@
 // The way in, where budgets are concerned: the reservation from a lease at hand, the question to the ledger when none
 // covers it, and what becomes of those that waited for the answer. Goes on from request.ts; same rules.
-import { acquireFor, denialCovers, finishAcquire, Outcome, waiterCount, waiterOf } from "./budget/acquire";
+import {
+  acquireFor,
+  deniedBusy,
+  denialCovers,
+  finishAcquire,
+  ledgerSilent,
+  Outcome,
+  waiterCount,
+  waiterOf,
+} from "./budget/acquire";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
+import { rememberDenial } from "./budget/denials";
+import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, retryAfter } from "./deny";
 import { toU64 } from "./json/text";
 import { count, Metric } from "./metrics";
-import { Policy, Tier } from "./policy/policy";
+import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { overBudget } from "./refusals";
 import { bodyLength, hasTools, prompt, replaceBody, work } from "./request-body";
 import { goOn, refuse, release } from "./request-ends";
+import { downgradeWaiting } from "./request-downgrade";
 import { contentLength } from "./request-headers";
 import { NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -26,7 +38,7 @@ export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   stream.contentLength = <u32>min(toU64(contentLength), u32.MAX_VALUE);
   if (contentLength == NONE) stream.contentLength = 0;
   if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
-  const budgets = applyBudgets(stream, tier, <u64>stream.policy);
+  const budgets = applyBudgets(stream, tier);
   if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
   guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);
   if (coveredLocally(stream, budgets, now())) return Action.Continue;
@@ -72,26 +84,42 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
     because().text("The budgets cannot be checked at the moment.");
     return refuse(stream, Reason.Overloaded);
   }
-  if (acquireFor(stream, policy, tier, budgets, growth)) {
-    count(Metric.Acquires);
-    stream.phase = Phase.Waiting;
-    return Action.Pause;
+  // A ledger that was silent a moment ago is not asked again while something passes without it.
+  if (!(ledgerSilent(now()) && passes(stream, tier))) {
+    if (acquireFor(stream, policy, tier, budgets, growth)) {
+      count(Metric.Acquires);
+      stream.phase = Phase.Waiting;
+      return Action.Pause;
+    }
+    if (!unreachableLedger(stream, tier)) return Action.Pause;
   }
-  if (!unreachableLedger(stream, tier)) return Action.Pause;
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
 }
 
 /** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
 function unreachableLedger(stream: Stream, tier: Tier): bool {
+  if (passes(stream, tier)) return true;
   stream.budgetMask = 0;
-  if (tier.outageAllowed) {
-    count(Metric.Unbudgeted);
-    return true;
-  }
-  because().text("The quota ledger cannot be reached, and your budget must be checked first.");
+  const text = because().text("The quota ledger cannot be reached, and ");
+  if (tier.outage == Outage.Allowance) text.text("what may pass without it is used up.");
+  else text.text("your budget must be checked first.");
   refuse(stream, Reason.LedgerUnavailable);
   return false;
+}
+
+/** Whether the tier lets the request pass in an outage. What it uses is then remembered for the ledger. */
+function passes(stream: Stream, tier: Tier): bool {
+  if (tier.outage == Outage.Deny) return false;
+  const budgets = <i32>popcnt<u32>(stream.budgetMask);
+  const passage = passInOutage(stream, changetype<Policy>(stream.policy), tier, budgets, now());
+  const all = tier.outage == Outage.Allow;
+  if (passage != Passage.Passed && !all) return false;
+  count(all ? Metric.Unbudgeted : Metric.Allowance);
+  if (passage == Passage.Passed) return true;
+  count(Metric.Untracked);
+  stream.budgetMask = 0;
+  return true;
 }
 
 /** The ledger has answered acquire `number` (NONE: it has not): every stream that waited goes on. */
@@ -124,18 +152,30 @@ function waiter(i: i32): u32 {
 
 function resume(stream: Stream, outcome: Outcome, time: u64): void {
   const tier = changetype<Tier>(stream.tier);
-  const budgets = <i32>popcnt<u32>(stream.budgetMask);
+  let budgets = <i32>popcnt<u32>(stream.budgetMask);
+  const denied = outcome == Outcome.Denied && denialCovers(stream, budgets);
+  if (denied && !deniedBusy && tier.downgradeCount > 0) rememberDenial(stream, budgets, time);
   if (stream.ahead) {
     stream.ahead = false;
     stream.phase = Phase.Body;
     continueRequest();
     return;
   }
-  if (outcome == Outcome.Denied && denialCovers(stream, budgets)) {
-    refuse(stream, overBudget(stream));
-    return;
+  if (denied) {
+    if (!downgradeWaiting(stream, tier)) {
+      refuse(stream, overBudget(stream));
+      return;
+    }
+    budgets = <i32>popcnt<u32>(stream.budgetMask);
+    if (budgets == 0) {
+      release(stream);
+      return;
+    }
   }
-  if (outcome == Outcome.Failed && !(stream.unsent && stream.guarded)) {
+  // On nginx a body that could not be bounded may pass without bound, but not on an allowance; one that holds what must
+  // not go upstream never.
+  const kept = stream.unsent && (stream.guarded || tier.outage == Outage.Allowance);
+  if (outcome == Outcome.Failed && !kept) {
     if (unreachableLedger(stream, tier)) release(stream);
     return;
   }

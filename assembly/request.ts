@@ -16,6 +16,7 @@ import {
   waitNs,
 } from "./admission/admission";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
+import { deniedLately } from "./budget/denials";
 import { because, more } from "./deny";
 import {
   ACCEPT_ENCODING,
@@ -86,6 +87,7 @@ import {
   work,
 } from "./request-body";
 import { fetchAhead, reserve } from "./request-budget";
+import { takeCheaper } from "./request-downgrade";
 import { goOn, refuse } from "./request-ends";
 import { redacted, redactPrompt } from "./request-redact";
 import { openRedaction } from "./response-redact";
@@ -213,6 +215,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
     return refuse(stream, bodyUnavailable(size));
   }
   count(Metric.ScannedBytes, size);
+  stream.bodySize = size;
   if (!openBody(tier.redactsPrompt ? <i32>tier.bytesMax : size)) return refuse(stream, bodyTooLarge(tier));
   let reason = read(stream, body);
   if (reason == Reason.None && tier.redactsPrompt) {
@@ -295,14 +298,24 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
     }
   }
   stream.promptTokens = tokens;
-  rewriteBody(stream, tier, body, size);
-  if (tier.budgetCount == 0) return Reason.None;
-  const policy = changetype<Policy>(stream.policy);
-  if (applyBudgets(stream, tier, <u64>stream.policy) == 0) return Reason.None;
-  const price = policy.price(stream.model);
-  if (price == null && needsPrice(stream, tier)) {
-    return notPriced(stream);
+  const reason = tier.budgetCount == 0 ? Reason.None : hold(stream, tier, lenOf(body));
+  if (reason == Reason.None) rewriteBody(stream, tier, body, size);
+  return reason;
+}
+
+/** Finds the budgets and bounds what the request can cost; for the cheaper model where this one was just denied. */
+function hold(stream: Stream, tier: Tier, size: i32): Reason {
+  const budgets = applyBudgets(stream, tier);
+  if (budgets == 0) return Reason.None;
+  const price = changetype<Policy>(stream.policy).price(stream.model);
+  if (price == null && needsPrice(stream, tier)) return notPriced(stream);
+  bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
+  if (tier.downgradeCount == 0 || !deniedLately(stream, budgets, stream.startNs)) return Reason.None;
+  if (tier.counts) {
+    stream.promptTokens = countPrompt(prompt, stream.model, size, hasTools(), work);
+    bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
+    if (!deniedLately(stream, budgets, stream.startNs)) return Reason.None;
   }
-  bound(stream, tier, price, tokens, stream.outputsMax);
+  takeCheaper(stream, tier);
   return Reason.None;
 }

@@ -7,9 +7,19 @@
 // A stream settles exactly once, when it ends, whatever ends it: an answer read to its end, a client that left, an
 // upstream that failed. What an answer may not contain never leaves: whatever cannot be read or followed is withheld.
 import { cancelAcquire } from "./budget/acquire";
-import { charge } from "./budget/amounts";
+import { appliedBudget, charge } from "./budget/amounts";
+import { settleDebt } from "./budget/outage";
 import { settleLocally } from "./budget/reserve";
-import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, JSON_TYPE, STATUS, WEIR_VERDICT } from "./headers";
+import {
+  CONTENT_ENCODING,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  JSON_TYPE,
+  STATUS,
+  WEIR_BUDGET_WARNING,
+  WEIR_MODEL,
+  WEIR_VERDICT,
+} from "./headers";
 import { NOT_WHOLE, toU64 } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
@@ -19,7 +29,7 @@ import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { header, removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { setRateHeaders } from "./rate-headers";
+import { secondsUp, setRateHeaders } from "./rate-headers";
 import {
   beginRedaction,
   closeRedaction,
@@ -46,15 +56,18 @@ import {
   openAnswer,
   outputTokensEstimate,
   promptTokens,
+  reasoningTokens,
   seen,
 } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
+import { Writer } from "./writer";
 
 const OK = lit("ok");
 const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
 const spent = reserve(8 * BUDGETS_MAX);
+const warning = new Writer(192);
 
 /** The answer's headers have arrived. */
 export function onResponseHeaders(context: u32): Action {
@@ -68,8 +81,29 @@ export function onResponseHeaders(context: u32): Action {
     setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
   }
   const tier = changetype<Tier>(stream.tier);
+  if (stream.downgraded) {
+    count(Metric.Downgraded);
+    setHeader(MapType.ResponseHeaders, WEIR_MODEL, stream.model);
+  }
+  if (stream.warnPercent != 0) warn(stream, tier);
   if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed) readAnswer(stream, tier);
   return Action.Continue;
+}
+
+/** Tells how full the fullest of the request's budgets is. */
+function warn(stream: Stream, tier: Tier): void {
+  const time = now();
+  if (stream.warnUntil <= time) return;
+  const value = warning
+    .reset()
+    .text('"')
+    .bytes(appliedBudget(stream, tier, stream.warnBudget).name);
+  value
+    .text('";p=')
+    .u64(stream.warnPercent)
+    .text(";t=")
+    .u64(secondsUp(stream.warnUntil - time));
+  setHeader(MapType.ResponseHeaders, WEIR_BUDGET_WARNING, value.written);
 }
 
 function statusOf(text: Slice): i32 {
@@ -226,7 +260,10 @@ function settle(stream: Stream): void {
     else if (charged == Charged.Reserved) amount = stream.reserved(i);
     store<u64>(spent + ((<usize>i) << 3), amount);
   }
-  if (!settleLocally(stream, budgets, spent)) count(Metric.Unsettled);
+  const settled = stream.indebted
+    ? settleDebt(stream, budgets, spent, now())
+    : settleLocally(stream, budgets, spent);
+  if (!settled) count(Metric.Unsettled);
 }
 
 enum Charged {
@@ -250,6 +287,7 @@ function measure(stream: Stream): Charged {
   stream.promptTokens = promptTokens(handle);
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
+  stream.reasoningTokens = reasoningTokens(handle);
   count(Metric.TokensPrompt, stream.promptTokens);
   count(Metric.TokensCompletion, stream.completionTokens);
   return Charged.Usage;
@@ -267,10 +305,12 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   if (rule == OnAbort.Reserved) return Charged.Reserved;
   stream.completionTokens = 0;
   stream.cachedTokens = 0;
+  stream.reasoningTokens = 0;
   if (handle < 0) return Charged.Usage;
   const said = promptTokens(handle);
   if (said) stream.promptTokens = said;
   stream.completionTokens = outputTokensEstimate(handle);
   stream.cachedTokens = cachedTokens(handle);
+  stream.reasoningTokens = reasoningTokens(handle);
   return Charged.Usage;
 }

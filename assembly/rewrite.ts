@@ -1,5 +1,5 @@
-// Small changes to a request's body, made on its bytes: the limit on the answer's length, and the wish for usage in
-// a stream. What is not changed stays as the client wrote it.
+// Small changes to a request's body, made on its bytes: the limit on the answer's length, the wish for usage in a stream,
+// and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
 import { Kind, Tape } from "./json/tape";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -9,7 +9,7 @@ import { Writer } from "./writer";
 /** Replacements of one body: its limits, and one insertion at its start. */
 const EDITS_MAX: i32 = 8;
 /** Bytes that all insertions together can add. */
-export const GROWTH_MAX: i32 = 256;
+export const GROWTH_MAX: i32 = 384;
 
 // | offset u32 | bytes removed u32 | text slice u64 |
 const edits = memory.data(EDITS_MAX * 16, 8);
@@ -38,15 +38,36 @@ function since(from: i32): Slice {
 }
 
 /**
- * The body with the answer's length bounded by `outputMax` and, if `wantUsage`, usage asked for in a stream;
- * NONE when nothing is to be changed. The result is in the arena.
+ * The body with the answer's length bounded by `outputMax`, usage asked for in a stream if `wantUsage`, and `model` in
+ * place of its own unless that is NONE; NONE when nothing is to be changed. The result is in the arena.
  */
-export function rewrite(tape: Tape, prompt: Prompt, body: Slice, outputMax: u64, wantUsage: bool): Slice {
+export function rewrite(
+  tape: Tape,
+  prompt: Prompt,
+  body: Slice,
+  outputMax: u64,
+  wantUsage: bool,
+  model: Slice,
+): Slice {
   editCount = 0;
   text.reset();
+  if (model != NONE) putModel(prompt, body, model);
   if (outputMax != u64.MAX_VALUE && prompt.shape != Shape.Embeddings) boundOutput(tape, prompt, outputMax);
   if (wantUsage && wantsUsage(prompt)) askUsage(tape, prompt);
   return editCount == 0 ? NONE : apply(body);
+}
+
+/** The body with `model` in place of its own; NONE when the arena has no room. */
+export function rewriteModel(prompt: Prompt, body: Slice, model: Slice): Slice {
+  editCount = 0;
+  text.reset();
+  putModel(prompt, body, model);
+  return apply(body);
+}
+
+/** A model's name in a policy needs no escapes. */
+function putModel(prompt: Prompt, body: Slice, model: Slice): void {
+  edit(<i32>(ptrOf(prompt.model) - ptrOf(body)), lenOf(prompt.model), model);
 }
 
 function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {

@@ -2,7 +2,9 @@
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
 import { acquireCalls, failedCalls, settleCalls } from "./budget/ledger";
+import { debtsHeld, debtsLost, debtsSettled, orphanDebts, sendDebts } from "./budget/repay";
 import { lostReports, orphanLeases, sendReports } from "./budget/settle";
+import { createDebts } from "./debts";
 import { mix } from "./hash";
 import { seedKeys } from "./json/keys";
 import { heldCount } from "./budget/held";
@@ -93,7 +95,7 @@ function prepare(policy: Policy): bool {
     return fail("the attached classifier is of another version: build the filter again");
   defineMetrics(policy);
   store<u64>(seedBytes, random());
-  if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards()) {
+  if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards() || !createDebts()) {
     return fail("shared data has no room for the limits: on Kong raise the shm_kv zone (16 MiB is plenty)");
   }
   learnHost(SEED);
@@ -128,8 +130,9 @@ export function onRootDelete(root: u32): void {
 function forget(entry: usize): void {
   const policy = <usize>load<u32>(entry, 4);
   if (policy) {
-    orphanAcquires(policy);
+    orphanAcquires(policy, now());
     orphanLeases(policy);
+    orphanDebts(policy);
     closeBlock(<usize>load<u32>(entry, 8));
   }
   memory.fill(entry, 0, ENTRY);
@@ -140,10 +143,15 @@ export function onTick(root: u32): void {
   const entry = entryOf(root);
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
-  if (policy.budgeted) sendReports(policy, now());
+  if (policy.budgeted) {
+    const time = now();
+    sendReports(policy, time);
+    sendDebts(policy, time);
+  }
   tellCounts();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
+  gauge(Metric.DebtsHeld, debtsHeld);
   gauge(Metric.ArenaPeakBytes, arenaPeak());
   gauge(Metric.ArenaBytes, arenaCapacity());
   gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
@@ -154,6 +162,7 @@ let acquireCallsTold: u64 = 0;
 let settleCallsTold: u64 = 0;
 let failedCallsTold: u64 = 0;
 let lostReportsTold: u64 = 0;
+let debtsSettledTold: u64 = 0;
 let hitsTold: u64 = 0;
 let missesTold: u64 = 0;
 let evictionsTold: u64 = 0;
@@ -162,7 +171,8 @@ function tellCounts(): void {
   acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
   settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
   failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
-  lostReportsTold = tell(Metric.LostReports, lostReports, lostReportsTold);
+  lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
+  debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);
   hitsTold = tell(Metric.MemoHits, memoHits, hitsTold);
   missesTold = tell(Metric.MemoMisses, memoMisses, missesTold);
   evictionsTold = tell(Metric.MemoEvictions, memoEvictions, evictionsTold);

@@ -6,7 +6,7 @@
 // record. Idle buckets leave a record whenever it is written, so that the table needs no sweeper.
 //
 //  record   ┌────────────┬────────────┬─────────┬──────────────┬──────────────┐
-//           │ buckets u16│ leases u16 │ 0   u32 │ buckets × 16 │ leases × 232 │
+//           │ buckets u16│ leases u16 │ 0   u32 │ buckets × 16 │ leases × 248 │
 //           └────────────┴────────────┴─────────┴──────────────┴──────────────┘
 //  bucket   │ tag u64 │ theoretical arrival time u64, ns since 1970 │
 //  lease    see `Lease`
@@ -19,9 +19,12 @@ import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
 import { sharedCreate, sharedGet, sharedSwap, sharedVersion } from "./proxy-wasm/shared-data";
 import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 
+/** Bytes of a budget's amounts in a lease: granted, spent, reserved. */
+export const AMOUNTS: usize = 24;
 const HEAD: i32 = 8;
 const BUCKET: i32 = 16;
-const LEASE: i32 = 40 + 24 * BUDGETS_MAX;
+const LEASE_HEAD: i32 = 56;
+const LEASE: i32 = LEASE_HEAD + <i32>AMOUNTS * BUDGETS_MAX;
 const RECORD_MAX: i32 = HEAD + SHARD_BUCKETS_MAX * BUCKET + SHARD_LEASES_MAX * LEASE;
 
 /** A lease whose worker has not renewed it for so long is the ledger's to resolve: ten times its life there. */
@@ -51,11 +54,20 @@ export class Lease {
   count: u8;
   /** How often in a row the slice was used up quickly: its next size is the need doubled so often. */
   growth: u8;
-  unused: u8;
+  /** The fullest of its budgets by its place, if `warnPercent` is not 0. */
+  warnBudget: u8;
+  /** When that budget's window ends, ns since 1970 by the edge's clock. */
+  warnUntil: u64;
+  /** How much of it is spent, 80 and more, as the ledger last said; 0: less than that of all. */
+  warnPercent: u16;
   // followed by BUDGETS_MAX × { granted u64, spent u64, reserved u64 }
 
   private amounts(i: i32): usize {
-    return changetype<usize>(this) + 40 + <usize>i * 24;
+    return changetype<usize>(this) + LEASE_HEAD + <usize>i * AMOUNTS;
+  }
+  /** The spent amounts, one every AMOUNTS bytes. */
+  get spentAt(): usize {
+    return this.amounts(0) + 8;
   }
   granted(i: i32): u64 {
     return load<u64>(this.amounts(i));
@@ -213,3 +225,5 @@ export function createShards(): bool {
   heap.free(key);
   return ok;
 }
+
+assert(offsetof<Lease>() <= <usize>LEASE_HEAD);

@@ -58,6 +58,15 @@ export class Stream {
   unsent: bool;
   /** The body as the client sent it holds what must not go upstream. */
   guarded: bool;
+  /** Let through while the ledger was away: the reservation is in debts.ts, not in a lease. */
+  indebted: bool;
+  /** A cheaper model than the client's is asked. */
+  downgraded: bool;
+  /** The budget to warn of, if `warnPercent` is not 0: its place among those that apply. */
+  warnBudget: u8;
+  warnPercent: u16;
+  /** When that budget's window ends, ns since 1970. */
+  warnUntil: u64;
   /** Usage was asked for in a stream on the client's behalf, who is not to see it. */
   hideUsage: bool;
 
@@ -65,8 +74,12 @@ export class Stream {
   promptTokens: u64;
   completionTokens: u64;
   cachedTokens: u64;
+  /** Of the completion tokens, those that were thoughts. */
+  reasoningTokens: u64;
   /** What the client said of the body's length; 0: nothing. */
   contentLength: u32;
+  /** The request body's length as it is to go upstream. */
+  bodySize: i32;
   status: i32;
   /** 1 + the handle of the usage reader; 0 when the answer is not read. */
   answer: i32;

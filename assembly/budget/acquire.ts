@@ -3,18 +3,19 @@
 // every stream that waited then tries again to reserve.
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { nginx } from "../proxy-wasm/kind";
-import { random } from "../proxy-wasm/random";
 import { ACQUIRES_MAX, BUDGETS_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
-import { Budget, Per, Policy, Tier } from "../policy/policy";
+import { Policy, Tier } from "../policy/policy";
 import { LeaseState, Shard } from "../shards";
-import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { HeldState, hold, letGo } from "./held";
 import { callLedger, Purpose } from "./ledger";
-import { leaseName } from "./names";
+import { nameHigh, nextLow } from "./names";
+import { ask } from "./question";
 import { dropReturned, RETURNS_MAX, returnUnused } from "./returns";
+import { noWarning, putWarning, readWarning } from "./warning";
 import {
   closeFrame,
   fieldBytes,
@@ -24,28 +25,22 @@ import {
   nextField,
   openFrame,
   openMessage,
-  putBytes,
-  putNumber,
   unpack,
 } from "./wire";
 
 /** Streams that one acquire can carry; more start one of their own. */
 const WAITERS_MAX: i32 = 63;
-/** Without a report for so long the ledger resolves a lease. */
-const TTL_MS: u64 = 60_000;
-const CHARGE_REPORTED: u64 = 1;
-const CHARGE_ALL: u64 = 2;
 /** The field of AcquireRequest that carries reports. */
 const REPORTS: u32 = 7;
 /** The first slice of a subject is the need times this; each one used up soon doubles it. */
 const SLICE_FIRST: u64 = 4;
 const GROWTH_MAX: i32 = 20;
-const AMOUNT_MAX: u64 = (1 << 53) - 1;
 const NS_PER_MS: u64 = 1_000_000;
 const NEEDS: usize = 8 * BUDGETS_MAX;
 const RETURNED: usize = 16 * RETURNS_MAX;
 /** No lease is asked for ahead of its use so soon after the ledger failed to answer. */
 const QUIET_NS: u64 = 5_000_000_000;
+const SILENT_NS: u64 = 1_000_000_000;
 
 @unmanaged
 class Acquire {
@@ -92,15 +87,10 @@ const ACQUIRE_SIZE: usize =
   (offsetof<Acquire>() + NEEDS + RETURNED + 4 * <usize>WAITERS_MAX + <usize>SUBJECT_MAX + 7) & ~7;
 const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
 const message = new Writer(16 << 10);
-const budgetMessage = new Writer(2048);
 const shard = new Shard();
 const granted = reserve(8 * BUDGETS_MAX);
 /** What the acquire that was answered last had needed. */
 const needed = reserve(8 * BUDGETS_MAX);
-
-// This worker's part of every lease name: drawn once, so that names never meet another worker's.
-let edge: u64 = 0;
-let serial: u64 = 0;
 
 /** The outcome of the acquire whose answer was read last. */
 export enum Outcome {
@@ -114,7 +104,7 @@ export enum Outcome {
   NoRoom = 3,
 }
 
-/** When the ledger last failed to answer. */
+/** When the ledger failed to answer this worker; 0 once it has answered again. */
 let failedNs: u64 = 0;
 
 export let deniedBudget: Slice = NONE;
@@ -152,8 +142,13 @@ export function acquireAhead(
   growth: i32,
   now: u64,
 ): void {
-  if (now - failedNs < QUIET_NS || inFlight(stream.leaseTag) != null) return;
+  if ((failedNs != 0 && now - failedNs < QUIET_NS) || inFlight(stream.leaseTag) != null) return;
   start(stream, policy, tier, count, growth);
+}
+
+/** Whether the ledger failed to answer a moment ago and has not answered since: to ask again would be to wait again. */
+export function ledgerSilent(now: u64): bool {
+  return failedNs != 0 && now - failedNs < SILENT_NS;
 }
 
 /** The acquire in flight that a stream of `leaseTag` may join, or null. */
@@ -171,9 +166,8 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   if (number == ACQUIRES_MAX) return false;
   const acquire = at(number);
   memory.fill(changetype<usize>(acquire), 0, ACQUIRE_SIZE);
-  if (edge == 0) edge = random();
-  acquire.high = edge;
-  acquire.low = ++serial;
+  acquire.high = nameHigh();
+  acquire.low = nextLow();
   acquire.policy = changetype<usize>(policy);
   acquire.tier = changetype<usize>(tier);
   acquire.mask = stream.budgetMask;
@@ -185,7 +179,7 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   memory.copy(acquire.subjectAt, ptrOf(stream.subject), acquire.subjectLength);
   const scale = policy.leases ? SLICE_FIRST << (<u64>acquire.growth) : 1;
   for (let i = 0; i < count; i++) store<u64>(acquire.needs + ((<usize>i) << 3), stream.reserved(i));
-  if (!callLedger(policy, Purpose.Acquire, number, encode(stream, tier, acquire, scale))) return false;
+  if (!callLedger(policy, Purpose.Acquire, number, true, encode(stream, tier, acquire, scale))) return false;
   acquire.active = true;
   if (stream.context != 0) acquire.wait(stream.context);
   return true;
@@ -197,48 +191,9 @@ function at(number: i32): Acquire {
 
 function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice {
   openFrame(message);
-  const name = leaseName(acquire.high, acquire.low);
-  putBytes(message, 1, name);
-  putBytes(message, 2, slice(ptrOf(name), 16));
-  putBytes(message, 3, stream.subject);
-  let n = 0;
-  for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
-    const budget = tier.budget(ctz<u32>(mask));
-    putBudget(budget, stream.subject, stream.reserved(n++), scale);
-  }
-  putNumber(message, 5, TTL_MS);
-  putNumber(message, 6, onExpiry(changetype<Policy>(acquire.policy)));
+  ask(message, acquire.high, acquire.low, stream, changetype<Policy>(acquire.policy), tier, scale);
   if (stream.context != 0) acquire.returns = returnUnused(stream, message, REPORTS, acquire.returned);
   return closeFrame(message);
-}
-
-function onExpiry(policy: Policy): u64 {
-  return policy.chargeReported ? CHARGE_REPORTED : CHARGE_ALL;
-}
-
-function putBudget(budget: Budget, subject: Slice, need: u64, scale: u64): void {
-  budgetMessage.reset();
-  putBytes(budgetMessage, 1, budget.name);
-  putBytes(budgetMessage, 2, scope(subject, budget.per));
-  putNumber(budgetMessage, 3, budget.meter);
-  putNumber(budgetMessage, 4, budget.limit);
-  putNumber(budgetMessage, 5, budget.window);
-  putBytes(budgetMessage, 6, budget.zone);
-  putNumber(budgetMessage, 7, budget.billingDay);
-  putBytes(budgetMessage, 8, budget.modelClass);
-  putNumber(budgetMessage, 9, need);
-  putNumber(budgetMessage, 10, min(need * scale, AMOUNT_MAX));
-  putBytes(message, 4, budgetMessage.written);
-}
-
-/** The subject, or the part of it whose usage counts together. */
-function scope(subject: Slice, per: u8): Slice {
-  if (per == Per.Key) return subject;
-  let segments = per == Per.Organisation ? 1 : 2;
-  for (let p = ptrOf(subject); p < endOf(subject); p++) {
-    if (load<u8>(p) == 47 && --segments == 0) return slice(ptrOf(subject), <i32>(p - ptrOf(subject)));
-  }
-  return subject;
 }
 
 /** Reads the ledger's answer (NONE: there was none) to acquire `number` and installs what it granted. */
@@ -246,7 +201,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   const acquire = at(number);
   acquire.active = false;
   memory.copy(needed, acquire.needs, NEEDS);
-  if (answer == NONE) failedNs = now;
+  failedNs = answer == NONE ? now : 0;
   if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
   deniedBudget = deniedWindow = NONE;
   deniedLimit = deniedUsed = deniedResetSeconds = 0;
@@ -254,6 +209,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   let outcome: u64 = 0;
   let usableMs: u64 = 0;
   let count = 0;
+  noWarning();
   memory.fill(granted, 0, 8 * BUDGETS_MAX);
   openMessage(answer);
   while (nextField()) {
@@ -267,6 +223,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
     else if (fieldNumber == 8) deniedWindow = fieldBytes;
     else if (fieldNumber == 11) deniedNever = fieldValue != 0;
     else if (fieldNumber == 12) deniedBusy = fieldValue != 0;
+    else if (fieldNumber == 13) readWarning(fieldBytes);
   }
   if (malformed() || (outcome != 1 && outcome != 2)) return abandon(acquire, now, Outcome.Failed);
   dropReturned(acquire.subjectTag, acquire.returned, acquire.returns);
@@ -295,6 +252,7 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
     lease.state = <u8>LeaseState.Open;
     lease.count = acquire.count;
     lease.growth = acquire.growth;
+    putWarning(lease, now);
     for (let i = 0; i < <i32>acquire.count; i++) lease.setGranted(i, load<u64>(granted + ((<usize>i) << 3)));
     const held = hold(
       acquire.high,
@@ -351,7 +309,18 @@ export function cancelAcquire(context: u32, now: u64): void {
   }
 }
 
-/** Acquires in flight for a policy that ends go on without it. */
-export function orphanAcquires(policy: usize): void {
-  for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).policy == policy) at(i).policy = 0;
+/**
+ * A policy ends, and with it what its root context had asked: no answer may come. Nobody waits for an acquire made ahead;
+ * what it may have been granted is given back.
+ */
+export function orphanAcquires(policy: usize, now: u64): void {
+  for (let i = 0; i < ACQUIRES_MAX; i++) {
+    const acquire = at(i);
+    if (acquire.policy != policy) continue;
+    acquire.policy = 0;
+    if (!acquire.active || acquire.waiters > 0) continue;
+    acquire.active = false;
+    forgetCallout(Purpose.Acquire, i);
+    abandon(acquire, now, Outcome.Failed);
+  }
 }

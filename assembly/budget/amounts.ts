@@ -10,14 +10,15 @@ const NANOS: u64 = 1_000;
 const AMOUNT_MAX: u64 = 1 << 40;
 
 /** Finds the budgets that apply to the stream's model; returns their number. */
-export function applyBudgets(stream: Stream, tier: Tier, policyTag: u64): i32 {
+export function applyBudgets(stream: Stream, tier: Tier): i32 {
   let mask: u32 = 0;
   for (let i = 0; i < min(tier.budgetCount, BUDGETS_MAX); i++) {
     if (tier.budget(i).covers(stream.model)) mask |= 1 << i;
   }
   stream.budgetMask = mask;
   // The tag tells apart leases that cover other budgets, and those of another version of the policy.
-  stream.leaseTag = mix(stream.subjectTag ^ mix(policyTag + mask)) ^ hash64(tier.name, 0);
+  stream.leaseTag =
+    mix(stream.subjectTag ^ mix(changetype<Policy>(stream.policy).tag + mask)) ^ hash64(tier.name, 0);
   return popcnt<u32>(mask);
 }
 
@@ -31,24 +32,43 @@ export function needsPrice(stream: Stream, tier: Tier): bool {
 
 /** Writes the upper bound of the request into the stream's reservation. */
 export function bound(stream: Stream, tier: Tier, price: Price | null, prompt: u64, completion: u64): void {
-  // Whichever of the two prices of a prompt token is the higher.
+  // Whichever of the two prices of a token is the higher.
   const cached = price != null && price.cachedNanos > price.promptNanos ? prompt : 0;
+  const reasoning = price != null && price.reasoningNanos > price.completionNanos ? completion : 0;
   let n = 0;
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
     const budget = tier.budget(ctz<u32>(mask));
-    stream.setReserved(n++, amount(budget, price, prompt, cached, completion));
+    stream.setReserved(n++, amount(budget, price, prompt, cached, completion, reasoning));
   }
 }
 
 /** What the `n`th budget that applies is charged for the stream's real usage. */
 export function charge(stream: Stream, tier: Tier, price: Price | null, n: i32): u64 {
-  let mask = stream.budgetMask;
-  for (let i = 0; i < n; i++) mask &= mask - 1;
-  const budget = tier.budget(ctz<u32>(mask));
-  return amount(budget, price, stream.promptTokens, stream.cachedTokens, stream.completionTokens);
+  return amount(
+    appliedBudget(stream, tier, n),
+    price,
+    stream.promptTokens,
+    stream.cachedTokens,
+    stream.completionTokens,
+    stream.reasoningTokens,
+  );
 }
 
-function amount(budget: Budget, price: Price | null, prompt: u64, cached: u64, completion: u64): u64 {
+/** The `n`th budget that applies to the stream. */
+export function appliedBudget(stream: Stream, tier: Tier, n: i32): Budget {
+  let mask = stream.budgetMask;
+  for (let i = 0; i < n; i++) mask &= mask - 1;
+  return tier.budget(ctz<u32>(mask));
+}
+
+function amount(
+  budget: Budget,
+  price: Price | null,
+  prompt: u64,
+  cached: u64,
+  completion: u64,
+  reasoning: u64,
+): u64 {
   const p = min(prompt, AMOUNT_MAX);
   const c = min(completion, AMOUNT_MAX);
   switch (<i32>budget.meter) {
@@ -61,13 +81,16 @@ function amount(budget: Budget, price: Price | null, prompt: u64, cached: u64, c
     case Meter.CompletionTokens:
       return c;
     default:
-      return price == null ? 0 : cost(price, p, min(cached, p), c);
+      return price == null ? 0 : cost(price, p, min(cached, p), c, min(reasoning, c));
   }
 }
 
 /** Micro-dollars, rounded up, so that many small requests are not free. */
-function cost(price: Price, prompt: u64, cached: u64, completion: u64): u64 {
+function cost(price: Price, prompt: u64, cached: u64, completion: u64, reasoning: u64): u64 {
   const nanos =
-    (prompt - cached) * price.promptNanos + cached * price.cachedNanos + completion * price.completionNanos;
+    (prompt - cached) * price.promptNanos +
+    cached * price.cachedNanos +
+    (completion - reasoning) * price.completionNanos +
+    reasoning * price.reasoningNanos;
   return (nanos + NANOS - 1) / NANOS;
 }

@@ -11,6 +11,8 @@ import { unframe } from "./wire";
 export enum Purpose {
   Acquire = 1,
   Settle = 2,
+  /** What an outage let through: opened or reported (repay.ts). */
+  Debts = 3,
 }
 
 const METHOD = lit(":method");
@@ -30,18 +32,24 @@ const SETTLE = lit("/weir.v1.Ledger/Settle");
 
 const headers = new HeaderList(8, 256);
 
-/** Calls that were made, by purpose. */
+/** Calls that were made, by what they say. */
 export let acquireCalls: u64 = 0;
 export let settleCalls: u64 = 0;
 /** Calls that the host would not make, and calls without an answer that is a message. */
 export let failedCalls: u64 = 0;
 
-/** Sends one framed message; false when the host would not take it. */
-export function callLedger(policy: Policy, purpose: Purpose, reference: i32, message: Slice): bool {
+/** Sends one framed message, an Acquire if it `asks`, else a Settle; false when the host would not take it. */
+export function callLedger(
+  policy: Policy,
+  purpose: Purpose,
+  reference: i32,
+  asks: bool,
+  message: Slice,
+): bool {
   headers
     .reset()
     .add(METHOD, POST)
-    .add(PATH, purpose == Purpose.Acquire ? ACQUIRE : SETTLE)
+    .add(PATH, asks ? ACQUIRE : SETTLE)
     .add(AUTHORITY, LEDGER)
     .add(SCHEME, HTTP)
     .add(CONTENT_TYPE, GRPC_WEB)
@@ -50,7 +58,7 @@ export function callLedger(policy: Policy, purpose: Purpose, reference: i32, mes
     failedCalls++;
     return false;
   }
-  if (purpose == Purpose.Acquire) acquireCalls++;
+  if (asks) acquireCalls++;
   else settleCalls++;
   return true;
 }

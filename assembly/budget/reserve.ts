@@ -3,6 +3,7 @@
 import { SWAP_TRIES } from "../limits";
 import { Lease, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
+import { takeWarning } from "./warning";
 
 export enum Reserve {
   Reserved = 0,
@@ -26,6 +27,7 @@ export function reserveLocally(stream: Stream, count: i32, now: u64): Reserve {
     for (let i = 0; i < count; i++) lease.setReserved(i, lease.reserved(i) + stream.reserved(i));
     const high = lease.high;
     const low = lease.low;
+    takeWarning(stream, lease, now);
     if (!shard.commit()) continue;
     stream.leaseHigh = high;
     stream.leaseLow = low;

@@ -2,7 +2,7 @@
 // at hand. They travel with the Acquire, so that near a limit the rest of a budget is not spread over leases that
 // can serve nobody. Reports are numbered, so it does not matter that the lease's own worker reports it again.
 import { BUDGETS_MAX, SWAP_TRIES } from "../limits";
-import { Lease, LeaseState, Shard } from "../shards";
+import { AMOUNTS, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { leaseName } from "./names";
@@ -15,7 +15,7 @@ const shard = new Shard();
 const report = new Writer(512);
 const amounts = new Writer(10 * BUDGETS_MAX);
 
-/** Writes one report: spent amounts of `lease`, or none of anything when it is null. */
+/** Writes one report: `count` spent amounts that lie at `spentAt` (Lease.spentAt), or none of anything when it is 0. */
 export function writeReport(
   to: Writer,
   field: u32,
@@ -23,7 +23,7 @@ export function writeReport(
   low: u64,
   subject: u64,
   sequence: u64,
-  lease: Lease | null,
+  spentAt: usize,
   count: i32,
   last: bool,
 ): void {
@@ -32,7 +32,7 @@ export function writeReport(
   putBytes(report, 2, subject);
   putNumber(report, 3, sequence);
   amounts.reset();
-  for (let i = 0; i < count; i++) putVarint(amounts, lease == null ? 0 : lease.spent(i));
+  for (let i = 0; i < count; i++) putVarint(amounts, spentAt ? load<u64>(spentAt + <usize>i * AMOUNTS) : 0);
   putBytes(report, 4, amounts.written);
   putNumber(report, 5, last ? 1 : 0);
   putBytes(to, field, report.written);
@@ -62,7 +62,17 @@ function endUnused(stream: Stream, to: Writer, field: u32, names: usize): i32 {
     if (lease.tag != stream.leaseTag || lease.state != LeaseState.Open || lease.busy()) continue;
     lease.state = <u8>LeaseState.Draining;
     lease.sequence++;
-    writeReport(to, field, lease.high, lease.low, stream.subject, lease.sequence, lease, lease.count, true);
+    writeReport(
+      to,
+      field,
+      lease.high,
+      lease.low,
+      stream.subject,
+      lease.sequence,
+      lease.spentAt,
+      lease.count,
+      true,
+    );
     store<u64>(names + ((<usize>count) << 4), lease.high);
     store<u64>(names + ((<usize>count) << 4), lease.low, 8);
     count++;

@@ -3,6 +3,7 @@
 import { REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy } from "../policy/policy";
+import { forgetCallout } from "../proxy-wasm/callouts";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
@@ -10,6 +11,7 @@ import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
 import { refillAhead } from "./ahead";
 import { callLedger, Purpose } from "./ledger";
 import { writeReport } from "./returns";
+import { noWarning, putWarning, readWarning } from "./warning";
 import {
   closeFrame,
   fieldBytes,
@@ -27,7 +29,7 @@ const IDLE_NS: u64 = 3_000_000_000;
 const HEARTBEAT_NS: u64 = 10_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
-enum ReportStatus {
+export enum ReportStatus {
   Applied = 1,
   Stale = 2,
   UnknownLease = 3,
@@ -44,6 +46,8 @@ const message = new Writer(MESSAGE_MAX);
 const sent = reserve(REPORTS_MAX * 4);
 let sentCount: i32 = 0;
 let inFlight: bool = false;
+/** Whose ledger was asked. */
+let asked: usize = 0;
 let nextEntry: i32 = 0;
 
 /** Reports that the ledger refused for good: usage it can no longer take. */
@@ -68,7 +72,8 @@ export function sendReports(policy: Policy, now: u64): void {
     held.reportedNs = now;
   }
   nextEntry = i;
-  if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, closeFrame(message));
+  asked = changetype<usize>(policy);
+  if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, false, closeFrame(message));
 }
 
 /** Whether the entry's lease came from this policy's ledger, or its policy is gone. */
@@ -79,7 +84,7 @@ function mine(held: Held, policy: Policy): bool {
 
 /** Writes the entry's report; false when there is nothing to tell. */
 function prepare(held: Held, now: u64): bool {
-  if (held.state == HeldState.Unused) return write(held, null, 1, true);
+  if (held.state == HeldState.Unused) return write(held, 0, 1, true);
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(held.subjectTag)) return false;
     const lease = shard.lease(held.high, held.low);
@@ -102,15 +107,15 @@ function prepare(held: Held, now: u64): bool {
     if (!shard.commit()) continue;
     held.final = last;
     held.dirty = false;
-    write(held, lease, lease.sequence, last);
+    write(held, lease.spentAt, lease.sequence, last);
     if (lease.state == LeaseState.Open && held.policy != 0) refillAhead(held, lease, now);
     return true;
   }
   return false;
 }
 
-function write(held: Held, lease: Lease | null, sequence: u64, last: bool): bool {
-  writeReport(message, 2, held.high, held.low, held.subject, sequence, lease, held.count, last);
+function write(held: Held, spentAt: usize, sequence: u64, last: bool): bool {
+  writeReport(message, 2, held.high, held.low, held.subject, sequence, spentAt, held.count, last);
   return true;
 }
 
@@ -144,10 +149,12 @@ export function finishReport(answer: Slice, now: u64): void {
 function acknowledge(held: Held, result: Slice, now: u64): void {
   let status: u64 = 0;
   let usableMs: u64 = 0;
+  noWarning();
   openMessage(result);
   while (nextField()) {
     if (fieldNumber == 1) status = fieldValue;
     else if (fieldNumber == 2) usableMs = fieldValue;
+    else if (fieldNumber == 4) readWarning(fieldBytes);
   }
   if (held.state == HeldState.Unused) {
     letGo(held);
@@ -163,6 +170,7 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     if (gone) shard.removeLease(lease);
     else if (status == ReportStatus.Applied || status == ReportStatus.Stale) {
       lease.until = max(lease.until, now + usableMs * NS_PER_MS);
+      putWarning(lease, now);
     } else lease.state = <u8>LeaseState.Draining;
     if (!shard.commit()) continue;
     if (gone) break;
@@ -171,7 +179,12 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
   letGo(held);
 }
 
-/** The leases of a policy that ends will be reported by whichever remains. */
+/** The leases of a policy that ends will be reported by whichever remains, also those that its last message was about:
+ *  with its root context goes the answer. */
 export function orphanLeases(policy: usize): void {
+  if (inFlight && asked == policy) {
+    forgetCallout(Purpose.Settle, 0);
+    finishReport(NONE, 0);
+  }
   for (let i = 0; i < heldEnd(); i++) if (heldAt(i).policy == policy) heldAt(i).policy = 0;
 }

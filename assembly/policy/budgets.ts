@@ -126,6 +126,8 @@ export function compilePrices(tape: Tape, prices: i32, policy: Policy): void {
     price.completionNanos = nanos(tape, member(tape, node, "completion"));
     const cached = member(tape, node, "cached");
     price.cachedNanos = cached >= 0 ? nanos(tape, cached) : price.promptNanos;
+    const reasoning = member(tape, node, "reasoning");
+    price.reasoningNanos = reasoning >= 0 ? nanos(tape, reasoning) : price.completionNanos;
   }
 }
 

@@ -1,5 +1,6 @@
 // From a document that the schema accepted to a compiled policy. What a schema cannot say is checked here: names
 // that must refer to something, and limits that could never act. Every problem is reported, not only the first.
+import { hash64 } from "../hash";
 import { Tape } from "../json/tape";
 import { BODY_BYTES_MAX } from "../limits";
 import { REVERSIBLE } from "../redact/types";
@@ -7,6 +8,7 @@ import { fold, is, lenOf, lit, ptrOf, Slice } from "../slice";
 import { REASONS } from "../verdicts.gen";
 import { take } from "./block";
 import { checkCost, compileBudgets, compilePrices, compileRates } from "./budgets";
+import { checkDowngrades, compileDowngrades, compileOutage } from "./fallbacks";
 import { compileKeys } from "./keys";
 import { Injection, Policy, Tier } from "./policy";
 import { problem } from "./problems";
@@ -38,6 +40,7 @@ export function compile(tape: Tape): Policy {
   compileLedger(tape, member(tape, root, "ledger"), policy);
   policy.holdHeaders = flag(tape, member(tape, root, "hold_headers"), true);
   checkCost(tape, policy);
+  checkDowngrades(tape, policy);
   return policy;
 }
 
@@ -57,7 +60,6 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
       tier.rates = compileRates(tape, requests);
       tier.rateCount = max(count(tape, requests), 1);
     }
-    tier.outageAllowed = choice(tape, member(tape, node, "outage"), "allow");
     const output = member(tape, node, "output");
     compilePrompt(tape, member(tape, node, "prompt"), tier);
     compileResponse(tape, member(tape, node, "response"), tier);
@@ -65,6 +67,8 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     if (tier.redactsPrompt) policy.redactsPrompts = true;
     if (tier.restores) policy.restores = true;
     compileBudgets(tape, node, tier);
+    compileOutage(tape, member(tape, node, "outage"), tier);
+    compileDowngrades(tape, member(tape, node, "downgrade"), tier);
     // Without a budget on tokens nothing has to be bounded.
     const longest = member(tape, output, "max_tokens");
     tier.outputTokensMax = quantity(tape, longest, tier.counts ? DEFAULT_OUTPUT_TOKENS : u64.MAX_VALUE);
@@ -126,6 +130,7 @@ function compileIdentity(tape: Tape, node: i32, policy: Policy): void {
 function compileLedger(tape: Tape, node: i32, policy: Policy): void {
   const cluster = member(tape, node, "cluster");
   policy.cluster = cluster >= 0 ? textOf(tape.raw(cluster)) : DEFAULT_CLUSTER;
+  policy.ledgerTag = hash64(policy.cluster, 0);
   policy.timeoutMs = duration(tape, member(tape, node, "timeout"), DEFAULT_TIMEOUT_MS);
   policy.syncMs = duration(tape, member(tape, node, "sync"), DEFAULT_SYNC_MS);
   policy.leases = flag(tape, member(tape, node, "leases"), true);

@@ -10,6 +10,7 @@ import {
   parseDuration,
   parseMoment,
   parseMoney,
+  parsePercent,
   parseQuantity,
   parseRate,
 } from "./units";
@@ -44,6 +45,9 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
     return !ask && (startsWith(raw, "$") ? parseMoney(raw) : parseQuantity(raw))
       ? null
       : 'a quantity such as "1M", or for cost dollars such as "$50"';
+  }
+  if (is(format, "percent")) {
+    return !ask && parsePercent(raw) ? null : 'a share from "0.0001%" to "100%"';
   }
   if (is(format, "money")) {
     return !ask && parseMoney(raw) ? null : 'dollars with at most six decimals, such as "$2.50"';

@@ -1,5 +1,6 @@
 // From the bytes of a plugin configuration to a compiled policy, or to a list of everything that is wrong with it.
 // The one reader of policies: `weir check` runs this very code.
+import { hash64 } from "../hash";
 import { Schema } from "../inspect/schema";
 import { errorText } from "../json/errors";
 import { Tape } from "../json/tape";
@@ -43,6 +44,7 @@ export function loadPolicy(text: Slice): Policy | null {
     return null;
   }
   const policy = compile(tape);
+  policy.tag = hash64(text, 0);
   if (problems.total == 0) return policy;
   closeBlock(block);
   block = 0;

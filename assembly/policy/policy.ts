@@ -31,6 +31,14 @@ export enum Meter {
   Cost = 5,
 }
 
+/** What becomes of a request that no lease covers while the ledger is away. */
+export enum Outage {
+  Deny = 0,
+  /** It passes within a share of each budget's limit. */
+  Allowance = 1,
+  Allow = 2,
+}
+
 export enum Per {
   Key = 0,
   Team = 1,
@@ -65,6 +73,13 @@ export class Budget {
   }
 }
 
+/** The cheaper model that stands in for those that match a name. */
+@unmanaged
+export class Downgrade {
+  from: Slice;
+  to: Slice;
+}
+
 @unmanaged
 export class Tier {
   name: Slice;
@@ -80,7 +95,7 @@ export class Tier {
   untrustedThreshold: i32;
   injection: u8;
   unknownShapeAllowed: bool;
-  outageAllowed: bool;
+  outage: u8;
   /** Some budget counts tokens or cost. */
   counts: bool;
   /** The same as `redactions` and `phrases` for prompts, and whether there is anything to do. */
@@ -98,6 +113,10 @@ export class Tier {
   blocks: bool;
   refusesCompressed: bool;
   onAbort: u8;
+  /** Millionths of each budget's limit that pass in one outage. */
+  allowance: u32;
+  downgradeCount: i32;
+  downgrades: usize;
   /** Ids of the request counters by reason (u32), or 0 before they are defined. */
   counters: usize;
 
@@ -106,6 +125,21 @@ export class Tier {
   }
   budget(i: i32): Budget {
     return changetype<Budget>(this.budgets + <usize>i * offsetof<Budget>());
+  }
+  downgrade(i: i32): Downgrade {
+    return changetype<Downgrade>(this.downgrades + <usize>i * offsetof<Downgrade>());
+  }
+  /** The model that stands in for `model` where budgets do not cover it; NONE without one. */
+  cheaper(model: Slice): Slice {
+    let best = NONE;
+    let longest = -1;
+    for (let i = 0; i < this.downgradeCount; i++) {
+      const downgrade = this.downgrade(i);
+      if (lenOf(downgrade.from) <= longest || !matches(model, downgrade.from)) continue;
+      longest = lenOf(downgrade.from);
+      best = downgrade.to;
+    }
+    return best;
   }
 }
 
@@ -139,10 +173,15 @@ export class Price {
   promptNanos: u64;
   cachedNanos: u64;
   completionNanos: u64;
+  reasoningNanos: u64;
 }
 
 @unmanaged
 export class Policy {
+  /** Of the document's text: the same in all workers, another for every other policy. */
+  tag: u64;
+  /** Of the ledger's cluster. */
+  ledgerTag: u64;
   cluster: Slice;
   timeoutMs: u32;
   syncMs: u32;

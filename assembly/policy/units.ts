@@ -4,6 +4,7 @@
 //   quantity   "16k" "1M" "1.5M" "250000"     k, M, G are powers of 1,000; Ki, Mi powers of 1,024
 //   rate       "60/min" "60/min burst 10"     second, minute, hour, day (s, sec, min, m, h, hr, d)
 //   budget     "1M/month"                     hour, day, week, month
+//   percent    "5%" "0.5%"                    up to four decimals: millionths
 //   money      "$50" "$0.002"                 up to six decimals: micro-dollars
 //   duration   "500ms" "2s" "5m" "1h"
 //   moment     "2026-11-21T08:00:00Z"         RFC 3339 in UTC
@@ -19,6 +20,8 @@ const RATE_MAX: u64 = 1_000_000_000;
 
 export const NS_PER_MS: u64 = 1_000_000;
 export const NS_PER_S: u64 = 1_000_000_000;
+/** Millionths in the whole. */
+const WHOLE: u64 = 1_000_000;
 
 export enum Window {
   Hour = 1,
@@ -88,6 +91,18 @@ export function parseQuantity(s: Slice): bool {
 /** "$50": leaves micro-dollars in `parsedQuantity`. */
 export function parseMoney(s: Slice): bool {
   return startsWith(s, "$") && decimal(sub(s, 1, lenOf(s)), 6);
+}
+
+/** "5%": leaves millionths in `parsedQuantity`, 1 to 1,000,000. */
+export function parsePercent(s: Slice): bool {
+  const len = lenOf(s);
+  if (len < 2 || load<u8>(endOf(s) - 1) != 37 || !decimal(sub(s, 0, len - 1), 4)) return false;
+  return parsedQuantity >= 1 && parsedQuantity <= WHOLE;
+}
+
+/** `millionths` of `limit`, rounded down, without a product that could wrap. */
+export function share(limit: u64, millionths: u32): u64 {
+  return (limit / WHOLE) * millionths + ((limit % WHOLE) * millionths) / WHOLE;
 }
 
 /** "60/min burst 10": leaves `parsedQuantity` (limit), `parsedPeriodNs`, `parsedBurst` (the limit by default). */

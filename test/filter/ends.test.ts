@@ -105,7 +105,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
 
       edge.setLedgerUp(true);
       assert.equal((await edge.send(call)).status, 200);
-      edge.ledger.settle = async () => ({ status: "unknown_lease", usableMs: 0, notices: [] });
+      edge.ledger.settle = async () => ({ status: "unknown_lease", usableMs: 0, warning: null, notices: [] });
       await edge.wait(IDLE_MS);
       assert.equal(value("weir_lost_reports_total"), 1);
       assert.equal(value("weir_ledger_failures_total"), failed);

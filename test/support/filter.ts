@@ -129,6 +129,8 @@ export class LocalEdge implements Edge {
   readonly ledger: LocalLedger;
   /** Paths of the callouts made, in order. */
   readonly callouts: string[] = [];
+  /** The ledger does what it is asked, and nobody hears of it. */
+  answersLost = false;
   #up = true;
 
   private constructor(profile: ProfileName) {
@@ -154,7 +156,8 @@ export class LocalEdge implements Edge {
         callouts: async (target, headers, body, timeoutMs) => {
           edge.callouts.push(headers.find(([name]) => name === ":path")?.[1] ?? "");
           if (!edge.#up) return { failure: "broken connection" };
-          return ledger(target, headers, body, timeoutMs);
+          const answer = await ledger(target, headers, body, timeoutMs);
+          return edge.answersLost ? { failure: "timeout" } : answer;
         },
         plugins: [{ configuration: JSON.stringify(policyFor(options.profile, options.policy)) }],
       });

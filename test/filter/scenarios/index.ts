@@ -2,7 +2,16 @@
 import type { Scenario } from "../../support/filter-scenario.ts";
 import { bodies } from "./body.ts";
 import { budgets } from "./budgets.ts";
+import { downgrades } from "./downgrade.ts";
 import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
+import { outages } from "./outages.ts";
 
-export const scenarios: readonly Scenario[] = [...identity, ...limits, ...bodies, ...budgets];
+export const scenarios: readonly Scenario[] = [
+  ...identity,
+  ...limits,
+  ...bodies,
+  ...budgets,
+  ...outages,
+  ...downgrades,
+];

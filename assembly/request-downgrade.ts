@@ -1,0 +1,78 @@
+// A cheaper model in place of the client's, where a budget does not cover that one: found in the tier, put into the body,
+// priced, and held against its own budgets. It happens at most once to a request, in one of two places: with the body in
+// hand, if the ledger denied the like a moment ago; or after the ledger's answer, on hosts that let a body be changed
+// after a pause (not nginx: there the denial stands).
+import { applyBudgets, bound } from "./budget/amounts";
+import { beginMemo } from "./inspect/memo";
+import { Shape } from "./inspect/prompt";
+import { Key, matchesAny, Meter, Policy, Tier } from "./policy/policy";
+import { BufferType } from "./proxy-wasm/abi";
+import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
+import { bufferBytes } from "./proxy-wasm/host";
+import { nginx } from "./proxy-wasm/kind";
+import { hasTools, openBody, prompt, readBody, replaceModel, work } from "./request-body";
+import { eq, lenOf, NONE, Slice } from "./slice";
+import { Stream } from "./stream";
+import { countPrompt } from "./tokens/prompt";
+
+/** Takes the cheaper model for the body in hand, which is rewritten next; false when none may be asked. */
+export function takeCheaper(stream: Stream, tier: Tier): bool {
+  const model = cheaper(stream, tier);
+  if (model == NONE || !named(stream)) return false;
+  adopt(stream, tier, model);
+  return true;
+}
+
+/** The ledger has denied: puts the cheaper model into the body, which waits at the host. False: the denial stands. */
+export function downgradeWaiting(stream: Stream, tier: Tier): bool {
+  const model = nginx || stream.downgraded ? NONE : cheaper(stream, tier);
+  if (model == NONE) return false;
+  // One answer may end the wait of many: what each body takes is given back.
+  const mark = arenaMark();
+  const done = change(stream, tier, model);
+  arenaRewind(mark);
+  return done;
+}
+
+function change(stream: Stream, tier: Tier, model: Slice): bool {
+  const body = bufferBytes(BufferType.RequestBody, stream.bodySize);
+  if (lenOf(body) != stream.bodySize || !openBody(stream.bodySize)) return false;
+  if (readBody(stream, body) != 0) return false;
+  beginMemo();
+  if (!named(stream) || !replaceModel(stream, model, body)) return false;
+  adopt(stream, tier, model);
+  if (stream.budgetMask == 0 || !tier.counts) return true;
+  stream.promptTokens = countPrompt(prompt, model, lenOf(body), hasTools(), work);
+  hold(stream, tier);
+  return true;
+}
+
+/** The model that stands in for the stream's, if the key may use it and it can be charged; else NONE. */
+function cheaper(stream: Stream, tier: Tier): Slice {
+  const model = tier.cheaper(stream.model);
+  if (model == NONE) return NONE;
+  const allowed = stream.key ? changetype<Key>(stream.key).models : NONE;
+  if (allowed != NONE && !matchesAny(model, allowed)) return NONE;
+  if (changetype<Policy>(stream.policy).price(model) != null) return model;
+  for (let i = 0; i < tier.budgetCount; i++) {
+    if (tier.budget(i).meter == Meter.Cost && tier.budget(i).covers(model)) return NONE;
+  }
+  return model;
+}
+
+/** Whether the body at hand names the stream's model. Gemini's is in the path. */
+function named(stream: Stream): bool {
+  return prompt.shape != Shape.Gemini && !prompt.modelEscaped && eq(prompt.model, stream.model);
+}
+
+function adopt(stream: Stream, tier: Tier, model: Slice): void {
+  stream.setModel(model);
+  stream.downgraded = true;
+  applyBudgets(stream, tier);
+  hold(stream, tier);
+}
+
+function hold(stream: Stream, tier: Tier): void {
+  const price = changetype<Policy>(stream.policy).price(stream.model);
+  bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
+}

@@ -1,0 +1,166 @@
+// What outages let through is charged exactly once, whatever happens to the workers and messages that should see to it.
+// Under both profiles.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Phase } from "../../host/abi.ts";
+import { type Call, chat, keyEntry, LocalEdge, policyFor } from "../support/filter.ts";
+
+const budgets = [{ name: "answers", meter: "completion_tokens", limit: 1000, window: "month" }];
+const ledger = { sync: "5s" };
+const policy = {
+  ledger,
+  tiers: { pro: { budgets, outage: { allowance: "50%" } } },
+  keys: [keyEntry("k1", "pro")],
+};
+const call: Call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };
+const BOUND = 50;
+const USED = 3;
+const SETTLED_MS = 40_000;
+const HOUR_MS = 3_600_000;
+
+async function charged(edge: LocalEdge): Promise<{ spent: number; debt: number }> {
+  await edge.wait(SETTLED_MS);
+  const [record] = await edge.ledger.budgets("acme");
+  assert.equal(record?.outstanding ?? 0, 0, "nothing is held any more");
+  return { spent: record?.spent ?? 0, debt: record?.debt ?? 0 };
+}
+
+async function pass(edge: LocalEdge, times: number, more: Partial<Call> = {}): Promise<void> {
+  for (let i = 0; i < times; i++) assert.equal((await edge.send({ ...call, ...more })).status, 200);
+}
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  describe(profile, () => {
+    test("a worker that is restarted in an outage loses nothing of it: another reports it", async () => {
+      const edge = await LocalEdge.open({ profile, policy, workers: 2 });
+      edge.setLedgerUp(false);
+      await pass(edge, 5, { worker: 0 });
+      await edge.wait(5_000);
+      edge.vms[0]!.reload();
+      await pass(edge, 2, { worker: 1 });
+      edge.setLedgerUp(true);
+      assert.deepEqual(await charged(edge), { spent: 7 * USED, debt: 7 * USED });
+    });
+
+    test("the only worker reports what it let through before it was restarted", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      edge.setLedgerUp(false);
+      await pass(edge, 5);
+      edge.vms[0]!.reload();
+      edge.setLedgerUp(true);
+      assert.deepEqual(await charged(edge), { spent: 5 * USED, debt: 5 * USED });
+    });
+
+    test("answers of the ledger that are lost, at any point, charge nothing twice", async () => {
+      for (const heard of [0, 1, 2]) {
+        const edge = await LocalEdge.open({ profile, policy, workers: 2 });
+        edge.setLedgerUp(false);
+        await pass(edge, 4);
+        edge.setLedgerUp(true);
+        // The first messages are heard, those of the next minutes are not.
+        if (heard > 0) await edge.wait(5_000 * heard);
+        edge.answersLost = true;
+        await edge.wait(120_000);
+        edge.answersLost = false;
+        assert.deepEqual(await charged(edge), { spent: 4 * USED, debt: 4 * USED }, `${heard} heard`);
+        await edge.wait(HOUR_MS);
+        assert.equal((await charged(edge)).spent, 4 * USED);
+        assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
+        assert.equal(edge.metrics.value("weir_debts_held"), 0);
+      }
+    });
+
+    test("a policy that is replaced in an outage leaves what it let through to the next, charged as it was", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const vm = edge.vms[0]!;
+      edge.setLedgerUp(false);
+      await pass(edge, 4);
+      await edge.wait(3_000);
+      const other = { ...policy, tiers: { pro: { budgets: [{ ...budgets[0], name: "other" }] } } };
+      const [first] = vm.roots;
+      assert.equal(vm.addRoot({ configuration: JSON.stringify(policyFor(profile, other)) }).ok, true);
+      vm.roots.splice(0, 1);
+      vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+      edge.setLedgerUp(true);
+      await edge.wait(SETTLED_MS);
+      const records = await edge.ledger.budgets("acme");
+      assert.deepEqual(
+        records.map(({ key, spent, debt }) => [key.split("|")[1], spent, debt]),
+        [["answers", 4 * USED, 4 * USED]],
+      );
+    });
+
+    for (const [on_expiry, lost] of [
+      ["charge_all", BOUND],
+      ["charge_reported", 0],
+    ] as const)
+      test(`a request whose worker was restarted under it is in the end charged ${lost}, by ${on_expiry}`, async () => {
+        const edge = await LocalEdge.open({
+          profile,
+          policy: { ...policy, ledger: { ...ledger, on_expiry } },
+        });
+        edge.setLedgerUp(false);
+        await pass(edge, 1);
+        await edge.send({
+          ...call,
+          upstream: () => {
+            edge.vms[0]!.reload();
+            return { status: 200, body: "{}" };
+          },
+        });
+        edge.setLedgerUp(true);
+        assert.equal((await charged(edge)).spent, USED);
+        await edge.wait(HOUR_MS);
+        assert.deepEqual(await charged(edge), { spent: USED + lost, debt: USED + lost });
+      });
+  });
+}
+
+for (const outage of [{ allowance: "50%" }, "allow"] as const)
+  test(`more subjects than can be remembered: ${outage === "allow" ? "they pass, and are counted" : "they are refused"}`, async () => {
+    const many = 3_000;
+    // Budgets with long names, of which few subjects fit into a record.
+    const models = Array.from({ length: 2 }, (_, i) => `${"m".repeat(120)}${i}`);
+    const long = Array.from({ length: 7 }, (_, i) => ({
+      ...{ name: `${"n".repeat(120)}${i}`, meter: "requests", limit: 1000, window: "day" },
+      models: ["gpt-4o", ...models],
+    }));
+    const tiers = { anonymous: { budgets: [...budgets, ...long], outage } };
+    const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers, ledger } });
+    edge.setLedgerUp(false);
+    let passed = 0;
+    for (let i = 0; i < many; i++) {
+      const from = `10.0.${i >> 8}.${i & 255}`;
+      const answer = await edge.send({ body: call.body, from });
+      if (answer.status === 200) passed++;
+      else assert.equal(answer.json.error.code, "ledger_unavailable");
+    }
+    const untracked = edge.metrics.value("weir_untracked_total") ?? 0;
+    const remembered = passed - untracked;
+    assert.ok(remembered > 1_000 && remembered < many, `${remembered} of ${many}`);
+    if (outage === "allow") assert.equal(passed, many);
+    else assert.equal(untracked, 0);
+    edge.setLedgerUp(true);
+    await edge.wait(120_000);
+    const records = (await edge.ledger.budgets("anonymous")).filter(({ key }) => key.includes("|answers|"));
+    assert.equal(records.length, remembered);
+    assert.ok(records.every(({ spent, debt }) => spent === USED && debt === USED));
+    assert.equal(edge.metrics.value("weir_debts_settled_total"), remembered);
+  });
+
+test("a report that is under way when its policy is replaced is made again by the next", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy });
+  const vm = edge.vms[0]!;
+  await pass(edge, 1);
+  const [first] = vm.roots;
+  assert.equal(vm.addRoot({ configuration: JSON.stringify(policy) }).ok, true);
+  edge.clock.move(6_000);
+  vm.tick(first);
+  // Its root context is gone before the answer comes.
+  vm.roots.splice(0, 1);
+  vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+  edge.answersLost = true;
+  await vm.settled();
+  edge.answersLost = false;
+  assert.deepEqual(await charged(edge), { spent: USED, debt: 0 });
+});
