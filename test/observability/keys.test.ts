@@ -113,3 +113,10 @@ describe("keys", () => {
     for (const [who, all] of told) assert.ok(!all.includes(digest), `${who} tells the digest of a wrong key`);
   });
 });
+
+it("a key that Envoy's own log shows is noticed when the world closes", async () => {
+  const log = { level: "info", components: "http:debug" };
+  const telling = await world({ policy, workers: 1, sidecar: false, log });
+  assert.equal((await telling.chat(OTHER, "hello")).status, 503);
+  await assert.rejects(telling.close(), /a key was told[\s\S]*log of Envoy 0/);
+});
