@@ -8,7 +8,7 @@
 //
 // The file is read twice: first for its callers, then for its requests. Bounds: memory is one line, the callers, and the
 // examples; of lines that cannot be read ERRORS_SHOWN_MAX are named, and all are counted.
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FakeClock } from "../../host/clock.ts";
 import { WeirError } from "../errors.ts";
@@ -55,19 +55,13 @@ export interface ReplayReport {
   transitions: Transition[];
 }
 
-/** Every record of a file, or what is wrong with its line. Throws WeirError when the file cannot be read. */
+/** Every record of a file, or what is wrong with its line. */
 async function* recordsOf(file: string): AsyncGenerator<ReplayRecord | LineError> {
   let number = 0;
-  try {
-    for await (const text of linesOf(createReadStream(file))) {
-      number++;
-      if (text === undefined) yield new LineError(`line ${number}: longer than a body may be`);
-      else if (text.trim() !== "") yield readLine(text, number);
-    }
-  } catch (thrown) {
-    const { code } = thrown as { code?: string };
-    if (code === undefined) throw thrown;
-    throw new WeirError("invalid_argument", `${file}: cannot be read: ${code}`, thrown);
+  for await (const text of linesOf(createReadStream(file))) {
+    number++;
+    if (text === undefined) yield new LineError(`line ${number}: longer than a body may be`);
+    else if (text.trim() !== "") yield readLine(text, number);
   }
 }
 
@@ -103,8 +97,22 @@ export interface ReplayOptions {
   wasm: Uint8Array;
 }
 
+/** Throws WeirError `invalid_argument` for what cannot be read twice. */
+function checkFile(file: string): void {
+  let regular: boolean;
+  try {
+    regular = statSync(file).isFile();
+  } catch (thrown) {
+    const { code } = thrown as { code?: string };
+    throw new WeirError("invalid_argument", `${file}: cannot be read: ${code}`, thrown);
+  }
+  if (!regular)
+    throw new WeirError("invalid_argument", `${file}: expected a regular file, because it is read twice`);
+}
+
 /** Replays a file. Throws WeirError `invalid_argument` when it cannot be read or a policy is refused. */
 export async function replayFile(file: string, options: ReplayOptions): Promise<ReplayReport> {
+  checkFile(file);
   const callers = newCallers();
   let first: number | undefined;
   for await (const record of recordsOf(file)) {
