@@ -2,10 +2,12 @@
  * What an anomalous window is, by what stands out in it. Pure.
  *
  *   key_walking   one address with many keys, or one key from many addresses
- *   cost_spike    tokens or dollars stand out because each request takes much more than this subject's usually do
+ *   cost_spike    tokens or dollars stand out, and requests do not, or each takes much more than this subject's usually do
  *   flood         more requests: FLOOD_RATIO times the usual and at least one a second, or as uneven as people are, or more
  *   scraping      more requests, below that, and more even than chance is: a program that takes one after the other
  */
+
+import { WARNING } from "./series.ts";
 
 export type AnomalyClass = "key_walking" | "cost_spike" | "flood" | "scraping";
 
@@ -53,7 +55,8 @@ export function classify(seen: Seen): { class: AnomalyClass; signal: Signal } {
   const others = strongest("others");
   if (others) return { class: "key_walking", signal: others };
   const amounts = strongest("cost", "tokens");
-  if (amounts && seen.weight >= HEAVY_RATIO) return { class: "cost_spike", signal: amounts };
+  if (amounts && (seen.weight >= HEAVY_RATIO || seen.requests.z < WARNING))
+    return { class: "cost_spike", signal: amounts };
   const { value, usual } = seen.requests;
   const many = value >= FLOOD_RATIO * Math.max(usual, 1) && value >= FLOOD_PER_MINUTE_MIN * seen.minutes;
   // A few requests more may stand out by what they take alone.
