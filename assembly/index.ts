@@ -83,10 +83,6 @@ export function proxy_on_log(context: u32): void {
   onLog(context);
 }
 
-export function proxy_on_done(context: u32): i32 {
-  return 1;
-}
-
 export function proxy_on_delete(context: u32): void {
   if (findStream(context) != null) closeStream(context);
   else onRootDelete(context);

@@ -16,6 +16,7 @@ export { Metric } from "./metrics.gen";
 
 const NO_TIER = lit("none");
 const ids = reserve(METRICS * 4);
+const tallies = reserve(METRICS * 8);
 const refusedEarly = reserve(<usize>REASONS * 4);
 const name = new Writer(128);
 let defined: bool = false;
@@ -43,6 +44,21 @@ function defineRequests(tier: Slice, to: usize): void {
 
 export function count(metric: Metric, by: i64 = 1): void {
   increment(load<i32>(ids + ((<usize>metric) << 2)), by);
+}
+
+/** Adds to a counter of quantities, which the host is told of with the next tick instead of in each request. */
+export function tally(metric: Metric, by: i64): void {
+  const at = tallies + ((<usize>metric) << 3);
+  store<i64>(at, load<i64>(at) + by);
+}
+
+/** Tells the host what was added up since it was told last. */
+export function tellTallies(): void {
+  for (let metric = 0; metric < METRICS; metric++) {
+    const at = tallies + ((<usize>metric) << 3);
+    if (load<i64>(at) != 0) count(metric, load<i64>(at));
+    store<i64>(at, 0);
+  }
 }
 
 export function gauge(metric: Metric, value: u64): void {

@@ -35,13 +35,14 @@ import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
 import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { errorText } from "./json/errors";
-import { count, Metric } from "./metrics";
+import { count, Metric, tally } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
-import { removeHeader, setHeader } from "./proxy-wasm/headers";
+import { addHeader, removeHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, property } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import {
+  acceptEncoding,
   ambiguous,
   claimsJson,
   contentEncoding,
@@ -95,10 +96,8 @@ import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import { countPrompt, promptBound } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
-import { Writer } from "./writer";
 
 const SOURCE_ADDRESS = lit("source\0address");
-const number = new Writer(32);
 
 // ---------------------------------------------------------------------------------------------------- headers
 
@@ -133,12 +132,12 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
     because().text("The request has more headers than can be checked.");
     return Reason.Overloaded;
   }
-  if (!readAddress(property(SOURCE_ADDRESS), forwardedFor, policy.trustedHops)) {
+  if (asksForAddress(policy) && !readAddress(property(SOURCE_ADDRESS), forwardedFor, policy.trustedHops)) {
     because().text("The client's address cannot be read.");
     return Reason.AddressNotAllowed;
   }
-  stream.addressTag = addressTag(seed);
   if (policy.shield) {
+    stream.addressTag = addressTag(seed);
     const shielded = admitAddress(changetype<Rate>(policy.shield), stream.addressTag, stream.startNs);
     if (shielded != Admission.Admitted) return limited(stream, shielded, Reason.AddressLimitExceeded);
   }
@@ -170,6 +169,11 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   return tier.redacts ? prepareRedaction(stream, tier) : Reason.None;
 }
 
+/** Whether anything depends on the client's address, whose property is the dearest of all host calls. */
+function asksForAddress(policy: Policy): bool {
+  return policy.shield != 0 || policy.networked || credential == NONE;
+}
+
 /** Takes what redacting the answer will need while the request can still be refused. */
 function prepareRedaction(stream: Stream, tier: Tier): Reason {
   const redaction = openRedaction(tier);
@@ -191,11 +195,14 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
     if (shownIn & FORM_X_GOOG_API_KEY) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
   }
   // A compressed answer could not be read.
-  if (tier.counts || tier.redacts || tier.restores) removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
-  setHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
-  setHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
-  setHeader(MapType.RequestHeaders, WEIR_LANE, number.reset().text(laneName(stream.lane)).written);
-  if (requestId != NONE) setHeader(MapType.RequestHeaders, WEIR_REQUEST_ID, requestId);
+  if (acceptEncoding != NONE && (tier.counts || tier.redacts || tier.restores)) {
+    removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
+  }
+  // None of these is there: whatever begins with x-weir- is off.
+  addHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
+  addHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
+  addHeader(MapType.RequestHeaders, WEIR_LANE, laneName(stream.lane));
+  if (requestId != NONE) addHeader(MapType.RequestHeaders, WEIR_REQUEST_ID, requestId);
 }
 
 // ------------------------------------------------------------------------------------------------------- body
@@ -214,7 +221,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (lenOf(body) != size) {
     return refuse(stream, bodyUnavailable(size));
   }
-  count(Metric.ScannedBytes, size);
+  tally(Metric.ScannedBytes, size);
   stream.bodySize = size;
   if (!openBody(tier.redactsPrompt ? <i32>tier.bytesMax : size)) return refuse(stream, bodyTooLarge(tier));
   let reason = read(stream, body);

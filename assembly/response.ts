@@ -20,13 +20,13 @@ import {
   WEIR_MODEL,
   WEIR_VERDICT,
 } from "./headers";
-import { NOT_WHOLE, toU64 } from "./json/text";
+import { NOT_WHOLE } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
-import { count, counted, Metric } from "./metrics";
+import { count, counted, Metric, tally } from "./metrics";
 import { OnAbort, Policy, Rate, Tier } from "./policy/policy";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
-import { header, removeHeader, setHeader } from "./proxy-wasm/headers";
+import { removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
@@ -40,9 +40,10 @@ import {
   Redaction,
   withholdChunk,
 } from "./response-redact";
+import { encoding, length, readResponseHeaders, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
-import { isFolded, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
+import { lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
@@ -74,7 +75,6 @@ export function onResponseHeaders(context: u32): Action {
   const stream = findStream(context);
   // Our own refusals come back through here; they are complete.
   if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
-  stream.status = statusOf(header(MapType.ResponseHeaders, STATUS));
   if (stream.rate) setRateHeaders(changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   // Envoy answers a request that did not go on by itself, such as a body beyond its buffer: that is no verdict of ours.
   if (nginx || stream.phase == Phase.Upstream) {
@@ -106,22 +106,16 @@ function warn(stream: Stream, tier: Tier): void {
   setHeader(MapType.ResponseHeaders, WEIR_BUDGET_WARNING, value.written);
 }
 
-function statusOf(text: Slice): i32 {
-  let status = 0;
-  for (let i = 0; i < min(lenOf(text), 3); i++) status = status * 10 + <i32>load<u8>(ptrOf(text) + i) - 48;
-  return status;
-}
-
 /** Decides how the answer is read: for usage, and to be redacted. */
 function readAnswer(stream: Stream, tier: Tier): void {
-  const encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
-  if (encoding != NONE && !isFolded(encoding, "identity")) {
+  readResponseHeaders();
+  stream.status = status;
+  if (encoding != NONE) {
     if (tier.refusesCompressed) replace(stream);
     // Let through unread, and charged as it was reserved.
     dropRedaction(stream);
     return;
   }
-  const type = header(MapType.ResponseHeaders, CONTENT_TYPE);
   const events = startsWithFolded(type, "text/event-stream");
   const json = !events && startsWithFolded(type, "application/json");
   const charged = stream.reservedOpen && stream.status < 400;
@@ -134,7 +128,6 @@ function readAnswer(stream: Stream, tier: Tier): void {
     else beginRedaction(redactionOf(stream), form);
   }
   if (stream.answer == 0 && stream.redaction == 0) return;
-  const length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));
   if (length != NOT_WHOLE) stream.answerLeft = length;
   if (stream.redaction != 0 || (events && stream.hideUsage)) {
     removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
@@ -288,8 +281,8 @@ function measure(stream: Stream): Charged {
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
-  count(Metric.TokensPrompt, stream.promptTokens);
-  count(Metric.TokensCompletion, stream.completionTokens);
+  tally(Metric.TokensPrompt, <i64>stream.promptTokens);
+  tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
 }
 

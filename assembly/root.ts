@@ -12,7 +12,7 @@ import { useClassifier, useRules } from "./inspect/injection";
 import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/memo";
 import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
-import { count, defineMetrics, gauge, Metric } from "./metrics";
+import { count, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
@@ -124,7 +124,9 @@ function refused(): bool {
 /** A context has ended; if it was a root, its policy's memory is free again. */
 export function onRootDelete(root: u32): void {
   const entry = entryOf(root);
-  if (entry) forget(entry);
+  if (!entry) return;
+  tellTallies();
+  forget(entry);
 }
 
 function forget(entry: usize): void {
@@ -149,6 +151,7 @@ export function onTick(root: u32): void {
     sendDebts(policy, time);
   }
   tellCounts();
+  tellTallies();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
   gauge(Metric.DebtsHeld, debtsHeld);

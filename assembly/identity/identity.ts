@@ -3,7 +3,7 @@
 import { hash64 } from "../hash";
 import { Key, Lane, NETWORK_SIZE, Policy } from "../policy/policy";
 import { reserve } from "../memory";
-import { lenOf, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../slice";
+import { lenOf, lit, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../slice";
 import { Stream } from "../stream";
 import { Reason } from "../verdicts.gen";
 import { ADDRESS, inNetwork, parseAddress } from "./address";
@@ -13,6 +13,8 @@ const digest = reserve(DIGEST);
 const address = reserve(ADDRESS);
 const own = reserve(ADDRESS);
 const ANONYMOUS = "anonymous/";
+const BATCH = lit("batch");
+const INTERACTIVE = lit("interactive");
 
 /** Seconds in a nanosecond clock. */
 const NS_PER_S: u64 = 1_000_000_000;
@@ -123,6 +125,6 @@ function hex(nibble: u8): u8 {
 }
 
 /** The lane's name, as it travels upstream. */
-export function laneName(lane: u8): string {
-  return lane == Lane.Batch ? "batch" : "interactive";
+export function laneName(lane: u8): Slice {
+  return lane == Lane.Batch ? BATCH : INTERACTIVE;
 }

@@ -53,6 +53,7 @@ function compileKey(tape: Tape, node: i32, key: Key, policy: Policy): void {
   key.models = list(tape, member(tape, node, "models"));
   const networks = member(tape, node, "networks");
   key.networkCount = count(tape, networks);
+  if (key.networkCount > 0) policy.networked = true;
   key.networks = take(<usize>key.networkCount * NETWORK_SIZE);
   let at = key.networks;
   for (let n = first(tape, networks); n >= 0; n = tape.next(n), at += NETWORK_SIZE)

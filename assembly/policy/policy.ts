@@ -210,6 +210,8 @@ export class Policy {
   redacts: bool;
   redactsPrompts: bool;
   restores: bool;
+  /** Some key is bound to networks. */
+  networked: bool;
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());
