@@ -21,6 +21,7 @@
 // nothing outside the text is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
+import { within } from "../vectors";
 
 /** log2 of the number of weights. */
 export const BITS: u64 = 15;
@@ -164,12 +165,13 @@ function grams(at: usize): i32 {
 
 /** The weight of the first 4 of the 8 bytes in `w`. */
 export function slotShort(w: u64): usize {
-  return <usize>(((w << 32) * K_SHORT) >> SHIFT);
+  // The upper half of ((w << 32) · K_SHORT), shifted: only the lower halves meet there.
+  return <usize>((<u32>w * <u32>K_SHORT) >> <u32>(SHIFT - 32));
 }
 
 /** The weight of the first 7 of the 8 bytes in `w`. */
 export function slotLong(w: u64): usize {
-  return <usize>(((w << 8) * K_LONG) >> SHIFT);
+  return <usize>((w * (K_LONG << 8)) >> SHIFT);
 }
 
 export function slotWord(word: u64): usize {
@@ -223,7 +225,7 @@ export function wordMask(at: usize): u64 {
 }
 
 function wordBits(block: v128): u32 {
-  const letter = i8x16.lt_u(i8x16.sub(v128.or(block, i8x16.splat(32)), i8x16.splat(97)), i8x16.splat(26));
-  const digit = i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10));
+  const letter = within(v128.or(block, i8x16.splat(32)), 97, 26);
+  const digit = within(block, 48, 10);
   return <u32>i8x16.bitmask(v128.or(v128.or(letter, digit), block));
 }

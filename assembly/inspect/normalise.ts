@@ -19,6 +19,7 @@
 //                          stored lower-cased   └─ handled one by one until plain ASCII again
 import { reserve } from "../memory";
 import { endOf, lenOf, ptrOf, Slice, slice } from "../slice";
+import { within } from "../vectors";
 import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";
 
 /** Letters of one word that are decided together, and how far back its start is looked for, in bytes. */
@@ -104,11 +105,11 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
     const escape: v128 = i8x16.splat(escaped ? 0x5c : 0);
     let at = to;
     let spaced: u32 = 1;
-    while (from + 16 <= end && at + 16 <= limit && !gapped) {
+    while (from + 16 <= end && at + 16 <= limit) {
       blocks++;
       const block = v128.load(from);
-      // Letters: (byte - 'A') as unsigned < 26. Special: < 0x20 as signed, which ≥ 0x80 is too.
-      const upper = i8x16.lt_u(i8x16.sub(block, i8x16.splat(65)), i8x16.splat(26));
+      // Special: < 0x20 as signed, which ≥ 0x80 is too.
+      const upper = within(block, 65, 26);
       v128.store(at, v128.or(block, v128.and(upper, i8x16.splat(32))));
       const blanks: u32 = i8x16.bitmask(i8x16.eq(block, i8x16.splat(32)));
       const other = v128.or(
@@ -128,12 +129,13 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
       // The two most common by far are done here: indentation, and an escaped line feed.
       if (load<u8>(from) == 32) {
         from += ctz(~(blanks >> plain));
+        if (gapped && isLone(at, to)) store<u8>(at++, 32);
         spaced = 1;
         continue;
       }
       if (escaped && plain < 15 && load<u16>(from) == 0x6e5c) {
         from += 2;
-        if (at > to && load<u8>(at - 1) != 32) store<u8>(at++, 32);
+        if (at > to && (load<u8>(at - 1) != 32 || (gapped && isLone(at, to)))) store<u8>(at++, 32);
         spaced = 1;
         continue;
       }
@@ -154,7 +156,12 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   return <i32>(out - to);
 }
 
-/** Like `normalise`, but two or more white-space characters become two spaces. Not fast. */
+/** Whether the text from `start` to `at` ends in one space and not in two. */
+function isLone(at: usize, start: usize): bool {
+  return at - start > 1 && load<u8>(at - 1) == 32 && load<u8>(at - 2) != 32;
+}
+
+/** Like `normalise`, but two or more white-space characters become two spaces. */
 export function normaliseGapped(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   gapped = true;
   const len = normalise(raw, escaped, to, max);

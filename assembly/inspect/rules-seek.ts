@@ -7,6 +7,7 @@
 //
 // Bounds: each byte is classified once, each candidate costs one look-up; nothing at or after `end` is read.
 import { reserve } from "../memory";
+import { highNibbles, within } from "../vectors";
 
 const LONG_BYTES: usize = 8192;
 /** Bytes of one bit set (long and short keys), and of the set of bytes that pieces begin with inside words. */
@@ -65,9 +66,9 @@ export function seek(at: usize, end: usize, watch: usize, after: bool): usize {
       const row = v128.bitselect(
         i8x16.swizzle(high, nibble),
         i8x16.swizzle(low, nibble),
-        i8x16.shr_s(block, 7),
+        i8x16.lt_s(block, i8x16.splat(0)),
       );
-      const hits = v128.and(row, i8x16.swizzle(bitOf, i8x16.shr_u(block, 4)));
+      const hits = v128.and(row, i8x16.swizzle(bitOf, highNibbles(block)));
       const anywhere: u32 = 0xffff & ~(<u32>i8x16.bitmask(i8x16.eq(hits, i8x16.splat(0))));
       const ahead = v128.load(at, 16);
       const wordsAhead: u32 = wordBits(ahead);
@@ -116,8 +117,8 @@ function known(table: usize, bytes: u64, length: u32): bool {
 }
 
 function wordBits(block: v128): u32 {
-  const letter = i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26));
-  const digit = i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10));
+  const letter = within(block, 97, 26);
+  const digit = within(block, 48, 10);
   const rest = v128.or(block, i8x16.eq(block, i8x16.splat(0x5f)));
   return <u32>i8x16.bitmask(v128.or(v128.or(letter, digit), rest));
 }

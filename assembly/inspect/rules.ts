@@ -28,6 +28,7 @@ import {
   seekSteps,
   setPrefixes,
 } from "./rules-seek";
+import { within } from "../vectors";
 
 export const RULES_MAX: i32 = 1024;
 /** Pieces of rules with gaps. */
@@ -241,10 +242,7 @@ export function match(text: Slice): i32 {
 function wordEnd(at: usize, end: usize): usize {
   while (at + 16 <= end) {
     const block = v128.load(at);
-    const inner = v128.or(
-      i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26)),
-      i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10)),
-    );
+    const inner = v128.or(within(block, 97, 26), within(block, 48, 10));
     const outer: u32 = ~i8x16.bitmask(inner) & 0xffff;
     if (outer) return at + ctz(outer);
     at += 16;
@@ -265,12 +263,17 @@ function report(state: u32, at: usize, end: usize): void {
   for (let i = count; i > 0; i--) {
     const piece = pieces + ((<usize>load<u16>(reportPieces + ((<usize>(first + i - 1)) << 1))) << 2);
     let use = uses + <usize>load<u16>(piece) * 12;
-    for (let n: u32 = load<u16>(piece, 2); n > 0; n--) {
-      steps++;
-      if (edge || (load<u16>(use, 10) & 1) == 0) take(use, now, at);
-      use += 12;
+    const n: u32 = load<u16>(piece, 2);
+    steps += n;
+    for (const last = use + n * 12; use < last; use += 12) {
+      if (isPending(use) && (edge || (load<u16>(use, 10) & 1) == 0)) take(use, now, at);
     }
   }
+}
+
+/** Whether a use is a rule's first piece, or the one before it has been found. Most uses are neither. */
+function isPending(use: usize): bool {
+  return load<u8>(use, 5) == 255 || load<u32>(ends + ((<usize>load<u16>(use, 2) - 1) << 3)) != 0;
 }
 
 function take(use: usize, now: u32, at: usize): void {

@@ -3,6 +3,7 @@
 // Bound: every decoder reads its input once, left to right, and writes no more bytes than it reads; base64 and
 // hex are decoded to fewer. None writes past `to + len of input`.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
+import { within } from "../vectors";
 
 // Leetspeak by byte from 0x20 to 0x7f; `.` keeps the byte.
 const LEET = memory.data<u8>([
@@ -31,6 +32,12 @@ export function decodeLeet(from: Slice, to: usize): i32 {
   const len = lenOf(from);
   let before: u32 = 32;
   for (let i = 0; i < len; i++) {
+    if (ASC_FEATURE_SIMD) {
+      const plain = copyPlain(ptr + i, to + i, len - i);
+      i += plain;
+      if (i == len) break;
+      if (plain > 0) before = load<u8>(ptr + i - 1);
+    }
     const byte: u32 = load<u8>(ptr + i);
     const next: u32 = i + 1 < len ? load<u8>(ptr + i + 1) : 32;
     let letter = byte;
@@ -52,11 +59,41 @@ export function decodeLeet(from: Slice, to: usize): i32 {
   return len;
 }
 
+/** Copies blocks up to the first byte that leetspeak might mean otherwise; returns how many bytes are before it. */
+function copyPlain(from: usize, to: usize, len: i32): i32 {
+  let at = 0;
+  for (; at + 16 <= len; at += 16) {
+    const block = v128.load(from + at);
+    const pairs = v128.or(
+      v128.or(eq(block, 0x21), eq(block, 0x24)),
+      v128.or(eq(block, 0x28), eq(block, 0x2b)),
+    );
+    const others = v128.or(v128.or(eq(block, 0x3c), eq(block, 0x40)), eq(block, 0x7c));
+    const signs: u32 = i8x16.bitmask(v128.or(within(block, 48, 10), v128.or(pairs, others)));
+    v128.store(to + at, block);
+    if (signs) return at + ctz(signs);
+  }
+  return at;
+}
+
+function eq(block: v128, byte: i8): v128 {
+  return i8x16.eq(block, i8x16.splat(byte));
+}
+
 /** Every ASCII letter turned by 13 places. */
 export function decodeRot13(from: Slice, to: usize): i32 {
   const ptr = ptrOf(from);
   const len = lenOf(from);
-  for (let i = 0; i < len; i++) {
+  let i = 0;
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 16 <= len; i += 16) {
+      const block = v128.load(ptr + i);
+      const on = v128.and(within(block, 97, 13), i8x16.splat(13));
+      const back = v128.and(within(block, 110, 13), i8x16.splat(13));
+      v128.store(to + i, i8x16.sub(i8x16.add(block, on), back));
+    }
+  }
+  for (; i < len; i++) {
     const byte: u32 = load<u8>(ptr + i);
     store<u8>(to + i, <u8>(isLetter(byte) ? (byte < 110 ? byte + 13 : byte - 13) : byte));
   }

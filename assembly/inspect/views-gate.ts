@@ -13,6 +13,7 @@
 // Bound: each byte is read once; the scalar twin has a loop over bytes instead of 16-byte blocks.
 
 import { reserve } from "../memory";
+import { within } from "../vectors";
 
 export const GATE_LEET: u32 = 1;
 export const GATE_SPACED: u32 = 2;
@@ -30,9 +31,9 @@ let turned: bool = false;
 let forward: i32 = 0;
 let backward: i32 = 0;
 let escapes: i32 = 0;
-let codes: i32 = 0;
+let codes: bool = false;
 
-// The block before, for what spans two: letters and bytes beyond ASCII as bits, counts of the last four blocks
+// Of the scalar twin. The block before, for what spans two: letters and bytes beyond ASCII as bits, counts of the last four blocks
 // of e t a o i and of r g n b v as one byte each.
 let before: u32 = 0;
 let beforeHigh: u32 = 0;
@@ -53,7 +54,7 @@ export function gates(from: usize, len: i32): u32 {
   forward = 0;
   backward = 0;
   escapes = 0;
-  codes = 0;
+  codes = false;
   if (ASC_FEATURE_SIMD) simd(from, len);
   else scalar(from, len);
   let open: u32 = 0;
@@ -66,6 +67,7 @@ export function gates(from: usize, len: i32): u32 {
   return open;
 }
 
+/** The counts of `scalar`, all of them in locals: a global is a store and a load in each block. */
 function simd(from: usize, len: i32): void {
   let carryT: u32 = 0;
   let carryH: u32 = 0;
@@ -73,8 +75,19 @@ function simd(from: usize, len: i32): void {
   let carryGD: u32 = 0;
   let carryO: u32 = 0;
   let carryU: u32 = 0;
-  let at: i32 = 0;
-  while (at < len) {
+  let letters: u32 = 0;
+  let highs: u32 = 0;
+  let odds: u32 = 0;
+  let plain: u32 = 0;
+  let rot: u32 = 0;
+  let lone = 0;
+  let ahead = 0;
+  let back = 0;
+  let escaping = 0;
+  let leetSeen = false;
+  let turnSeen = false;
+  let codeSeen = false;
+  for (let at = 0; at < len; at += 16) {
     const left = len - at;
     let live: u32 = 0xffff;
     let source = from + at;
@@ -84,21 +97,21 @@ function simd(from: usize, len: i32): void {
       source = lastBlock;
     }
     const block = v128.load(source);
-    at += 16;
-    const letter: u32 = live & i8x16.bitmask(i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(26)));
-    const digit = i8x16.lt_u(i8x16.sub(block, i8x16.splat(48)), i8x16.splat(10));
+    const letter: u32 = live & i8x16.bitmask(within(block, 97, 26));
+    const high: u32 = live & i8x16.bitmask(block);
+    const digit = within(block, 48, 10);
     const sign = v128.or(
       v128.or(eq(block, 0x40), eq(block, 0x24)),
       v128.or(eq(block, 0x21), eq(block, 0x7c)),
     );
-    shape(letter, live & i8x16.bitmask(v128.or(digit, sign)), live & i8x16.bitmask(block));
-    if (live == 0xffff) {
-      const gap: u32 = i8x16.bitmask(v128.or(eq(block, 0x20), eq(block, 0x2c)));
-      const hex: u32 = i8x16.bitmask(
-        v128.or(digit, i8x16.lt_u(i8x16.sub(block, i8x16.splat(97)), i8x16.splat(6))),
-      );
-      const dots: u32 = i8x16.bitmask(v128.or(v128.or(eq(block, 0x2e), eq(block, 0x2d)), eq(block, 0x2f)));
-      code(hex, dots, gap);
+    const odd: u32 = live & i8x16.bitmask(v128.or(digit, sign));
+    odds = (odds << 8) | <u32>oddsIn(letter, odd);
+    leetSeen = leetSeen || (odds * 0x01010101) >> 24 >= 4;
+    lone += loneLetters(letters, letter);
+    letters = letter;
+    if (high | highs) {
+      lone += lonePairs(highs, high);
+      highs = high;
     }
 
     const t = mask(block, 0x74, live);
@@ -107,8 +120,8 @@ function simd(from: usize, len: i32): void {
     const gd = live & i8x16.bitmask(v128.or(eq(block, 0x67), eq(block, 0x64)));
     const o = mask(block, 0x6f, live);
     const u = mask(block, 0x75, live);
-    forward += popcnt((((t << 1) | carryT) & h) | (((n << 1) | carryN) & gd) | (((o << 1) | carryO) & u));
-    backward += popcnt((((h << 1) | carryH) & t) | (((gd << 1) | carryGD) & n) | (((u << 1) | carryU) & o));
+    ahead += popcnt((((t << 1) | carryT) & h) | (((n << 1) | carryN) & gd) | (((o << 1) | carryO) & u));
+    back += popcnt((((h << 1) | carryH) & t) | (((gd << 1) | carryGD) & n) | (((u << 1) | carryU) & o));
     carryT = t >> 15;
     carryH = h >> 15;
     carryN = n >> 15;
@@ -120,11 +133,27 @@ function simd(from: usize, len: i32): void {
       v128.or(eq(block, 0x72), eq(block, 0x67)),
       v128.or(eq(block, 0x62), eq(block, 0x76)),
     );
-    turn(popcnt(t | o | (live & i8x16.bitmask(eai))), popcnt(n | (live & i8x16.bitmask(rgbv))));
-    escapes += popcnt(
+    plain = (plain << 8) | <u32>popcnt(t | o | (live & i8x16.bitmask(eai)));
+    rot = (rot << 8) | <u32>popcnt(n | (live & i8x16.bitmask(rgbv)));
+    turnSeen = turnSeen || isTurned(plain, rot);
+    escaping += popcnt(
       live & i8x16.bitmask(v128.or(v128.or(eq(block, 0x25), eq(block, 0x26)), eq(block, 0x5c))),
     );
+    // A letter that is no hexadecimal digit rules codes out, and nearly every block has one of these.
+    if ((t | h | n | o | u) == 0 && live == 0xffff) {
+      const gap: u32 = i8x16.bitmask(v128.or(eq(block, 0x20), eq(block, 0x2c)));
+      const hex: u32 = i8x16.bitmask(v128.or(digit, within(block, 97, 6)));
+      const dots: u32 = i8x16.bitmask(v128.or(v128.or(eq(block, 0x2e), eq(block, 0x2d)), eq(block, 0x2f)));
+      codeSeen = codeSeen || isCode(hex, dots, gap);
+    }
   }
+  leet = leetSeen;
+  spaced = lone;
+  turned = turnSeen;
+  forward = ahead;
+  backward = back;
+  escapes = escaping;
+  codes = codeSeen;
 }
 
 function eq(block: v128, byte: i8): v128 {
@@ -165,7 +194,7 @@ function scalar(from: usize, len: i32): void {
       last = byte;
     }
     shape(letter, odd, high);
-    if (width == 16) code(hex, dots, gap);
+    if (width == 16 && isCode(hex, dots, gap)) codes = true;
     turn(plain, rot);
   }
 }
@@ -181,36 +210,57 @@ function digraph(first: u32, second: u32): bool {
 
 /** Takes in a block's letters, leetspeak digits and signs, and bytes beyond ASCII. */
 function shape(letter: u32, odd: u32, high: u32): void {
-  const odds =
-    popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
-    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2));
-  leetRecent = (leetRecent << 8) | <u32>odds;
+  leetRecent = (leetRecent << 8) | <u32>oddsIn(letter, odd);
   if ((leetRecent * 0x01010101) >> 24 >= 4) leet = true;
-  // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
-  const known = before | (letter << 16);
-  const lone = known & ~(known << 1) & ~(known >> 1);
-  spaced += popcnt(
-    lone &
-      (((lone << 2) & (lone << 4)) | ((lone << 3) & (lone << 6)) | ((lone << 4) & (lone << 8))) &
-      0x7fff8000,
-  );
+  spaced += loneLetters(before, letter);
   before = letter;
   if (high | beforeHigh) {
-    const wide = beforeHigh | (high << 16);
-    const pair = wide & (wide >> 1) & ~(wide << 1) & ~(wide >> 2);
-    spaced += popcnt(pair & (pair << 3) & (pair << 6) & 0x3fffc000);
+    spaced += lonePairs(beforeHigh, high);
     beforeHigh = high;
   }
 }
 
-function code(hex: u32, dots: u32, gap: u32): void {
-  codes |= i32(((hex | gap) == 0xffff || (dots | gap) == 0xffff) && gap != 0 && gap != 0xffff);
+/** Digits and signs of leetspeak amid letters, or two of them before two. */
+function oddsIn(letter: u32, odd: u32): i32 {
+  if (odd == 0) return 0;
+  return (
+    popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
+    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2))
+  );
+}
+
+/** Lone letters with two more at equal distance behind them: of `last`, the block before, and of `letter`. */
+function loneLetters(last: u32, letter: u32): i32 {
+  // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
+  const known = last | (letter << 16);
+  const lone = known & ~(known << 1) & ~(known >> 1);
+  return popcnt(
+    lone &
+      (((lone << 2) & (lone << 4)) | ((lone << 3) & (lone << 6)) | ((lone << 4) & (lone << 8))) &
+      0x7fff8000,
+  );
+}
+
+/** The same of characters of two bytes. */
+function lonePairs(last: u32, high: u32): i32 {
+  const wide = last | (high << 16);
+  const pair = wide & (wide >> 1) & ~(wide << 1) & ~(wide >> 2);
+  return popcnt(pair & (pair << 3) & (pair << 6) & 0x3fffc000);
+}
+
+function isCode(hex: u32, dots: u32, gap: u32): bool {
+  return ((hex | gap) == 0xffff || (dots | gap) == 0xffff) && gap != 0 && gap != 0xffff;
 }
 
 /** Takes in a block's counts of e t a o i and r g n b v. */
 function turn(plain: i32, rot: i32): void {
   plainRecent = (plainRecent << 8) | <u32>plain;
   rotRecent = (rotRecent << 8) | <u32>rot;
-  const rots = <i32>(((rotRecent << 8) * 0x01010101) >> 24);
-  if (rots >= 9 && rots * 4 > <i32>(((plainRecent << 8) * 0x01010101) >> 24) * 7) turned = true;
+  if (isTurned(plainRecent, rotRecent)) turned = true;
+}
+
+/** Whether r g n b v outnumber e t a o i, given the counts of the last blocks as bytes. */
+function isTurned(plain: u32, rot: u32): bool {
+  const rots = <i32>(((rot << 8) * 0x01010101) >> 24);
+  return rots >= 9 && rots * 4 > <i32>(((plain << 8) * 0x01010101) >> 24) * 7;
 }

@@ -4,6 +4,7 @@
 // Bound: a block of 16 characters is classified once; a run is decoded once. What comes out is at most 3/4 of
 // what was read, plus one space for each run (≥ 16 characters).
 import { reserve } from "../memory";
+import { within } from "../vectors";
 
 /** The shortest run that is looked at, in characters. */
 export const ISLAND_MIN: i32 = 16;
@@ -64,9 +65,9 @@ function nextRun(from: usize, end: usize): usize {
     while (at + 16 <= end) {
       const block = v128.load(at);
       const folded = v128.or(block, i8x16.splat(32));
-      const letter = i8x16.lt_u(i8x16.sub(folded, i8x16.splat(97)), i8x16.splat(26));
+      const letter = within(folded, 97, 26);
       // 0x2f – 0x39 is the slash and the digits.
-      const digit = i8x16.lt_u(i8x16.sub(block, i8x16.splat(47)), i8x16.splat(11));
+      const digit = within(block, 47, 11);
       const sign = v128.or(
         i8x16.eq(block, i8x16.splat(43)),
         v128.or(i8x16.eq(block, i8x16.splat(45)), i8x16.eq(block, i8x16.splat(95))),

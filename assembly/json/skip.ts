@@ -11,6 +11,8 @@
 // Measured in V8 (bench/json.ts, whole scanner): 1.5 GB/s on English chat with 6 % escapes, 1.5 on Russian and
 // 1.7 on Japanese; without SIMD 1.3, 0.18 and 0.36 GB/s.
 
+import { highNibbles } from "../vectors";
+
 const QUOTE: i32 = 34;
 const BACKSLASH: i32 = 92;
 const EACH: u64 = 0x0101010101010101;
@@ -67,7 +69,7 @@ export function skipUtf8(p: usize, end: usize): usize {
       const special = i8x16.bitmask(
         v128.or(
           v128.or(i8x16.eq(v, i8x16.splat(<i8>QUOTE)), i8x16.eq(v, i8x16.splat(<i8>BACKSLASH))),
-          i8x16.lt_u(v, i8x16.splat(32)),
+          i8x16.le_u(v, i8x16.splat(31)),
         ),
       );
       if (special) {
@@ -102,16 +104,13 @@ function mistakesIn(v: v128, before: v128): v128 {
   const back3 = i8x16.shuffle(before, v, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
   const high1 = i8x16.swizzle(
     i8x16(2, 2, 2, 2, 2, 2, 2, 2, -128, -128, -128, -128, 0x21, 0x01, 0x15, 0x49),
-    i8x16.shr_u(back1, 4),
+    highNibbles(back1),
   );
   const low1 = i8x16.swizzle(
     i8x16(-25, -93, -125, -125, -117, -53, -53, -53, -53, -53, -53, -53, -53, -37, -53, -53),
     v128.and(back1, nibble),
   );
-  const high2 = i8x16.swizzle(
-    i8x16(1, 1, 1, 1, 1, 1, 1, 1, -26, -82, -70, -70, 1, 1, 1, 1),
-    i8x16.shr_u(v, 4),
-  );
+  const high2 = i8x16.swizzle(i8x16(1, 1, 1, 1, 1, 1, 1, 1, -26, -82, -70, -70, 1, 1, 1, 1), highNibbles(v));
   const pairs = v128.and(v128.and(high1, low1), high2);
   // The third and fourth byte of a character must be two continuations in a row, and only they may.
   const long = v128.or(i8x16.sub_sat_u(back2, i8x16.splat(0x60)), i8x16.sub_sat_u(back3, i8x16.splat(0x70)));

@@ -18,6 +18,7 @@
 // Both hold for well-formed UTF-8, which is all that the JSON scanner lets through. The facts about the
 // vocabularies (lengths, pairs) are checked against the packs by test/assembly/tokens/bounds.test.ts.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
+import { within } from "../vectors";
 
 const TOKEN_BYTES_MAX = 128;
 const WIDE_TOKEN_BYTES_MAX = 61;
@@ -176,10 +177,6 @@ function scanWide(p: usize, end: usize): usize {
     apostrophes += popcnt(vQuote);
   }
   return p;
-}
-
-function within(v: v128, first: i8, count: i8): v128 {
-  return i8x16.lt_u(i8x16.sub(v, i8x16.splat(first)), i8x16.splat(count));
 }
 
 function easyBits(v: v128): i32 {

@@ -17,6 +17,7 @@
 // Bounds: each function returns the end of the piece, which is > `p` and ≤ `end`, and reads no byte at or after
 // `end`. It looks at each byte of the piece at most three times and at one character behind it; so does a run of
 // white space, which ends one character before the next word.
+import { within } from "../vectors";
 import {
   charAt,
   classOf,
@@ -130,8 +131,7 @@ function letters(p: usize, end: usize): usize {
 function asciiLower(p: usize, end: usize): usize {
   if (ASC_FEATURE_SIMD) {
     for (; p + 16 <= end; p += 16) {
-      const shifted = i8x16.sub(v128.load(p), i8x16.splat(97));
-      const others = i8x16.bitmask(i8x16.ge_u(shifted, i8x16.splat(26)));
+      const others = 0xffff ^ i8x16.bitmask(within(v128.load(p), 97, 26));
       if (others) return p + ctz(others);
     }
   }
@@ -143,8 +143,7 @@ function asciiLower(p: usize, end: usize): usize {
 function asciiLetters(p: usize, end: usize): usize {
   if (ASC_FEATURE_SIMD) {
     for (; p + 16 <= end; p += 16) {
-      const folded = v128.or(v128.load(p), i8x16.splat(32));
-      const others = i8x16.bitmask(i8x16.ge_u(i8x16.sub(folded, i8x16.splat(97)), i8x16.splat(26)));
+      const others = 0xffff ^ i8x16.bitmask(within(v128.or(v128.load(p), i8x16.splat(32)), 97, 26));
       if (others) return p + ctz(others);
     }
   }
