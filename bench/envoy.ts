@@ -1,33 +1,30 @@
-// Processor time per request of Envoy: bare, with Weir, and with a Lua filter that looks up a key and searches for
+// Processor time per request of Envoy: bare, with Weir (with local limits, and with a token budget on top), and with a Lua filter that looks up a key and searches for
 // a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, round by round, so that what
 // the machine does meanwhile falls on each alike. Every answer is checked, and every text is new, so that Weir's memo
 // of inspected texts helps nobody.
 //
 //   npx tsx bench/envoy.ts [--rounds 7] [--requests 1500]
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, createServer, request as httpRequest } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Envoy, startEnvoy } from "../demo/processes.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
-import { chatBody, fresh } from "./chat-body.ts";
-import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { openInspector } from "./inspector.ts";
+import {
+  entry,
+  KEY,
+  sendAll,
+  startUpstream,
+  startVariant,
+  stopVariant,
+  type Variant,
+  without,
+} from "./load.ts";
+import { median, printTable, record } from "./measure.ts";
+import { chatBodies, chatTexts } from "./texts.ts";
 
-const KEY = "bench-key";
-const CONNECTIONS = 8;
-const sha256 = createHash("sha256").update(KEY).digest("hex");
-const key = { sha256, subject: "bench/team/key", tier: "pro" };
-
-/** Weir's filter, as it stands in the configuration, replaced by another or none. */
-const without = (text: string) =>
-  text.replace(
-    / {18}- name: weir\n(?: {20}.*\n| {22}.*\n|\s*\n)*?(?= {18}- name: envoy.filters.http.router)/,
-    "",
-  );
+const key = entry(KEY, "bench/team/key", "pro");
 
 const LUA = `
                   - name: envoy.filters.http.lua
@@ -53,79 +50,48 @@ const lua = (text: string) =>
     `${LUA.slice(1)}                  - name: envoy.filters.http.router`,
   );
 
-interface Variant {
-  name: string;
-  envoy: Envoy;
-  agent: Agent;
+/** Passes over all bodies before anything is measured. */
+const WARM_UPS = 3;
+/** Stands in every message for the number of the request, so that no text is one that was inspected before. */
+const FRESH = "@@@@@@@@ ";
+/** Chats that take turns. */
+const BODIES_MAX = 64;
+
+interface Measured extends Variant {
+  /** CPU time per request of each round, by size of body. */
   micros: Map<number, number[]>;
 }
 
-function send(variant: Variant, body: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      {
-        host: "127.0.0.1",
-        port: variant.envoy.port,
-        path: "/v1/chat/completions",
-        method: "POST",
-        agent: variant.agent,
-        headers: {
-          "content-type": "application/json",
-          authorization: `Bearer ${KEY}`,
-          "content-length": Buffer.byteLength(body),
-        },
-      },
-      (response) => {
-        response.resume();
-        response.on("end", () => resolve(response.statusCode ?? 0));
-      },
-    );
-    request.on("error", reject);
-    request.end(body);
-  });
-}
+let serial = 0;
 
-async function round(variant: Variant, body: string, requests: number): Promise<number> {
-  const before = cpuMicros(variant.envoy.process.pid!);
-  let left = requests;
-  const worker = async () => {
-    while (left-- > 0) {
-      const status = await send(variant, fresh(body));
-      if (status !== 200) throw new Error(`${variant.name}: ${status} instead of 200`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  return (cpuMicros(variant.envoy.process.pid!) - before) / requests;
-}
+/** `requests` chats out of `bodies`, each with a number of its own. */
+const chats = (bodies: string[], requests: number) =>
+  Array.from({ length: requests }, (_, i) =>
+    (bodies[i % bodies.length] as string).replaceAll(
+      FRESH,
+      `${String(serial++).padStart(FRESH.length - 1, "0")} `,
+    ),
+  );
 
 export async function bench(rounds: number, requests: number): Promise<void> {
-  const answer = JSON.stringify({
+  const { passes } = await openInspector(1 << 18);
+  const { texts, from } = chatTexts(passes);
+  const upstream = await startUpstream({
     choices: [],
     usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
   });
-  const upstream = createServer((incoming, response) => {
-    incoming.resume();
-    incoming.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(answer));
-  });
-  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
-  const upstreamPort = (upstream.address() as AddressInfo).port;
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
-  const common = { upstreamPort, sidecarPort: sidecar.port, concurrency: 1 };
+  const common = { upstreamPort: upstream.port, sidecarPort: sidecar.port };
   const limits = { requests: "1M/s" };
   const policies = {
     limits: { tiers: { pro: limits }, keys: [key] },
     budgets: { tiers: { pro: { ...limits, tokens: "1000G/month" } }, keys: [key] },
     plain: { tiers: { pro: { ...limits, prompt: { injection: "off" } } }, keys: [key] },
   };
-  const variants: Variant[] = [];
+  const variants: Measured[] = [];
   const add = async (name: string, options: { policy: unknown; edit?: (text: string) => string }) => {
-    variants.push({
-      name,
-      envoy: await startEnvoy({ ...common, ...options }),
-      agent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
-      micros: new Map(),
-    });
+    variants.push({ ...(await startVariant(name, { ...common, ...options })), micros: new Map() });
   };
   try {
     await add("bare", { policy: policies.limits, edit: without });
@@ -133,41 +99,49 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     await add("weir", { policy: policies.limits });
     await add("weir with a token budget", { policy: policies.budgets });
     await add("lua", { policy: policies.limits, edit: lua });
-    const bodies = [1024, 32 << 10].map(chatBody);
-    for (const body of bodies)
-      for (const variant of variants) await round(variant, body, Math.ceil(requests / 3));
+    const sizes = [1024, 32 << 10];
+    const bodies = sizes.map((size) => chatBodies(texts, size, BODIES_MAX, FRESH));
+    // Warms up: V8 compiles what is hot once more, and the budget's lease grows to many requests.
+    for (let i = 0; i < WARM_UPS; i++)
+      for (const list of bodies)
+        for (const variant of variants) await sendAll(variant, chats(list, requests));
     for (let i = 0; i < rounds; i++) {
-      for (const body of bodies) {
+      for (const [s, size] of sizes.entries()) {
         for (const variant of variants) {
-          const list = variant.micros.get(body.length) ?? [];
-          list.push(await round(variant, body, requests));
-          variant.micros.set(body.length, list);
+          const micros = await sendAll(variant, chats(bodies[s] as string[], requests));
+          variant.micros.set(size, [...(variant.micros.get(size) ?? []), micros]);
         }
       }
     }
-    const rows = bodies.flatMap((body) =>
-      variants.map((variant) => {
-        const own = variant.micros.get(body.length)!;
-        const bare = variants[0]!.micros.get(body.length)!;
-        const over = own.map((value, i) => value - bare[i]!);
-        return {
-          body: `${body.length} B`,
-          envoy: variant.name,
-          "CPU µs/request": median(own).toFixed(1),
-          "over bare": median(over).toFixed(1),
-          "ratio to bare": (median(own) / median(bare)).toFixed(2),
-        };
-      }),
+    const over = (a: Measured, b: Measured, size: number) =>
+      median(
+        (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!),
+      );
+    const [bare, , limited, budgeted] = variants as [Measured, Measured, Measured, Measured];
+    const rows = sizes.flatMap((size) =>
+      variants.map((variant) => ({
+        body: `${size >> 10} KB`,
+        envoy: variant.name,
+        "CPU µs/request": median(variant.micros.get(size) as number[]).toFixed(1),
+        "over bare": over(variant, bare, size).toFixed(1),
+        "ratio to bare": (
+          median(variant.micros.get(size) as number[]) / median(bare.micros.get(size) as number[])
+        ).toFixed(2),
+      })),
     );
+    console.log(`texts: ${from}; bare, this machine needs ${rows[0]?.["CPU µs/request"]} µs for 1 KB`);
     printTable(rows);
+    for (const size of sizes) {
+      console.log(
+        `${size >> 10} KB: a token budget costs ${over(budgeted, limited, size).toFixed(1)} µs over limits only`,
+      );
+    }
     record("envoy", rows);
   } finally {
     for (const variant of variants) {
-      variant.agent.destroy();
-      await variant.envoy.stop();
+      await stopVariant(variant);
     }
     await sidecar.close();
-    upstream.closeAllConnections();
     upstream.close();
     rmSync(directory, { recursive: true, force: true });
   }

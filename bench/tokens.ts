@@ -8,9 +8,6 @@
 //
 //   npx tsx bench/tokens.ts [SECONDS_PER_ROW]
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
 import { get_encoding } from "tiktoken";
@@ -19,36 +16,11 @@ import type { EncodingName } from "../scripts/build-vocabulary.ts";
 import { LANGUAGES, random, sentence } from "../test/assembly/tokens/corpus.ts";
 import { ENTRY, instantiate, tokens, vocabulary } from "../test/assembly/tokens/support.ts";
 import { compile } from "../test/support/leaf.ts";
+import { code, dataRows, documentation } from "./texts.ts";
 
 const seconds = Number(process.argv[2] ?? 3);
 const TEXT_BYTES = 1 << 20;
 const CORPUS_BYTES = 1 << 20;
-const modules = fileURLToPath(new URL("../node_modules/", import.meta.url));
-
-/** Prompts from files under node_modules whose names match; lines that came before are dropped. */
-function fromFiles(pattern: RegExp): string[] {
-  const seen = new Set<string>();
-  const prompts: string[] = [];
-  let size = 0;
-  let prompt = "";
-  for (const file of readdirSync(modules, { recursive: true })
-    .map(String)
-    .sort()
-    .filter((f) => pattern.test(f))) {
-    const text = readFileSync(join(modules, file), "utf8").slice(0, 40_000);
-    for (const line of text.split(/(?<=\n)/)) {
-      if (line.length > 4 && (seen.has(line) || line.length > 2000)) continue;
-      seen.add(line);
-      prompt += line;
-      if (prompt.length < 2000 + (size % 6000)) continue;
-      prompts.push(prompt);
-      size += prompt.length;
-      prompt = "";
-      if (size > CORPUS_BYTES) return prompts;
-    }
-  }
-  return prompts;
-}
 
 function fromLanguages(): string[] {
   const next = random(7);
@@ -60,9 +32,8 @@ function fromLanguages(): string[] {
   return prompts;
 }
 
-function fromData(directory: string): string[] {
-  const rows = readFileSync(join(directory, "prompts.jsonl"), "utf8").split("\n").filter(Boolean);
-  const texts = [...new Set(rows.map((row) => (JSON.parse(row) as { text: string }).text))];
+function fromData(rows: { text: string }[]): string[] {
+  const texts = [...new Set(rows.map(({ text }) => text))];
   let size = 0;
   return texts.filter((text) => {
     size += text.length;
@@ -71,13 +42,13 @@ function fromData(directory: string): string[] {
 }
 
 const corpora: Record<string, string[]> = {
-  documentation: fromFiles(/(README|CHANGELOG|LICENSE)[^/]*\.(md|txt)$/i),
-  code: fromFiles(/\.(d\.ts|[cm]?js|py|h)$/),
+  documentation: documentation(),
+  code: code(),
   languages: fromLanguages(),
 };
 corpora.mixed = [...(corpora.documentation ?? []), ...(corpora.code ?? []), ...(corpora.languages ?? [])];
-const data = process.env.WEIR_DATA;
-if (data && existsSync(join(data, "prompts.jsonl"))) corpora.prompts = fromData(data);
+const rows = dataRows();
+if (rows) corpora.prompts = fromData(rows);
 else console.log("WEIR_DATA with a prompts.jsonl is not set: no row of recorded prompts");
 
 interface Engine {
