@@ -201,6 +201,7 @@ const FORMATS: Record<string, [string, string]> = {
   budget: ["`QUANTITY/WINDOW`; windows hour, day, week, month.", "1M/month"],
   cost: ["`$AMOUNT/WINDOW`; at most six decimals.", "$50/month"],
   amount: ["A quantity, or for cost `$AMOUNT`.", "1M"],
+  percent: ["A share with at most four decimals; 0.0001% to 100%.", "5%"],
   money: ["`$AMOUNT`, at most six decimals.", "$2.50"],
   duration: ["A whole number with ms, s, m or h; 1ms to 24h.", "2s"],
   moment: ["RFC 3339 in UTC, to the second.", "2027-01-01T00:00:00Z"],
