@@ -12,8 +12,8 @@ const never = {
   envoy: ["body_unavailable"],
   ngx_wasm: [] as string[],
 };
-/** Verdicts on answers, which test/e2e and the redactor's own tests show. */
-const onAnswers = ["answer_blocked", "answer_unreadable"];
+/** Verdicts of the redactor, on prompts and on answers: test/filter-response and test/e2e show them. */
+const ofRedaction = ["answer_blocked", "answer_unreadable", "prompt_blocked", "prompt_unredactable"];
 
 for (const profile of ["envoy", "ngx_wasm"] as const) {
   describe(profile, () => {
@@ -38,7 +38,7 @@ test("every verdict of the catalog was reached under every profile that can give
     const seen = seenCodes.get(profile as keyof typeof never) ?? new Set();
     const missing = verdicts
       .map((v) => v.code)
-      .filter((code) => !seen.has(code) && !onAnswers.includes(code));
+      .filter((code) => !seen.has(code) && !ofRedaction.includes(code));
     assert.deepEqual(missing, impossible, profile);
   }
 });
