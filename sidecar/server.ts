@@ -50,12 +50,13 @@ function plain(response: Response, status: number, text: string): void {
 }
 
 /** Looks for dead leases of organisations that nobody asks for, one after the other. */
-function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => void {
-  let running = false;
+function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let stopping = false;
   const sweepAll = async (): Promise<void> => {
     for (const organisation of await ledger.organisations()) {
       let more = true;
-      while (more) {
+      while (more && !stopping) {
         const { expired, notices } = await ledger.sweep(organisation);
         if (notices.length > 0) extensions.onNotices?.(notices);
         more = expired === LIMITS.sweepPerCommand;
@@ -63,16 +64,19 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
     }
   };
   const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    sweepAll()
+    if (running !== undefined) return;
+    running = sweepAll()
       .catch((thrown) => extensions.onError?.(WeirError.from(thrown)))
       .finally(() => {
-        running = false;
+        running = undefined;
       });
   }, settings.sweepIntervalMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return async () => {
+    clearInterval(timer);
+    stopping = true;
+    await running;
+  };
 }
 
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
@@ -111,8 +115,9 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     port: port.port,
     ledger,
     close: async () => {
-      stopSweeping();
+      const swept = stopSweeping();
       await port.close();
+      await swept;
       await ledger.close();
     },
   };
