@@ -251,6 +251,21 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(only(manifests(template("-f", file)), "EnvoyFilter").metadata.name, "weir");
   });
 
+  test("takes Kong's plugin that sees answers only where the policy looks into them", () => {
+    const pluginOf = (way: string, response: object) => {
+      const policy = JSON.stringify({ tiers: { pro: { response } } });
+      const kong = ["--set", "integrations.kong.enabled=true", "--set", `integrations.kong.way=${way}`];
+      const text = template(...values("common", "store-embedded"), ...kong, "--set-json", `policy=${policy}`);
+      return only(manifests(text), "KongPlugin").plugin;
+    };
+    assert.equal(pluginOf("plugin", {}), "weir");
+    assert.equal(pluginOf("plugin", { on_abort: "reserved" }), "weir");
+    for (const response of [{ redact: ["email"] }, { canaries: ["Level seven"] }, { compressed: "refuse" }]) {
+      assert.equal(pluginOf("plugin", response), "weir-buffered");
+      assert.equal(pluginOf("filter", response), "weir");
+    }
+  });
+
   test("tells what to do next for each integration", () => {
     // `helm template` leaves the notes out, and `helm install --dry-run` wants a cluster: so a copy of the chart in which
     // an object holds them.
