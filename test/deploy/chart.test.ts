@@ -252,17 +252,22 @@ describe("the chart", { skip: noHelm }, () => {
   });
 
   test("takes Kong's plugin that sees answers only where the policy looks into them", () => {
-    const pluginOf = (way: string, response: object) => {
-      const policy = JSON.stringify({ tiers: { pro: { response } } });
+    const pluginOf = (way: string, tier: object) => {
+      const policy = JSON.stringify({ tiers: { free: {}, pro: tier } });
       const kong = ["--set", "integrations.kong.enabled=true", "--set", `integrations.kong.way=${way}`];
       const text = template(...values("common", "store-embedded"), ...kong, "--set-json", `policy=${policy}`);
       return only(manifests(text), "KongPlugin").plugin;
     };
-    assert.equal(pluginOf("plugin", {}), "weir");
-    assert.equal(pluginOf("plugin", { on_abort: "reserved" }), "weir");
-    for (const response of [{ redact: ["email"] }, { canaries: ["Level seven"] }, { compressed: "refuse" }]) {
-      assert.equal(pluginOf("plugin", response), "weir-buffered");
-      assert.equal(pluginOf("filter", response), "weir");
+    for (const tier of [{}, { response: { on_abort: "reserved" } }, { prompt: { redact: ["email"] } }])
+      assert.equal(pluginOf("plugin", tier), "weir");
+    for (const tier of [
+      { response: { redact: ["email"] } },
+      { response: { canaries: ["Level seven"] } },
+      { response: { compressed: "refuse" } },
+      { prompt: { redact: { email: "reversible" } } },
+    ]) {
+      assert.equal(pluginOf("plugin", tier), "weir-buffered");
+      assert.equal(pluginOf("filter", tier), "weir");
     }
   });
 
