@@ -34,6 +34,7 @@ export interface Config {
 const ON_ANSWERS = ["redact", "patterns", "canaries"];
 
 interface Tier {
+  prompt?: { redact?: unknown };
   response?: Record<string, unknown>;
 }
 
@@ -48,13 +49,15 @@ export class Plugin {
   }
 
   protected check(tiers: Record<string, Tier>): void {
-    for (const [name, { response = {} }] of Object.entries(tiers)) {
+    for (const [name, { prompt = {}, response = {} }] of Object.entries(tiers)) {
       const asked = ON_ANSWERS.find((key) => key in response);
       const strict = response.compressed === "refuse" ? "compressed" : undefined;
-      const member = asked ?? strict;
+      const back = Object.values(prompt.redact ?? {}).includes("reversible") ? "prompt/redact" : undefined;
+      const inResponse = asked ?? strict;
+      const member = back ?? (inResponse && `response/${inResponse}`);
       if (member)
         throw new Error(
-          `weir refused the policy: /tiers/${name}/response/${member}: expected none: answers are not seen here; use weir-buffered`,
+          `weir refused the policy: /tiers/${name}/${member}: expected ${back ? "nothing reversible" : "none"}: answers are not seen here; use weir-buffered`,
         );
     }
   }

@@ -6,7 +6,7 @@ import { startUpstream, type Upstream } from "../support/e2e-upstream.ts";
 
 const policy = {
   tiers: {
-    pro: { requests: "1000/min", output: { max_tokens: 50 } },
+    pro: { requests: "1000/min", output: { max_tokens: 50 }, prompt: { redact: ["email"] } },
     two: { budgets: [{ name: "calls", meter: "requests", limit: 2, window: "day" }] },
     once: { requests: "1/hour" },
   },
@@ -46,6 +46,12 @@ describe("without holding headers", () => {
     });
     assert.equal(arrived?.headers["x-weir-subject"], "acme/no-hold/pro");
     assert.equal(arrived?.headers.authorization, undefined);
+  });
+
+  it("sends placeholders for what must not go upstream", async () => {
+    assert.equal((await w.chat("pro", "I am bob@example.com")).status, 200);
+    const { body = "" } = upstream.arrived.at(-1) ?? {};
+    assert.equal(JSON.parse(body).messages[0].content, "I am [EMAIL_1]");
   });
 
   it("refuses by headers alone before the upstream hears of it", async () => {
