@@ -6,7 +6,7 @@ import { startUpstream, type Upstream } from "../support/e2e-upstream.ts";
 
 const policy = {
   tiers: {
-    pro: { requests: "1000/min", output: { max_tokens: 50 } },
+    pro: { requests: "1000/min", output: { max_tokens: 50 }, prompt: { redact: ["email"] } },
     thrifty: {
       budgets: [{ name: "large", meter: "requests", limit: 1, window: "day", models: ["gpt-4o"] }],
       downgrade: { "gpt-4o": "gpt-4o-mini" },
@@ -65,6 +65,12 @@ describe("without holding headers", () => {
       ...chatBody("How deep is the river?"),
       model: "gpt-4o-mini",
     });
+  });
+
+  it("sends placeholders for what must not go upstream", async () => {
+    assert.equal((await w.chat("pro", "I am bob@example.com")).status, 200);
+    const { body = "" } = upstream.arrived.at(-1) ?? {};
+    assert.equal(JSON.parse(body).messages[0].content, "I am [EMAIL_1]");
   });
 
   it("refuses by headers alone before the upstream hears of it", async () => {

@@ -24,6 +24,11 @@ const tiers = {
   },
   counted: { budgets, prompt: { redact: ["email"] } },
   outage: { budgets, outage: "allow", prompt: { redact: { ip: "hash" } } },
+  cheaper: {
+    budgets: [{ name: "few", meter: "requests", limit: 1, window: "day", models: ["gpt-4o"] }],
+    downgrade: { "gpt-4o": "gpt-4o-mini" },
+    prompt: { redact: { email: "reversible" } },
+  },
   small: { prompt: { redact: { ip: "hash" }, max_bytes: 400 } },
 };
 const policy = { tiers, keys: Object.keys(tiers).map((tier) => keyEntry(tier, tier)) };
@@ -254,6 +259,27 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(sent.messages[0].content, "[EMAIL_1]");
       assert.deepEqual(sent.stream_options, { include_usage: true });
       assert.equal(Number(upstream?.header("content-length")), Buffer.byteLength(upstream?.text ?? ""));
+    });
+
+    it("asks the cheaper model with the same placeholders, and puts the originals back", async () => {
+      const reply = upstreamOf(Buffer.from('{"choices":[{"message":{"content":"Dear [EMAIL_1]"}}]}'), 0, {
+        "content-type": "application/json",
+      });
+      const models = [];
+      for (let i = 0; i < 4; i++) {
+        const answer = await edge.send({
+          key: "cheaper",
+          body: chat("I am bob@example.com"),
+          upstream: reply,
+        });
+        if (answer.status !== 200) continue;
+        const sent = JSON.parse(answer.upstream?.text ?? "");
+        models.push(sent.model);
+        assert.equal(sent.messages[0].content, "I am [EMAIL_1]");
+        assert.match(answer.text, /Dear bob@example.com/);
+      }
+      assert.equal(models[0], "gpt-4o");
+      assert.ok(models.includes("gpt-4o-mini"));
     });
 
     it("inspects what is sent: an injection beside an address is still one", async () => {
