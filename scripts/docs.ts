@@ -159,7 +159,7 @@ function headers(): string {
   return `# Headers
 
 Names are compared without regard to case. Every header of a request that starts with \`x-weir-\` is removed: only the filter
-may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused as \`overloaded\`.
+may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused with 431 (\`too_many_headers\`).
 
 ${part("Of the client's request", ["request", "both"])}
 ${part("To the upstream", ["upstream"])}
