@@ -87,7 +87,7 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       ? null
       : 'a path such as "/v1/chat/completions" or "/v1/audio/*", without a query, "%", "//" or dot segments';
   }
-  if (is(format, "rule-id")) {
+  if (is(format, "rule_id")) {
     return !ask && isRuleId(raw)
       ? null
       : 'a name of at most 64 lower-case letters, digits, "." and "-", such as "acme.project-titan"';

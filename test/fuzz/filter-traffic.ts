@@ -50,7 +50,8 @@ function someText(pick: Pick): string {
   return texts[pick(texts.length)]?.() as string;
 }
 
-function someBody(pick: Pick): unknown {
+/** A body, and the path that it is for. */
+function someBody(pick: Pick): [string, unknown] {
   const text = someText(pick);
   const more = [
     {},
@@ -61,17 +62,20 @@ function someBody(pick: Pick): unknown {
     { tools: [{ type: "function", function: { name: "f", description: text } }] },
     { stream: true, stream_options: { include_usage: pick(2) === 0 } },
   ][pick(7)] as object;
-  const shapes = [
-    () => chat(text, more),
-    () => chat([{ type: "text", text }], more),
-    () => ({ model: "o1", input: text, ...more }),
-    () => ({ model: "m", prompt: [text, text], ...more }),
-    () => ({ contents: [{ role: "user", parts: [{ text }] }] }),
-    () => ({ model: "m", max_tokens: 9, system: text, messages: [{ role: "user", content: "Hi" }] }),
-    () => ({ question: text }),
-    () => ({ model: "m".repeat(pick(200)), messages: [] }),
+  const shapes: [string, unknown][] = [
+    ["/v1/chat/completions", chat(text, more)],
+    ["/v1/chat/completions", chat([{ type: "text", text }], more)],
+    ["/v1/responses", { model: "o1", input: text, ...more }],
+    ["/v1/completions", { model: "m", prompt: [text, text], ...more }],
+    ["/v1beta/models/g:generateContent", { contents: [{ role: "user", parts: [{ text }] }] }],
+    [
+      "/v1/messages",
+      { model: "m", max_tokens: 9, system: text, messages: [{ role: "user", content: "Hi" }] },
+    ],
+    ["/ask", { question: text }],
+    ["/v1/chat/completions", { model: "m".repeat(pick(200)), messages: [] }],
   ];
-  return shapes[pick(shapes.length)]?.();
+  return shapes[pick(pick(3) ? 3 : shapes.length)] as [string, unknown];
 }
 
 const oddHeaders: ((pick: Pick) => Pairs)[] = [
@@ -91,16 +95,17 @@ const oddHeaders: ((pick: Pick) => Pairs)[] = [
 ];
 
 export function someCall(pick: Pick): Call {
-  const sent = Buffer.from(JSON.stringify(someBody(pick)));
-  const body = pick(5) ? sent : pick(3) ? damaged(pick, sent) : Buffer.from(fuzzText(pick));
-  const methods = ["POST", "POST", "POST", "POST", "POST", "GET", "PUT", "CONNECT", "DELETE"];
-  const extra = pick(3) ? [] : (oddHeaders[pick(oddHeaders.length)]?.(pick) ?? []);
+  const [path, value] = someBody(pick);
+  const sent = Buffer.from(JSON.stringify(value));
+  const body = pick(8) ? sent : pick(3) ? damaged(pick, sent) : Buffer.from(fuzzText(pick));
+  const method = pick(10) ? "POST" : (["GET", "GET", "PUT", "CONNECT", "DELETE"][pick(5)] as string);
+  const extra = pick(4) ? [] : (oddHeaders[pick(oddHeaders.length)]?.(pick) ?? []);
   const key = pick(12) ? KEYS[pick(KEYS.length)] : [undefined, "wrong"][pick(2)];
   return {
     ...(key && { key }),
     headers: extra,
-    method: methods[pick(methods.length)] as string,
-    path: pick(3) ? (PATHS[0] as string) : (PATHS[pick(PATHS.length)] as string) + (pick(9) ? "" : "?q=1"),
+    method,
+    path: pick(8) ? path : (PATHS[pick(PATHS.length)] as string) + (pick(9) ? "" : "?q=1"),
     from: `203.0.113.${pick(4)}`,
     chunked: pick(3) === 0,
     ...(pick(12) && { body: pick(2) ? body : inPieces(pick, body) }),

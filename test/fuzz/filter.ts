@@ -108,6 +108,8 @@ class World {
     this.pick = random(seed);
     const { pick } = this;
     this.fair = false;
+    // Now and then a new day, so that budgets are fresh again.
+    if (pick(3) === 0) this.clock.move(24 * 3_600_000);
     let sent = 0;
     const open = new Set<Promise<void>>();
     while (sent < REQUESTS_PER_STORM) {
@@ -117,7 +119,7 @@ class World {
       }
       for (let n = pick(8); n > 0; n--) await pause();
       if (pick(3) === 0) await advance(this.clock, this.vms, pick(1500));
-      if (pick(2)) await Promise.race(open);
+      if (pick(2) && open.size > 0) await Promise.race(open);
     }
     // Streams that hang end when their clients leave, after some turns.
     while (open.size > 0) await Promise.race(open);
@@ -136,9 +138,14 @@ class World {
     })();
     const vm = this.vms[pick(WORKERS)] as Vm;
     try {
-      await exchange(vm, { ...requestOf(call), emptyEnd: call.body !== undefined && pick(3) === 0 }, someUpstream(pick), {
-        signal: gone.signal,
-      });
+      await exchange(
+        vm,
+        { ...requestOf(call), emptyEnd: call.body !== undefined && pick(3) === 0 },
+        someUpstream(pick),
+        {
+          signal: gone.signal,
+        },
+      );
     } finally {
       over = true;
       await leaving;
