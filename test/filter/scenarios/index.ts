@@ -6,9 +6,9 @@ import { bypassScenarios } from "./bypasses.ts";
 import { downgrades } from "./downgrade.ts";
 import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
+import { outages } from "./outages.ts";
 import { routes } from "./routes.ts";
 import { ownRules } from "./rules.ts";
-import { outages } from "./outages.ts";
 
 export const scenarios: readonly Scenario[] = [
   ...identity,
