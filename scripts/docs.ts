@@ -212,7 +212,7 @@ const FORMATS: Record<string, [string, string]> = {
   network: ["An IPv4 or IPv6 network, or one address.", "10.0.0.0/8"],
   name: ["Printable ASCII without spaces, `,`, `|`, `\\`, `{`, `}`; at most 128 bytes.", "search-tokens"],
   model: ["As a name; a trailing `*` matches any rest.", "gpt-4*"],
-  percent: ["A part of a limit.", "5%"],
+  percent: ["A share, from 0.0001% to 100%.", "5%"],
   path: ["A path without its query; a trailing * matches any rest.", "/v1/audio/*"],
   rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
   zone: ["An IANA time zone.", "Europe/Berlin"],

@@ -145,7 +145,7 @@ export function memoReport(entry: usize): i32 {
 }
 
 /** Keeps what the text was found to be: a logit of ±LOGIT_MAX, and rules below 2^15 - 1 or -1. */
-export function rememberJudgement(entry: usize, logit: i32, rule: i32, reports: i32 = -1): void {
+export function rememberJudgement(entry: usize, logit: i32, rule: i32, reports: i32): void {
   store<i16>(entry, <i16>logit, 16);
   store<u16>(entry, rule < 0 && reports >= 0 ? <u16>(reports + 1) | REPORTS : <u16>(rule + 1), 18);
 }
