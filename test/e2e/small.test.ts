@@ -12,7 +12,7 @@ describe("the small filter", () => {
     process.env.WEIR_WASM = fileURLToPath(new URL("../../dist/weir-small.wasm", import.meta.url));
     w = await world({
       policy: {
-        tiers: { pro: { prompt: { max_tokens: 100 }, tokens: "10k/day" } },
+        tiers: { pro: { prompt: { max_tokens: 300 }, tokens: "100k/day" } },
         keys: [keyEntry("pro", "acme/small/pro", "pro")],
         ledger: { sync: "200ms" },
       },
