@@ -9,7 +9,7 @@ import { now } from "./proxy-wasm/host";
 import { onRequestBody, onRequestHeaders } from "./request";
 import { onAcquired } from "./request-budget";
 import { onLog, onResponseBody, onResponseHeaders } from "./response";
-import { onConfigure, onContextCreate, onRootDelete, onTick, seed } from "./root";
+import { onConfigure, onContextCreate, onRootDelete, onRulesCompiled, onTick, seed } from "./root";
 import { closeStream, findStream } from "./stream";
 
 export { packDirectory } from "./packs";
@@ -75,6 +75,7 @@ export function proxy_on_http_call_response(
   const answer = ledgerAnswer(size);
   if (purpose == Purpose.Acquire) onAcquired(reference, answer);
   else if (purpose == Purpose.Settle) finishReport(answer, now());
+  else if (purpose == Purpose.CompileRules) onRulesCompiled(reference, answer);
   else finishDebts(answer, now());
 }
 

@@ -152,6 +152,13 @@ export function createOriginals(): void {
   createVaults(REDACTED_MAX + 1);
 }
 
+/** Slots that nobody has. */
+export function redactionsFree(): i32 {
+  let count = 0;
+  for (let slot = free; slot; slot = changetype<Redaction>(<usize>slot).next) count++;
+  return count;
+}
+
 /** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
 export function openRedaction(tier: Tier): Redaction | null {
   if (free == 0) return null;

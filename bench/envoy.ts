@@ -16,18 +16,12 @@ import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { chatBody, fresh } from "./chat-body.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { without } from "./without.ts";
 
 const KEY = "bench-key";
 const CONNECTIONS = 8;
 const sha256 = createHash("sha256").update(KEY).digest("hex");
 const key = { sha256, subject: "bench/team/key", tier: "pro" };
-
-/** Weir's filter, as it stands in the configuration, replaced by another or none. */
-const without = (text: string) =>
-  text.replace(
-    / {18}- name: weir\n(?: {20}.*\n| {22}.*\n|\s*\n)*?(?= {18}- name: envoy.filters.http.router)/,
-    "",
-  );
 
 const LUA = `
                   - name: envoy.filters.http.lua

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 /** Not benchmarks: what they share, this, and the evaluation (`make eval`). */
-const OTHERS = new Set(["run.ts", "measure.ts", "chat-body.ts", "eval.ts"]);
+const OTHERS = new Set(["run.ts", "measure.ts", "chat-body.ts", "without.ts", "eval.ts"]);
 
 const wanted = process.argv.slice(2);
 const names = readdirSync(here)

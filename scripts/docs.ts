@@ -159,7 +159,7 @@ function headers(): string {
   return `# Headers
 
 Names are compared without regard to case. Every header of a request that starts with \`x-weir-\` is removed: only the filter
-may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused as \`overloaded\`.
+may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused with 431 (\`too_many_headers\`).
 
 ${part("Of the client's request", ["request", "both"])}
 ${part("To the upstream", ["upstream"])}
@@ -213,6 +213,9 @@ const FORMATS: Record<string, [string, string]> = {
   network: ["An IPv4 or IPv6 network, or one address.", "10.0.0.0/8"],
   name: ["Printable ASCII without spaces, `,`, `|`, `\\`, `{`, `}`; at most 128 bytes.", "search-tokens"],
   model: ["As a name; a trailing `*` matches any rest.", "gpt-4*"],
+  percent: ["A share, from 0.0001% to 100%.", "5%"],
+  path: ["A path without its query; a trailing * matches any rest.", "/v1/audio/*"],
+  rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
   zone: ["An IANA time zone.", "Europe/Berlin"],
 };
 

@@ -3,6 +3,7 @@
  * gRPC-Web, Connect and plain HTTP.
  *
  *   /weir.v1.Ledger/*   the ledger; the edge's unary gRPC-Web by a direct way, all else by Connect
+ *   /weir.v1.Control/*  what edges ask for beside budgets: their policies' rules, compiled
  *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
  *   /healthz            200 "ok" while the ledger answers, else 503
  *   anything else       the extension's handler, or 404
@@ -11,6 +12,7 @@
  */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { controlHandlers, controlMethods, serveControl } from "./control/service.ts";
 import { WeirError } from "./errors.ts";
 import { serveAdmin } from "./ledger/admin.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
@@ -83,10 +85,15 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
   const ledger = await openLedger(settings, extensions);
   const handlers = ledgerHandlers(ledger, extensions);
-  const direct = serveUnary(ledgerMethods(handlers), settings.requestBytesMax);
+  const control = controlHandlers(extensions);
+  const direct = serveUnary(
+    new Map([...ledgerMethods(handlers), ...controlMethods(control)]),
+    settings.requestBytesMax,
+  );
   const rpc = connectNodeAdapter({
     routes: (router) => {
       serveLedger(router, handlers);
+      serveControl(router, control);
       if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, extensions);
       extensions.routes?.(router, ledger);
     },

@@ -309,6 +309,12 @@ export function cancelAcquire(context: u32, now: u64): void {
   }
 }
 
+export function acquiresInFlight(): i32 {
+  let count = 0;
+  for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).active) count++;
+  return count;
+}
+
 /**
  * A policy ends, and with it what its root context had asked: no answer may come. Nobody waits for an acquire made ahead;
  * what it may have been granted is given back.

@@ -1,4 +1,4 @@
-// Calls to the ledger: what is common to Acquire and Settle. gRPC-Web over an ordinary HTTP callout.
+// Calls to the sidecar: what is common to Acquire, Settle and CompileRules. gRPC-Web over an ordinary HTTP callout.
 import { BufferType, MapType } from "../proxy-wasm/abi";
 import { callout } from "../proxy-wasm/callouts";
 import { header, HeaderList } from "../proxy-wasm/headers";
@@ -13,6 +13,7 @@ export enum Purpose {
   Settle = 2,
   /** What an outage let through: opened or reported (repay.ts). */
   Debts = 3,
+  CompileRules = 4,
 }
 
 const METHOD = lit(":method");
@@ -29,16 +30,18 @@ const ONE = lit("1");
 const STATUS = lit(":status");
 const ACQUIRE = lit("/weir.v1.Ledger/Acquire");
 const SETTLE = lit("/weir.v1.Ledger/Settle");
+const COMPILE_RULES = lit("/weir.v1.Control/CompileRules");
 
 const headers = new HeaderList(8, 256);
 
 /** Calls that were made, by what they say. */
 export let acquireCalls: u64 = 0;
 export let settleCalls: u64 = 0;
+export let rulesCalls: u64 = 0;
 /** Calls that the host would not make, and calls without an answer that is a message. */
 export let failedCalls: u64 = 0;
 
-/** Sends one framed message, an Acquire if it `asks`, else a Settle; false when the host would not take it. */
+/** Sends one framed message, an Acquire if it `asks`, else a Settle unless its purpose is another; false when the host would not take it. */
 export function callLedger(
   policy: Policy,
   purpose: Purpose,
@@ -49,7 +52,7 @@ export function callLedger(
   headers
     .reset()
     .add(METHOD, POST)
-    .add(PATH, asks ? ACQUIRE : SETTLE)
+    .add(PATH, purpose == Purpose.CompileRules ? COMPILE_RULES : asks ? ACQUIRE : SETTLE)
     .add(AUTHORITY, LEDGER)
     .add(SCHEME, HTTP)
     .add(CONTENT_TYPE, GRPC_WEB)
@@ -58,7 +61,8 @@ export function callLedger(
     failedCalls++;
     return false;
   }
-  if (asks) acquireCalls++;
+  if (purpose == Purpose.CompileRules) rulesCalls++;
+  else if (asks) acquireCalls++;
   else settleCalls++;
   return true;
 }

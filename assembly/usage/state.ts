@@ -173,6 +173,11 @@ export function giveBack(handle: i32): void {
   freeCount++;
 }
 
+/** States that nobody has: all of them while no answer is read. */
+export function statesFree(): i32 {
+  return freeCount;
+}
+
 export function stateBytes(): i32 {
   return <i32>STATE_BYTES;
 }

@@ -11,6 +11,7 @@ import { Metrics } from "../../host/metrics.ts";
 import type { ProfileName } from "../../host/profiles.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
+import { controlCallouts } from "../../sidecar/control/callouts.ts";
 import { ledgerCallouts } from "../../sidecar/ledger/in-process.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
@@ -142,7 +143,7 @@ export class LocalEdge implements Edge {
     const edge = new LocalEdge(options.profile);
     const kind = options.kind ?? "plain";
     const wasm = await filterModule(kind);
-    const ledger = ledgerCallouts(edge.ledger);
+    const ledger = controlCallouts(ledgerCallouts(edge.ledger));
     const shared = new SharedData();
     for (let i = 0; i < (options.workers ?? 1); i++) {
       const vm = createVm({
