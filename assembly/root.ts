@@ -1,7 +1,6 @@
 // Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
-import { acquireCalls, failedCalls, settleCalls } from "./budget/ledger";
 import { debtsHeld, debtsLost, debtsSettled, orphanDebts, sendDebts } from "./budget/repay";
 import { lostReports, orphanLeases, sendReports } from "./budget/settle";
 import { createDebts } from "./debts";
@@ -17,6 +16,7 @@ import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
+import { carrySettled, configureEvents, forgetSettled, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
@@ -27,6 +27,7 @@ import { createOriginals, createRedactions } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
+import { acquireCalls, eventCalls, failedCalls, settleCalls } from "./sidecar";
 import { lenOf, lit, NONE, ptrOf, slice } from "./slice";
 import { openStream, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
@@ -106,6 +107,8 @@ function prepare(policy: Policy): bool {
   configureMemo(random(), random());
   if (policy.redacts) createRedactions();
   if (policy.restores) createOriginals();
+  if (!configureEvents(policy))
+    return fail("the policies of one VM name more sidecars than 4 for their events");
   return true;
 }
 
@@ -145,9 +148,12 @@ export function onTick(root: u32): void {
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
   if (policy.budgeted) {
     const time = now();
+    carrySettled();
     sendReports(policy, time);
     sendDebts(policy, time);
+    forgetSettled();
   }
+  if (policy.ring) reportEvents(policy, now());
   tellCounts();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
@@ -160,6 +166,7 @@ export function onTick(root: u32): void {
 // What leaves count themselves, and how much of it has been told.
 let acquireCallsTold: u64 = 0;
 let settleCallsTold: u64 = 0;
+let eventCallsTold: u64 = 0;
 let failedCallsTold: u64 = 0;
 let lostReportsTold: u64 = 0;
 let debtsSettledTold: u64 = 0;
@@ -170,6 +177,7 @@ let evictionsTold: u64 = 0;
 function tellCounts(): void {
   acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
   settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
+  eventCallsTold = tell(Metric.CalloutsPurposeEvents, eventCalls, eventCallsTold);
   failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
   lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
   debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);
