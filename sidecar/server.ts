@@ -3,21 +3,23 @@
  * gRPC-Web, Connect and plain HTTP.
  *
  *   /weir.v1.Ledger/*   the ledger; the edge's unary gRPC-Web by a direct way, all else by Connect
+ *   /weir.v1.Events/*   what edges report of requests, by the extension that takes it
  *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
  *   /healthz            200 "ok" while the ledger answers, else 503
  *   anything else       the extension's handler, or 404
  *
  * Bounds: settings.requestBytesMax per message (also after decompression), settings.connectionsMax.
  */
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WeirError } from "./errors.ts";
 import { serveAdmin } from "./ledger/admin.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
-import { serveUnary } from "./ledger/grpc-web.ts";
+import { serveUnary, type UnaryMethod } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
 import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from "./ledger/service.ts";
 import { type Ledger, LIMITS } from "./ledger/types.ts";
+import type { Around } from "./otel/spans.ts";
 import { openPort, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
 
@@ -25,6 +27,10 @@ import type { Settings } from "./settings.ts";
 export interface Extensions extends ServiceHooks, RedisHooks {
   /** Adds services to the router. */
   readonly routes?: (router: ConnectRouter, ledger: Ledger) => void;
+  /** Unary methods of those services by path, for the edge's direct way. */
+  readonly methods?: ReadonlyMap<string, UnaryMethod>;
+  /** Runs each call, with the trace that came with it. */
+  readonly around?: Around;
   /** Plain HTTP: true if it took the request. */
   readonly http?: (request: Request, response: Response, ledger: Ledger) => boolean;
 }
@@ -79,8 +85,16 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
   const ledger = await openLedger(settings, extensions);
   const handlers = ledgerHandlers(ledger, extensions);
-  const direct = serveUnary(ledgerMethods(handlers), settings.requestBytesMax);
+  const { around } = extensions;
+  const methods = new Map([...ledgerMethods(handlers), ...(extensions.methods ?? [])]);
+  const direct = serveUnary(methods, settings.requestBytesMax, around);
+  const traced: Interceptor = (next) => (request) => {
+    const { service, method, header } = request;
+    const path = `/${service.typeName}/${method.name}`;
+    return around ? around(path, header.get("traceparent") ?? undefined, () => next(request)) : next(request);
+  };
   const rpc = connectNodeAdapter({
+    interceptors: [traced],
     routes: (router) => {
       serveLedger(router, handlers);
       if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, extensions);
