@@ -42,6 +42,8 @@ export const SWAP_TRIES: i32 = 64;
 export const DEBT_RECORDS: u32 = 256;
 /** Bytes of one of them: some fifty subjects with a budget or two each. */
 export const DEBT_RECORD_MAX: i32 = 32 << 10;
+/** Requests of which the texts are kept for their events at once, where a policy wants that. */
+export const CAPTURES_MAX: i32 = 256;
 
 /** Leases that one worker looks after (acquired and not yet finally settled). */
 export const LEASES_HELD_MAX: i32 = 4096;

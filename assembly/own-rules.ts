@@ -4,8 +4,8 @@
 //
 // One question is on its way for each policy. A policy that ends takes its question with it (`forgetRules`), so that an
 // answer never meets another policy's memory. Bounds: OWN_RULES_BYTES_MAX per table, PROBLEMS_SHOWN lines in the log.
-import { callLedger, Purpose } from "./budget/ledger";
-import { fieldBytes, fieldNumber, malformed, nextField, openMessage } from "./budget/wire";
+import { callCompiler, Purpose } from "./sidecar";
+import { fieldBytes, fieldNumber, malformed, nextField, openMessage } from "./wire";
 import { keepOwnRules, ownRulesPack } from "./inspect/injection";
 import { OWN_RULES_BYTES_MAX } from "./limits";
 import { Policy } from "./policy/policy";
@@ -31,7 +31,7 @@ export function tickPeriod(policy: Policy): u32 {
 /** Asks for the table when that is due. `number` is the root's, for the answer. */
 export function askForRules(policy: Policy, number: i32, now: u64): void {
   if (!policy.awaitsRules || policy.ruleAsked || now < policy.ruleDueNs) return;
-  policy.ruleAsked = callLedger(policy, Purpose.CompileRules, number, false, policy.ruleMessage);
+  policy.ruleAsked = callCompiler(policy, number, policy.ruleMessage);
   if (!policy.ruleAsked) failed(policy, now, "the host would not send them to the sidecar");
 }
 

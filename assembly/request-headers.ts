@@ -24,6 +24,9 @@ export let forwardedFor: Slice = NONE;
 export let requestId: Slice = NONE;
 export let acceptEncoding: Slice = NONE;
 export let contentLength: Slice = NONE;
+/** W3C trace context; NONE too where it was sent twice, which the specification does not allow. */
+export let traceparent: Slice = NONE;
+export let tracestate: Slice = NONE;
 /** What the request wants to switch to; NONE: nothing. */
 export let upgrade: Slice = NONE;
 /** The request asks for a tunnel. */
@@ -56,11 +59,14 @@ export function readRequestHeaders(accepted: u8): bool {
     requestId =
     acceptEncoding =
     contentLength =
+    traceparent =
+    tracestate =
     credential =
     upgrade =
       NONE;
   connects = hasChunks = ambiguous = false;
   let pairs = 0;
+  let traces = 0;
   forgedCount = 0;
   shownIn = 0;
   if (!openHeaders(MapType.RequestHeaders)) return false;
@@ -81,6 +87,12 @@ export function readRequestHeaders(accepted: u8): bool {
         break;
       case 9:
         if (accepted & FORM_X_API_KEY && isFolded(name, "x-api-key")) show(trim(value), FORM_X_API_KEY);
+        break;
+      case 10:
+        if (isFolded(name, "tracestate")) tracestate = value;
+        break;
+      case 11:
+        if (isFolded(name, "traceparent")) traceparent = traces++ == 0 ? value : NONE;
         break;
       case 12:
         if (isFolded(name, "content-type")) contentType = value;

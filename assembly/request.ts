@@ -46,6 +46,15 @@ import { errorText } from "./json/errors";
 import { count, Metric } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Route, Tier } from "./policy/policy";
 import { findRoute } from "./policy/routes";
+import {
+  forwardTrace,
+  observeAddress,
+  observeBody,
+  observeHeaders,
+  observeJudgement,
+  observePrompt,
+  observeRequest,
+} from "./observe";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, property } from "./proxy-wasm/host";
@@ -126,6 +135,7 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
   }
   const policy = changetype<Policy>(stream.policy);
   stream.startNs = now();
+  if (policy.ring) observeRequest(stream, policy);
   const reason = admitHeaders(stream, policy, seed);
   if (reason != Reason.None) return refuse(stream, reason);
   const tier = changetype<Tier>(stream.tier);
@@ -146,11 +156,13 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
 /** All that headers alone can decide. */
 function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   if (!readRequestHeaders(policy.keyHeaders)) return tooManyHeaders();
+  if (stream.draft) observeHeaders(stream);
   if (!readAddress(property(SOURCE_ADDRESS), forwardedFor, policy.trustedHops)) {
     because().text("The client's address cannot be read.");
     return Reason.AddressNotAllowed;
   }
   stream.addressTag = addressTag(seed);
+  if (stream.draft) observeAddress(stream);
   if (policy.shield) {
     const shielded = admitAddress(changetype<Rate>(policy.shield), stream.addressTag, stream.startNs);
     if (shielded != Admission.Admitted) return limited(stream, shielded, Reason.AddressLimitExceeded);
@@ -210,6 +222,7 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
   setHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
   setHeader(MapType.RequestHeaders, WEIR_LANE, number.reset().text(laneName(stream.lane)).written);
   if (requestId != NONE) setHeader(MapType.RequestHeaders, WEIR_REQUEST_ID, requestId);
+  if (stream.draft) forwardTrace(stream);
 }
 
 // ------------------------------------------------------------------------------------------------------- body
@@ -233,10 +246,12 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   stream.bodySize = size;
   if (!openBody(tier.redactsPrompt ? <i32>tier.bytesMax : size)) return refuse(stream, bodyTooLarge(tier));
   let reason = read(stream, tier, body);
+  if (stream.draft != 0 && reason == Reason.None) observeBody(stream, size);
   if (reason == Reason.None && tier.redactsPrompt) {
     reason = redactPrompt(stream, tier, body);
     body = redacted;
   }
+  if (stream.draft != 0 && reason == Reason.None) observePrompt(stream);
   if (reason == Reason.None) reason = inspect(stream, tier);
   if (reason == Reason.None) reason = spend(stream, tier, body, size);
   if (reason != Reason.None) return refuse(stream, reason);
@@ -288,6 +303,7 @@ function checkInjection(stream: Stream, tier: Tier): Reason {
   if (tier.injection == Injection.Off) return Reason.None;
   const judgement = judge(prompt, work, tier.threshold, tier.untrustedThreshold);
   stream.score = judgedScore;
+  if (stream.draft) observeJudgement(stream);
   if (judgement != Judgement.Clean && tier.injection == Injection.Block)
     return injection(judgedWhy, judgedByOwn);
   if (judgement == Judgement.Clean && !judgedReport) return Reason.None;

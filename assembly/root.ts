@@ -1,7 +1,6 @@
 // Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
-import { acquireCalls, failedCalls, rulesCalls, settleCalls } from "./budget/ledger";
 import { debtsHeld, debtsLost, debtsSettled, orphanDebts, sendDebts } from "./budget/repay";
 import { lostReports, orphanLeases, sendReports } from "./budget/settle";
 import { createDebts } from "./debts";
@@ -18,6 +17,7 @@ import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
+import { carrySettled, configureEvents, forgetSettled, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
@@ -28,6 +28,7 @@ import { createOriginals, createRedactions } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
+import { acquireCalls, eventCalls, failedCalls, rulesCalls, settleCalls } from "./sidecar";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { openStream, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
@@ -116,6 +117,8 @@ function prepare(policy: Policy): bool {
   configureMemo(random(), random());
   if (policy.redacts) createRedactions();
   if (policy.restores) createOriginals();
+  if (!configureEvents(policy))
+    return fail("the policies of one VM name more sidecars than 4 for their events");
   return true;
 }
 
@@ -167,9 +170,12 @@ export function onTick(root: u32): void {
   if (policy.awaitsRules) askForRules(policy, numberOf(entry), now());
   if (policy.budgeted) {
     const time = now();
+    carrySettled();
     sendReports(policy, time);
     sendDebts(policy, time);
+    forgetSettled();
   }
+  if (policy.ring) reportEvents(policy, now());
   tellCounts();
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
@@ -183,6 +189,7 @@ export function onTick(root: u32): void {
 let acquireCallsTold: u64 = 0;
 let settleCallsTold: u64 = 0;
 let rulesCallsTold: u64 = 0;
+let eventCallsTold: u64 = 0;
 let failedCallsTold: u64 = 0;
 let lostReportsTold: u64 = 0;
 let debtsSettledTold: u64 = 0;
@@ -194,6 +201,7 @@ function tellCounts(): void {
   acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
   settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
   rulesCallsTold = tell(Metric.CalloutsPurposeRules, rulesCalls, rulesCallsTold);
+  eventCallsTold = tell(Metric.CalloutsPurposeEvents, eventCalls, eventCallsTold);
   failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
   lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
   debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);

@@ -91,6 +91,8 @@ export class Stream {
   answerLeft: u64;
   /** What is being redacted in the answer (response-redact.ts); 0: nothing. */
   redaction: usize;
+  /** What is noted for its event (events/draft.ts); 0: nothing. */
+  draft: usize;
   /** The answer is replaced by an error: 1 when that is still to be sent, 2 when it was. */
   replaced: i32;
   score: i32;

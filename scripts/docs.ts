@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ENGINES, type Engine, ROWS } from "../demo/scenarios.ts";
 import { makeSettings } from "../sidecar/settings.ts";
+import { DEMO_ENVIRONMENT, SIDECAR_ENVIRONMENT } from "./docs-environment.ts";
 
 const root = new URL("../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
@@ -213,7 +214,6 @@ const FORMATS: Record<string, [string, string]> = {
   network: ["An IPv4 or IPv6 network, or one address.", "10.0.0.0/8"],
   name: ["Printable ASCII without spaces, `,`, `|`, `\\`, `{`, `}`; at most 128 bytes.", "search-tokens"],
   model: ["As a name; a trailing `*` matches any rest.", "gpt-4*"],
-  percent: ["A share, from 0.0001% to 100%.", "5%"],
   path: ["A path without its query; a trailing * matches any rest.", "/v1/audio/*"],
   rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
   zone: ["An IANA time zone.", "Europe/Berlin"],
@@ -300,26 +300,6 @@ function exampleOf(path: string, part: Schema): string {
 }
 
 // ---------------------------------------------------------------------------------------------------- settings
-
-const SIDECAR_ENVIRONMENT: Record<string, string> = {
-  WEIR_SIDECAR_HOST: "The address to listen on: `host`.",
-  WEIR_SIDECAR_PORT: "The port to listen on: `port`.",
-  WEIR_REDIS_URL:
-    "`redis://` or `rediss://` (TLS), with user and password if needed. Several, separated by commas, are nodes of one cluster. With it the ledger is in Redis.",
-  WEIR_REDIS_CLUSTER: "`1`: the one URL is a node of a cluster.",
-  WEIR_ADMIN_TOKEN: "Opens the admin service to those who show it: `adminToken`.",
-  WEIR_LEDGER_DIRECTORY: "Where the embedded ledger lives; one process per directory.",
-};
-
-const DEMO_ENVIRONMENT: Record<string, string> = {
-  WEIR_PORT: "The proxy's port; 8080.",
-  WEIR_SIDECAR_PORT: "The sidecar's port; 8081.",
-  WEIR_POLICY: "A policy file instead of `demo/policy.yaml`. The tour is left out.",
-  WEIR_UPSTREAM: "`host:port` of an LLM API instead of the mock. The tour is left out.",
-  WEIR_CONCURRENCY: "Envoy's worker threads; 2.",
-  ENVOY: "An Envoy binary instead of the installed one.",
-  TOUR: "`0`: no tour. `once`: end after the tour, with exit status 1 when a row differs.",
-};
 
 /** Read by what the demo starts, not by the demo. */
 const DEMO_PASSED_ON = ["WEIR_REDIS_URL"];

@@ -43,6 +43,9 @@ export function compile(tape: Tape): Policy {
   const shield = member(tape, root, "shield");
   if (shield >= 0) policy.shield = compileRates(tape, member(tape, shield, "requests"));
   compileLedger(tape, member(tape, root, "ledger"), policy);
+  const events = member(tape, root, "events");
+  policy.events = events >= 0;
+  policy.eventsText = flag(tape, member(tape, events, "text"), false);
   policy.holdHeaders = flag(tape, member(tape, root, "hold_headers"), true);
   checkCost(tape, policy);
   checkDowngrades(tape, policy);

@@ -242,6 +242,11 @@ export class Policy {
   redacts: bool;
   redactsPrompts: bool;
   restores: bool;
+  /** Each request is reported to the sidecar; with its texts. */
+  events: bool;
+  eventsText: bool;
+  /** Where its events wait (events/ring.ts); 0 without events. */
+  ring: usize;
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());

@@ -1,7 +1,7 @@
 // A policy's own rules: written into the message that the sidecar gets (weir.v1.Control/CompileRules), since the filter has
 // no compiler of patterns. The message and the room for the table that comes back are parts of the policy's block, so
 // nothing is allocated when the answer comes. What the message is used for: own-rules.ts.
-import { closeFrame, openFrame, putBytes, putNumber } from "../budget/wire";
+import { closeFrame, openFrame, putBytes, putNumber } from "../wire";
 import { ownRulesRoom } from "../inspect/injection";
 import { Tape } from "../json/tape";
 import { OWN_RULES_BYTES_MAX, OWN_RULES_TEXT_MAX } from "../limits";
