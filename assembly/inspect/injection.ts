@@ -20,7 +20,16 @@ import {
 import { memoJudged, memoLogit, memoOf, memoRule, rememberJudgement, setMemoVersion } from "./memo";
 import { normalise } from "./normalise";
 import { Prompt, Trust } from "./prompt";
-import { begin, blocking, loadRules, match, ruleId, SPAN_TRUSTED, SPAN_UNTRUSTED } from "./rules";
+import {
+  begin,
+  blocking,
+  loadRules,
+  match,
+  ruleId,
+  score as evidence,
+  SPAN_TRUSTED,
+  SPAN_UNTRUSTED,
+} from "./rules";
 import { next, start, view } from "./views";
 
 export enum Judgement {
@@ -69,13 +78,18 @@ function weigh(text: Slice): i32 {
   return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
 }
 
+/** What a rule that does not block adds to the logit: its score in hundredths of 1.0. */
+const EVIDENCE_ONE: i32 = 100;
+/** The most that such rules add: they tip a doubtful text and convict no harmless one. */
+const EVIDENCE_MAX: i32 = 2 * LOGIT_ONE;
+
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
- * blocks by itself; otherwise the highest logit. Rules that do not block name what they saw and weigh nothing:
- * the threshold was chosen for the classifier's own scores, and what they see, it sees too.
+ * blocks by itself; otherwise the highest logit, and `evidence` on top, the sum of the scores of the rules found.
  */
-export function combine(blocked: bool, logit: i32): i32 {
-  return blocked ? LOGIT_MAX : logit;
+export function combine(blocked: bool, logit: i32, evidence: i32): i32 {
+  if (blocked) return LOGIT_MAX;
+  return min(logit + min((evidence * LOGIT_ONE) / EVIDENCE_ONE, EVIDENCE_MAX), LOGIT_MAX);
 }
 
 /** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */
@@ -136,5 +150,5 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
     logit = max(logit, weigh(view));
   }
   spanRule = blocking;
-  return combine(blocking >= 0, logit);
+  return combine(blocking >= 0, logit, evidence);
 }
