@@ -2,7 +2,7 @@
 // classifier and judge, so that what is trained on and measured is what is served. Packs are loaded from outside.
 import { features, BLOCK_SLOTS_MAX } from "./classifier-features";
 import { loadPack, score, probability, PACK_BYTES } from "./classifier";
-import { judgeText, spanRule } from "./injection";
+import { judgeText } from "./injection";
 import { normalise } from "./normalise";
 import { Trust } from "./prompt";
 import { isFound, loadRules } from "./rules";
@@ -53,7 +53,3 @@ export function judge(ptr: usize, len: i32, work: usize): i32 {
   return judgeText(slice(ptr, len), false, Trust.User, work);
 }
 
-/** The rule that blocked the text judged last, or -1. */
-export function blockingRule(): i32 {
-  return spanRule;
-}

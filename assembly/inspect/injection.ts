@@ -29,6 +29,8 @@ import {
   score as evidence,
   SPAN_TRUSTED,
   SPAN_UNTRUSTED,
+  strongest,
+  strongestScore,
 } from "./rules";
 import { next, start, view } from "./views";
 
@@ -43,7 +45,7 @@ const CLASSIFIER = lit("classifier");
 export let judgedScore: i32 = 0;
 /** The rule that blocked it, or "classifier"; NONE for a clean one. */
 export let judgedWhy: Slice = NONE;
-/** The rule that blocks the span that was judged last, or -1. */
+/** The rule to name if the span that was judged last is blocked; -1 for the classifier. */
 export let spanRule: i32 = -1;
 
 let rulesVersion: u64 = 0;
@@ -78,10 +80,12 @@ function weigh(text: Slice): i32 {
   return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
 }
 
-/** What a rule that does not block adds to the logit: its score in hundredths of 1.0. */
-const EVIDENCE_ONE: i32 = 100;
-/** The most that such rules add: they tip a doubtful text and convict no harmless one. */
-const EVIDENCE_MAX: i32 = 2 * LOGIT_ONE;
+/** The score of a rule that adds 1.0 to the logit. */
+const EVIDENCE_ONE: i32 = 80;
+/** The most that rules add: what the classifier is sure is harmless, such as a quoted attack, stays so. */
+const EVIDENCE_MAX: i32 = 4 * LOGIT_ONE;
+/** From this score on a rule is named as what blocked a text; weaker ones only helped. */
+const NAMED_SCORE: i32 = 160;
 
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
@@ -149,6 +153,6 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
     match(view);
     logit = max(logit, weigh(view));
   }
-  spanRule = blocking;
+  spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   return combine(blocking >= 0, logit, evidence);
 }
