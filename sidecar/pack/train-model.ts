@@ -113,7 +113,8 @@ export function train(data: Dataset, indices: readonly number[], options: TrainO
       if (window.value === Number.NEGATIVE_INFINITY) continue;
       const label = data.bags[index]?.label ?? 0;
       const error = 1 / (1 + Math.exp(-(window.value + bias))) - label;
-      const slope = error * (importance[at] as number);
+      let slope = error * (importance[at] as number);
+      if (label && (options as any).gce) slope *= (1 + error) ** (options as any).gce;
       if (Math.abs(error) < EASY) rest[at] = EASY_REST;
       const gradient = slope / Math.sqrt(window.bytes + SMOOTH);
       const end = data.blockSlot[window.lastBlock + 1] as number;
