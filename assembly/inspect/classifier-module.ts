@@ -5,12 +5,12 @@ import { loadPack, score, probability, PACK_BYTES } from "./classifier";
 import { judgeText } from "./injection";
 import { normalise } from "./normalise";
 import { Trust } from "./prompt";
-import { isFound, loadRules } from "./rules";
+import { loadRules } from "./rules";
 import * as views from "./views";
 import { slice } from "../slice";
 
 export { reserve } from "../memory";
-export { isFound, loadPack, loadRules, probability };
+export { loadPack, loadRules, probability };
 
 export function packBytes(): i32 {
   return PACK_BYTES;
@@ -52,4 +52,3 @@ export function viewKind(): i32 {
 export function judge(ptr: usize, len: i32, work: usize): i32 {
   return judgeText(slice(ptr, len), false, Trust.User, work);
 }
-

@@ -1,6 +1,7 @@
 // The learner: logistic regression on bags of windows. A text is as suspicious as its worst window, in training
 // as in the filter, so of an attack only the window that scores highest is pulled up (the rest of a long jailbreak
-// is often harmless), and of a benign text the one that scores highest is pushed down.
+// is often harmless), and of a benign text the one that scores highest is pushed down. The rules take no
+// part in learning: on the texts that they were written by they are better than they will be on others.
 //
 // AdaGrad with L2, averaged over the last half of the epochs. Sources count by a fractional power of their rows, and attacks
 // and benign texts count alike in total. Deterministic: order and initial values come from the seed.

@@ -24,6 +24,9 @@ const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
 /** Split by category and most of what is met: it counts more. */
 const OWN_ENGLISH = /^own_[a-z]+_en/;
 
+/** Quoted attacks: at full weight their words would no longer count as an attack's anywhere. */
+const QUOTED = /^own_hard_en_quoted/;
+
 export interface Trained {
   pack: Buffer;
   samples: Sample[];
@@ -51,7 +54,8 @@ export interface TrainInput {
 
 export const OPTIONS: TrainOptions = {
   ...DEFAULTS,
-  factor: (source) => (NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) ? 2 : 1),
+  factor: (source) =>
+    NOISY.test(source) || QUOTED.test(source) ? 0.5 : OWN_ENGLISH.test(source) ? 2 : 1,
 };
 
 export function trainPack(module: FeatureModule, { corpus, data: files, rules, seed }: TrainInput): Trained {
@@ -65,6 +69,7 @@ export function trainPackOf(
   samples: Sample[],
   { rules, hash, seed }: { rules?: Uint8Array | undefined; hash: Uint8Array; seed: number },
 ): Trained {
+  const judge = new Judge(module, rules);
   const data = extract(module, samples);
   const options = { ...OPTIONS, seed };
   const fold = folds(data.bags);
@@ -72,7 +77,6 @@ export function trainPackOf(
   const calibration = calibrate(samples, heldOutScores(data, fold, models));
   const packOf = (model: Model, threshold: number) =>
     writePack(quantise(model), model.bias, calibration, threshold, hash);
-  const judge = new Judge(module, rules);
   const foldPacks = models.map((model) => model && packOf(model, 0));
   const heldOut = heldOutLogits(judge, samples, fold, foldPacks);
   const threshold = thresholdAt(
