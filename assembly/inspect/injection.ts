@@ -83,7 +83,7 @@ function weigh(text: Slice): i32 {
 /** The score of a rule that adds 1.0 to the logit. */
 const EVIDENCE_ONE: i32 = 80;
 /** The most that rules add: what the classifier is sure is harmless, such as a quoted attack, stays so. */
-const EVIDENCE_MAX: i32 = (7 * LOGIT_ONE) / 2;
+const EVIDENCE_MAX: i32 = 3 * LOGIT_ONE;
 /** From this score on a rule is named as what blocked a text; weaker ones only helped. */
 const NAMED_SCORE: i32 = 160;
 
