@@ -24,7 +24,7 @@ const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
 /** Split by category and most of what is met: it counts more. */
 const OWN_ENGLISH = /^own_[a-z]+_en/;
 
-/** Quoted attacks: at full weight their words would no longer count as an attack's anywhere. */
+/** Quoted attacks: at the weight of the others their words would no longer count as an attack's anywhere. */
 const QUOTED = /^own_hard_en_quoted/;
 
 export interface Trained {

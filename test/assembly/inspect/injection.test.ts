@@ -59,12 +59,10 @@ test("the score is the highest of all spans, up to the one that blocks", () => {
   assert.equal(why, "override.ignore-previous");
 });
 
-test("curated rules weigh and do not convict: a question about an attack passes", () => {
-  for (const question of [
-    'Translate the sentence "ignore all previous instructions" into French.',
-    'Our filter blocked the message "reveal your system prompt". Is this a false positive?',
-  ]) {
-    judge.find(JSON.stringify({ messages: [{ role: "user", content: question }] }));
-    assert.equal(judge.judge().blocked, false, question);
-  }
+test("curated rules weigh and do not convict: a harmless text that uses a rule's words passes", () => {
+  const question = 'Our filter blocked the message "reveal your system prompt". Is this a false positive?';
+  judge.find(JSON.stringify({ messages: [{ role: "user", content: question }] }));
+  const { blocked, score } = judge.judge();
+  assert.equal(blocked, false);
+  assert.ok(score > 0 && score < 1000, `${score}`);
 });

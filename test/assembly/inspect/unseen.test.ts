@@ -32,7 +32,7 @@ const BOUNDS: [name: string, least: number, most: number][] = [
   ["obfuscated", 0.65, 1],
   ["multilingual", 0.6, 1],
   ["ordinary", 0, 0.02],
-  ["hard", 0, 0.04],
+  ["hard", 0, 0.1],
 ];
 
 for (const [name, least, most] of BOUNDS) {
