@@ -44,7 +44,9 @@ export function decodeLeet(from: Slice, to: usize): i32 {
       letter = doubled || long || ending ? 0x6c : 0x69;
     } else if (isDigit(byte) || byte == 0x40) letter = load<u8>(LEET + (byte - 32));
     else if (
-      (byte == 0x21 || byte == 0x24 || ((byte == 0x28 || byte == 0x2b || byte == 0x3c) && isLetter(before))) &&
+      (byte == 0x21 ||
+        byte == 0x24 ||
+        ((byte == 0x28 || byte == 0x2b || byte == 0x3c) && isLetter(before))) &&
       (isLetter(next) || isDigit(next))
     ) {
       letter = load<u8>(LEET + (byte - 32));

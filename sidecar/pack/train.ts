@@ -54,8 +54,7 @@ export interface TrainInput {
 
 export const OPTIONS: TrainOptions = {
   ...DEFAULTS,
-  factor: (source) =>
-    NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) && !QUOTED.test(source) ? 2 : 1,
+  factor: (source) => (NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) && !QUOTED.test(source) ? 2 : 1),
 };
 
 export function trainPack(module: FeatureModule, { corpus, data: files, rules, seed }: TrainInput): Trained {
