@@ -38,12 +38,9 @@ import {
   reporting,
   RULE_TABLE_BYTES,
   ruleId,
-  score as evidence,
   setOwnRules,
   SPAN_TRUSTED,
   SPAN_UNTRUSTED,
-  strongest,
-  strongestScore,
 } from "./rules";
 import { next, start, view } from "./views";
 
@@ -58,7 +55,7 @@ const CLASSIFIER = lit("classifier");
 export let judgedScore: i32 = 0;
 /** The rule that blocked it, or "classifier"; NONE for a clean one. */
 export let judgedWhy: Slice = NONE;
-/** The rule to name if the span that was judged last is blocked; -1 for the classifier. */
+/** The rule that blocks the span that was judged last, or -1. */
 export let spanRule: i32 = -1;
 /** What blocked the request is one of the policy's own rules. */
 export let judgedByOwn: bool = false;
@@ -131,20 +128,13 @@ function weigh(text: Slice): i32 {
   return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
 }
 
-/** The score of a rule that adds 1.0 to the logit. */
-const EVIDENCE_ONE: i32 = 80;
-/** The most that rules add: what the classifier is sure is harmless, such as a quoted attack, stays so. */
-const EVIDENCE_MAX: i32 = 3 * LOGIT_ONE;
-/** From this score on a rule is named as what blocked a text; weaker ones only helped. */
-const NAMED_SCORE: i32 = 160;
-
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
- * blocks by itself; otherwise the highest logit, and `evidence` on top, the sum of the scores of the rules found.
+ * blocks by itself; otherwise the highest logit. Rules that do not block name what they saw and weigh nothing:
+ * the threshold was chosen for the classifier's own scores, and what they see, it sees too.
  */
-export function combine(blocked: bool, logit: i32, evidence: i32): i32 {
-  if (blocked) return LOGIT_MAX;
-  return min(logit + min((evidence * LOGIT_ONE) / EVIDENCE_ONE, EVIDENCE_MAX), LOGIT_MAX);
+export function combine(blocked: bool, logit: i32): i32 {
+  return blocked ? LOGIT_MAX : logit;
 }
 
 /** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */
@@ -209,7 +199,7 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
     match(view);
     logit = max(logit, weigh(view));
   }
-  spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
+  spanRule = blocking;
   spanReport = blocking < 0 ? reporting : -1;
-  return combine(blocking >= 0, logit, evidence);
+  return combine(blocking >= 0, logit);
 }

@@ -98,9 +98,6 @@ export let blocking: i32 = -1;
 export let reporting: i32 = -1;
 /** Sum of the scores of the rules found. */
 export let score: i32 = 0;
-/** The rule found whose score is the highest, the first of several, or -1. */
-export let strongest: i32 = -1;
-export let strongestScore: i32 = 0;
 /** Work since `begin`: bytes or blocks read, and uses of pieces looked at. */
 export let steps: i32 = 0;
 
@@ -282,8 +279,6 @@ export function begin(spanTrust: u32): void {
   blocking = -1;
   reporting = -1;
   score = 0;
-  strongest = -1;
-  strongestScore = 0;
   steps = 0;
   clearSeekSteps();
   trust = spanTrust;
@@ -431,12 +426,7 @@ function hit(index: u32): void {
   if (load<u8>(byte) & bit) return;
   store<u8>(byte, load<u8>(byte) | bit);
   found++;
-  const own = <i32>load<u8>(at, 6);
-  score += own;
-  if (own > strongestScore) {
-    strongestScore = own;
-    strongest = <i32>rule;
-  }
+  score += <i32>load<u8>(at, 6);
   if (flags & FLAG_BLOCK) {
     if (blocking < 0) blocking = <i32>rule;
   } else if (base != 0 && reporting < 0) reporting = <i32>rule;

@@ -1,7 +1,7 @@
 // Cheap gates: does a window of normalised text look as if it hid another text? One SIMD pass answers for all
 // views by counting bit masks; what is benign pays for this pass alone.
 //
-//  leet      digits and signs of leetspeak beside letters: ≥ 8 within 64 bytes; amid letters or before two they count twice
+//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 4 within 64 bytes
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
 //  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2
@@ -183,10 +183,9 @@ function digraph(first: u32, second: u32): bool {
 function shape(letter: u32, odd: u32, high: u32): void {
   const odds =
     popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
-    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2)) +
-    popcnt(odd & ((letter >> 1) | (letter << 1)));
+    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2));
   leetRecent = (leetRecent << 8) | <u32>odds;
-  if ((leetRecent * 0x01010101) >> 24 >= 8) leet = true;
+  if ((leetRecent * 0x01010101) >> 24 >= 4) leet = true;
   // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
   const known = before | (letter << 16);
   const lone = known & ~(known << 1) & ~(known >> 1);

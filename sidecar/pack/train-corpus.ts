@@ -10,7 +10,7 @@ import { DISGUISES, disguise, pick } from "./train-disguise.ts";
 import { expand, type Grammar, parseGrammar, random, type Template } from "./train-grammar.ts";
 
 /** Characters of a text that the trainer reads. */
-export const TEXT_MAX = 24000;
+export const TEXT_MAX = 6000;
 
 export interface Sample {
   text: string;

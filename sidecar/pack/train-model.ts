@@ -1,7 +1,6 @@
 // The learner: logistic regression on bags of windows. A text is as suspicious as its worst window, in training
 // as in the filter, so of an attack only the window that scores highest is pulled up (the rest of a long jailbreak
-// is often harmless), and of a benign text the one that scores highest is pushed down. The rules take no
-// part in learning: on the texts that they were written by they are better than they will be on others.
+// is often harmless), and of a benign text the one that scores highest is pushed down.
 //
 // AdaGrad with L2, averaged over the last half of the epochs. Sources count by a fractional power of their rows, and attacks
 // and benign texts count alike in total. Deterministic: order and initial values come from the seed.
@@ -23,21 +22,11 @@ export interface TrainOptions {
   power: number;
   /** Total weight of benign texts over that of attacks. */
   benign: number;
-  /** How much an attack counts that the model takes for harmless: its probability to this power. */
-  doubt: number;
   /** Factors for single sources. */
   factor?: (source: string) => number;
 }
 
-export const DEFAULTS: TrainOptions = {
-  seed: 1,
-  epochs: 12,
-  rate: 0.02,
-  l2: 1e-6,
-  power: 0.5,
-  benign: 2,
-  doubt: 0.6,
-};
+export const DEFAULTS: TrainOptions = { seed: 1, epochs: 12, rate: 0.02, l2: 1e-6, power: 0.5, benign: 2 };
 
 export interface Model {
   weights: Float32Array;
@@ -94,7 +83,7 @@ export function bestWindow(data: Dataset, index: number, weights: ArrayLike<numb
 
 /** Trains on the bags in `indices`. */
 export function train(data: Dataset, indices: readonly number[], options: TrainOptions = DEFAULTS): Model {
-  const { seed, epochs, rate, l2, doubt } = options;
+  const { seed, epochs, rate, l2 } = options;
   const importance = balance(data, indices, options);
   const rand = random(seed);
   const order = Uint32Array.from(indices.keys());
@@ -124,9 +113,7 @@ export function train(data: Dataset, indices: readonly number[], options: TrainO
       if (window.value === Number.NEGATIVE_INFINITY) continue;
       const label = data.bags[index]?.label ?? 0;
       const error = 1 / (1 + Math.exp(-(window.value + bias))) - label;
-      // An attack that looks like none teaches little: chat logs and contest entries hold many that are none.
-      const trust = label ? (1 + error) ** doubt : 1;
-      const slope = error * trust * (importance[at] as number);
+      const slope = error * (importance[at] as number);
       if (Math.abs(error) < EASY) rest[at] = EASY_REST;
       const gradient = slope / Math.sqrt(window.bytes + SMOOTH);
       const end = data.blockSlot[window.lastBlock + 1] as number;

@@ -22,11 +22,6 @@ export function quantise(model: Model): Quantised {
   return { weights, step };
 }
 
-/** The threshold that a pack was made with, as a logit. */
-export function packThreshold(pack: Uint8Array): number {
-  return new DataView(pack.buffer, pack.byteOffset).getInt32(24, true) / LOGIT_ONE;
-}
-
 /** `threshold` is a calibrated logit; `hash` 32 bytes. */
 export function writePack(
   { weights, step }: Quantised,
