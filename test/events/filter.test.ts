@@ -141,7 +141,7 @@ for (const profile of PROFILES) {
       }
       const attack = events[4]!;
       assert.equal(attack.rule, "override.ignore-previous");
-      assert.ok(attack.score > 990 && attack.score <= 1000, `${attack.score}`);
+      assert.equal(attack.score, 1000);
       assert.equal(attack.model, "gpt-4o");
       assert.equal(events[0]!.subject, "");
     });
