@@ -85,7 +85,7 @@ async function meetVerdicts(w: World): Promise<Set<string>> {
   const many = Array.from({ length: 150 }, (_, i) => `person-${i}@example.com`).join(" ");
   await met("prompt_unredactable", w.chat("key-careful", many));
   const forged = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`x-weir-${i}`, "1"]));
-  await met("overloaded", w.chat("key-plain", "hello", { headers: forged }));
+  await met("too_many_headers", w.chat("key-plain", "hello", { headers: forged }));
   for (let i = 0; i < 3; i++) await met("ok", w.chat("key-small", "hello"));
   await met("insufficient_quota", w.chat("key-small", "hello"));
   let limited = 0;
