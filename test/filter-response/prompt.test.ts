@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
-import { sse, upstreamOf } from "./support.ts";
+import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
 const budgets = [{ name: "in", meter: "prompt_tokens", limit: "100M", window: "day" }];
 const tiers = {
@@ -32,24 +32,6 @@ const tiers = {
   small: { prompt: { redact: { ip: "hash" }, max_bytes: 400 } },
 };
 const policy = { tiers, keys: Object.keys(tiers).map((tier) => keyEntry(tier, tier)) };
-
-const chunk = (content: string) => ({
-  id: "chatcmpl-1",
-  object: "chat.completion.chunk",
-  model: "gpt-4o",
-  choices: [{ index: 0, delta: { content }, finish_reason: null }],
-});
-const finish = { ...chunk(""), choices: [{ index: 0, delta: {}, finish_reason: "stop" }] };
-
-/** The texts of a chat stream, joined; every event must be JSON. */
-function contentOf(text: string): string {
-  let all = "";
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
-    for (const choice of JSON.parse(line.slice(6)).choices ?? []) all += choice.delta.content ?? "";
-  }
-  return all;
-}
 
 for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
   describe(`redaction of prompts (${profile})`, async () => {
@@ -193,7 +175,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           "IL_2] and [x",
           "] ann@ex",
           "ample.com [EMAIL_1",
-        ].map(chunk);
+        ].map((text) => chunk(text));
         const bytes = sse([...events, finish, "[DONE]"]);
         // "both" redacts what the model adds, under the next number.
         const ann = key === "both" ? "[EMAIL_3]" : "ann@example.com";
