@@ -17,8 +17,9 @@ const GRPC_NONE: i32 = -1;
 const UNAVAILABLE_RETRY_S: u64 = 1;
 
 const headers = new HeaderList(16, 1024);
-const body = new Writer(4096);
-const message = new Writer(1024);
+// Any message and any pointer fit, also when every byte of them is escaped.
+const body = new Writer(8192);
+const message = new Writer(1536);
 let param: Slice = NONE;
 let retrySeconds: u64 = 0;
 

@@ -23,6 +23,8 @@ export const WEIR_REQUEST_ID = lit("x-weir-request-id");
 export const WEIR_SUBJECT = lit("x-weir-subject");
 export const WEIR_TIER = lit("x-weir-tier");
 export const WEIR_LANE = lit("x-weir-lane");
+export const TRACEPARENT = lit("traceparent");
+export const TRACESTATE = lit("tracestate");
 
 export const JSON_TYPE = lit("application/json");
 export const IDENTITY = lit("identity");

@@ -1,15 +1,16 @@
 // The module's exports: proxy-wasm's callbacks, each handed to the flow. Nothing is decided here.
-import { ledgerAnswer, Purpose } from "./budget/ledger";
 import { finishDebts } from "./budget/repay";
 import { finishReport } from "./budget/settle";
+import { sidecarAnswer, Purpose } from "./sidecar";
 import "./proxy-wasm/abort";
 import { arenaReset, arenaTake } from "./proxy-wasm/arena";
 import { answered, calloutPurpose, calloutReference } from "./proxy-wasm/callouts";
 import { now } from "./proxy-wasm/host";
+import { onReported } from "./observe";
 import { onRequestBody, onRequestHeaders } from "./request";
 import { onAcquired } from "./request-budget";
 import { onLog, onResponseBody, onResponseHeaders } from "./response";
-import { onConfigure, onContextCreate, onRootDelete, onTick, seed } from "./root";
+import { onConfigure, onContextCreate, onRootDelete, onRulesCompiled, onTick, seed } from "./root";
 import { closeStream, findStream } from "./stream";
 
 export { packDirectory } from "./packs";
@@ -52,7 +53,7 @@ export function proxy_on_request_body(context: u32, size: i32, end: i32): i32 {
 
 export function proxy_on_response_headers(context: u32, headers: i32, end: i32): i32 {
   arenaReset();
-  return onResponseHeaders(context);
+  return onResponseHeaders(context, end != 0);
 }
 
 export function proxy_on_response_body(context: u32, size: i32, end: i32): i32 {
@@ -72,9 +73,11 @@ export function proxy_on_http_call_response(
   // The table's entry is free from here on: what it was for is read first.
   const purpose = calloutPurpose();
   const reference = calloutReference();
-  const answer = ledgerAnswer(size);
+  const answer = sidecarAnswer(<Purpose>purpose, size);
   if (purpose == Purpose.Acquire) onAcquired(reference, answer);
+  else if (purpose == Purpose.Events) onReported(reference, answer);
   else if (purpose == Purpose.Settle) finishReport(answer, now());
+  else if (purpose == Purpose.CompileRules) onRulesCompiled(reference, answer);
   else finishDebts(answer, now());
 }
 

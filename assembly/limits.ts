@@ -9,6 +9,12 @@ export const ROOTS_MAX: i32 = 32;
 export const POLICY_BYTES_MAX: i32 = 1 << 20;
 /** Values in a policy document. */
 export const POLICY_VALUES_MAX: i32 = 1 << 16;
+/** Values and keys in the schema of one route. */
+export const ROUTE_SCHEMA_VALUES_MAX: i32 = 2048;
+/** A policy's own rules as they are sent to be compiled, in bytes. */
+export const OWN_RULES_TEXT_MAX: i32 = 48 << 10;
+/** The table that a policy's own rules are compiled to, in bytes: reserved while configuring. */
+export const OWN_RULES_BYTES_MAX: i32 = 256 << 10;
 /** Budgets that one request can be held against. */
 export const BUDGETS_MAX: i32 = 8;
 /** Rate limits of one tier. */
@@ -36,6 +42,8 @@ export const SWAP_TRIES: i32 = 64;
 export const DEBT_RECORDS: u32 = 256;
 /** Bytes of one of them: some fifty subjects with a budget or two each. */
 export const DEBT_RECORD_MAX: i32 = 32 << 10;
+/** Requests of which the texts are kept for their events at once, where a policy wants that. */
+export const CAPTURES_MAX: i32 = 256;
 
 /** Leases that one worker looks after (acquired and not yet finally settled). */
 export const LEASES_HELD_MAX: i32 = 4096;

@@ -12,11 +12,12 @@ import {
 } from "./budget/acquire";
 import { because, blame, more, retryAfter, waitFor } from "./deny";
 import { emptyPointer, Prompt } from "./inspect/prompt";
+import { Report } from "./inspect/schema";
 import { Tape } from "./json/tape";
 import { pointer } from "./json/text";
 import { Tier } from "./policy/policy";
 import { typeName, VAULT_TEXT_MAX, VALUES_MAX } from "./redact/types";
-import { lit } from "./slice";
+import { lit, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
@@ -111,6 +112,62 @@ export function unknownShape(): Reason {
   );
   more().text(" Anthropic messages, Gemini generateContent), so it cannot be checked.");
   return Reason.UnknownShape;
+}
+
+/** The body does not fit its route's schema; the first problem is told, if it is short enough to be. */
+export function misfit(report: Report): Reason {
+  because().text("The body does not fit what this path takes");
+  if (report.count == 0) more().text(".");
+  else {
+    more().text(": ").bytes(report.pointer(0)).text(": ").bytes(report.value(0));
+    more().text(": expected ").bytes(report.expected(0));
+    blame(report.pointer(0));
+  }
+  return Reason.SchemaViolation;
+}
+
+export function oddPath(): Reason {
+  because().text(
+    "Servers could read this path in different ways, so it is not known what the body must look like.",
+  );
+  return Reason.UnknownShape;
+}
+
+export function unsupportedUpgrade(): Reason {
+  because().text("Requests that switch protocols are not let through: what follows could not be inspected.");
+  return Reason.UnsupportedUpgrade;
+}
+
+export function unsupportedMedia(): Reason {
+  because().text(
+    "The body must be application/json without content-encoding: anything else cannot be inspected.",
+  );
+  return Reason.UnsupportedMediaType;
+}
+
+/** The key is for some models only, and which one is asked for cannot be read. */
+export function modelUnknown(): Reason {
+  because().text("This API key is for some models only, and the model of this request cannot be read.");
+  return Reason.ModelNotAllowed;
+}
+
+export function rulesUnavailable(): Reason {
+  because().text("The rules of this proxy's policy are not loaded yet, so the prompt cannot be checked.");
+  retryAfter(1);
+  return Reason.RulesUnavailable;
+}
+
+export function tooManyHeaders(): Reason {
+  because().text("The request has more headers than can be checked.");
+  return Reason.TooManyHeaders;
+}
+
+/** `why` is what blocks, a rule or the classifier; `own`: a rule of the policy. */
+export function injection(why: Slice, own: bool): Reason {
+  if (own) because().text("The prompt matches a rule of this proxy's policy (").bytes(why);
+  else because().text("The prompt looks like an attempt to override the model's instructions (").bytes(why);
+  more().text(").");
+  return Reason.InjectionDetected;
 }
 
 export function tokenPrompt(): Reason {

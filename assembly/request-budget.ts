@@ -19,6 +19,7 @@ import { toU64 } from "./json/text";
 import { count, Metric } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
+import { carryNothing, carryTrace } from "./observe";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { overBudget } from "./refusals";
 import { bodyLength, hasTools, prompt, replaceBody, work } from "./request-body";
@@ -42,7 +43,7 @@ export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
   guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);
   if (coveredLocally(stream, budgets, now())) return Action.Continue;
-  if (!acquireFor(stream, policy, tier, budgets, growth)) return Action.Continue;
+  if (!acquire(stream, policy, tier, budgets)) return Action.Continue;
   count(Metric.Acquires);
   stream.ahead = true;
   stream.phase = Phase.Waiting;
@@ -86,7 +87,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   }
   // A ledger that was silent a moment ago is not asked again while something passes without it.
   if (!(ledgerSilent(now()) && passes(stream, tier))) {
-    if (acquireFor(stream, policy, tier, budgets, growth)) {
+    if (acquire(stream, policy, tier, budgets)) {
       count(Metric.Acquires);
       stream.phase = Phase.Waiting;
       return Action.Pause;
@@ -95,6 +96,14 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   }
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
+}
+
+/** Makes the stream wait for a lease that covers it, asked for in its trace; false when none can be asked for. */
+function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool {
+  carryTrace(stream);
+  const waits = acquireFor(stream, policy, tier, budgets, growth);
+  carryNothing();
+  return waits;
 }
 
 /** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
@@ -195,6 +204,6 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     return;
   }
   // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
-  if (acquireFor(stream, changetype<Policy>(stream.policy), tier, budgets, growth)) count(Metric.Acquires);
+  if (acquire(stream, changetype<Policy>(stream.policy), tier, budgets)) count(Metric.Acquires);
   else if (unreachableLedger(stream, tier)) release(stream);
 }

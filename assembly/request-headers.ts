@@ -2,6 +2,7 @@
 // and live until the callback returns.
 import { MapType } from "./proxy-wasm/abi";
 import { headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
+import { nginx } from "./proxy-wasm/kind";
 import { eq, is, isFolded, lenOf, NONE, Slice, startsWith, startsWithFolded, sub, trim } from "./slice";
 
 /** Header forms of a key, as bits of `Policy.keyHeaders`. */
@@ -10,8 +11,10 @@ export const FORM_X_API_KEY: u8 = 2;
 export const FORM_API_KEY: u8 = 4;
 export const FORM_X_GOOG_API_KEY: u8 = 8;
 
-/** Inbound x-weir-* headers of a name of their own; more of them is refused as overload. */
+/** Inbound x-weir-* headers of a name of their own; more of them is refused. */
 const FORGED_MAX: i32 = 16;
+/** nginx hands over so many headers and keeps the rest to itself: what is not seen could be anything. */
+const NGINX_PAIRS_MAX: i32 = 100;
 
 export let path: Slice = NONE;
 export let method: Slice = NONE;
@@ -21,7 +24,15 @@ export let forwardedFor: Slice = NONE;
 export let requestId: Slice = NONE;
 export let acceptEncoding: Slice = NONE;
 export let contentLength: Slice = NONE;
-export let upgrade: bool = false;
+/** W3C trace context; NONE too where it was sent twice, which the specification does not allow. */
+export let traceparent: Slice = NONE;
+export let tracestate: Slice = NONE;
+/** What the request wants to switch to; NONE: nothing. */
+export let upgrade: Slice = NONE;
+/** The request asks for a tunnel. */
+export let connects: bool = false;
+/** A body comes in chunks, of a length that nobody told. */
+export let hasChunks: bool = false;
 /** The key that was shown, without its scheme; NONE if none was. */
 export let credential: Slice = NONE;
 /** The forms in which keys were shown, as bits. */
@@ -48,13 +59,19 @@ export function readRequestHeaders(accepted: u8): bool {
     requestId =
     acceptEncoding =
     contentLength =
+    traceparent =
+    tracestate =
     credential =
+    upgrade =
       NONE;
-  upgrade = ambiguous = false;
+  connects = hasChunks = ambiguous = false;
+  let pairs = 0;
+  let traces = 0;
   forgedCount = 0;
   shownIn = 0;
   if (!openHeaders(MapType.RequestHeaders)) return false;
   while (nextHeader()) {
+    pairs++;
     const name = headerName();
     const value = headerValue();
     switch (lenOf(name)) {
@@ -62,12 +79,20 @@ export function readRequestHeaders(accepted: u8): bool {
         if (is(name, ":path")) path = value;
         break;
       case 7:
-        if (is(name, ":method")) method = value;
-        else if (accepted & FORM_API_KEY && isFolded(name, "api-key")) show(trim(value), FORM_API_KEY);
-        else if (isFolded(name, "upgrade")) upgrade = true;
+        if (is(name, ":method")) {
+          method = value;
+          connects = is(value, "CONNECT");
+        } else if (accepted & FORM_API_KEY && isFolded(name, "api-key")) show(trim(value), FORM_API_KEY);
+        else if (isFolded(name, "upgrade")) upgrade = value;
         break;
       case 9:
         if (accepted & FORM_X_API_KEY && isFolded(name, "x-api-key")) show(trim(value), FORM_X_API_KEY);
+        break;
+      case 10:
+        if (isFolded(name, "tracestate")) tracestate = value;
+        break;
+      case 11:
+        if (isFolded(name, "traceparent")) traceparent = traces++ == 0 ? value : NONE;
         break;
       case 12:
         if (isFolded(name, "content-type")) contentType = value;
@@ -88,13 +113,16 @@ export function readRequestHeaders(accepted: u8): bool {
       case 16:
         if (isFolded(name, "content-encoding")) contentEncoding = value;
         break;
+      case 17:
+        if (isFolded(name, "transfer-encoding")) hasChunks = true;
+        break;
     }
     if (startsWithFolded(name, "x-weir-")) {
       if (forgedCount == FORGED_MAX) return false;
       unchecked((forged[forgedCount++] = name));
     }
   }
-  return true;
+  return !nginx || pairs < NGINX_PAIRS_MAX;
 }
 
 function showBearer(value: Slice): void {

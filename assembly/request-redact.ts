@@ -24,7 +24,7 @@ import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
 
 /** The numbers and counts of the prompt at hand, which its answer goes on with. */
-const found: usize = reserve(ANSWER_BYTES);
+export const found: usize = reserve(ANSWER_BYTES);
 /** The body without what must not go upstream, in the arena; the body itself when there was nothing. */
 export let redacted: Slice = NONE;
 

@@ -1,7 +1,7 @@
 // The way in: what happens to a request, in the order in which it happens, with every branch that it can take.
 //
 //   headers ─ shield ─ identity ─ limits ─┐
-//   body ──── json ─ (redact) ─ injection ─ tokens ─ rewrite ─ reserve ─▶ upstream
+//   body ──── json ─ schema ─ (redact) ─ injection ─ tokens ─ rewrite ─ reserve ─▶ upstream
 //                                                               └─ (no lease) acquire ─▶ wait ─▶ upstream
 //
 // Stages are leaves: they look at slices and tables and answer a closed enum. Here it is decided what that means; for
@@ -17,7 +17,7 @@ import {
 } from "./admission/admission";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { deniedLately } from "./budget/denials";
-import { because, more } from "./deny";
+import { because } from "./deny";
 import {
   ACCEPT_ENCODING,
   API_KEY,
@@ -31,12 +31,30 @@ import {
   X_GOOG_API_KEY,
 } from "./headers";
 import { addressTag, identify, laneName, readAddress } from "./identity/identity";
-import { Judgement, judge, judgedScore, judgedWhy } from "./inspect/injection";
+import {
+  Judgement,
+  judge,
+  judgedByOwn,
+  judgedReport,
+  judgedScore,
+  judgedWhy,
+  useOwnRules,
+} from "./inspect/injection";
 import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { errorText } from "./json/errors";
 import { count, Metric, tally } from "./metrics";
-import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
+import { Injection, Key, matchesAny, Policy, Rate, Route, Tier } from "./policy/policy";
+import { findRoute } from "./policy/routes";
+import {
+  forwardTrace,
+  observeAddress,
+  observeBody,
+  observeHeaders,
+  observeJudgement,
+  observePrompt,
+  observeRequest,
+} from "./observe";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { addHeader, removeHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, property } from "./proxy-wasm/host";
@@ -45,6 +63,7 @@ import {
   acceptEncoding,
   ambiguous,
   claimsJson,
+  connects,
   contentEncoding,
   credential,
   FORM_API_KEY,
@@ -66,15 +85,19 @@ import {
   bodyTooLarge,
   bodyUnavailable,
   emptyPrompt,
+  injection,
   limited,
   modelNotAllowed,
   notPriced,
   oddModel,
   promptTooLong,
+  rulesUnavailable,
   tokenPrompt,
+  tooManyHeaders,
   tooManyTexts,
   unidentified,
   unknownShape,
+  unsupportedMedia,
 } from "./refusals";
 import {
   hasTools,
@@ -91,6 +114,7 @@ import { fetchAhead, reserve } from "./request-budget";
 import { takeCheaper } from "./request-downgrade";
 import { goOn, refuse } from "./request-ends";
 import { redacted, redactPrompt } from "./request-redact";
+import { checkRoute, judgeUpgrade, passUninspected } from "./request-route";
 import { openRedaction } from "./response-redact";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -110,10 +134,12 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
   }
   const policy = changetype<Policy>(stream.policy);
   stream.startNs = now();
+  if (policy.ring) observeRequest(stream, policy);
   const reason = admitHeaders(stream, policy, seed);
   if (reason != Reason.None) return refuse(stream, reason);
   const tier = changetype<Tier>(stream.tier);
   forward(stream, tier, policy);
+  if (upgrade != NONE) return passUninspected(stream, tier, 0);
   if (end) {
     stream.phase = Phase.Upstream;
     return Action.Continue;
@@ -128,14 +154,13 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
 
 /** All that headers alone can decide. */
 function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
-  if (!readRequestHeaders(policy.keyHeaders)) {
-    because().text("The request has more headers than can be checked.");
-    return Reason.Overloaded;
-  }
+  if (!readRequestHeaders(policy.keyHeaders)) return tooManyHeaders();
+  if (stream.draft) observeHeaders(stream);
   if (asksForAddress(policy) && !readAddress(property(SOURCE_ADDRESS), forwardedFor, policy.trustedHops)) {
     because().text("The client's address cannot be read.");
     return Reason.AddressNotAllowed;
   }
+  if (stream.draft) observeAddress(stream);
   if (policy.shield) {
     stream.addressTag = addressTag(seed);
     const shielded = admitAddress(changetype<Rate>(policy.shield), stream.addressTag, stream.startNs);
@@ -154,24 +179,25 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
     if (policy.shield) refundAddress(changetype<Rate>(policy.shield), stream.addressTag, stream.startNs);
     return limited(stream, admitted, Reason.RateLimitExceeded);
   }
-  if (upgrade) {
-    because().text(
-      "Requests that switch protocols are not let through: what follows could not be inspected.",
-    );
-    return Reason.UnsupportedUpgrade;
-  }
   if (!stream.setPath(path)) {
     because().text("The path is longer than 256 bytes.");
     return Reason.UnknownShape;
   }
+  const route = findRoute(policy, tier, path);
+  stream.route = changetype<usize>(route);
+  if (upgrade != NONE || connects) {
+    const reason = judgeUpgrade(stream);
+    if (reason != Reason.None) return reason;
+  }
   stream.isPost = is(method, "POST");
   stream.acceptable = contentEncoding == NONE && claimsJson();
+  if (!stream.acceptable && route != null && route.otherMedia) stream.uninspected = true;
   return tier.redacts ? prepareRedaction(stream, tier) : Reason.None;
 }
 
 /** Whether anything depends on the client's address, whose property is the dearest of all host calls. */
 function asksForAddress(policy: Policy): bool {
-  return policy.shield != 0 || policy.networked || credential == NONE;
+  return policy.shield != 0 || policy.networked || policy.events || credential == NONE;
 }
 
 /** Takes what redacting the answer will need while the request can still be refused. */
@@ -203,6 +229,7 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
   addHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
   addHeader(MapType.RequestHeaders, WEIR_LANE, laneName(stream.lane));
   if (requestId != NONE) addHeader(MapType.RequestHeaders, WEIR_REQUEST_ID, requestId);
+  if (stream.draft) forwardTrace(stream);
 }
 
 // ------------------------------------------------------------------------------------------------------- body
@@ -217,6 +244,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (<u64>size > tier.bytesMax) return refuse(stream, bodyTooLarge(tier));
   if (!end) return Action.Pause;
   if (size == 0) return goOn(stream);
+  if (stream.uninspected) return passUninspected(stream, tier, size);
   let body = bufferBytes(BufferType.RequestBody, size);
   if (lenOf(body) != size) {
     return refuse(stream, bodyUnavailable(size));
@@ -224,11 +252,13 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   tally(Metric.ScannedBytes, size);
   stream.bodySize = size;
   if (!openBody(tier.redactsPrompt ? <i32>tier.bytesMax : size)) return refuse(stream, bodyTooLarge(tier));
-  let reason = read(stream, body);
+  let reason = read(stream, tier, body);
+  if (stream.draft != 0 && reason == Reason.None) observeBody(stream, size);
   if (reason == Reason.None && tier.redactsPrompt) {
     reason = redactPrompt(stream, tier, body);
     body = redacted;
   }
+  if (stream.draft != 0 && reason == Reason.None) observePrompt(stream);
   if (reason == Reason.None) reason = inspect(stream, tier);
   if (reason == Reason.None) reason = spend(stream, tier, body, size);
   if (reason != Reason.None) return refuse(stream, reason);
@@ -237,14 +267,11 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   return goOn(stream);
 }
 
-/** json → prompt. */
-function read(stream: Stream, body: Slice): Reason {
-  if (!stream.acceptable) {
-    because().text(
-      "The body must be application/json without content-encoding: anything else cannot be inspected.",
-    );
-    return Reason.UnsupportedMediaType;
-  }
+/** json → prompt → schema. */
+function read(stream: Stream, tier: Tier, body: Slice): Reason {
+  if (!stream.acceptable) return unsupportedMedia();
+  const policy = changetype<Policy>(stream.policy);
+  if (tier.injection != Injection.Off && policy.awaitsRules) return rulesUnavailable();
   const error = readBody(stream, body);
   if (error != 0) {
     because()
@@ -254,11 +281,13 @@ function read(stream: Stream, body: Slice): Reason {
       .u64(tape.errorAt);
     return Reason.MalformedJson;
   }
-  return Reason.None;
+  return checkRoute(stream, tape);
 }
 
 /** What the prompt may be, and injection. */
 function inspect(stream: Stream, tier: Tier): Reason {
+  const policy = changetype<Policy>(stream.policy);
+  useOwnRules(policy.ruleLength ? policy.ruleTable : 0);
   beginMemo();
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
@@ -281,15 +310,13 @@ function checkInjection(stream: Stream, tier: Tier): Reason {
   if (tier.injection == Injection.Off) return Reason.None;
   const judgement = judge(prompt, work, tier.threshold, tier.untrustedThreshold);
   stream.score = judgedScore;
-  if (judgement == Judgement.Clean) return Reason.None;
-  if (tier.injection == Injection.Shadow) {
-    stream.shadowed = true;
-    count(Metric.Shadowed);
-    return Reason.None;
-  }
-  because().text("The prompt looks like an attempt to override the model's instructions (").bytes(judgedWhy);
-  more().text(").");
-  return Reason.InjectionDetected;
+  if (stream.draft) observeJudgement(stream);
+  if (judgement != Judgement.Clean && tier.injection == Injection.Block)
+    return injection(judgedWhy, judgedByOwn);
+  if (judgement == Judgement.Clean && !judgedReport) return Reason.None;
+  stream.shadowed = true;
+  count(Metric.Shadowed);
+  return Reason.None;
 }
 
 // ------------------------------------------------------------------------------------------- tokens and budgets

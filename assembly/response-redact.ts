@@ -9,7 +9,7 @@
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
-import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
+import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, marksOf, openAnswer } from "./redact/answer";
 import { BODY_BYTES, endBody, feedBody, openBody, restartBody } from "./redact/body";
 import {
   channelAt,
@@ -30,6 +30,7 @@ import {
   WHOLE_JSON,
   WHOLE_TEXT,
 } from "./redact/channels";
+import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow, put, rewind, room, setOutput } from "./redact/output";
 import { openPassage, pass, PASSAGE_BYTES } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
@@ -152,6 +153,13 @@ export function createOriginals(): void {
   createVaults(REDACTED_MAX + 1);
 }
 
+/** Slots that nobody has. */
+export function redactionsFree(): i32 {
+  let count = 0;
+  for (let slot = free; slot; slot = changetype<Redaction>(<usize>slot).next) count++;
+  return count;
+}
+
 /** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
 export function openRedaction(tier: Tier): Redaction | null {
   if (free == 0) return null;
@@ -211,7 +219,9 @@ export function redactChunk(redaction: Redaction, handle: i32, chunk: Slice, las
     if (redaction.withheld == Reason.None) whole(redaction, chunk, last);
   }
   if (outTo > outFrom) redaction.begun = true;
-  return slice(outFrom, <i32>(outTo - outFrom));
+  const length = <i32>(outTo - outFrom);
+  advance(marksOf(redaction.answer), length);
+  return slice(outFrom, length);
 }
 
 /** Lets nothing more of the answer pass; what is sent in its place is put out. */

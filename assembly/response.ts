@@ -25,6 +25,7 @@ import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
 import { count, counted, Metric, tally } from "./metrics";
 import { OnAbort, Policy, Rate, Tier } from "./policy/policy";
+import { finishObserved, observeAnswer, observeBytes, observeEnd, observeForm } from "./observe";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
@@ -71,7 +72,7 @@ const spent = reserve(8 * BUDGETS_MAX);
 const warning = new Writer(192);
 
 /** The answer's headers have arrived. */
-export function onResponseHeaders(context: u32): Action {
+export function onResponseHeaders(context: u32, end: bool): Action {
   const stream = findStream(context);
   // Our own refusals come back through here; they are complete.
   if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
@@ -86,7 +87,10 @@ export function onResponseHeaders(context: u32): Action {
     setHeader(MapType.ResponseHeaders, WEIR_MODEL, stream.model);
   }
   if (stream.warnPercent != 0) warn(stream, tier);
-  if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed) readAnswer(stream, tier);
+  if (stream.draft) observeAnswer(stream, end);
+  if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0) {
+    readAnswer(stream, tier);
+  }
   return Action.Continue;
 }
 
@@ -118,8 +122,8 @@ function readAnswer(stream: Stream, tier: Tier): void {
   }
   const events = startsWithFolded(type, "text/event-stream");
   const json = !events && startsWithFolded(type, "application/json");
-  const charged = stream.reservedOpen && stream.status < 400;
-  if ((events && stream.redaction != 0) || ((events || json) && charged)) {
+  const usable = (stream.reservedOpen || stream.draft != 0) && stream.status < 400;
+  if ((events && stream.redaction != 0) || ((events || json) && usable)) {
     stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
   }
   if (stream.redaction) {
@@ -127,6 +131,7 @@ function readAnswer(stream: Stream, tier: Tier): void {
     if (form == Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
   }
+  if (stream.draft != 0 && (events || json)) observeForm(stream, events);
   if (stream.answer == 0 && stream.redaction == 0) return;
   if (length != NOT_WHOLE) stream.answerLeft = length;
   if (stream.redaction != 0 || (events && stream.hideUsage)) {
@@ -166,6 +171,7 @@ function dropRedaction(stream: Stream): void {
 export function onResponseBody(context: u32, size: i32, end: bool): Action {
   const stream = findStream(context);
   if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
+  if (end && stream.draft != 0) observeEnd(stream);
   if (stream.replaced != Replaced.No) return sendReplacement(stream, size);
   if (stream.answer == 0 && stream.redaction == 0) return Action.Continue;
   if (stream.redaction != 0 && !end && waitsForAll(stream)) return Action.Pause;
@@ -179,11 +185,18 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
       replaceBuffer(BufferType.ResponseBody, size, passed);
     }
     stream.reason = redactionOf(stream).withheld;
-  } else if (!stream.hideUsage) feed(handle, chunk, end);
-  else {
+    if (stream.draft) observeBytes(stream, passed, end);
+  } else if (!stream.hideUsage) {
+    feed(handle, chunk, end);
+    if (stream.draft) observeBytes(stream, chunk, end);
+  } else {
     const passed = filter(handle, chunk, end);
     if (passed != chunk) replaceBuffer(BufferType.ResponseBody, size, passed);
-    if (filterHead() != NONE) prependBuffer(BufferType.ResponseBody, filterHead());
+    const head = filterHead();
+    if (head != NONE) prependBuffer(BufferType.ResponseBody, head);
+    if (stream.draft == 0) return Action.Continue;
+    if (head != NONE) observeBytes(stream, head, false);
+    observeBytes(stream, passed, end);
   }
   return Action.Continue;
 }
@@ -224,7 +237,9 @@ export function onLog(context: u32): void {
   if (stream == null) return;
   if (stream.phase == Phase.Waiting) cancelAcquire(context, now());
   if (stream.phase != Phase.Denied) counted(stream, stream.reason);
-  if (stream.reservedOpen) settle(stream);
+  const settled = stream.reservedOpen;
+  if (settled) settle(stream);
+  if (stream.draft) finishObserved(stream, settled ? spent : 0);
   if (stream.answer) closeAnswer(stream.answer - 1);
   stream.answer = 0;
   if (stream.redaction) {

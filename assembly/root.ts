@@ -1,7 +1,6 @@
 // Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
-import { acquireCalls, failedCalls, settleCalls } from "./budget/ledger";
 import { debtsHeld, debtsLost, debtsSettled, orphanDebts, sendDebts } from "./budget/repay";
 import { lostReports, orphanLeases, sendReports } from "./budget/settle";
 import { createDebts } from "./debts";
@@ -10,6 +9,7 @@ import { seedKeys } from "./json/keys";
 import { heldCount } from "./budget/held";
 import { useClassifier, useRules } from "./inspect/injection";
 import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/memo";
+import { askForRules, forgetRules, shareRules, takeRules, tickPeriod } from "./own-rules";
 import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
 import { count, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
@@ -17,6 +17,7 @@ import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
+import { carrySettled, configureEvents, forgetSettled, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
@@ -27,7 +28,8 @@ import { createOriginals, createRedactions } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
-import { lenOf, lit, NONE, ptrOf, slice } from "./slice";
+import { acquireCalls, eventCalls, failedCalls, rulesCalls, settleCalls } from "./sidecar";
+import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { openStream, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
 import { Writer } from "./writer";
@@ -72,12 +74,21 @@ export function onConfigure(root: u32, size: i32): bool {
   const policy = loadPolicy(text);
   if (policy == null) return refused();
   if (!prepare(policy)) return false;
+  inheritRules(policy);
   forget(entry);
   store<u32>(entry, root);
   store<u32>(entry, changetype<usize>(policy), 4);
   store<u32>(entry, block, 8);
-  setTickPeriod(policy.syncMs);
+  setTickPeriod(tickPeriod(policy));
   return true;
+}
+
+/** A policy with the same rules as one that is being served need not wait for them. */
+function inheritRules(policy: Policy): void {
+  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
+    const served = <usize>load<u32>(roots + i * ENTRY, 4);
+    if (served) shareRules(changetype<Policy>(served), policy);
+  }
 }
 
 /** What serving a policy needs beside itself. */
@@ -106,6 +117,8 @@ function prepare(policy: Policy): bool {
   configureMemo(random(), random());
   if (policy.redacts) createRedactions();
   if (policy.restores) createOriginals();
+  if (!configureEvents(policy))
+    return fail("the policies of one VM name more sidecars than 4 for their events");
   return true;
 }
 
@@ -132,6 +145,7 @@ export function onRootDelete(root: u32): void {
 function forget(entry: usize): void {
   const policy = <usize>load<u32>(entry, 4);
   if (policy) {
+    forgetRules(changetype<Policy>(policy), numberOf(entry));
     orphanAcquires(policy, now());
     orphanLeases(policy);
     orphanDebts(policy);
@@ -140,16 +154,30 @@ function forget(entry: usize): void {
   memory.fill(entry, 0, ENTRY);
 }
 
-/** Time passes: leases are looked after, and gauges told. */
+function numberOf(entry: usize): i32 {
+  return <i32>((entry - roots) / ENTRY);
+}
+
+/** The sidecar has answered what the root's policy asked for (NONE: it has not). */
+export function onRulesCompiled(number: i32, answer: Slice): void {
+  const policy = <usize>load<u32>(roots + <usize>number * ENTRY, 4);
+  if (policy) takeRules(changetype<Policy>(policy), answer, now());
+}
+
+/** Time passes: rules are asked for, leases are looked after, and gauges told. */
 export function onTick(root: u32): void {
   const entry = entryOf(root);
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
+  if (policy.awaitsRules) askForRules(policy, numberOf(entry), now());
   if (policy.budgeted) {
     const time = now();
+    carrySettled();
     sendReports(policy, time);
     sendDebts(policy, time);
+    forgetSettled();
   }
+  if (policy.ring) reportEvents(policy, now());
   tellCounts();
   tellTallies();
   gauge(Metric.StreamsOpen, streamsOpen());
@@ -163,6 +191,8 @@ export function onTick(root: u32): void {
 // What leaves count themselves, and how much of it has been told.
 let acquireCallsTold: u64 = 0;
 let settleCallsTold: u64 = 0;
+let rulesCallsTold: u64 = 0;
+let eventCallsTold: u64 = 0;
 let failedCallsTold: u64 = 0;
 let lostReportsTold: u64 = 0;
 let debtsSettledTold: u64 = 0;
@@ -173,6 +203,8 @@ let evictionsTold: u64 = 0;
 function tellCounts(): void {
   acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
   settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
+  rulesCallsTold = tell(Metric.CalloutsPurposeRules, rulesCalls, rulesCallsTold);
+  eventCallsTold = tell(Metric.CalloutsPurposeEvents, eventCalls, eventCallsTold);
   failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
   lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
   debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);

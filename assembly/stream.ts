@@ -28,6 +28,8 @@ export class Stream {
   tier: usize;
   /** The key, or 0 for the anonymous. */
   key: usize;
+  /** What the policy says of this path, or 0. */
+  route: usize;
   /** The limit to report in rate headers, or 0. */
   rate: usize;
   rateLeft: u64;
@@ -50,6 +52,8 @@ export class Stream {
   isPost: bool;
   /** The body claims to be plain JSON. */
   acceptable: bool;
+  /** The request passes without being looked into, as its route says. */
+  uninspected: bool;
   /** An injection was seen and let through, as the policy says. */
   shadowed: bool;
   /** The lease that is waited for is fetched ahead of the body (nginx). */
@@ -87,6 +91,8 @@ export class Stream {
   answerLeft: u64;
   /** What is being redacted in the answer (response-redact.ts); 0: nothing. */
   redaction: usize;
+  /** What is noted for its event (events/draft.ts); 0: nothing. */
+  draft: usize;
   /** The answer is replaced by an error: 1 when that is still to be sent, 2 when it was. */
   replaced: i32;
   score: i32;

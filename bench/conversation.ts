@@ -22,19 +22,10 @@ import { describeKey } from "../sidecar/ledger/types.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { openInspector } from "./inspector.ts";
-import {
-  entry,
-  KEY,
-  post,
-  sendAll,
-  startUpstream,
-  startVariant,
-  stopVariant,
-  type Variant,
-  without,
-} from "./load.ts";
+import { entry, KEY, post, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
 import { median, printTable, record } from "./measure.ts";
 import { chatTexts } from "./texts.ts";
+import { without } from "./without.ts";
 
 const TURNS = 40;
 const SHOWN = [1, 2, 5, 10, 20, 30, 40];

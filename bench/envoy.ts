@@ -11,18 +11,10 @@ import { parseArgs } from "node:util";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { openInspector } from "./inspector.ts";
-import {
-  entry,
-  KEY,
-  sendAll,
-  startUpstream,
-  startVariant,
-  stopVariant,
-  type Variant,
-  without,
-} from "./load.ts";
+import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
 import { median, printTable, record } from "./measure.ts";
 import { chatBodies, chatTexts } from "./texts.ts";
+import { without } from "./without.ts";
 
 const key = entry(KEY, "bench/team/key", "pro");
 

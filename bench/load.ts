@@ -13,13 +13,6 @@ export const entry = (key: string, subject: string, tier: string) => ({
   tier,
 });
 
-/** Weir's filter, as it stands in the configuration, taken out. */
-export const without = (text: string) =>
-  text.replace(
-    / {18}- name: weir\n(?: {20}.*\n| {22}.*\n|\s*\n)*?(?= {18}- name: envoy.filters.http.router)/,
-    "",
-  );
-
 export interface Variant {
   name: string;
   envoy: Envoy;

@@ -14,6 +14,7 @@ const OTHERS = new Set([
   "load.ts",
   "texts.ts",
   "inspector.ts",
+  "without.ts",
 ]);
 
 const wanted = process.argv.slice(2);

@@ -78,6 +78,7 @@ export const KEYS = {
   small: "weir-tour-small",
   counted: "weir-tour-counted",
   careful: "weir-tour-careful",
+  private: "weir-tour-private",
 } as const;
 
 /** Tiers beside the demo's. */
@@ -87,6 +88,7 @@ const tiers = {
   small: { tokens: "500/day", output: { max_tokens: 20 } },
   counted: { tokens: "1M/day", output: { max_tokens: 100 } },
   careful: { response: { redact: ["email"], canaries: ["The gate code is level seven"] } },
+  private: { prompt: { redact: { email: "reversible" } } },
 };
 
 /** The demo's policy with what the table needs. The organisation is new each time: budgets may outlive a run. */
@@ -216,6 +218,11 @@ const answers: Row[] = [
   one("a stream on a budget", "200 ok", KEYS.counted, chat("Tell me", { stream: true })),
   look("… its usage is asked for", { what: "upstream", body: '"include_usage":true' }),
   look("… and hidden again", { what: "text", has: "\\[DONE\\]", not: "usage" }),
+  one("an address in a prompt", "200 ok", KEYS.private, chat("Please write to ann@example.com"), {
+    headers: { "x-mock-text": "I wrote to [EMAIL_1] today." },
+  }),
+  look("… does not go upstream", { what: "upstream", body: "write to [EMAIL_1]" }),
+  look("… and is back in the answer", { what: "text", has: "I wrote to ann@example\\.com today" }),
   one("an answer with an address in it", "200 ok", KEYS.careful, chat("Who?"), {
     headers: { "x-mock-text": "Write to ann@example.com for more." },
   }),

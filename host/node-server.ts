@@ -7,7 +7,7 @@
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Pairs } from "./abi.ts";
-import { httpCallouts, rawPairs } from "./callouts.ts";
+import { type CalloutDispatcher, httpCallouts, rawPairs } from "./callouts.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ExchangeRequest, exchange, type ResponseSink, type UpstreamResponse } from "./exchange.ts";
 import type { Metrics } from "./metrics.ts";
@@ -21,6 +21,8 @@ export interface ServeOptions {
   upstream: string;
   /** Where callouts go: cluster name to `host:port`, for instance the sidecar's. */
   clusters?: Readonly<Record<string, string>>;
+  /** How callouts are sent, instead of over HTTP to `clusters`. */
+  callouts?: CalloutDispatcher;
   /** Default 0: any free port. */
   port?: number;
   /** Default 127.0.0.1. */
@@ -64,7 +66,7 @@ export async function serve(options: ServeOptions): Promise<Gateway> {
     profile: options.profile ?? "envoy",
     plugins: [{ configuration: options.policy }],
     clock: options.clock ?? systemClock,
-    callouts: httpCallouts(options.clusters ?? {}),
+    callouts: options.callouts ?? httpCallouts(options.clusters ?? {}),
     bodyBufferBytes: options.bodyBufferBytes ?? BODY_BYTES_DEFAULT,
     ...(options.clusters && { targets: Object.keys(options.clusters) }),
     ...(options.log && { log: options.log }),

@@ -6,16 +6,14 @@
 //      dist/component/inspect.js, …       the same, transpiled for Node: what `weir scan` runs
 //
 //   npx tsx scripts/build-component.ts
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { attachPacks } from "./attach-packs.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
+import { at, files, hashOf, root } from "./sources.ts";
 
-const root = fileURLToPath(new URL("../", import.meta.url));
-const at = (path: string) => join(root, path);
 const out = at("dist/component");
 const stamp = at("build/stamps/dist_component");
 
@@ -26,20 +24,11 @@ const EXPORTS: Record<string, string[]> = {
   done: ["cabi_post_weir:inspect/inspector#scan", "cabi_post_weir:inspect/inspector#scan-text"],
 };
 
-function files(path: string): string[] {
-  return (readdirSync(at(path), { recursive: true, withFileTypes: true }) as import("node:fs").Dirent[])
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
-
 function sourceHash(): string {
-  const hash = createHash("sha256");
   const sources = ["assembly", "wit", "packs", "sidecar/pack"].flatMap(files);
   const scripts = ["build-component", "attach-packs", "build-vocabulary", "double-array", "unicode-classes"];
   sources.push(...scripts.map((name) => at(`scripts/${name}.ts`)), at("package-lock.json"));
-  for (const path of sources) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path));
-  return hash.digest("hex");
+  return hashOf(sources);
 }
 
 function isCurrent(key: string): boolean {

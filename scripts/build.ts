@@ -2,38 +2,14 @@
 // again only when something it is made of has changed.
 //
 //   npx tsx scripts/build.ts [--small] [--serving]      --small: without vocabularies; --serving: without the tools' modules
-import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { attachPacks, type PackName } from "./attach-packs.ts";
 import { buildComponent } from "./build-component.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
-
-const root = fileURLToPath(new URL("../", import.meta.url));
-const at = (path: string) => join(root, path);
-
-function files(dir: string): string[] {
-  return (readdirSync(at(dir), { recursive: true, withFileTypes: true }) as import("node:fs").Dirent[])
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
-
-function hashOf(paths: string[], salt = ""): string {
-  const hash = createHash("sha256").update(salt);
-  for (const path of paths) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path));
-  return hash.digest("hex");
-}
+import { at, files, hashOf, root } from "./sources.ts";
 
 /** Runs `make` unless `output` is there and was made of the same sources. */
 async function cached(output: string, key: string, make: () => Promise<void>): Promise<void> {

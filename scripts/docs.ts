@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ENGINES, type Engine, ROWS } from "../demo/scenarios.ts";
 import { makeSettings } from "../sidecar/settings.ts";
+import { DEMO_ENVIRONMENT, SIDECAR_ENVIRONMENT } from "./docs-environment.ts";
 
 const root = new URL("../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
@@ -159,7 +160,7 @@ function headers(): string {
   return `# Headers
 
 Names are compared without regard to case. Every header of a request that starts with \`x-weir-\` is removed: only the filter
-may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused as \`overloaded\`.
+may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused with 431 (\`too_many_headers\`).
 
 ${part("Of the client's request", ["request", "both"])}
 ${part("To the upstream", ["upstream"])}
@@ -201,6 +202,7 @@ const FORMATS: Record<string, [string, string]> = {
   budget: ["`QUANTITY/WINDOW`; windows hour, day, week, month.", "1M/month"],
   cost: ["`$AMOUNT/WINDOW`; at most six decimals.", "$50/month"],
   amount: ["A quantity, or for cost `$AMOUNT`.", "1M"],
+  percent: ["A share with at most four decimals; 0.0001% to 100%.", "5%"],
   money: ["`$AMOUNT`, at most six decimals.", "$2.50"],
   duration: ["A whole number with ms, s, m or h; 1ms to 24h.", "2s"],
   moment: ["RFC 3339 in UTC, to the second.", "2027-01-01T00:00:00Z"],
@@ -212,6 +214,8 @@ const FORMATS: Record<string, [string, string]> = {
   network: ["An IPv4 or IPv6 network, or one address.", "10.0.0.0/8"],
   name: ["Printable ASCII without spaces, `,`, `|`, `\\`, `{`, `}`; at most 128 bytes.", "search-tokens"],
   model: ["As a name; a trailing `*` matches any rest.", "gpt-4*"],
+  path: ["A path without its query; a trailing * matches any rest.", "/v1/audio/*"],
+  rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
   zone: ["An IANA time zone.", "Europe/Berlin"],
 };
 
@@ -296,26 +300,6 @@ function exampleOf(path: string, part: Schema): string {
 }
 
 // ---------------------------------------------------------------------------------------------------- settings
-
-const SIDECAR_ENVIRONMENT: Record<string, string> = {
-  WEIR_SIDECAR_HOST: "The address to listen on: `host`.",
-  WEIR_SIDECAR_PORT: "The port to listen on: `port`.",
-  WEIR_REDIS_URL:
-    "`redis://` or `rediss://` (TLS), with user and password if needed. Several, separated by commas, are nodes of one cluster. With it the ledger is in Redis.",
-  WEIR_REDIS_CLUSTER: "`1`: the one URL is a node of a cluster.",
-  WEIR_ADMIN_TOKEN: "Opens the admin service to those who show it: `adminToken`.",
-  WEIR_LEDGER_DIRECTORY: "Where the embedded ledger lives; one process per directory.",
-};
-
-const DEMO_ENVIRONMENT: Record<string, string> = {
-  WEIR_PORT: "The proxy's port; 8080.",
-  WEIR_SIDECAR_PORT: "The sidecar's port; 8081.",
-  WEIR_POLICY: "A policy file instead of `demo/policy.yaml`. The tour is left out.",
-  WEIR_UPSTREAM: "`host:port` of an LLM API instead of the mock. The tour is left out.",
-  WEIR_CONCURRENCY: "Envoy's worker threads; 2.",
-  ENVOY: "An Envoy binary instead of the installed one.",
-  TOUR: "`0`: no tour. `once`: end after the tour, with exit status 1 when a row differs.",
-};
 
 /** Read by what the demo starts, not by the demo. */
 const DEMO_PASSED_ON = ["WEIR_REDIS_URL"];

@@ -151,4 +151,28 @@ describe("the sidecar", () => {
     const [record] = await sidecar.ledger.budgets("org-stop");
     assert.equal(record?.outstanding, granted * 10);
   });
+
+  it("keeps every report that it answered while it stopped, and takes all of them again once it is back", async () => {
+    const baseUrl = `http://127.0.0.1:${sidecar.port}`;
+    const client = createClient(LedgerService, createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }));
+    const subject = "org-stop-reports/key";
+    const leases = Array.from({ length: 20 }, (_, i) => `report-${i}`);
+    for (const leaseId of leases) await client.acquire(request(subject, leaseId, 1_000n, 10n));
+    const settle = async (leaseId: string) => {
+      const report = { leaseId, subject, sequence: 1n, spent: [7n], final: true };
+      const { results } = await client.settle({ edge: "edge-1", reports: [report] });
+      return results[0]?.status;
+    };
+    // Those that the stop cuts off are looked at together: none may fail unheard before that.
+    const under = leases.map(settle);
+    const ended = Promise.allSettled(under);
+    await under[0];
+    await sidecar.close();
+    const answered = (await ended).filter(({ status }) => status === "fulfilled").length;
+    sidecar = await startSidecar({ ...settings, port: sidecar.port });
+    const spent = async () => (await sidecar.ledger.budgets("org-stop-reports"))[0]?.spent ?? 0;
+    assert.ok((await spent()) >= 7 * answered, "an answered report is kept");
+    await Promise.all(leases.map(settle));
+    assert.equal(await spent(), 140);
+  });
 });

@@ -3,21 +3,25 @@
  * gRPC-Web, Connect and plain HTTP.
  *
  *   /weir.v1.Ledger/*   the ledger; the edge's unary gRPC-Web by a direct way, all else by Connect
+ *   /weir.v1.Control/*  what edges ask for beside budgets: their policies' rules, compiled
+ *   /weir.v1.Events/*   what edges report of requests, by the extension that takes it
  *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
  *   /healthz            200 "ok" while the ledger answers, else 503
  *   anything else       the extension's handler, or 404
  *
  * Bounds: settings.requestBytesMax per message (also after decompression), settings.connectionsMax.
  */
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { controlHandlers, controlMethods, serveControl } from "./control/service.ts";
 import { WeirError } from "./errors.ts";
 import { serveAdmin } from "./ledger/admin.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
-import { serveUnary } from "./ledger/grpc-web.ts";
+import { serveUnary, type UnaryMethod } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
 import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from "./ledger/service.ts";
 import { type Ledger, LIMITS } from "./ledger/types.ts";
+import type { Around } from "./otel/spans.ts";
 import { openPort, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
 
@@ -25,6 +29,10 @@ import type { Settings } from "./settings.ts";
 export interface Extensions extends ServiceHooks, RedisHooks {
   /** Adds services to the router. */
   readonly routes?: (router: ConnectRouter, ledger: Ledger) => void;
+  /** Unary methods of those services by path, for the edge's direct way. */
+  readonly methods?: ReadonlyMap<string, UnaryMethod>;
+  /** Runs each call, with the trace that came with it. */
+  readonly around?: Around;
   /** Plain HTTP: true if it took the request. */
   readonly http?: (request: Request, response: Response, ledger: Ledger) => boolean;
 }
@@ -50,12 +58,13 @@ function plain(response: Response, status: number, text: string): void {
 }
 
 /** Looks for dead leases of organisations that nobody asks for, one after the other. */
-function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => void {
-  let running = false;
+function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let stopping = false;
   const sweepAll = async (): Promise<void> => {
     for (const organisation of await ledger.organisations()) {
       let more = true;
-      while (more) {
+      while (more && !stopping) {
         const { expired, notices } = await ledger.sweep(organisation);
         if (notices.length > 0) extensions.onNotices?.(notices);
         more = expired === LIMITS.sweepPerCommand;
@@ -63,26 +72,43 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
     }
   };
   const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    sweepAll()
+    if (running !== undefined) return;
+    running = sweepAll()
       .catch((thrown) => extensions.onError?.(WeirError.from(thrown)))
       .finally(() => {
-        running = false;
+        running = undefined;
       });
   }, settings.sweepIntervalMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return async () => {
+    clearInterval(timer);
+    stopping = true;
+    await running;
+  };
 }
 
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
   const ledger = await openLedger(settings, extensions);
   const handlers = ledgerHandlers(ledger, extensions);
-  const direct = serveUnary(ledgerMethods(handlers), settings.requestBytesMax);
+  const control = controlHandlers(extensions);
+  const { around } = extensions;
+  const methods = new Map([
+    ...ledgerMethods(handlers),
+    ...controlMethods(control),
+    ...(extensions.methods ?? []),
+  ]);
+  const direct = serveUnary(methods, settings.requestBytesMax, around);
+  const traced: Interceptor = (next) => (request) => {
+    const { service, method, header } = request;
+    const path = `/${service.typeName}/${method.name}`;
+    return around ? around(path, header.get("traceparent") ?? undefined, () => next(request)) : next(request);
+  };
   const rpc = connectNodeAdapter({
+    interceptors: [traced],
     routes: (router) => {
       serveLedger(router, handlers);
+      serveControl(router, control);
       if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, extensions);
       extensions.routes?.(router, ledger);
     },
@@ -111,8 +137,9 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     port: port.port,
     ledger,
     close: async () => {
-      stopSweeping();
+      const swept = stopSweeping();
       await port.close();
+      await swept;
       await ledger.close();
     },
   };

@@ -72,4 +72,73 @@ describe("the settings", () => {
     "refuse a short admin token without repeating it",
     refusal({ adminToken: "secret" }, "adminToken: expected 16 to 256 printable ASCII characters, no spaces"),
   );
+
+  it("take where events go from the environment, with OpenTelemetry's own variables", () => {
+    const { events } = settingsFromEnvironment({
+      WEIR_EVENTS_FILE: "-",
+      WEIR_EVENTS_KEY: "0123456789abcdef",
+      WEIR_WEBHOOK_URL: "https://example.com/hook",
+      WEIR_WEBHOOK_SECRET: "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+      WEIR_MODERATION_URL: "https://api.openai.com/v1/moderations",
+      WEIR_MODERATION_KEY: "key",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/",
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://logs:4318/own",
+      OTEL_EXPORTER_OTLP_HEADERS: "api-key=a%20b, x-team = search",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "500",
+      OTEL_SERVICE_NAME: "gateway",
+      OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=prod,service.name=other",
+    });
+    assert.deepEqual(events, {
+      file: "-",
+      pseudonymKey: "0123456789abcdef",
+      webhook: { url: "https://example.com/hook", secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZg==" },
+      moderation: {
+        url: "https://api.openai.com/v1/moderations",
+        key: "key",
+        model: "omni-moderation-latest",
+      },
+      otlp: {
+        tracesUrl: "http://collector:4318/v1/traces",
+        logsUrl: "http://logs:4318/own",
+        headers: { "api-key": "a b", "x-team": "search" },
+        timeoutMs: 500,
+        resource: { "service.name": "gateway", "deployment.environment.name": "prod" },
+      },
+    });
+    const off = settingsFromEnvironment({
+      OTEL_SDK_DISABLED: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://c",
+    });
+    assert.equal(off.events.otlp.tracesUrl, "");
+  });
+
+  for (const [what, env, message] of [
+    [
+      "another protocol than is spoken",
+      { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" },
+      "OTEL_EXPORTER_OTLP_PROTOCOL: grpc: expected http/protobuf",
+    ],
+    [
+      "a webhook without a secret",
+      { WEIR_WEBHOOK_URL: "https://example.com" },
+      "events.webhook: expected a URL and a secret, or neither",
+    ],
+    [
+      "a short secret, without repeating it",
+      { WEIR_WEBHOOK_URL: "https://example.com", WEIR_WEBHOOK_SECRET: "short" },
+      "events.webhook.secret: expected 16 to 256 printable ASCII characters, no spaces",
+    ],
+    [
+      "a URL that is none, without repeating it",
+      { WEIR_MODERATION_URL: "ftp://user:password@host" },
+      "events.moderation.url: expected http://… or https://…",
+    ],
+    [
+      "headers that are none, without repeating them",
+      { OTEL_EXPORTER_OTLP_HEADERS: "authorization secret" },
+      "OTEL_EXPORTER_OTLP_HEADERS: expected name=value, several separated by commas",
+    ],
+  ] as const)
+    it(`refuse ${what}`, () =>
+      assert.throws(() => settingsFromEnvironment(env), { code: "invalid_argument", message }));
 });

@@ -2,6 +2,7 @@
  * The sidecar's settings: one immutable typed object, made once and checked at start. Nothing else reads the environment.
  */
 import { WeirError } from "./errors.ts";
+import { checkEvents, EVENTS_DEFAULTS, type EventsSettings, parsePairs } from "./events/settings.ts";
 
 export type LedgerSettings =
   | { readonly kind: "embedded"; readonly directory: string }
@@ -13,6 +14,8 @@ export interface Settings {
   /** 0 takes a free one. */
   readonly port: number;
   readonly ledger: LedgerSettings;
+  /** Where events of requests go. */
+  readonly events: EventsSettings;
   /** Opens the admin service to those who show it. Empty: the service is off. */
   readonly adminToken: string;
   /** The largest request message, and the largest body of any other route. */
@@ -28,6 +31,7 @@ const DEFAULTS: Settings = {
   host: "127.0.0.1",
   port: 8081,
   ledger: { kind: "embedded", directory: ".weir/ledger" },
+  events: EVENTS_DEFAULTS,
   adminToken: "",
   requestBytesMax: 1 << 20,
   connectionsMax: 4_096,
@@ -65,6 +69,7 @@ export function makeSettings(given: Partial<Settings> = {}): Settings {
       "invalid_argument",
       "adminToken: expected 16 to 256 printable ASCII characters, no spaces",
     );
+  checkEvents(settings.events);
   const { ledger } = settings;
   if (ledger.kind === "redis") {
     if (ledger.urls.length === 0)
@@ -73,15 +78,62 @@ export function makeSettings(given: Partial<Settings> = {}): Settings {
   } else if (ledger.directory === "") {
     throw new WeirError("invalid_argument", "ledger.directory: empty: expected a path");
   }
-  return Object.freeze({ ...settings, ledger: Object.freeze({ ...ledger }) });
+  return Object.freeze({
+    ...settings,
+    ledger: Object.freeze({ ...ledger }),
+    events: Object.freeze({ ...settings.events }),
+  });
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** OpenTelemetry's own variables, as its specification has them: a signal's endpoint is whole, the common one a base. */
+function otlpFromEnvironment(env: Environment): EventsSettings["otlp"] {
+  const { otlp } = EVENTS_DEFAULTS;
+  if (env.OTEL_SDK_DISABLED === "true") return otlp;
+  const protocol = env.OTEL_EXPORTER_OTLP_PROTOCOL || "http/protobuf";
+  if (protocol !== "http/protobuf")
+    throw new WeirError(
+      "invalid_argument",
+      `OTEL_EXPORTER_OTLP_PROTOCOL: ${protocol}: expected http/protobuf`,
+    );
+  const base = env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
+  const under = (path: string): string => (base === "" ? "" : `${base.replace(/\/$/, "")}/${path}`);
+  const resource = parsePairs("OTEL_RESOURCE_ATTRIBUTES", env.OTEL_RESOURCE_ATTRIBUTES ?? "");
+  return {
+    tracesUrl: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || under("v1/traces"),
+    logsUrl: env.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT || under("v1/logs"),
+    headers: parsePairs("OTEL_EXPORTER_OTLP_HEADERS", env.OTEL_EXPORTER_OTLP_HEADERS ?? ""),
+    timeoutMs: Number(env.OTEL_EXPORTER_OTLP_TIMEOUT || otlp.timeoutMs),
+    resource: {
+      ...otlp.resource,
+      ...resource,
+      ...(env.OTEL_SERVICE_NAME && { "service.name": env.OTEL_SERVICE_NAME }),
+    },
+  };
+}
+
+function eventsFromEnvironment(env: Environment): EventsSettings {
+  const { moderation } = EVENTS_DEFAULTS;
+  return {
+    file: env.WEIR_EVENTS_FILE ?? "",
+    pseudonymKey: env.WEIR_EVENTS_KEY ?? "",
+    webhook: { url: env.WEIR_WEBHOOK_URL ?? "", secret: env.WEIR_WEBHOOK_SECRET ?? "" },
+    moderation: {
+      url: env.WEIR_MODERATION_URL ?? "",
+      key: env.WEIR_MODERATION_KEY ?? "",
+      model: env.WEIR_MODERATION_MODEL || moderation.model,
+    },
+    otlp: otlpFromEnvironment(env),
+  };
 }
 
 /**
  * WEIR_SIDECAR_HOST, WEIR_SIDECAR_PORT, WEIR_REDIS_URL (one, or several with commas: then a cluster),
  * WEIR_REDIS_CLUSTER=1 (a cluster known by one URL), WEIR_LEDGER_DIRECTORY (embedded),
- * WEIR_ADMIN_TOKEN.
+ * WEIR_ADMIN_TOKEN; and those of events: WEIR_EVENTS_*, WEIR_WEBHOOK_*, WEIR_MODERATION_*, OTEL_*.
  */
-export function settingsFromEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
+export function settingsFromEnvironment(env: Environment): Settings {
   const urls = (env.WEIR_REDIS_URL ?? "").split(",").filter((url) => url !== "");
   const cluster = urls.length > 1 || env.WEIR_REDIS_CLUSTER === "1";
   const ledger: LedgerSettings =
@@ -90,6 +142,7 @@ export function settingsFromEnvironment(env: Readonly<Record<string, string | un
       : { kind: "embedded", directory: env.WEIR_LEDGER_DIRECTORY || ".weir/ledger" };
   return makeSettings({
     ledger,
+    events: eventsFromEnvironment(env),
     adminToken: env.WEIR_ADMIN_TOKEN ?? "",
     ...(env.WEIR_SIDECAR_HOST && { host: env.WEIR_SIDECAR_HOST }),
     ...(env.WEIR_SIDECAR_PORT && { port: Number(env.WEIR_SIDECAR_PORT) }),

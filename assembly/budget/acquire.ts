@@ -11,7 +11,7 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { HeldState, hold, letGo } from "./held";
-import { callLedger, Purpose } from "./ledger";
+import { callLedger, Purpose } from "../sidecar";
 import { nameHigh, nextLow } from "./names";
 import { ask } from "./question";
 import { dropReturned, RETURNS_MAX, returnUnused } from "./returns";
@@ -26,7 +26,7 @@ import {
   openFrame,
   openMessage,
   unpack,
-} from "./wire";
+} from "../wire";
 
 /** Streams that one acquire can carry; more start one of their own. */
 const WAITERS_MAX: i32 = 63;
@@ -307,6 +307,12 @@ export function cancelAcquire(context: u32, now: u64): void {
     abandon(acquire, now, Outcome.Failed);
     return;
   }
+}
+
+export function acquiresInFlight(): i32 {
+  let count = 0;
+  for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).active) count++;
+  return count;
 }
 
 /**

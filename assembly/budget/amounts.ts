@@ -81,8 +81,15 @@ function amount(
     case Meter.CompletionTokens:
       return c;
     default:
-      return price == null ? 0 : cost(price, p, min(cached, p), c, min(reasoning, c));
+      return price == null ? 0 : costOf(price, p, cached, c, reasoning);
   }
+}
+
+/** What the tokens cost, in micro-dollars; `prompt` includes `cached`, and `completion` includes `reasoning`. */
+export function costOf(price: Price, prompt: u64, cached: u64, completion: u64, reasoning: u64): u64 {
+  const p = min(prompt, AMOUNT_MAX);
+  const c = min(completion, AMOUNT_MAX);
+  return cost(price, p, min(cached, p), c, min(reasoning, c));
 }
 
 /** Micro-dollars, rounded up, so that many small requests are not free. */

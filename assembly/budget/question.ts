@@ -5,7 +5,7 @@ import { endOf, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { leaseName } from "./names";
-import { putBytes, putNumber } from "./wire";
+import { putBytes, putNumber } from "../wire";
 
 /** Without a report for so long the ledger resolves a lease. */
 const TTL_MS: u64 = 60_000;

@@ -13,7 +13,7 @@ import { Policy } from "../policy/policy";
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { callLedger, Purpose } from "./ledger";
+import { callLedger, Purpose } from "../sidecar";
 import { QUESTION_MAX } from "./question";
 import { writeReport } from "./returns";
 import { ReportStatus } from "./settle";
@@ -27,7 +27,7 @@ import {
   openFrame,
   openMessage,
   suspend,
-} from "./wire";
+} from "../wire";
 
 /** So long after it was settled, what an outage used counts against the allowance of the next. */
 const REST_NS: u64 = 600_000_000_000;

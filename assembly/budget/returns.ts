@@ -6,7 +6,7 @@ import { AMOUNTS, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { leaseName } from "./names";
-import { putBytes, putNumber, putVarint } from "./wire";
+import { putBytes, putNumber, putVarint } from "../wire";
 
 /** Leases that one Acquire gives back; the next one takes more. */
 export const RETURNS_MAX: i32 = 8;

@@ -9,7 +9,7 @@ import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
 import { refillAhead } from "./ahead";
-import { callLedger, Purpose } from "./ledger";
+import { callLedger, Purpose } from "../sidecar";
 import { writeReport } from "./returns";
 import { noWarning, putWarning, readWarning } from "./warning";
 import {
@@ -21,7 +21,7 @@ import {
   openFrame,
   openMessage,
   suspend,
-} from "./wire";
+} from "../wire";
 
 /** An unused lease goes back after this. */
 const IDLE_NS: u64 = 3_000_000_000;

@@ -2,7 +2,7 @@
 import { Lease } from "../shards";
 import { Slice } from "../slice";
 import { Stream } from "../stream";
-import { fieldNumber, fieldValue, nextField, openMessage, suspend } from "./wire";
+import { fieldNumber, fieldValue, nextField, openMessage, suspend } from "../wire";
 
 const NS_PER_S: u64 = 1_000_000_000;
 const PERCENT_MAX: u64 = 65_535;

@@ -60,6 +60,11 @@ export function addressTag(seed: u64): u64 {
   return hash64(slice(address, isV4() ? 16 : 8), seed);
 }
 
+/** Writes the address that was read: 16 bytes. */
+export function copyAddress(to: usize): void {
+  memory.copy(to, address, ADDRESS);
+}
+
 /** Decides who calls; `credential` is NONE when no key was shown. */
 export function identify(stream: Stream, policy: Policy, credential: Slice, seed: u64): Reason {
   if (credential == NONE) {

@@ -8,7 +8,7 @@
 //
 // The length of a text counts inside the classifier (windows of one size, √length): see classifier.ts.
 import { hash64 } from "../hash";
-import { lenOf, lit, NONE, slice, Slice } from "../slice";
+import { lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import {
   loadPack,
   LOGIT_MAX,
@@ -17,10 +17,31 @@ import {
   score as classify,
   threshold as calibrated,
 } from "./classifier";
-import { memoJudged, memoLogit, memoOf, memoRule, rememberJudgement, setMemoVersion } from "./memo";
+import {
+  memoJudged,
+  memoLogit,
+  memoOf,
+  memoReport,
+  memoRule,
+  rememberJudgement,
+  setMemoVersion,
+} from "./memo";
 import { normalise } from "./normalise";
 import { Prompt, Trust } from "./prompt";
-import { begin, blocking, loadRules, match, ruleId, SPAN_TRUSTED, SPAN_UNTRUSTED } from "./rules";
+import {
+  begin,
+  blocking,
+  checkRules,
+  loadRules,
+  match,
+  OWN_RULES,
+  reporting,
+  RULE_TABLE_BYTES,
+  ruleId,
+  setOwnRules,
+  SPAN_TRUSTED,
+  SPAN_UNTRUSTED,
+} from "./rules";
 import { next, start, view } from "./views";
 
 export enum Judgement {
@@ -36,23 +57,61 @@ export let judgedScore: i32 = 0;
 export let judgedWhy: Slice = NONE;
 /** The rule that blocks the span that was judged last, or -1. */
 export let spanRule: i32 = -1;
+/** What blocked the request is one of the policy's own rules. */
+export let judgedByOwn: bool = false;
+/** One of the policy's own rules that only report was found in a text that was judged. */
+export let judgedReport: bool = false;
 
 let rulesVersion: u64 = 0;
 let classifierVersion: u64 = 0;
+let ownVersion: u64 = 0;
+let spanReport: i32 = -1;
+
+/** Judgements made by other packs are not asked for. */
+function newVersion(): void {
+  setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1) ^ rotl<u64>(ownVersion, 2));
+}
 
 /** Takes a rules pack over, which must stay at `ptr`; false, and the one in use stays, if it is not one. */
 export function useRules(ptr: usize, len: i32): bool {
   if (!loadRules(ptr, len)) return false;
   rulesVersion = hash64(slice(ptr, len), 1);
-  setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1));
+  newVersion();
   return true;
+}
+
+//  a policy's own rules: | version u64 | 0 u64 | RuleTable | pack … |
+const OWN_HEAD: usize = 16 + RULE_TABLE_BYTES;
+
+/** Bytes that a policy's own rules need for a pack of `len` bytes. */
+export function ownRulesRoom(len: i32): usize {
+  return OWN_HEAD + <usize>len;
+}
+
+/** Copies a policy's own rules to `to` (`ownRulesRoom` bytes, 16-byte aligned); false if they are no pack. */
+export function keepOwnRules(pack: Slice, to: usize): bool {
+  memory.copy(to + OWN_HEAD, ptrOf(pack), lenOf(pack));
+  store<u64>(to, hash64(pack, 3));
+  return checkRules(to + OWN_HEAD, lenOf(pack), to + 16, OWN_RULES);
+}
+
+/** The pack of `len` bytes that was kept at `kept`. */
+export function ownRulesPack(kept: usize, len: i32): Slice {
+  return slice(kept + OWN_HEAD, len);
+}
+
+/** The own rules of the policy in hand, as kept; 0: it has none. Before any span of its body is looked at. */
+export function useOwnRules(kept: usize): void {
+  setOwnRules(kept ? kept + 16 : 0);
+  ownVersion = kept ? load<u64>(kept) : 0;
+  newVersion();
 }
 
 /** Takes a classifier pack over, which is copied; false, and the one in use stays, if it is not one. */
 export function useClassifier(ptr: usize, len: i32): bool {
   if (!loadPack(ptr, len)) return false;
   classifierVersion = hash64(slice(ptr, len), 2);
-  setMemoVersion(rulesVersion ^ rotl<u64>(classifierVersion, 1));
+  newVersion();
   return true;
 }
 
@@ -90,11 +149,15 @@ export function exceeds(logit: i32, limit: i32): bool {
 export function judge(prompt: Prompt, work: usize, threshold: i32, untrusted: i32): Judgement {
   judgedScore = 0;
   judgedWhy = NONE;
+  judgedReport = false;
+  judgedByOwn = false;
   for (let i = 0; i < prompt.count; i++) {
     const logit = judgeSpan(prompt, i, work);
     judgedScore = max(judgedScore, probability(logit));
+    if (spanReport >= 0) judgedReport = true;
     if (!exceeds(logit, limitOf(prompt.trust(i), threshold, untrusted))) continue;
     judgedWhy = whyBlocked(spanRule);
+    judgedByOwn = spanRule >= OWN_RULES;
     return Judgement.Injection;
   }
   return Judgement.Clean;
@@ -118,10 +181,11 @@ function judgeSpan(prompt: Prompt, i: i32, work: usize): i32 {
   const entry = memoOf(i, raw, escaped, trust);
   if (entry && memoJudged(entry)) {
     spanRule = memoRule(entry);
+    spanReport = memoReport(entry);
     return memoLogit(entry);
   }
   const logit = judgeText(raw, escaped, trust, work);
-  if (entry) rememberJudgement(entry, logit, spanRule);
+  if (entry) rememberJudgement(entry, logit, spanRule, spanReport);
   return logit;
 }
 
@@ -136,5 +200,6 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
     logit = max(logit, weigh(view));
   }
   spanRule = blocking;
+  spanReport = blocking < 0 ? reporting : -1;
   return combine(blocking >= 0, logit);
 }

@@ -7,7 +7,8 @@
 //   ┌──────────────┬──────────────┬──────────┬────────┬───────┬───────────┬──────────┐
 //   │ hash, low    │ hash, high   │ logit    │ rule   │ age   │ o200k     │ cl100k   │
 //   │ u64: its low │ u64          │ i16      │ u16    │ u32   │ u32       │ u32      │
-//   │ bits: set    │              │          │ + 1    │       │ tokens +1 │ tokens +1│
+//   │ bits: set    │              │          │ + 1    │       │ tokens +1 │ tokens +1│   rule: bit 15 says
+//   │              │              │          │        │       │           │          │   that it only reports
 //   └──────────────┴──────────────┴──────────┴────────┴───────┴───────────┴──────────┘
 //
 // The hash (memo-hash.ts) is keyed with a secret of the process and covers the raw bytes, whether they are escaped,
@@ -33,6 +34,8 @@ const WAYS: i32 = 4;
 const SETS: i32 = MEMO_ENTRIES / WAYS;
 const ENTRY: usize = 32;
 
+/** In an entry's rule: it only reports. */
+const REPORTS: u16 = 0x8000;
 /** The logit of an entry that was counted but not judged. */
 const UNJUDGED: i32 = -32768;
 
@@ -131,13 +134,20 @@ export function memoLogit(entry: usize): i32 {
 
 /** The rule that blocks the text, or -1. */
 export function memoRule(entry: usize): i32 {
-  return <i32>load<u16>(entry, 18) - 1;
+  const rule = load<u16>(entry, 18);
+  return rule & REPORTS ? -1 : <i32>rule - 1;
 }
 
-/** Keeps what the text was found to be: a logit of ±LOGIT_MAX, and a rule < RULES_MAX or -1. */
-export function rememberJudgement(entry: usize, logit: i32, rule: i32): void {
+/** The policy's own rule that only reports and was found in a text that no rule blocks, or -1. */
+export function memoReport(entry: usize): i32 {
+  const rule = load<u16>(entry, 18);
+  return rule & REPORTS ? <i32>(rule & ~REPORTS) - 1 : -1;
+}
+
+/** Keeps what the text was found to be: a logit of ±LOGIT_MAX, and rules below 2^15 - 1 or -1. */
+export function rememberJudgement(entry: usize, logit: i32, rule: i32, reports: i32): void {
   store<i16>(entry, <i16>logit, 16);
-  store<u16>(entry, <u16>(rule + 1), 18);
+  store<u16>(entry, rule < 0 && reports >= 0 ? <u16>(reports + 1) | REPORTS : <u16>(rule + 1), 18);
 }
 
 /** The text's tokens in `encoding` (0: o200k_base, 1: cl100k_base), or -1 when they were not counted. */

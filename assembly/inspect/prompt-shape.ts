@@ -19,7 +19,7 @@ export enum Shape {
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
   const clean = withoutQuery(path);
-  if (!is(method, "POST") || isOdd(clean)) return Shape.Unknown;
+  if (!is(method, "POST") || isOddPath(clean)) return Shape.Unknown;
   const known = byPath(clean);
   return known != Shape.Unknown ? known : byBody(tape);
 }
@@ -38,7 +38,7 @@ export function withoutQuery(path: Slice): Slice {
 }
 
 /** Whether servers could disagree about what `path` names. */
-function isOdd(path: Slice): bool {
+export function isOddPath(path: Slice): bool {
   const ptr = ptrOf(path);
   const len = lenOf(path);
   let segment = 0;

@@ -13,6 +13,8 @@ const LONG_BYTES: usize = 8192;
 /** Bytes of one bit set (long and short keys), and of the set of bytes that pieces begin with inside words. */
 export const PREFIX_BYTES: i32 = 8192 + 2048;
 export const INSIDE_BYTES: i32 = 32;
+/** The set `inside` as `writeRows` writes it. */
+export const ROWS_BYTES: i32 = 32;
 /** A seek reads at most so many bytes from where it stands. */
 export const SEEK_AHEAD: usize = 32;
 
@@ -20,7 +22,7 @@ let bits: usize = 0;
 let all: usize = 0;
 let inside: usize = 0;
 // `inside` as two tables by low nibble: bit r of entry n says that byte (r << 4 | n), or with r + 8, is in the set.
-const lowRows = reserve(32);
+const lowRows = reserve(ROWS_BYTES);
 const highRows = lowRows + 16;
 /** Blocks and candidates looked at; rules.ts sets it back. */
 export let seekSteps: i32 = 0;
@@ -29,18 +31,23 @@ export function clearSeekSteps(): void {
   seekSteps = 0;
 }
 
-/** Takes the bit sets at `prefixes` (first pieces, all pieces) and the byte set at `insideSet`. */
-export function setPrefixes(prefixes: usize, insideSet: usize): void {
+/** Takes the bit sets at `prefixes` (first pieces, all pieces), the byte set at `insideSet`, and that set as rows. */
+export function setPrefixes(prefixes: usize, insideSet: usize, rows: usize): void {
   bits = prefixes;
   all = prefixes + PREFIX_BYTES;
   inside = insideSet;
+  memory.copy(lowRows, rows, ROWS_BYTES);
+}
+
+/** Writes the byte set at `insideSet` to `to` as the two tables by low nibble. */
+export function writeRows(insideSet: usize, to: usize): void {
   for (let nibble: u32 = 0; nibble < 16; nibble++) {
     let rows: u32 = 0;
     for (let row: u32 = 0; row < 16; row++) {
       rows |= (<u32>((load<u16>(insideSet + (row << 1)) >> <u16>nibble) & 1)) << row;
     }
-    store<u8>(lowRows + nibble, <u8>rows);
-    store<u8>(highRows + nibble, <u8>(rows >> 8));
+    store<u8>(to + nibble, <u8>rows);
+    store<u8>(to + 16 + nibble, <u8>(rows >> 8));
   }
 }
 

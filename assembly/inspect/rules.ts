@@ -4,8 +4,12 @@
 //
 //   for (views...) { begin(trust) once; match(main view); match(decoded view) ... }   then read found, score
 //
-// The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. `loadRules` checks every offset and index in
+// The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. `checkRules` checks every offset and index in
 // it once, so that matching needs no checks; a pack that does not pass is refused and the old one stays.
+//
+// Two packs read each text: the curated one, and the own rules of the policy in hand, if it has any (`setOwnRules`). What
+// matching needs of a pack is kept beside it (RuleTable) and taken into this module's variables when it is its turn.
+// Rules of the second pack have the numbers from OWN_RULES on.
 //
 // Semantics of a gap: the piece before is one of the latest two of its kind that ended; between that end and the end of
 // this piece lie at most `words` spaces and `bytes` bytes (each counts this piece too) and no end of a sentence,
@@ -23,14 +27,18 @@ import {
   INSIDE_BYTES,
   isWordByte,
   PREFIX_BYTES,
+  ROWS_BYTES,
   SEEK_AHEAD,
   seek,
   seekSteps,
   setPrefixes,
+  writeRows,
 } from "./rules-seek";
 import { within } from "../vectors";
 
 export const RULES_MAX: i32 = 1024;
+/** The number of the first of the policy's own rules. */
+export const OWN_RULES: i32 = RULES_MAX;
 /** Pieces of rules with gaps. */
 export const SLOTS_MAX: i32 = 8192;
 /** Trust of a span, and the bit of a rule's flags that says it applies there. */
@@ -49,7 +57,36 @@ const CAN_SKIP: u32 = 1;
 const CAN_SEEK: u32 = 2;
 const NO_SLOT: u32 = 0xffff;
 
-const foundBits = reserve(RULES_MAX >> 3);
+/** What matching needs of a pack that was checked. */
+@unmanaged
+class RuleTable {
+  pack: usize;
+  /** The number of its first rule. */
+  base: u32;
+  ruleCount: u32;
+  slotCount: u32;
+  startState: u32;
+  idleState: u32;
+  flags: u32;
+  atEntries: u32;
+  atReports: u32;
+  atReportPieces: u32;
+  atPieces: u32;
+  atUses: u32;
+  atRules: u32;
+  // followed by ROWS_BYTES of rules-seek.ts
+  get rows(): usize {
+    return changetype<usize>(this) + offsetof<RuleTable>();
+  }
+}
+
+/** Bytes of a RuleTable, a multiple of 16. */
+export const RULE_TABLE_BYTES: usize = (offsetof<RuleTable>() + <usize>ROWS_BYTES + 15) & ~15;
+
+const FOUND_BYTES: usize = (2 * RULES_MAX) >> 3;
+const foundBits = reserve(FOUND_BYTES);
+const curated = reserve(RULE_TABLE_BYTES);
+let own: usize = 0;
 // Where a piece last ended, and where before that: offset + 1 in the text each, 0 for never.
 const ends = reserve(SLOTS_MAX << 3);
 let endsUsed: bool = false;
@@ -58,12 +95,14 @@ let endsUsed: bool = false;
 export let found: i32 = 0;
 /** The first rule found that blocks on its own, or -1. */
 export let blocking: i32 = -1;
+/** The first of the policy's own rules found that only reports, or -1. */
+export let reporting: i32 = -1;
 /** Sum of the scores of the rules found. */
 export let score: i32 = 0;
 /** Work since `begin`: bytes or blocks read, and uses of pieces looked at. */
 export let steps: i32 = 0;
 
-let pack: usize = 0;
+let base: u32 = 0;
 let ruleCount: u32 = 0;
 let slotCount: u32 = 0;
 let startState: u32 = 0;
@@ -82,8 +121,25 @@ let textStart: usize = 0;
 /** Up to here a piece found earlier may be followed by another. */
 let watch: usize = 0;
 
-/** Takes the pack at `ptr`, which must stay there. False, and the pack in use stays, if anything in it is off. */
+/** Takes the curated pack at `ptr`, which must stay there. False, and the pack in use stays, if anything in it is off. */
 export function loadRules(ptr: usize, len: i32): bool {
+  if (!checkRules(ptr, len, curated, 0)) return false;
+  use(curated);
+  endsUsed = true;
+  begin(SPAN_TRUSTED);
+  return true;
+}
+
+/** From here on texts are also read by the pack whose table is at `table` (see `checkRules`); 0: by none. */
+export function setOwnRules(table: usize): void {
+  own = table;
+}
+
+/**
+ * Checks the pack at `ptr`, which must stay there, and writes what matching needs of it to `table` (RULE_TABLE_BYTES);
+ * false, with nothing written, if anything in it is off. `first` is the number of its first rule: 0 or OWN_RULES.
+ */
+export function checkRules(ptr: usize, len: i32, table: usize, first: i32): bool {
   const size = <u32>len;
   if (len < <i32>HEAD + 2048 + 4) return false;
   if (load<u32>(ptr) != MAGIC || load<u32>(ptr, 4) != VERSION || load<u32>(ptr, 8) != size) return false;
@@ -141,24 +197,46 @@ export function loadRules(ptr: usize, len: i32): bool {
     if (load<u32>(at) > size || load<u32>(at) + <u32>load<u8>(at, 4) > size) return false;
   }
 
-  pack = ptr;
-  ruleCount = nRules;
-  slotCount = slots;
-  startState = start;
-  idleState = idle;
-  flags = load<u32>(ptr, 48);
-  classes = ptr + HEADER;
-  setPrefixes(classes + 256 + INSIDE_BYTES, classes + 256);
-  defaults = ptr + HEAD;
-  entries = ptr + atEntries;
-  reports = ptr + atReports;
-  reportPieces = ptr + atCount + 4;
-  pieces = ptr + atPieces;
-  uses = ptr + atUses;
-  rules = ptr + atRules;
-  endsUsed = true;
-  begin(SPAN_TRUSTED);
+  const out = changetype<RuleTable>(table);
+  out.pack = ptr;
+  out.base = <u32>first;
+  out.ruleCount = nRules;
+  out.slotCount = slots;
+  out.startState = start;
+  out.idleState = idle;
+  out.flags = load<u32>(ptr, 48);
+  out.atEntries = atEntries;
+  out.atReports = atReports;
+  out.atReportPieces = atCount + 4;
+  out.atPieces = atPieces;
+  out.atUses = atUses;
+  out.atRules = atRules;
+  writeRows(ptr + HEADER + 256, out.rows);
   return true;
+}
+
+/** It is this table's turn. */
+function use(table: usize): void {
+  // Ends belong to the pack that was in use.
+  if (endsUsed) memory.fill(ends, 0, (<usize>slotCount) << 3);
+  endsUsed = false;
+  const from = changetype<RuleTable>(table);
+  const pack = from.pack;
+  base = from.base;
+  ruleCount = from.ruleCount;
+  slotCount = from.slotCount;
+  startState = from.startState;
+  idleState = from.idleState;
+  flags = from.flags;
+  classes = pack + HEADER;
+  setPrefixes(classes + 256 + INSIDE_BYTES, classes + 256, from.rows);
+  defaults = pack + HEAD;
+  entries = pack + from.atEntries;
+  reports = pack + from.atReports;
+  reportPieces = pack + from.atReportPieces;
+  pieces = pack + from.atPieces;
+  uses = pack + from.atUses;
+  rules = pack + from.atRules;
 }
 
 /** A state's teeth lie within the comb for any class. */
@@ -166,30 +244,41 @@ function stateFits(state: u32, count: u32): bool {
   return (state >> 2) + 256 <= count;
 }
 
+/** Rules of the curated pack. */
 export function rulesLoaded(): i32 {
-  return <i32>ruleCount;
+  return changetype<RuleTable>(curated).ruleCount;
+}
+
+/** Where the rule stands in its pack; 0 when there is no such rule. */
+function entryOf(rule: i32): usize {
+  const table = changetype<RuleTable>(rule >= OWN_RULES ? own : curated);
+  if (rule < 0 || changetype<usize>(table) == 0 || <u32>rule - table.base >= table.ruleCount) return 0;
+  return table.pack + table.atRules + ((<usize>rule - <usize>table.base) << 3);
 }
 
 export function ruleId(rule: i32): Slice {
-  if (<u32>rule >= ruleCount) return NONE;
-  const at = rules + ((<usize>rule) << 3);
+  const at = entryOf(rule);
+  if (!at) return NONE;
+  const pack = changetype<RuleTable>(rule >= OWN_RULES ? own : curated).pack;
   return slice(pack + load<u32>(at), load<u8>(at, 4));
 }
 
 /** Index into `categories` of sidecar/pack/rules.ts. */
 export function ruleCategory(rule: i32): i32 {
-  return <u32>rule < ruleCount ? <i32>load<u8>(rules + ((<usize>rule) << 3), 5) : -1;
+  const at = entryOf(rule);
+  return at ? <i32>load<u8>(at, 5) : -1;
 }
 
 export function isFound(rule: i32): bool {
-  return <u32>rule < ruleCount && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
+  return entryOf(rule) != 0 && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
 }
 
 /** Forgets what was found; `spanTrust` is SPAN_TRUSTED or SPAN_UNTRUSTED. */
 export function begin(spanTrust: u32): void {
-  memory.fill(foundBits, 0, RULES_MAX >> 3);
+  memory.fill(foundBits, 0, FOUND_BYTES);
   found = 0;
   blocking = -1;
+  reporting = -1;
   score = 0;
   steps = 0;
   clearSeekSteps();
@@ -198,7 +287,17 @@ export function begin(spanTrust: u32): void {
 
 /** Finds rules in one normalised text (a view), in addition to those found since `begin`. Returns `found`. */
 export function match(text: Slice): i32 {
-  if (ruleCount == 0) return 0;
+  search(text);
+  if (own) {
+    use(own);
+    search(text);
+    use(curated);
+  }
+  return found;
+}
+
+function search(text: Slice): void {
+  if (ruleCount == 0) return;
   if (endsUsed) {
     memory.fill(ends, 0, (<usize>slotCount) << 3);
     endsUsed = false;
@@ -235,7 +334,6 @@ export function match(text: Slice): i32 {
     if (state & 2) report(state, at, end);
   }
   steps += work + seekSteps;
-  return found;
 }
 
 /** The first byte from `at` on that is no lower-case letter or digit, or where fewer than 16 are left. */
@@ -321,15 +419,18 @@ function spaces(before: u32, now: u32, most: u32): u32 {
   return count;
 }
 
-function hit(rule: u32): void {
-  const at = rules + ((<usize>rule) << 3);
+function hit(index: u32): void {
+  const at = rules + ((<usize>index) << 3);
   const flags: u32 = load<u8>(at, 7);
   if ((flags & trust) == 0) return;
+  const rule = base + index;
   const byte = foundBits + (rule >> 3);
   const bit = <u8>((<u32>1) << (rule & 7));
   if (load<u8>(byte) & bit) return;
   store<u8>(byte, load<u8>(byte) | bit);
   found++;
   score += <i32>load<u8>(at, 6);
-  if (flags & FLAG_BLOCK && blocking < 0) blocking = <i32>rule;
+  if (flags & FLAG_BLOCK) {
+    if (blocking < 0) blocking = <i32>rule;
+  } else if (base != 0 && reporting < 0) reporting = <i32>rule;
 }

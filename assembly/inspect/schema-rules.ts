@@ -14,9 +14,14 @@
 //   properties, required, enum, const, minimum, maximum, anyOf, format: nodes of the schema's tape;
 //   items, additional, ref: records; the lengths: numbers.
 //
-// Bounds: `nodesMax` values in the schema, half as many schema objects, SCHEMA_DEPTH levels.
+// A schema that was read can be saved to memory of its own and opened again from there, so that one reader serves the
+// schemas of all policies and each policy's block keeps what its routes need:
+//
+//   saved  │ text u32 │ nodes u32 │ records u32 │ 0 │ nodes × 16 │ records × 64 │ index: nodes × 4 │
+//
+// Bounds: `nodesMax` values and keys in the schema, half as many schema objects, SCHEMA_DEPTH levels.
 import { errorText } from "../json/errors";
-import { Kind, Tape } from "../json/tape";
+import { Kind, NODE_BYTES, Tape } from "../json/tape";
 import { equalsDecoded, NOT_WHOLE, pointer, sameText, toU64 } from "../json/text";
 import { reserve } from "../memory";
 import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
@@ -25,6 +30,7 @@ import { Writer } from "../writer";
 /** Nesting of a schema document; also bounds the recursion that reads it. */
 export const SCHEMA_DEPTH: i32 = 64;
 const LOAD_ERROR_MAX: i32 = 512;
+const SAVED_HEAD: usize = 16;
 /** Alternatives of one anyOf. */
 const ALTERNATIVES_MAX: i32 = 16;
 
@@ -67,14 +73,18 @@ export class Rules {
   readonly tape: Tape;
   /** Why `load` answered false: `POINTER: what was expected`. */
   readonly loadError: Writer = new Writer(LOAD_ERROR_MAX);
+  /** The node that `load` refused, or -1 when the text is no schema at all; and what was expected there. */
+  errorNode: i32 = -1;
+  expected: string = "";
   format: Format = noFormat;
 
-  private readonly records: usize;
+  private records: usize;
   private readonly recordsMax: i32;
   /** Node → record + 1. */
-  private readonly index: usize;
+  private index: usize;
   private readonly marks: usize;
   private used: i32 = 0;
+  private text: usize = 0;
 
   constructor(nodesMax: i32) {
     const recordsMax = (nodesMax >> 1) + 1;
@@ -89,6 +99,8 @@ export class Rules {
   load(ptr: usize, len: i32): bool {
     this.loadError.reset();
     this.used = 0;
+    this.text = ptr;
+    this.errorNode = -1;
     const tape = this.tape;
     const code = tape.scan(ptr, len, SCHEMA_DEPTH);
     if (code) {
@@ -97,6 +109,33 @@ export class Rules {
     }
     memory.fill(this.index, 0, (<usize>tape.length) << 2);
     return this.read(0) && this.resolve();
+  }
+
+  /** Bytes that `save` needs for the schema that was loaded. */
+  get savedBytes(): usize {
+    return SAVED_HEAD + <usize>this.tape.length * (NODE_BYTES + 4) + ((<usize>this.used) << 6);
+  }
+
+  /** Keeps the loaded schema at `to`; its text must stay in place too. */
+  save(to: usize): void {
+    const nodes = this.tape.length;
+    store<u32>(to, <u32>this.text);
+    store<u32>(to, nodes, 4);
+    store<u32>(to, this.used, 8);
+    const recordsAt = to + SAVED_HEAD + <usize>nodes * NODE_BYTES;
+    const indexAt = recordsAt + ((<usize>this.used) << 6);
+    this.tape.saveNodes(to + SAVED_HEAD);
+    memory.copy(recordsAt, this.records, (<usize>this.used) << 6);
+    memory.copy(indexAt, this.index, (<usize>nodes) << 2);
+  }
+
+  /** Takes the schema that was saved at `from`, where it stays. */
+  open(from: usize): void {
+    const nodes = load<i32>(from, 4);
+    this.used = load<i32>(from, 8);
+    this.records = from + SAVED_HEAD + <usize>nodes * NODE_BYTES;
+    this.index = this.records + ((<usize>this.used) << 6);
+    this.tape.overlay(<usize>load<u32>(from), from + SAVED_HEAD, nodes);
   }
 
   get(record: i32, slot: Slot): i32 {
@@ -130,6 +169,8 @@ export class Rules {
   private refuse(node: i32, expected: string): bool {
     pointer(this.tape, node, this.loadError);
     this.loadError.text(": ").text(expected);
+    this.errorNode = node;
+    this.expected = expected;
     return false;
   }
 
@@ -287,12 +328,19 @@ export class Rules {
       const raw = tape.raw(ref);
       const target =
         defs >= 0 && starts(raw, "#/$defs/")
-          ? tape.memberBytes(defs, slice(ptrOf(raw) + 8, lenOf(raw) - 8))
+          ? tape.memberBytes(defs, slice(ptrOf(raw) + 8, lenOf(raw) - 8), tape.escaped(ref))
           : -1;
       if (target < 0) return this.refuse(ref, "#/$defs/NAME of a definition in this document");
       this.set(r, Slot.Ref, this.recordOf(target));
     }
-    for (let r = 0; r < this.used; r++) if (!this.ends(r, 0)) return false;
+    for (let r = 0; r < this.used; r++) {
+      if (!this.ends(r, 0)) {
+        return this.refuse(
+          max(defs, 0),
+          "references that do not lead back to themselves, in at most 64 steps",
+        );
+      }
+    }
     return true;
   }
 
@@ -300,10 +348,7 @@ export class Rules {
   private ends(r: i32, level: i32): bool {
     const mark = load<u8>(this.marks + r);
     if (mark == 2) return true;
-    if (mark == 1 || level > SCHEMA_DEPTH) {
-      this.loadError.text("$defs: references that do not lead back to themselves, in at most 64 steps");
-      return false;
-    }
+    if (mark == 1 || level > SCHEMA_DEPTH) return false;
     store<u8>(this.marks + r, 1);
     const ref = this.get(r, Slot.Ref);
     if (ref >= 0 && !this.ends(ref, level + 1)) return false;

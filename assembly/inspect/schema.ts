@@ -30,7 +30,10 @@ export class Schema {
   private level: i32 = 0;
   private steps: i64 = 0;
 
-  /** Reserves room for a schema of `nodesMax` values and keys, 100 bytes each: construct at module level only. */
+  /**
+   * Reserves room for a schema of `nodesMax` values and keys, 100 bytes each: construct at module level only. With 0 it
+   * only opens what was saved.
+   */
   constructor(nodesMax: i32) {
     this.rules = new Rules(nodesMax);
   }
@@ -48,6 +51,11 @@ export class Schema {
   /** Reads a schema; its text must stay in place. False if anything in it is not supported: see `loadError`. */
   load(ptr: usize, len: i32): bool {
     return this.rules.load(ptr, len);
+  }
+
+  /** Takes a schema that `Rules.save` kept at `from`, where it stays while it is used. */
+  open(from: usize): void {
+    this.rules.open(from);
   }
 
   /** Adds the problems of `node` and all in it to `report`; their number. A schema must be loaded. */
@@ -228,8 +236,8 @@ export class Schema {
     const schema = this.rules.tape;
     let ok = true;
     for (let name = schema.first(names); name >= 0; name = schema.next(name)) {
-      this.steps--;
-      if (this.tape.memberBytes(n, schema.raw(name)) >= 0) continue;
+      this.steps -= 1 + (this.tape.count(n) >> 3);
+      if (this.tape.memberBytes(n, schema.raw(name), schema.escaped(name)) >= 0) continue;
       ok = false;
       if (this.trying) break;
       if (!this.tells()) continue;

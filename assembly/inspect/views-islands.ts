@@ -1,7 +1,7 @@
 // Base64 and hexadecimal islands in the RAW text (normal form has lost the case): runs of 16 or more characters
 // of the alphabet, decoded in segments of 64; a segment that is not text (controls, broken UTF-8) is dropped.
 //
-// Bound: a block of 16 characters is classified once; a run is decoded once. What comes out is at most 3/4 of
+// Bound: a block of 16 characters is classified once; a run is walked and decoded once, a long one in parts. What comes out is at most 3/4 of
 // what was read, plus one space for each run (≥ 16 characters).
 import { reserve } from "../memory";
 import { within } from "../vectors";
@@ -9,6 +9,8 @@ import { within } from "../vectors";
 /** The shortest run that is looked at, in characters. */
 export const ISLAND_MIN: i32 = 16;
 const SEGMENT: i32 = 64;
+/** A longer run is decoded in parts, so that stopping and going on again does not walk to its end each time. */
+const RUN_MAX: usize = 128 * SEGMENT;
 
 // Alphabet by byte: value + 1, or 0. `-` and `_` are the URL-safe 62 and 63.
 const values = reserve(256);
@@ -33,15 +35,22 @@ export function decodeIslands(from: usize, end: usize, escaped: bool, to: usize,
   let out = to;
   const full = to + max - 64;
   let at = from;
+  let floor = from;
   while (at < end && out <= full) {
     const start = nextRun(at, end);
     if (start >= end) {
       at = end;
       break;
     }
-    let run = runStart(start, from, escaped, end);
-    let stop = runEnd(start, end);
+    let run = runStart(start, floor, escaped, end);
+    const part = run + RUN_MAX;
+    let stop = runEnd(start, min(end, part));
+    // An end too short to be a run of its own goes with this part.
+    if (stop == part && <i32>(runEnd(stop, min(end, stop + ISLAND_MIN)) - stop) < ISLAND_MIN) {
+      stop = runEnd(stop, end);
+    }
     at = stop;
+    floor = stop;
     if (<i32>(stop - run) < ISLAND_MIN) continue;
     if (load<u16>(run) == 0x7830) run += 2;
     const begun = out;
@@ -50,7 +59,8 @@ export function decodeIslands(from: usize, end: usize, escaped: bool, to: usize,
       out = segment(run, len, out);
       run += len;
     }
-    if (out > begun && run >= stop) store<u8>(out++, 32);
+    const over = stop >= end || !load<u8>(values + load<u8>(stop));
+    if (out > begun && run >= stop && over) store<u8>(out++, 32);
     if (run < stop) at = run;
   }
   islandEnd = at;

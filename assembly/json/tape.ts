@@ -33,6 +33,9 @@ export enum Kind {
 /** The most nodes a tape can have. */
 export const NODES_LIMIT: i32 = (1 << 20) - 1;
 
+/** Bytes of one node. */
+export const NODE_BYTES: usize = 16;
+
 const FLAG: u32 = 1 << 31;
 const OFFSET: u32 = 0x3fffffff;
 const INDEX: u64 = 0xfffff;
@@ -52,8 +55,8 @@ export class Tape {
   length: i32 = 0;
 
   private text: usize = 0;
-  private readonly nodes: usize;
-  private readonly nodesMax: i32;
+  private nodes: usize;
+  private nodesMax: i32;
   private readonly keys: KeySet;
 
   /** Reserves room for `nodesMax` values and keys: construct at module level only. */
@@ -75,6 +78,19 @@ export class Tape {
     const code = this.fill();
     if (code) this.length = 0;
     return code;
+  }
+
+  /** Copies the nodes to `to`, `length` × NODE_BYTES, for `overlay`. */
+  saveNodes(to: usize): void {
+    memory.copy(to, this.nodes, (<usize>this.length) << 4);
+  }
+
+  /** Reads a document that another tape has scanned: its text in place, and its nodes as saved. */
+  overlay(text: usize, nodes: usize, length: i32): void {
+    this.text = text;
+    this.nodes = nodes;
+    this.nodesMax = 0;
+    this.length = length;
   }
 
   private fill(): i32 {
@@ -250,11 +266,11 @@ export class Tape {
     return -1;
   }
 
-  /** Like `member`, for a name in UTF-8. */
-  memberBytes(object: i32, name: Slice): i32 {
+  /** Like `member`, for a name in UTF-8, raw as in JSON: with `nameEscaped` it has a backslash. */
+  memberBytes(object: i32, name: Slice, nameEscaped: bool = false): i32 {
     if (this.kind(object) != Kind.Object) return -1;
     for (let n = this.first(object); n >= 0; n = this.next(n)) {
-      if (sameText(this.key(n), this.keyEscaped(n), name, false)) return n;
+      if (sameText(this.key(n), this.keyEscaped(n), name, nameEscaped)) return n;
     }
     return -1;
   }

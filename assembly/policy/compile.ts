@@ -15,6 +15,8 @@ import { problem } from "./problems";
 import { choice, count, duration, first, flag, member, quantity, textOf } from "./read";
 import { compileRedaction, hasAction, hasActions, phrases } from "./redaction";
 import { compileResponse } from "./response";
+import { compileRoutes } from "./routes";
+import { compileRules, ownRulesBytes } from "./rules";
 
 const DEFAULT_CLUSTER = lit("weir_sidecar");
 const DEFAULT_TIMEOUT_MS: u32 = 2_000;
@@ -22,9 +24,10 @@ const DEFAULT_SYNC_MS: u32 = 1_000;
 const DEFAULT_BODY_BYTES: u64 = 1 << 20;
 const DEFAULT_OUTPUT_TOKENS: u64 = 4096;
 
-/** An upper bound of the block that the policy of a document of `bytes` with `values` needs. */
-export function blockSize(bytes: i32, values: i32): usize {
-  return <usize>bytes * 2 + <usize>values * 256 + 4096;
+/** An upper bound of the block that the policy on `tape`, a document of `bytes`, needs. */
+export function blockSize(tape: Tape, bytes: i32): usize {
+  const rules = member(tape, tape.root, "rules");
+  return <usize>bytes * 2 + <usize>tape.length * 256 + 4096 + ownRulesBytes(count(tape, rules));
 }
 
 /** Compiles the document on `tape` into the open block. Problems, if any, have been reported: then do not use it. */
@@ -34,10 +37,15 @@ export function compile(tape: Tape): Policy {
   compileTiers(tape, member(tape, root, "tiers"), policy);
   compilePrices(tape, member(tape, root, "prices"), policy);
   compileKeys(tape, member(tape, root, "keys"), policy);
+  compileRoutes(tape, member(tape, root, "routes"), policy);
+  compileRules(tape, member(tape, root, "rules"), policy);
   compileIdentity(tape, member(tape, root, "identity"), policy);
   const shield = member(tape, root, "shield");
   if (shield >= 0) policy.shield = compileRates(tape, member(tape, shield, "requests"));
   compileLedger(tape, member(tape, root, "ledger"), policy);
+  const events = member(tape, root, "events");
+  policy.events = events >= 0;
+  policy.eventsText = flag(tape, member(tape, events, "text"), false);
   policy.holdHeaders = flag(tape, member(tape, root, "hold_headers"), true);
   checkCost(tape, policy);
   checkDowngrades(tape, policy);

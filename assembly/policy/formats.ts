@@ -1,6 +1,7 @@
 // The formats that the policy's schema names: each judges a string by its parser in units.ts and says, for
 // people, what it expected.
 import { parseNetwork } from "../identity/address";
+import { isOddPath } from "../inspect/prompt-shape";
 import { reserve } from "../memory";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
 import {
@@ -15,6 +16,8 @@ import {
   parseRate,
 } from "./units";
 
+/** What a stream keeps of its path (stream.ts). */
+const PATH_MAX: i32 = 256;
 /** The ledger's bound on any text it is sent. */
 const TEXT_MAX: i32 = 128;
 const network = reserve(24);
@@ -79,10 +82,44 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
   if (is(format, "model")) {
     return !ask && printable(raw) ? null : 'a model\'s name such as "gpt-4o" or "gpt-4*"';
   }
+  if (is(format, "path")) {
+    return !ask && isPath(raw)
+      ? null
+      : 'a path such as "/v1/chat/completions" or "/v1/audio/*", without a query, "%", "//" or dot segments';
+  }
+  if (is(format, "rule_id")) {
+    return !ask && isRuleId(raw)
+      ? null
+      : 'a name of at most 64 lower-case letters, digits, "." and "-", such as "acme.project-titan"';
+  }
   if (is(format, "zone")) {
     return !ask && printable(raw) ? null : 'an IANA time zone such as "Europe/Berlin"';
   }
   return null;
+}
+
+/** A path as routes have it: one that every server reads alike, with `*` at its end only. */
+function isPath(raw: Slice): bool {
+  const len = lenOf(raw);
+  const from = ptrOf(raw);
+  if (len == 0 || len > PATH_MAX) return false;
+  if (load<u8>(from) != 47 && !is(raw, "*")) return false;
+  for (let i = 0; i < len; i++) {
+    const b = load<u8>(from + i);
+    if (b == 63 || (b == 42 && i < len - 1)) return false;
+  }
+  return !isOddPath(raw);
+}
+
+/** As the compiler of rules has it. */
+function isRuleId(raw: Slice): bool {
+  const len = lenOf(raw);
+  for (let i = 0; i < len; i++) {
+    const b = load<u8>(ptrOf(raw) + i);
+    const plain = (b >= 97 && b <= 122) || (b >= 48 && b <= 57);
+    if (!plain && (i == 0 || (b != 45 && b != 46))) return false;
+  }
+  return len > 0 && len <= 64;
 }
 
 /** What the ledger takes as a name: printable ASCII but for what separates names there. */

@@ -38,7 +38,7 @@ export function loadPolicy(text: Slice): Policy | null {
   syntaxErrorAt = tape.errorAt;
   if (syntaxError != 0) return null;
   if (schema.check(tape, tape.root, problems) > 0) return null;
-  block = openBlock(blockSize(lenOf(text), tape.length));
+  block = openBlock(blockSize(tape, lenOf(text)));
   if (!block) {
     tooLong = true;
     return null;

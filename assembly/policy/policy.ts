@@ -176,6 +176,25 @@ export class Price {
   reasoningNanos: u64;
 }
 
+/** What holds for one path. */
+@unmanaged
+export class Route {
+  /** In lower case, perhaps with a trailing `*`. */
+  path: Slice;
+  /** Names of tiers joined by commas; NONE for all. */
+  tiers: Slice;
+  /** What bodies must fit, as inspect/schema-rules.ts saved it; 0: nothing. */
+  schema: usize;
+  /** Bodies that are no plain JSON pass. */
+  otherMedia: bool;
+  /** Requests that open a WebSocket pass. */
+  upgrades: bool;
+
+  holdsFor(tier: Tier): bool {
+    return this.tiers == NONE || matchesAny(tier.name, this.tiers);
+  }
+}
+
 @unmanaged
 export class Policy {
   /** Of the document's text: the same in all workers, another for every other policy. */
@@ -191,6 +210,19 @@ export class Policy {
   shield: usize;
   prices: usize;
   priceCount: i32;
+  routes: usize;
+  routeCount: i32;
+  /** The framed message that asks for the policy's own rules to be compiled; NONE: it has none. */
+  ruleMessage: Slice;
+  /** Where their table goes: OWN_RULES_BYTES_MAX bytes. */
+  ruleTable: usize;
+  /** The table's length; 0: it is not there yet. */
+  ruleLength: i32;
+  /** When to ask next, ns since 1970, and how often that failed. */
+  ruleDueNs: u64;
+  ruleFailures: u32;
+  /** The question is on its way. */
+  ruleAsked: bool;
   /** Open addressing on the digest's first 32 bits; u32 cells, 0 is empty, else 1 + the key's number. */
   keyIndex: usize;
   keyMask: u32;
@@ -212,9 +244,23 @@ export class Policy {
   restores: bool;
   /** Some key is bound to networks. */
   networked: bool;
+  /** Each request is reported to the sidecar; with its texts. */
+  events: bool;
+  eventsText: bool;
+  /** Where its events wait (events/ring.ts); 0 without events. */
+  ring: usize;
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());
+  }
+
+  route(i: i32): Route {
+    return changetype<Route>(this.routes + <usize>i * offsetof<Route>());
+  }
+
+  /** Whether prompts cannot be judged yet, because the policy's own rules are not there. */
+  get awaitsRules(): bool {
+    return this.ruleMessage != NONE && this.ruleLength == 0;
   }
 
   /** The key with this digest, or null. */

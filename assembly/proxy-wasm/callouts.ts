@@ -71,6 +71,10 @@ export function forgetCallout(purpose: i32, reference: i32): void {
   }
 }
 
+export function calloutsInFlight(): i32 {
+  return inFlight;
+}
+
 export function calloutPurpose(): i32 {
   return purposeNow;
 }

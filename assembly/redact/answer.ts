@@ -6,11 +6,13 @@
 //
 //    0  actions u8 × 11 | 11 whether there are any u8 | 12 vault u32 (0: none) | 16 counts u32 × 11
 //   60  blocked type + 1 u32
-//   64  last number u16 × 11 | 88 entries used u32 | 96 hashes u64 × 128 | 1120 numbers u16 × 128
+//   64  last number u16 × 11 | 88 entries used u32 | 96 hashes u64 × 128 | 1120 numbers u16 × 128 | 1376 marks (marks.ts)
+import { MARKS_BYTES } from "./marks";
 import { BLOCK, IGNORE, REVERSIBLE, TYPE_COUNT, VALUES_MAX } from "./types";
 import { keep } from "./vault";
 
-export const ANSWER_BYTES: i32 = 1376;
+const MARKS_AT: usize = 1376;
+export const ANSWER_BYTES: i32 = 1376 + MARKS_BYTES;
 const ENTRIES: u32 = 128;
 const NUMBERING_AT: usize = 64;
 
@@ -29,7 +31,7 @@ export function openAnswer(answer: usize, profile: usize, vault: usize): void {
 /** Lets `answer` go on with the numbers of `prompt`, and have the originals in `vault` (0: none) back. */
 export function follow(answer: usize, prompt: usize, vault: usize): void {
   const at = NUMBERING_AT;
-  memory.copy(answer + at, prompt + at, <usize>ANSWER_BYTES - at);
+  memory.copy(answer + at, prompt + at, MARKS_AT - at);
   store<u32>(answer, <u32>vault, 12);
 }
 
@@ -50,6 +52,11 @@ export function startAfter(answer: usize, type: i32, number: u32): void {
 
 export function actionOf(answer: usize, type: i32): u8 {
   return load<u8>(answer + type);
+}
+
+/** Where its matches stood (marks.ts). */
+export function marksOf(answer: usize): usize {
+  return answer + MARKS_AT;
 }
 
 /** Matches of `type` so far. */

@@ -42,6 +42,9 @@ export function roomForBody(len: i32): i32 {
   return roomFor(len) * 2;
 }
 
+/** What passes as it is and is not out yet begins here: it goes out in one piece. */
+let asIs: usize = 0;
+
 /** Feeds a chunk; returns how many bytes were taken, fewer than `len` only for want of room in the output. */
 export function feedBody(body: usize, ptr: usize, len: i32): i32 {
   let most = <i32>min<usize>(room(), 0x3fffffff) - roomForBody(0);
@@ -49,10 +52,12 @@ export function feedBody(body: usize, ptr: usize, len: i32): i32 {
   if (most < 0) most = 0;
   const end = ptr + min(len, most);
   let p = ptr;
+  asIs = ptr;
   while (p < end) {
     const state = <u32>load<u8>(body, 4);
     p = state == OUTSIDE ? outside(body, p, end) : inString(body, p, end, state);
   }
+  put(asIs, end);
   return <i32>(end - ptr);
 }
 
@@ -63,7 +68,6 @@ export function endBody(body: usize): void {
 }
 
 function outside(body: usize, p: usize, end: usize): usize {
-  const from = p;
   while (p < end) {
     const b = <u32>load<u8>(p++);
     if (b == 34) {
@@ -77,7 +81,6 @@ function outside(body: usize, p: usize, end: usize): usize {
     } else if (b == 44) store<u8>(body, isObject(body) ? 1 : 0, 7);
     else if (b == 58) store<u8>(body, 0, 7);
   }
-  put(from, p);
   return p;
 }
 
@@ -129,14 +132,13 @@ function inString(body: usize, p: usize, end: usize, state: u32): usize {
   }
   p = min(p, end);
   store<u8>(body, escaped ? 1 : 0, 5);
-  if (state == VALUE) pass(body + 112, from, <i32>(p - from), closed);
-  else {
-    if (state == NAME) addName(body, from, p);
-    put(from, p);
-  }
+  if (state == VALUE) {
+    put(asIs, from);
+    pass(body + 112, from, <i32>(p - from), closed);
+    asIs = p;
+  } else if (state == NAME) addName(body, from, p);
   if (!closed) return p;
   store<u8>(body, OUTSIDE, 4);
-  put(p, p + 1);
   return p + 1;
 }
 

@@ -53,6 +53,13 @@ export function createRecords(count: i32): void {
   }
 }
 
+/** Records that nobody has. */
+export function recordsFree(): i32 {
+  let count = 0;
+  for (let record = free; record; record = <usize>load<u32>(record)) count++;
+  return count;
+}
+
 /** Starts the channels of `answer` at `set` (SET_BYTES). */
 export function openSet(set: usize, answer: usize): void {
   memory.fill(set, 0, SET_BYTES);

@@ -8,10 +8,11 @@
 //   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (1932)
 import { findBackslash } from "../json/escape";
 import { reserve } from "../memory";
-import { actionOf, blockedBy, note } from "./answer";
+import { actionOf, blockedBy, marksOf, note } from "./answer";
 import { decodedTo, decodeText, plainText, rawOf } from "./decoded";
 import { holdFrom, next } from "./detect";
-import { put, room } from "./output";
+import { mark } from "./marks";
+import { outTo, put, room } from "./output";
 import { putReplacement } from "./replace";
 import { sipBegin, sipEnd, sipUpdate } from "./sip";
 import { swallow, tailDone, tailLeft } from "./tail";
@@ -115,7 +116,9 @@ function swallowMore(record: usize, answer: usize, p: usize): bool {
   swallowedTo = to;
   if (!tailDone) return false;
   if (action > FLAG && blockedBy(answer) < 0) {
+    const out = outTo;
     putReplacement(answer, action, type, sipEnd(record + 32), 0, 0, load<u32>(record, 20));
+    mark(marksOf(answer), type, out, outTo);
   }
   store<i32>(record, 0, 8);
   return true;
@@ -131,6 +134,7 @@ function take(record: usize, answer: usize): usize {
   sipBegin(record + 32);
   store<u32>(record, 0, 20);
   grow(record, from, to);
+  const out = outTo;
   if (action <= FLAG) putRaw(answer, from, to);
   if (!tailDone) {
     store<i32>(record, type + 1, 8);
@@ -142,6 +146,8 @@ function take(record: usize, answer: usize): usize {
     const hash = sipEnd(record + 32);
     putReplacement(answer, action, type, hash, isOpen ? 0 : from, isOpen ? 0 : to, load<u32>(record, 20));
   }
+  // What goes on past this block is marked where it stops, unless it goes out as it is.
+  if (action != IGNORE && (tailDone || action <= FLAG)) mark(marksOf(answer), type, out, outTo);
   return to;
 }
 

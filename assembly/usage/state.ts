@@ -5,7 +5,7 @@
 // `carry` holds the beginning of a member name, number or value that is cut by the end of a piece; text is never
 // kept. `envelope` is the last event without its text (repeat.ts). The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
 import { Scanner } from "../json/scanner";
-import { STREAMS_MAX } from "../limits";
+import { CAPTURES_MAX, STREAMS_MAX } from "../limits";
 import { reserve } from "../memory";
 import { slice, Slice } from "../slice";
 import { COUNTERS } from "./shapes";
@@ -139,11 +139,13 @@ const CARRY_AT: usize = MODEL_AT + MODEL_BYTES_MAX;
 const ENVELOPE_AT: usize = CARRY_AT + CARRY_BYTES_MAX;
 const STATE_BYTES: usize = (ENVELOPE_AT + ENVELOPE_MAX + 15) & ~15;
 
-const states: usize = reserve(STATE_BYTES * STREAMS_MAX);
-const free: usize = reserve(STREAMS_MAX << 2);
+/** Each stream's answer, and once more those of which the text is kept. */
+const ANSWERS_MAX: i32 = STREAMS_MAX + CAPTURES_MAX;
+const states: usize = reserve(STATE_BYTES * ANSWERS_MAX);
+const free: usize = reserve(ANSWERS_MAX << 2);
 let freeCount: i32 = 0;
 
-for (let i = STREAMS_MAX - 1; i >= 0; i--) {
+for (let i = ANSWERS_MAX - 1; i >= 0; i--) {
   stateOf(i).scanner = changetype<usize>(new Scanner());
   giveBack(i);
 }
@@ -171,6 +173,11 @@ export function giveBack(handle: i32): void {
   stateOf(handle).open = false;
   store<i32>(free + ((<usize>freeCount) << 2), handle);
   freeCount++;
+}
+
+/** States that nobody has: all of them while no answer is read. */
+export function statesFree(): i32 {
+  return freeCount;
 }
 
 export function stateBytes(): i32 {

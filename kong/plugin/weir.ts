@@ -34,7 +34,17 @@ export interface Config {
 const ON_ANSWERS = ["redact", "patterns", "canaries"];
 
 interface Tier {
+  prompt?: { redact?: Record<string, unknown> };
   response?: Record<string, unknown>;
+}
+
+/** The first member of a tier that needs its answers to be seen; undefined: none does. */
+function onAnswers({ prompt = {}, response = {} }: Tier): string | undefined {
+  const asked = ON_ANSWERS.find((key) => key in response);
+  if (asked) return `response/${asked}`;
+  if (response.compressed === "refuse") return "response/compressed";
+  const [type] = Object.entries(prompt.redact ?? {}).find(([, how]) => how === "reversible") ?? [];
+  return type && `prompt/redact/${type}`;
 }
 
 export class Plugin {
@@ -48,13 +58,11 @@ export class Plugin {
   }
 
   protected check(tiers: Record<string, Tier>): void {
-    for (const [name, { response = {} }] of Object.entries(tiers)) {
-      const asked = ON_ANSWERS.find((key) => key in response);
-      const strict = response.compressed === "refuse" ? "compressed" : undefined;
-      const member = asked ?? strict;
+    for (const [name, tier] of Object.entries(tiers)) {
+      const member = onAnswers(tier);
       if (member)
         throw new Error(
-          `weir refused the policy: /tiers/${name}/response/${member}: expected none: answers are not seen here; use weir-buffered`,
+          `weir refused the policy: /tiers/${name}/${member}: expected none: answers are not seen here; use weir-buffered`,
         );
     }
   }

@@ -1,5 +1,7 @@
-// `weir check FILE`: the filter itself reads the policy, in the Node host, so that its answer is the proxy's answer.
+// `weir check FILE`: the filter itself reads the policy, in the Node host, so that its answer is the proxy's answer; and its
+// own rules go through the compiler that the sidecar has.
 import { createVm } from "../../host/vm.ts";
+import { compileOwnRules, type OwnRule } from "../control/rules.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
 
@@ -16,7 +18,9 @@ export function problemsOf(policy: string, wasm: Uint8Array = filterBytes()): st
     },
   });
   const root = vm.addRoot({ configuration: Buffer.from(policy) });
-  return root.ok ? [] : problems;
+  if (!root.ok) return problems;
+  const { rules } = JSON.parse(policy) as { rules?: OwnRule[] };
+  return rules ? [...compileOwnRules(rules).problems] : [];
 }
 
 export async function checkCommand(args: string[]): Promise<number> {

@@ -1,7 +1,10 @@
 // `weir serve`: the filter in the Node host, as a gateway for development. Never for production: one thread, no
-// limits on connections but Node's own, and a restart forgets local limits.
+// limits on connections but Node's own, and a restart forgets local limits. A policy's own rules are compiled in this process, so
+// that they need no sidecar.
 import { parseArgs } from "node:util";
+import { httpCallouts } from "../../host/callouts.ts";
 import { serve } from "../../host/node-server.ts";
+import { controlCallouts } from "../control/callouts.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
@@ -33,6 +36,7 @@ export async function serveCommand(args: string[]): Promise<number> {
     upstream: values.upstream,
     port: Number(values.port),
     clusters: { weir_sidecar: values.sidecar },
+    callouts: controlCallouts(httpCallouts({ weir_sidecar: values.sidecar })),
     bodyBufferBytes: 4 << 20,
     log: (_level, text) => console.error(text),
   });

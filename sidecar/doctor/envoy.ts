@@ -184,6 +184,7 @@ export function clusterFindings(seen: EnvoySeen, policy: PolicyDocument): Findin
 const TROUBLE: Record<string, string> = {
   weir_ledger_failures_total: "calls to the ledger had no answer",
   weir_unbudgeted_total: "requests passed without a reservation",
+  weir_untracked_total: "usage of such requests could not be remembered",
   weir_lost_reports_total: "usage reports were refused for good",
   weir_unsettled_total: "reservations could not be settled",
   envoy_wasm_weir_vm_reload: "the filter trapped and was started anew",

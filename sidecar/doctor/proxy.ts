@@ -165,7 +165,7 @@ async function forgedFinding(options: ProxyOptions): Promise<Finding> {
   const forged = Object.fromEntries(Array.from({ length: FORGED }, (_, i) => [`x-weir-forged-${i}`, "1"]));
   const asked = await send(options, "{", forged);
   const verdict = verdictOf(asked);
-  if (verdict === "overloaded")
+  if (verdict === "too_many_headers")
     return ok(check, `x-weir-* of callers are seen and taken off (${FORGED} of them are refused)`);
   if (RATES.includes(verdict)) return limited(check, verdict);
   const fix =

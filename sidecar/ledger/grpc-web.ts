@@ -15,6 +15,7 @@
  */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Around } from "../otel/spans.ts";
 import type { Request, Response } from "../port.ts";
 
 /** One method: bytes of the request message to bytes of the answer. Rejects with ConnectError. */
@@ -118,10 +119,14 @@ function isPlainGrpcWeb({ httpVersionMajor, method, headers }: Request): boolean
 export function serveUnary(
   methods: ReadonlyMap<string, UnaryMethod>,
   bytesMax: number,
+  around: Around = (_path, _traceparent, work) => work(),
 ): (request: Request, response: Response) => boolean {
   return (request, response) => {
-    const method = methods.get(request.url ?? "");
+    const path = request.url ?? "";
+    const method = methods.get(path);
     if (method === undefined || !isPlainGrpcWeb(request)) return false;
+    const { traceparent } = request.headers;
+    const traced: UnaryMethod = (message) => around(path, traceparent?.toString(), () => method(message));
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {
@@ -139,7 +144,7 @@ export function serveUnary(
     request.on("end", () => {
       if (response.headersSent) return;
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      void callUnary(method, body, bytesMax).then((answer) => send(response, answer));
+      void callUnary(traced, body, bytesMax).then((answer) => send(response, answer));
     });
     return true;
   };

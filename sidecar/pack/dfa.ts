@@ -17,6 +17,11 @@
 // Bound: STATES_MAX states; what would need more is refused, naming the rule that grew it.
 import { type Node, type Piece, wordBytes } from "./regex.ts";
 
+/** Rules that do not compile: the message names one of them. */
+export class RuleError extends Error {
+  override name = "RuleError";
+}
+
 export const STATES_MAX = 150_000;
 export const COMB_MAX = 1 << 18;
 /** The class of a state's report. */
@@ -44,8 +49,21 @@ interface Nfa {
 
 const nonWord = new Set(Array.from({ length: 256 }, (_, b) => b).filter((b) => !wordBytes.has(b)));
 
-/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. */
-export function compileComb(pieces: Piece[], nameOf: (piece: number) => string): Comb {
+/** Where the construction gives up. */
+export interface CombLimits {
+  states: number;
+  /** Entries of the comb, at most COMB_MAX. */
+  entries: number;
+  /** Transitions of single positions looked at. */
+  work: number;
+}
+
+/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. Throws RuleError. */
+export function compileComb(
+  pieces: Piece[],
+  nameOf: (piece: number) => string,
+  { states: statesMax, entries: combMax, work: workMax }: CombLimits,
+): Comb {
   const sets: Set<number>[] = [];
   const setIndex = new Map<string, number>();
   const intern = (set: Set<number>) => {
@@ -120,7 +138,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     classes[b] = c;
   }
   const count = sample.length;
-  if (count > REPORT) throw new Error(`the rules tell ${count} kinds of bytes apart: at most ${REPORT}`);
+  if (count > REPORT) throw new RuleError(`the rules tell ${count} kinds of bytes apart: at most ${REPORT}`);
   const classesOf = sets.map((set) => {
     const out = new Set<number>();
     for (const b of set) out.add(classes[b] as number);
@@ -139,6 +157,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     closed.set(position, out);
     return out;
   };
+  let work = 0;
   /** Class → positions reached from `positions` by one byte. */
   const step = (positions: Iterable<number>): Map<number, Set<number>> => {
     const out = new Map<number, Set<number>>();
@@ -151,6 +170,7 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
             out.set(c, into);
           }
           for (const q of closure(to)) into.add(q);
+          work++;
         }
       }
     }
@@ -175,10 +195,10 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     let state = index.get(key);
     if (state === undefined) {
       state = queue.push(set) - 1;
-      if (state >= STATES_MAX) {
+      if (state >= statesMax) {
         const rule = nameOf(owner[sorted[sorted.length - 1] as number] as number);
-        throw new Error(
-          `rule ${rule}: the automaton grew past ${STATES_MAX} states; make its pieces shorter`,
+        throw new RuleError(
+          `rule ${rule}: the automaton grew past ${statesMax} states; make its pieces shorter`,
         );
       }
       index.set(key, state);
@@ -194,6 +214,10 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
   for (let state = 0; state < queue.length; state++) {
     // Only what differs from the default row is kept; the default rows themselves (0 and 1) are whole.
     const own = step(queue[state] as Set<number>);
+    if (work > workMax) {
+      const rule = nameOf(owner[[...(queue[state] as Set<number>)][0] ?? 0] as number);
+      throw new RuleError(`rule ${rule}: the rules take too long to compile; make their pieces simpler`);
+    }
     const starts = startSteps[flags[state] as 0 | 1];
     const row = new Map<number, number>();
     for (const c of state < 2 ? starts.keys() : own.keys()) {
@@ -257,8 +281,8 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     return [...states].sort((a, b) => b[1] - a[1])[0]?.[0];
   };
   const offsets = new Int32Array(representative.length).fill(-1);
-  const taken = new Uint8Array(COMB_MAX + 512);
-  const usedOffset = new Uint8Array(COMB_MAX + 512);
+  const taken = new Uint8Array(combMax + 512);
+  const usedOffset = new Uint8Array(combMax + 512);
   let low = 0;
   const next = new Map<string, number>();
   let used = 0;
@@ -273,9 +297,9 @@ export function compileComb(pieces: Piece[], nameOf: (piece: number) => string):
     let offset = next.get(shape) ?? Math.max(0, mine.length ? low - (mine[0] as [number, number])[0] : 0);
     while (usedOffset[offset] || mine.some(([c]) => taken[offset + c])) {
       offset++;
-      if (offset >= COMB_MAX) {
-        throw new Error(
-          `rule ${largest()}: the rules do not fit in ${COMB_MAX} entries; it takes most of them`,
+      if (offset >= combMax) {
+        throw new RuleError(
+          `rule ${largest()}: the rules do not fit in ${combMax} entries; it takes most of them`,
         );
       }
     }

@@ -165,6 +165,8 @@ export function fold(code: number): Fold {
   if (code < 128) return { kind: 0, look: "", text: c.toLowerCase() };
 
   let text = manual.get(c) ?? compatible(c).trim().replace(/\s+/g, " ");
+  // A square of Latin and another alphabet (the unit ㎶, "μv") is one word of both: it is read as it would be spelt out.
+  if (/[a-z]/.test(text)) text = [...text].map((x) => lookOf.get(x) ?? x).join("");
   if (text === "" || bytes(text) > bytes(c)) text = c;
   let kind = 0;
   let look = "";

@@ -25,7 +25,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
-import { compileComb } from "./dfa.ts";
+import { COMB_MAX, type CombLimits, compileComb, RuleError, STATES_MAX } from "./dfa.ts";
 import { prefixesOf } from "./prefix.ts";
 import {
   expand,
@@ -68,7 +68,7 @@ export interface Rule {
   languages: string[];
   /** `block` decides alone; `score` contributes. */
   severity: "block" | "score";
-  /** What it adds to the score, 1 – 255. */
+  /** What it adds to the score, 0 – 255. */
   score: number;
   /** The spans it applies to. */
   spans: "all" | "trusted" | "untrusted";
@@ -77,9 +77,7 @@ export interface Rule {
   negative: string[];
 }
 
-export class RuleError extends Error {
-  override name = "RuleError";
-}
+export { RuleError };
 
 interface RuleFile {
   category: Category;
@@ -125,20 +123,28 @@ export function readRules(directory: string): { rules: Rule[]; source: string } 
   return { rules, source: hash.digest("hex") };
 }
 
-/** A rule of a policy: phrases are found as they are, patterns are in the language of regex.ts. */
+/**
+ * A rule of a policy: phrases are found as they are, patterns are in the language of regex.ts. One that does not block only
+ * reports: it adds nothing to a score.
+ */
 export function customRule(
   id: string,
   phrases: string[],
   patterns: string[],
   severity: "block" | "score",
 ): Rule {
-  const plain = phrases.map((p) => p.trim().replace(/[\\()|?[\]{}.*+~]/g, "\\$&"));
+  const plain = phrases.map((p) =>
+    p
+      .trim()
+      .replace(/\s+/g, " ")
+      .replace(/[\\()|?[\]{}.*+~]/g, "\\$&"),
+  );
   return {
     id,
     category: "custom",
     languages: ["*"],
     severity,
-    score: severity === "block" ? 255 : 60,
+    score: severity === "block" ? 255 : 0,
     spans: "all",
     patterns: [...plain, ...patterns],
     positive: [],
@@ -174,10 +180,25 @@ export interface CompiledRules {
   patterns: { rule: number; pattern: Pattern }[];
   states: number;
   classes: number;
+  /** The most uses of pieces that can end at one place: what one byte of a text can cost. */
+  usesAtOnce: number;
 }
 
+/** Where compiling gives up. */
+export interface RuleLimits extends CombLimits {
+  /** Of the pack. */
+  bytes: number;
+}
+
+const LIMITS: RuleLimits = {
+  states: STATES_MAX,
+  entries: COMB_MAX,
+  work: Number.POSITIVE_INFINITY,
+  bytes: PACK_BYTES_MAX,
+};
+
 /** Compiles rules to a pack; `source` (hex) names what they were made from. Throws RuleError. */
-export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledRules {
+export function compileRules(rules: Rule[], source = "00".repeat(16), limits = LIMITS): CompiledRules {
   if (rules.length > RULES_MAX) throw new RuleError(`${rules.length} rules: at most ${RULES_MAX}`);
   const ids = new Set<string>();
   const pieces: Piece[] = [];
@@ -224,7 +245,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
     }
   });
   if (slots > 0xfff0) throw new RuleError("too many gaps in all");
-  const comb = compileComb(pieces, (piece) => pieceRule[piece] as string);
+  const comb = compileComb(pieces, (piece) => pieceRule[piece] as string, limits);
 
   const skip = comb.defaults[0].every((_, c) => {
     const plain = [...Array(256).keys()].some(
@@ -286,10 +307,14 @@ export function compileRules(rules: Rule[], source = "00".repeat(16)): CompiledR
   for (const id of idBytes) out.raw(id);
   out.align();
   const pack = out.done();
-  if (pack.length > PACK_BYTES_MAX)
-    throw new RuleError(`the pack has ${pack.length} bytes: at most ${PACK_BYTES_MAX}`);
+  if (pack.length > limits.bytes)
+    throw new RuleError(`the pack has ${pack.length} bytes: at most ${limits.bytes}`);
   new DataView(pack.buffer).setUint32(8, pack.length, true);
-  return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1 };
+  const usesAtOnce = Math.max(
+    0,
+    ...comb.reports.map((list) => list.reduce((sum, piece) => sum + (usesOf[piece]?.length ?? 0), 0)),
+  );
+  return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1, usesAtOnce };
 }
 
 /** How far after the end of the piece before it piece `part` may end, in bytes. */

@@ -251,6 +251,26 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(only(manifests(template("-f", file)), "EnvoyFilter").metadata.name, "weir");
   });
 
+  test("takes Kong's plugin that sees answers only where the policy looks into them", () => {
+    const pluginOf = (way: string, tier: object) => {
+      const policy = JSON.stringify({ tiers: { free: {}, pro: tier } });
+      const kong = ["--set", "integrations.kong.enabled=true", "--set", `integrations.kong.way=${way}`];
+      const text = template(...values("common", "store-embedded"), ...kong, "--set-json", `policy=${policy}`);
+      return only(manifests(text), "KongPlugin").plugin;
+    };
+    for (const tier of [{}, { response: { on_abort: "reserved" } }, { prompt: { redact: ["email"] } }])
+      assert.equal(pluginOf("plugin", tier), "weir");
+    for (const tier of [
+      { response: { redact: ["email"] } },
+      { response: { canaries: ["Level seven"] } },
+      { response: { compressed: "refuse" } },
+      { prompt: { redact: { email: "reversible" } } },
+    ]) {
+      assert.equal(pluginOf("plugin", tier), "weir-buffered");
+      assert.equal(pluginOf("filter", tier), "weir");
+    }
+  });
+
   test("tells what to do next for each integration", () => {
     // `helm template` leaves the notes out, and `helm install --dry-run` wants a cluster: so a copy of the chart in which
     // an object holds them.

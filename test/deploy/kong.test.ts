@@ -1,7 +1,7 @@
 /** Kong's static files: the schema is draft 4 and current, every example and every render passes it, bad ones do not; the guard's Lua. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,6 +9,7 @@ import { createClient } from "redis";
 import { parse } from "yaml";
 import { startMockLlm } from "../../demo/mock-llm.ts";
 import { serve } from "../../host/node-server.ts";
+import { buildPlugins } from "../../kong/plugin/build.ts";
 import { kongMeta } from "../../scripts/kong-schema.ts";
 import { problemsOf } from "../../sidecar/cli/check.ts";
 import { hasRedis, startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
@@ -181,6 +182,20 @@ test("the filter takes every policy of the plugin server's examples, and their a
     name: "weir-kong-plugin",
     key: "config.json",
   });
+});
+
+test("kong-pluginserver.conf loads what kong/plugin/build.ts writes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-kong-"));
+  try {
+    await buildPlugins(folder);
+    const built = readdirSync(folder).map((name) => name.replace(/\.cjs$/, ""));
+    const conf = read("kong/examples/kong-pluginserver.conf");
+    assert.deepEqual(conf.match(/^plugins = (.*)$/m)?.[1]?.split(","), ["bundled", ...built.sort()]);
+    const where = conf.match(/--plugins-directory (\S+)/g);
+    assert.deepEqual([...new Set(where)].length, 1, "started and asked in the same folder");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 /** Runs the guard's functions as Kong's sandbox would, with Weir between them or not; the status they end with, or 0. */

@@ -28,6 +28,10 @@ const policy = {
     shared: { budgets: [requests(100), requests(6, { name: "team-calls", per: "organisation" })] },
     large: { budgets: [requests(2, { name: "large", models: ["o3*"] })] },
     money: { cost: "$1/month", output: { max_tokens: 1000 } },
+    thrifty: {
+      budgets: [requests(2, { name: "large", models: ["gpt-4o"] }), requests(100)],
+      downgrade: { "gpt-4o": "gpt-4o-mini" },
+    },
   },
   prices: { "gpt-4o": { prompt: "$2", completion: "$10" } },
   ledger: { sync: "200ms" },
@@ -44,6 +48,9 @@ const policy = {
     keyEntry("shared-2", "shared/team/key-2", "shared"),
     keyEntry("large", "large/team/key", "large"),
     keyEntry("money", "money/team/key", "money"),
+    keyEntry("warned", "warned/team/key", "ten"),
+    keyEntry("thrifty", "thrifty/team/key", "thrifty"),
+    keyEntry("strict", "thrifty/team/strict", "thrifty", { models: ["gpt-4o"] }),
   ],
 };
 
@@ -184,6 +191,42 @@ describe("budgets", () => {
     const record = async () => (await w.sidecars[0]?.ledger.budgets("money"))?.[0];
     const name = (await record())?.key.split("|")[1] as string;
     await w.settled("money/team/key", name, 7_000);
+  });
+
+  it("warns in every answer from 80 % on, and tells the event once", async () => {
+    const warnings: (string | null)[] = [];
+    for (let i = 0; i < 10; i++) {
+      const answer = await patiently(() => w.chat("warned", "hello"));
+      assert.equal(answer.status, 200, answer.text);
+      warnings.push(answer.headers.get("x-weir-budget-warning"));
+      await w.settled("warned/team/key", "calls", i + 1, 0);
+    }
+    assert.deepEqual(warnings.slice(0, 8), Array(8).fill(null));
+    assert.match(warnings[8] ?? "", /^"calls";p=80;t=\d+$/);
+    assert.match(warnings[9] ?? "", /^"calls";p=90;t=\d+$/);
+    const journal = (await w.sidecars[0]?.ledger.journal("warned")) ?? [];
+    const told = journal.filter(({ kind }) => kind === "notice").map(({ amount }) => amount);
+    assert.deepEqual(told, [80, 100]);
+  });
+
+  it("asks the cheaper model where a budget is used up, says so, and settles it on its own budgets", async () => {
+    for (let i = 0; i < 2; i++) assert.equal((await w.chat("thrifty", "hello")).status, 200);
+    await w.settled("thrifty/team/key", "large", 2, 0);
+    for (let i = 0; i < 4; i++) {
+      const answer = await w.chat("thrifty", "hello", { body: { stream: i % 2 === 1 } });
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.headers.get("x-weir-model"), "gpt-4o-mini");
+      const [seen] = w.llm.seen.slice(-1);
+      assert.equal(JSON.parse(String(seen?.body)).model, "gpt-4o-mini");
+      assert.equal(seen?.headers["content-length"], String(Buffer.byteLength(String(seen?.body))));
+    }
+    await w.settled("thrifty/team/key", "calls", 6, 0);
+    await w.settled("thrifty/team/key", "large", 2, 0);
+    // A key that may not use the cheaper model is refused.
+    for (let i = 0; i < 2; i++) assert.equal((await w.chat("strict", "hello")).status, 200);
+    await w.settled("thrifty/team/strict", "large", 2, 0);
+    assert.equal((await w.chat("strict", "hello")).code, "insufficient_quota");
+    assert.equal(await w.stat("weir_downgraded_total"), 4);
   });
 
   it("settles the usage of streams of both dialects", async () => {

@@ -1,7 +1,7 @@
 /** However Envoy ends a stream (a retry, its timeouts, a drain, its own end), it is settled once. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { chatBody, keyEntry, until, type World, world } from "../support/e2e.ts";
+import { chatBody, keyEntry, secret, until, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
 
 const budgets = [
@@ -47,7 +47,7 @@ describe("endings", () => {
   const ask = (key: string) =>
     fetch(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+      headers: { "content-type": "application/json", authorization: `Bearer ${secret(key)}` },
       body: JSON.stringify(chatBody("I am bob@example.com", { stream: true })),
     });
   /** Sends the first event, and the rest when `go` resolves. */

@@ -6,7 +6,11 @@ import { startUpstream, type Upstream } from "../support/e2e-upstream.ts";
 
 const policy = {
   tiers: {
-    pro: { requests: "1000/min", output: { max_tokens: 50 } },
+    pro: { requests: "1000/min", output: { max_tokens: 50 }, prompt: { redact: ["email"] } },
+    thrifty: {
+      budgets: [{ name: "large", meter: "requests", limit: 1, window: "day", models: ["gpt-4o"] }],
+      downgrade: { "gpt-4o": "gpt-4o-mini" },
+    },
     two: { budgets: [{ name: "calls", meter: "requests", limit: 2, window: "day" }] },
     once: { requests: "1/hour" },
   },
@@ -14,6 +18,7 @@ const policy = {
   ledger: { sync: "200ms" },
   keys: [
     keyEntry("pro", "acme/no-hold/pro", "pro"),
+    keyEntry("thrifty", "thrifty/no-hold/key", "thrifty"),
     keyEntry("two", "two/no-hold/two", "two"),
     keyEntry("once", "acme/no-hold/once", "once"),
   ],
@@ -46,6 +51,26 @@ describe("without holding headers", () => {
     });
     assert.equal(arrived?.headers["x-weir-subject"], "acme/no-hold/pro");
     assert.equal(arrived?.headers.authorization, undefined);
+  });
+
+  it("lets a request for a cheaper model arrive whole", async () => {
+    assert.equal((await w.chat("thrifty", "How deep is the river?")).status, 200);
+    await w.settled("thrifty/no-hold/key", "large", 1, 0);
+    const answer = await w.chat("thrifty", "How deep is the river?");
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.headers.get("x-weir-model"), "gpt-4o-mini");
+    const arrived = upstream.arrived.at(-1);
+    assert.equal(arrived?.complete, true);
+    assert.deepEqual(JSON.parse(arrived?.body ?? ""), {
+      ...chatBody("How deep is the river?"),
+      model: "gpt-4o-mini",
+    });
+  });
+
+  it("sends placeholders for what must not go upstream", async () => {
+    assert.equal((await w.chat("pro", "I am bob@example.com")).status, 200);
+    const { body = "" } = upstream.arrived.at(-1) ?? {};
+    assert.equal(JSON.parse(body).messages[0].content, "I am [EMAIL_1]");
   });
 
   it("refuses by headers alone before the upstream hears of it", async () => {

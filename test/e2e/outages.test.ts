@@ -11,6 +11,12 @@ const policy = {
   tiers: {
     ten: { budgets: [calls] },
     lenient: { budgets: [calls], outage: "allow" },
+    allowed: { budgets: [{ ...calls, limit: 200 }], outage: { allowance: "5%" } },
+    share: {
+      budgets: [{ name: "tokens", meter: "tokens", limit: 20_000, window: "month" }],
+      output: { max_tokens: 20 },
+      outage: { allowance: "5%" },
+    },
     ample: { budgets: [{ ...calls, limit: 100_000 }] },
   },
   ledger: { sync: "200ms" },
@@ -18,6 +24,8 @@ const policy = {
     keyEntry("ten", "ten/team/key", "ten"),
     keyEntry("killed", "killed/team/key", "ten"),
     keyEntry("lenient", "lenient/team/key", "lenient"),
+    keyEntry("allowed", "allowed/team/key", "allowed"),
+    keyEntry("share", "share/team/key", "share"),
     keyEntry("late", "late/team/key", "ten"),
     keyEntry("ample", "ample/team/key", "ample"),
   ],
@@ -92,6 +100,47 @@ describe("while the sidecar is down", () => {
   it("lets pass, and counts, what the tier lets pass in an outage", async () => {
     assert.equal((await w.chat("lenient", "hello")).status, 200);
     assert.equal(await w.stat("weir_unbudgeted_total"), 1);
+  });
+
+  it("lets an allowance pass, to the request, and nothing beyond it", async () => {
+    for (let i = 0; i < 10; i++) assert.equal((await w.chat("allowed", "hello")).status, 200, `${i}`);
+    for (let i = 0; i < 3; i++) {
+      const answer = await w.chat("allowed", "hello");
+      assert.deepEqual([answer.status, answer.code], [503, "ledger_unavailable"], answer.text);
+      assert.match(answer.json.error.message, /what may pass without it is used up/);
+    }
+    assert.equal(await w.stat("weir_allowance_total"), 10);
+  });
+
+  it("shares one allowance among concurrent requests of all workers", async () => {
+    const headers = { "x-mock-prompt-tokens": "5", "x-mock-completion-tokens": "20" };
+    let passed = 0;
+    for (let round = 0; round < 10; round++) {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => w.chat("share", "hello", { headers })),
+      );
+      for (const answer of answers) {
+        if (answer.status === 200) passed++;
+        else assert.equal(answer.code, "ledger_unavailable", answer.text);
+      }
+    }
+    // 1,000 tokens, 25 each; the last ones need room for what they might use.
+    assert.ok(25 * passed <= 1000 && 25 * passed > 900, `${passed} passed`);
+    await w.startSidecar();
+    const record = await w.settled("share/team/key", "tokens", 25 * passed, 0);
+    assert.equal(record.debt, 25 * passed);
+  });
+
+  it("settles what passed once the sidecar is back, exactly", async () => {
+    const allowed = await w.settled("allowed/team/key", "calls", 10, 0);
+    assert.equal(allowed.debt, 10);
+    const lenient = await w.settled("lenient/team/key", "calls", 1, 0);
+    assert.equal(lenient.debt, 1);
+    assert.equal((await w.chat("allowed", "hello")).status, 200);
+    await w.settled("allowed/team/key", "calls", 11, 0);
+    await until("every debt to be settled", async () => (await w.stat("weir_debts_settled_total")) === 3);
+    assert.equal(await w.stat("weir_lost_reports_total"), 0);
+    await w.stopSidecar();
   });
 
   it("serves from leases at hand, and reports the usage once the sidecar is back", async () => {

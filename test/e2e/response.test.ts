@@ -277,7 +277,7 @@ describe("answers", () => {
         `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta: {}, finish_reason: "tool_calls" }] })}\n\n`,
         DONE,
       ]);
-      const openai = new OpenAI({ apiKey: "restores", baseURL: `${url}/v1`, maxRetries: 0 });
+      const openai = new OpenAI({ apiKey: secret("restores"), baseURL: `${url}/v1`, maxRetries: 0 });
       const chat = await openai.chat.completions
         .stream({ model: "gpt-4o", messages: [{ role: "user", content: prompt }] })
         .finalChatCompletion();
@@ -297,7 +297,7 @@ describe("answers", () => {
         stop_sequence: null,
         usage: { input_tokens: 9, output_tokens: 12 },
       });
-      const anthropic = new Anthropic({ apiKey: "restores", baseURL: url, maxRetries: 0 });
+      const anthropic = new Anthropic({ apiKey: secret("restores"), baseURL: url, maxRetries: 0 });
       const message = await anthropic.messages.create({
         model: "claude",
         max_tokens: 100,

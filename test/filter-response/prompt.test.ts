@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
-import { sse, upstreamOf } from "./support.ts";
+import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
 const budgets = [{ name: "in", meter: "prompt_tokens", limit: "100M", window: "day" }];
 const tiers = {
@@ -24,27 +24,14 @@ const tiers = {
   },
   counted: { budgets, prompt: { redact: ["email"] } },
   outage: { budgets, outage: "allow", prompt: { redact: { ip: "hash" } } },
+  cheaper: {
+    budgets: [{ name: "few", meter: "requests", limit: 1, window: "day", models: ["gpt-4o"] }],
+    downgrade: { "gpt-4o": "gpt-4o-mini" },
+    prompt: { redact: { email: "reversible" } },
+  },
   small: { prompt: { redact: { ip: "hash" }, max_bytes: 400 } },
 };
 const policy = { tiers, keys: Object.keys(tiers).map((tier) => keyEntry(tier, tier)) };
-
-const chunk = (content: string) => ({
-  id: "chatcmpl-1",
-  object: "chat.completion.chunk",
-  model: "gpt-4o",
-  choices: [{ index: 0, delta: { content }, finish_reason: null }],
-});
-const finish = { ...chunk(""), choices: [{ index: 0, delta: {}, finish_reason: "stop" }] };
-
-/** The texts of a chat stream, joined; every event must be JSON. */
-function contentOf(text: string): string {
-  let all = "";
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
-    for (const choice of JSON.parse(line.slice(6)).choices ?? []) all += choice.delta.content ?? "";
-  }
-  return all;
-}
 
 for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
   describe(`redaction of prompts (${profile})`, async () => {
@@ -188,7 +175,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           "IL_2] and [x",
           "] ann@ex",
           "ample.com [EMAIL_1",
-        ].map(chunk);
+        ].map((text) => chunk(text));
         const bytes = sse([...events, finish, "[DONE]"]);
         // "both" redacts what the model adds, under the next number.
         const ann = key === "both" ? "[EMAIL_3]" : "ann@example.com";
@@ -254,6 +241,27 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(sent.messages[0].content, "[EMAIL_1]");
       assert.deepEqual(sent.stream_options, { include_usage: true });
       assert.equal(Number(upstream?.header("content-length")), Buffer.byteLength(upstream?.text ?? ""));
+    });
+
+    it("asks the cheaper model with the same placeholders, and puts the originals back", async () => {
+      const reply = upstreamOf(Buffer.from('{"choices":[{"message":{"content":"Dear [EMAIL_1]"}}]}'), 0, {
+        "content-type": "application/json",
+      });
+      const models = [];
+      for (let i = 0; i < 4; i++) {
+        const answer = await edge.send({
+          key: "cheaper",
+          body: chat("I am bob@example.com"),
+          upstream: reply,
+        });
+        if (answer.status !== 200) continue;
+        const sent = JSON.parse(answer.upstream?.text ?? "");
+        models.push(sent.model);
+        assert.equal(sent.messages[0].content, "I am [EMAIL_1]");
+        assert.match(answer.text, /Dear bob@example.com/);
+      }
+      assert.equal(models[0], "gpt-4o");
+      assert.ok(models.includes("gpt-4o-mini"));
     });
 
     it("inspects what is sent: an injection beside an address is still one", async () => {

@@ -100,7 +100,7 @@ const providers: Record<string, Provider> = {
     path: "/v1/completions",
     request: { model: "davinci-002", stream: true, prompt: user.content },
     events: [
-      ...PIECES.map((text) => ({ object: "text_completion", ...choice({ text }) })),
+      ...PIECES.map((text) => ({ ...choice({ text }), object: "text_completion" })),
       choice({ text: "" }, "stop"),
       { choices: [], usage },
     ],

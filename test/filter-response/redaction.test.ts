@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
-import { sse, upstreamOf } from "./support.ts";
+import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
 const policy = {
   tiers: {
@@ -22,24 +22,6 @@ const policy = {
   },
   keys: ["plain", "redacts", "mixed", "lenient", "strict"].map((tier) => keyEntry(tier, tier)),
 };
-
-const chunk = (content: string, more: object = {}) => ({
-  id: "chatcmpl-1",
-  object: "chat.completion.chunk",
-  model: "gpt-4o",
-  choices: [{ index: 0, delta: { content }, finish_reason: null, ...more }],
-});
-const finish = { ...chunk(""), choices: [{ index: 0, delta: {}, finish_reason: "stop" }] };
-
-/** The texts of a chat stream, joined; every event must be JSON. */
-function contentOf(text: string): string {
-  let all = "";
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
-    for (const choice of JSON.parse(line.slice(6)).choices ?? []) all += choice.delta.content ?? "";
-  }
-  return all;
-}
 
 for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
   describe(`redaction of answers (${profile})`, async () => {

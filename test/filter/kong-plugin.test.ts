@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pairs } from "../../host/abi.ts";
+import type { Upstream } from "../../host/exchange.ts";
 import { type Answer, chat, keyEntry } from "../support/filter.ts";
 import { KongEdge, type KongEdgeOptions, PluginServer } from "../support/filter-kong.ts";
 import { refused } from "../support/filter-scenario.ts";
@@ -113,19 +114,41 @@ test("an answer to a request that the plugin has not seen is withheld", () =>
     assert.doesNotMatch(answer.text, /Water/);
   }));
 
-for (const response of [
-  { redact: ["email"] },
-  { canaries: ["You are the assistant of Acme"] },
-  { patterns: ["Project Titan"] },
-  { compressed: "refuse" },
-]) {
-  const [member] = Object.keys(response);
-  test(`weir takes no policy with response.${member}, which it could not keep; weir-buffered does`, async () => {
-    const policy = { tiers: { anonymous: { response } } };
-    await assert.rejects(KongEdge.open(server, "weir", policy), new RegExp(`anonymous/response/${member}:`));
+for (const [member, tier] of [
+  ["response/redact", { response: { redact: ["email"] } }],
+  ["response/canaries", { response: { canaries: ["You are the assistant of Acme"] } }],
+  ["response/patterns", { response: { patterns: ["Project Titan"] } }],
+  ["response/compressed", { response: { compressed: "refuse" } }],
+  ["prompt/redact/email", { prompt: { redact: { phone: "mask", email: "reversible" } } }],
+] as const) {
+  test(`weir takes no policy with ${member}, which it could not keep; weir-buffered does`, async () => {
+    const policy = { tiers: { anonymous: tier } };
+    await assert.rejects(KongEdge.open(server, "weir", policy), new RegExp(`anonymous/${member}:`));
     await withEdge("weir-buffered", policy, async () => {});
   });
 }
+
+test("prompts are redacted by either plugin, and what is reversible is put back into the answer", async () => {
+  const body = chat("Write to ann@example.com");
+  const echo: Upstream = (request) => {
+    const [{ content }] = JSON.parse(Buffer.from(request.body).toString()).messages;
+    const message = { role: "assistant", content };
+    return {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ choices: [{ index: 0, message }] }),
+    };
+  };
+  const policy = (redact: object) => ({ tiers: { anonymous: { prompt: { redact } } } });
+  await withEdge("weir", policy(["email"]), async (edge) => {
+    const answer = await edge.send({ body, upstream: echo });
+    assert.match(answer.upstream?.text ?? "", /Write to \[EMAIL_1\]/);
+  });
+  await withEdge("weir-buffered", policy({ email: "reversible" }), async (edge) => {
+    const answer = await edge.send({ body, upstream: echo });
+    assert.match(answer.upstream?.text ?? "", /Write to \[EMAIL_1\]/);
+    assert.match(answer.text, /Write to ann@example\.com/);
+  });
+});
 
 test("every value of a header that comes more than once reaches the client when the answer was changed", () =>
   withEdge("weir-buffered", { tiers: { anonymous: { response: { redact: ["email"] } } } }, async (edge) => {

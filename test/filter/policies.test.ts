@@ -6,8 +6,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createVm } from "../../host/vm.ts";
-import { filterModule } from "../support/filter-build.ts";
+import { problemsOf } from "../../sidecar/cli/check.ts";
+import { filterBytes } from "../support/filter-build.ts";
 
+/** The module is made once: its rules take seconds to compile. */
+const bytes = await filterBytes();
+const wasm = new WebAssembly.Module(bytes as BufferSource);
 const directory = fileURLToPath(new URL("./policies/bad/", import.meta.url));
 
 for (const file of readdirSync(directory).sort()) {
@@ -17,7 +21,7 @@ for (const file of readdirSync(directory).sort()) {
     for (const profile of ["envoy", "ngx_wasm"] as const) {
       const lines: string[] = [];
       const vm = createVm({
-        wasm: await filterModule(),
+        wasm,
         profile,
         plugins: [{ configuration: text }],
         log: (_level, message) => lines.push(message.replace(/^weir: (policy: )?/, "")),
@@ -25,5 +29,19 @@ for (const file of readdirSync(directory).sort()) {
       assert.equal(vm.roots[0]?.ok ?? false, false, profile);
       assert.deepEqual(lines, problems, profile);
     }
+    assert.deepEqual(problemsOf(text, bytes), problems, "weir check says the same");
   });
 }
+
+test("a schema of more values than can be kept is refused", async () => {
+  const routes = (values: number) => [
+    { path: "/v1/messages", schema: { enum: Array.from({ length: values }, (_, i) => i) } },
+  ];
+  const problems = async (values: number) =>
+    problemsOf(JSON.stringify({ tiers: { pro: {} }, routes: routes(values) }), bytes);
+  // The schema, its keyword's name and the list are values too.
+  assert.deepEqual(await problems(2045), []);
+  assert.deepEqual(await problems(2046), [
+    "/routes/0/schema: {...}: expected a schema of at most 2048 values and keys",
+  ]);
+});

@@ -2,11 +2,12 @@
 //
 // Each document lies between guard bytes that the leaf must neither change nor be influenced by: the tape must
 // give the same answer with other bytes around it (so nothing outside is read into a decision), in pieces (the
-// scanner), and on the scalar build. A trap throws. `steps` shows linear work: ten times the document, at most
-// eleven times the events and nodes. One seed gives one run.
+// scanner), and on the scalar build. A trap throws. Work is counted in steps of the compiled code: ten times the document
+// costs at most eleven times as many. One seed gives one run.
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventsOf, type Json, openJson } from "../assembly/json/support.ts";
+import { assertLinear } from "./linear.ts";
 
 const GUARD = 64;
 const DOCUMENT_MAX = 1 << 14;
@@ -109,21 +110,47 @@ function guarded(json: Json, bytes: Buffer, fill: number): string {
   return answer.join();
 }
 
+/** Lists of a value, and objects of many members, whose keys the search for repeated ones compares. */
 function checkLinear(json: Json, rand: (below: number) => number): void {
-  const { exports: x, write } = json.leaf;
-  const unit = JSON.stringify(valid(rand, 2));
-  const count = (times: number) => {
-    const bytes = Buffer.from(`[${Array(times).fill(unit).join(",")}]`);
-    write(json.ptr, bytes);
-    return bytes.length < 1 << 20 ? Math.abs(x.scanAll(json.ptr, bytes.length, DEPTH)) : 0;
+  const { exports: x, write, takeSteps } = json.leaf;
+  const unit = JSON.stringify(valid(rand, 2)) ?? "1";
+  const prefix = "k".repeat(rand(12));
+  const list = (bytes: number) => Array(Math.max(1, Math.floor(bytes / (unit.length + 1)))).fill(unit);
+  const forms: Record<string, (bytes: number) => string> = {
+    list: (bytes) => `[${list(bytes).join(",")}]`,
+    object: (bytes) =>
+      `{${list(bytes)
+        .map((value, i) => `"${prefix}${10000000 + i}":${value}`)
+        .join(",")}}`,
+    text: (bytes) => JSON.stringify(unit.repeat(Math.max(1, Math.floor(bytes / unit.length)))),
   };
-  assert.ok(count(100) <= 11 * count(10), unit);
+  for (const [name, form] of Object.entries(forms)) {
+    const steps = (run: (at: number, size: number) => number) => (input: Uint8Array) => {
+      write(json.ptr, input);
+      takeSteps();
+      run(json.ptr, input.length);
+      return takeSteps();
+    };
+    const make = (bytes: number) => Buffer.from(form(bytes));
+    const what = `${name} of ${unit.slice(0, 200)}`;
+    assertLinear(
+      make,
+      steps((at, size) => x.tapeScan(at, size, DEPTH)),
+      `tape: ${what}`,
+    );
+    assertLinear(
+      make,
+      steps((at, size) => x.scanAll(at, size, DEPTH)),
+      `scanner: ${what}`,
+    );
+  }
 }
 
 /** Runs for `seconds`; answers how many documents were tried. Throws at the first find, naming the seed. */
 export async function fuzz(seconds: number, seed: number): Promise<number> {
   const simd = await openJson();
   const scalar = await openJson(true);
+  const counting = await openJson(false, true);
   const rand = random(seed);
   const until = performance.now() + seconds * 1000;
   let runs = 0;
@@ -140,7 +167,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
         eventsOf(scalar, [bytes], DEPTH),
         `cut at ${cut}`,
       );
-      if (runs % 50 === 0) checkLinear(simd, rand);
+      if (runs % 50 === 0) checkLinear(counting, rand);
     } catch (error) {
       throw new Error(`json: seed ${seed}, run ${runs}: ${bytes.toString("base64")}`, { cause: error });
     }

@@ -1,6 +1,6 @@
 // Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain and as
-// JSON strings. Nothing may trap, any cut must give what the whole gives, held text stays bounded, JSON stays
-// valid, and time must grow in proportion to length. A failure prints its seed.
+// JSON strings. Nothing may trap, any cut must give what the whole gives, a prompt's text becomes what an answer's does,
+// held text stays bounded, JSON stays valid, and time must grow in proportion to length. A failure prints its seed.
 //
 //   npx tsx test/fuzz/redact.ts [seconds] [seed]
 import { fileURLToPath } from "node:url";
@@ -77,7 +77,20 @@ function check(bytes: Buffer, escaped: boolean): string {
   }
   if (options.action === "flag" && whole !== bytes.toString()) fail("flag changes the text", bytes);
   if (engine.held() !== 0) fail("text stays held after the end", bytes);
+  if (!escaped || isWhole(bytes)) {
+    const prompt = engine.redactWhole(bytes, options);
+    if (prompt !== whole) fail(`the ${options.action} of a prompt differs: ${whole} → ${prompt}`, bytes);
+  }
   return whole;
+}
+
+/** Whether `raw` is the inside of a JSON string, which the scanner has seen to when a prompt is redacted. */
+function isWhole(raw: Buffer): boolean {
+  try {
+    return typeof JSON.parse(`"${raw}"`) === "string";
+  } catch {
+    return false;
+  }
 }
 
 /** Runs for `seconds` from `first`; throws at the first failure. Returns the number of samples. */

@@ -2,10 +2,12 @@
 //
 //   npx tsx test/fuzz/run.ts [seconds in all] [seed]
 import { fuzz as canary } from "./canary.ts";
+import { fuzz as filter } from "./filter.ts";
 import { fuzz as json } from "./json.ts";
 import { fuzz as normalise } from "./normalise.ts";
 import { fuzz as redact } from "./redact.ts";
 import { fuzz as rules } from "./rules.ts";
+import { fuzz as schema } from "./schema.ts";
 import { fuzz as tokens } from "./tokens.ts";
 import { fuzz as usage } from "./usage.ts";
 import { fuzz as views } from "./views.ts";
@@ -13,7 +15,17 @@ import { fuzz as views } from "./views.ts";
 /** Runs for some seconds from a seed and returns the number of inputs; throws on a find. */
 type Fuzz = (seconds: number, seed: number) => Promise<number>;
 
-const TARGETS: Record<string, Fuzz> = { json, tokens, redact, usage, normalise, rules, views };
+const TARGETS: Record<string, Fuzz> = {
+  json,
+  schema,
+  tokens,
+  redact,
+  usage,
+  normalise,
+  rules,
+  views,
+  filter,
+};
 
 const seconds = Number(process.argv[2] ?? 60);
 const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);

@@ -32,7 +32,14 @@ async function freePort(): Promise<number> {
 }
 
 /** Makes one file of the sidecar, with its scripts beside it: so it starts in a moment, and is killed at work. */
-async function bundle(): Promise<string> {
+function bundle(): Promise<string> {
+  bundled ??= makeBundle();
+  return bundled;
+}
+
+let bundled: Promise<string> | undefined;
+
+async function makeBundle(): Promise<string> {
   const scripts = fileURLToPath(new URL("../../sidecar/ledger/redis/", import.meta.url));
   const outdir = fileURLToPath(new URL("../../build/kill/", import.meta.url));
   await build({

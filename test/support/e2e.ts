@@ -16,10 +16,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
 import { type Envoy, freePort, root, startEnvoy, until } from "../../demo/processes.ts";
+import { combine } from "../../sidecar/extensions.ts";
 import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../../sidecar/ledger/types.ts";
 import { observed } from "../../sidecar/log.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/server.ts";
+import { type Extensions, type Sidecar, startSidecar } from "../../sidecar/server.ts";
 import { makeSettings } from "../../sidecar/settings.ts";
 import { leaks } from "./leaks.ts";
 
@@ -47,6 +48,8 @@ export interface WorldOptions {
   /** Changes the configuration of the Envoys before they start: for tests of other settings. */
   edit?: (text: string) => string;
   adminToken?: string;
+  /** What else the sidecars do. */
+  extensions?: Extensions;
 }
 
 export interface CallOptions {
@@ -273,7 +276,10 @@ async function openSidecars(
       running.push(
         await startSidecar(
           settings,
-          observed(settings, (_level, line) => log.push(line)),
+          combine(
+            observed(settings, (_level, line) => log.push(line)),
+            options.extensions ?? {},
+          ),
         ),
       );
     }

@@ -11,11 +11,13 @@ import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
+const POOLS_ENTRY = "test/assembly/filter-pools.entry.ts";
 const TRAPPING_RUNTIME = "build/filter/trapping-runtime";
 /** Address of the word that forbids allocation: below AssemblyScript's static data, which starts at 1024. */
 export const SEAL = 16;
 
-export type FilterKind = "plain" | "trapping";
+/** "pools" exports what of the pools is free, too (filter-pools.entry.ts). */
+export type FilterKind = "plain" | "trapping" | "pools";
 
 function sources(directory: string): string[] {
   return (readdirSync(join(root, directory), { recursive: true }) as string[])
@@ -26,7 +28,7 @@ function sources(directory: string): string[] {
 
 function args(kind: FilterKind): string[] {
   return [
-    "assembly/index.ts",
+    kind === "pools" ? POOLS_ENTRY : "assembly/index.ts",
     ...["--config", "none", "--optimizeLevel", "1", "--noAssert"],
     ...["--memoryBase", "1024"],
     ...["--runtime", kind === "trapping" ? TRAPPING_RUNTIME : "stub"],
@@ -55,7 +57,8 @@ function trappingRuntime(): string {
 async function compile(kind: FilterKind): Promise<Buffer> {
   const hash = createHash("sha256").update(args(kind).join("\0"));
   if (kind === "trapping") hash.update(trappingRuntime());
-  for (const file of sources("assembly")) hash.update(file).update(readFileSync(join(root, file)));
+  for (const file of [...sources("assembly"), POOLS_ENTRY])
+    hash.update(file).update(readFileSync(join(root, file)));
   const name = `build/filter/${hash.digest("hex").slice(0, 24)}`;
   if (!existsSync(join(root, `${name}.wasm`))) {
     mkdirSync(join(root, "build/filter"), { recursive: true });

@@ -16,6 +16,7 @@ import { Decoder, encode } from "@msgpack/msgpack";
 import type { Pairs } from "../../host/abi.ts";
 import { concat } from "../../host/pieces.ts";
 import { buildPlugins } from "../../kong/plugin/build.ts";
+import { controlHandlers, serveControl } from "../../sidecar/control/service.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { ledgerHandlers, serveLedger } from "../../sidecar/ledger/service.ts";
 import { type Answer, type Call, type Edge, llm, parsed, requestOf } from "./filter.ts";
@@ -176,7 +177,12 @@ export interface KongEdgeOptions {
 
 /** A sidecar's port with a ledger in memory, which is there or not as `isUp` says. */
 async function ledgerPort(ledger: LocalLedger, isUp: () => boolean): Promise<Server> {
-  const handle = connectNodeAdapter({ routes: (router) => serveLedger(router, ledgerHandlers(ledger)) });
+  const handle = connectNodeAdapter({
+    routes: (router) => {
+      serveLedger(router, ledgerHandlers(ledger));
+      serveControl(router, controlHandlers());
+    },
+  });
   const sidecar = createServer((request, response) => {
     if (isUp()) handle(request, response);
     else request.destroy();

@@ -11,6 +11,8 @@ import { Metrics } from "../../host/metrics.ts";
 import type { ProfileName } from "../../host/profiles.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
+import { controlCallouts } from "../../sidecar/control/callouts.ts";
+import type { UnaryMethod } from "../../sidecar/ledger/grpc-web.ts";
 import { ledgerCallouts } from "../../sidecar/ledger/in-process.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
@@ -107,6 +109,10 @@ export interface EdgeOptions {
   kind?: FilterKind;
   workers?: number;
   bodyBufferBytes?: number;
+  /** Methods beside the ledger's, by path. */
+  methods?: ReadonlyMap<string, UnaryMethod>;
+  /** Headers of each callout, as they are made. */
+  onCallout?: (headers: Pairs) => void;
 }
 
 const LEDGER_ADDRESS = "127.0.0.1:8081";
@@ -142,7 +148,7 @@ export class LocalEdge implements Edge {
     const edge = new LocalEdge(options.profile);
     const kind = options.kind ?? "plain";
     const wasm = await filterModule(kind);
-    const ledger = ledgerCallouts(edge.ledger);
+    const ledger = controlCallouts(ledgerCallouts(edge.ledger, options.methods));
     const shared = new SharedData();
     for (let i = 0; i < (options.workers ?? 1); i++) {
       const vm = createVm({
@@ -155,6 +161,7 @@ export class LocalEdge implements Edge {
         log: (level, message) => edge.log.push(`${level}: ${message}`),
         callouts: async (target, headers, body, timeoutMs) => {
           edge.callouts.push(headers.find(([name]) => name === ":path")?.[1] ?? "");
+          options.onCallout?.(headers);
           if (!edge.#up) return { failure: "broken connection" };
           const answer = await ledger(target, headers, body, timeoutMs);
           return edge.answersLost ? { failure: "timeout" } : answer;

@@ -4,15 +4,18 @@
 // `assembly/memory`. Compiled modules are kept under build/leaf by a hash of every AssemblyScript source, so
 // a second run does not compile again.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { countSteps } from "./steps.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 export interface LeafOptions {
   /** Compile the scalar twin: no v128. Default: SIMD. */
   scalar?: boolean;
+  /** Count the work: see `takeSteps`. */
+  steps?: boolean;
   /** Extra asc arguments. */
   args?: string[];
 }
@@ -30,6 +33,8 @@ export interface Leaf {
   read(ptr: number, len: number): Uint8Array;
   /** UTF-8 text at `ptr`. */
   text(ptr: number, len: number): string;
+  /** Steps since the last call (steps.ts); only of a leaf that counts them. */
+  takeSteps(): number;
 }
 
 /** The text of the UTF-16 string object at `ptr` in an AssemblyScript memory. */
@@ -69,7 +74,14 @@ export async function compile(entry: string, options: LeafOptions = {}): Promise
     if (error) throw new Error(`asc ${entry}: ${error.message}\n${stderr.toString()}`);
     renameSync(join(root, partial), file);
   }
-  return new Uint8Array(readFileSync(file));
+  if (!options.steps) return new Uint8Array(readFileSync(file));
+  const counted = `${file.slice(0, -".wasm".length)}.steps.wasm`;
+  if (!existsSync(counted)) {
+    const partial = `${counted}.${process.pid}.tmp`;
+    writeFileSync(partial, await countSteps(readFileSync(file)));
+    renameSync(partial, counted);
+  }
+  return new Uint8Array(readFileSync(counted));
 }
 
 /** Compiles and instantiates `entry`. Every call gives a fresh instance. */
@@ -93,6 +105,7 @@ export async function leaf(entry: string, options: LeafOptions = {}): Promise<Le
     reserve: (size) => exports.reserve(size) >>> 0,
     write: (ptr, bytes) => new Uint8Array(memory.buffer).set(bytes, ptr),
     read: (ptr, len) => new Uint8Array(memory.buffer, ptr, len).slice(),
+    takeSteps: () => Number(exports.takeSteps()),
     text: (ptr, len) => new TextDecoder().decode(new Uint8Array(memory.buffer, ptr, len)),
   };
 }

@@ -79,6 +79,25 @@ describe("the Redis ledger through an outage", {
     assert.ok(((await ledger.budgets("org"))[0]?.outstanding ?? 0) >= 4);
   });
 
+  it("tells a crossing once, whichever of several sidecars hears of it, and however often", async () => {
+    const other = await openRedis({ urls: redis.urls, cluster: false });
+    try {
+      const leases = Array.from({ length: 20 }, () => acquire([budget("notices", 100, { need: 5 })]));
+      await Promise.all(leases.map((lease) => ledger.acquire(lease)));
+      const replies = await Promise.all(
+        leases.flatMap(({ leaseId, subject }) =>
+          [ledger, other, ledger, other].map((sidecar) =>
+            sidecar.settle({ kind: "settle", leaseId, subject, sequence: 1, spent: [5], final: true }),
+          ),
+        ),
+      );
+      const told = replies.flatMap(({ notices }) => notices.map(({ percent }) => percent));
+      assert.deepEqual(told.sort(), [100, 80]);
+    } finally {
+      await other.close();
+    }
+  });
+
   it("waits longer with every try, never past 2 s, and never in step with others", () => {
     const waits = (retries: number): number[] => Array.from({ length: 50 }, () => backoff(retries));
     for (const [retries, ceiling] of [

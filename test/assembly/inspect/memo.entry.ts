@@ -23,6 +23,7 @@ export {
   memoJudged,
   memoLogit,
   memoMisses,
+  memoReport,
   memoRule,
   memoTokens,
   rememberJudgement,

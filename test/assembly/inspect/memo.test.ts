@@ -42,7 +42,7 @@ test("a text that was judged is known again in the next request, and only in the
     exports.beginMemo();
     const entry = entryOf("what a memo is for");
     assert.equal(exports.memoJudged(entry), turn > 0 ? 1 : 0);
-    if (turn === 0) exports.rememberJudgement(entry, -321, 17);
+    if (turn === 0) exports.rememberJudgement(entry, -321, 17, -1);
     assert.equal(exports.memoLogit(entry), -321);
     assert.equal(exports.memoRule(entry), 17);
   }
@@ -56,13 +56,24 @@ test("a text that was judged is known again in the next request, and only in the
 test("another version of the packs knows nothing of the one before, and going back knows it again", () => {
   exports.setMemoVersion(1n);
   exports.beginMemo();
-  exports.rememberJudgement(entryOf("a phrase"), 100, -1);
+  exports.rememberJudgement(entryOf("a phrase"), 100, -1, -1);
   exports.setMemoVersion(2n);
   exports.beginMemo();
   assert.equal(exports.memoJudged(entryOf("a phrase")), 0);
   exports.setMemoVersion(1n);
   exports.beginMemo();
   assert.equal(exports.memoJudged(entryOf("a phrase")), 1);
+});
+
+test("a rule that only reports is remembered apart from one that blocks", () => {
+  exports.beginMemo();
+  const entry = entryOf("reported");
+  exports.rememberJudgement(entry, 5, -1, 1024);
+  assert.deepEqual([exports.memoRule(entry), exports.memoReport(entry)], [-1, 1024]);
+  exports.rememberJudgement(entry, 5, 17, 1024);
+  assert.deepEqual([exports.memoRule(entry), exports.memoReport(entry)], [17, -1]);
+  exports.rememberJudgement(entry, 5, -1, -1);
+  assert.deepEqual([exports.memoRule(entry), exports.memoReport(entry)], [-1, -1]);
 });
 
 test("loading other packs is another version: what the old rules blocked is judged by the new ones", () => {
@@ -107,10 +118,10 @@ test("a full set gives up what was used longest ago, and the table never grows",
   const size = exports.memory.buffer.byteLength;
   const before = stats();
   exports.beginMemo();
-  exports.rememberJudgement(entryOf("kept in use"), 5, -1);
+  exports.rememberJudgement(entryOf("kept in use"), 5, -1, -1);
   for (let i = 0; i < 4 * ENTRIES; i++) {
     exports.beginMemo();
-    exports.rememberJudgement(entryOf(`text ${i}`), 7, -1);
+    exports.rememberJudgement(entryOf(`text ${i}`), 7, -1, -1);
     exports.beginMemo();
     assert.equal(exports.memoLogit(entryOf("kept in use")), 5);
   }

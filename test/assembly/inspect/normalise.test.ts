@@ -133,6 +133,17 @@ test("normalising again changes nothing, and never grows a text", () => {
   );
 });
 
+test("every code point of the folding table normalises once and for all, alone and in a Latin word", () => {
+  assert.equal(run("5 ㎶"), "5 uv");
+  for (let code = 0x80; code < 0x20000; code++) {
+    if (code >= 0xd800 && code < 0xe000) continue;
+    for (const text of [String.fromCodePoint(code), `a${String.fromCodePoint(code)}b`]) {
+      const once = run(text);
+      assert.equal(run(once), once, `U+${code.toString(16)}`);
+    }
+  }
+});
+
 test("the scalar twin gives the same text", () => {
   fc.assert(
     fc.property(tricky, fc.boolean(), (text, escaped) => {

@@ -2,21 +2,41 @@ import { normalise } from "../../../assembly/inspect/normalise";
 import {
   begin,
   blocking,
+  checkRules,
   found,
   isFound,
   loadRules,
   match,
+  OWN_RULES,
+  reporting,
+  RULE_TABLE_BYTES,
   ruleCategory,
   ruleId,
   rulesLoaded,
   score,
+  setOwnRules,
   steps,
 } from "../../../assembly/inspect/rules";
 import { kind, next, start, view } from "../../../assembly/inspect/views";
 import { slice } from "../../../assembly/slice";
 
-export { reserve } from "../../../assembly/memory";
+import { reserve } from "../../../assembly/memory";
+
+export { reserve };
 export { begin, isFound, loadRules, ruleCategory, ruleId, rulesLoaded };
+
+const own = reserve(RULE_TABLE_BYTES);
+
+/** Takes a policy's own rules, whose numbers start at 1024; false, and there are none, if they are no pack. */
+export function loadOwnRules(ptr: usize, len: i32): bool {
+  const ok = checkRules(ptr, len, own, OWN_RULES);
+  setOwnRules(ok ? own : 0);
+  return ok;
+}
+
+export function getReporting(): i32 {
+  return reporting;
+}
 
 export function matchText(ptr: usize, len: i32): i32 {
   return match(slice(ptr, len));

@@ -1,4 +1,5 @@
 import { Report, Schema } from "../../../assembly/inspect/schema";
+import { Rules } from "../../../assembly/inspect/schema-rules";
 import { Tape } from "../../../assembly/json/tape";
 import { reserve } from "../../../assembly/memory";
 import { is, lenOf, NONE, Slice } from "../../../assembly/slice";
@@ -15,6 +16,23 @@ function format(name: Slice, raw: Slice, escaped: bool): string | null {
   return !escaped && lenOf(raw) == 2 ? null : "a duration such as 5m, with a unit";
 }
 schema.setFormat(format);
+
+const reader = new Rules(4096);
+const opened = new Schema(0);
+
+/** Reads a schema and keeps it at `to`; the bytes that it takes there, or 0 when it is refused. */
+export function save(ptr: usize, len: i32, to: usize): usize {
+  if (!reader.load(ptr, len)) return 0;
+  reader.save(to);
+  return reader.savedBytes;
+}
+
+/** Like `check`, with the schema that was kept at `from`. */
+export function checkSaved(from: usize): i32 {
+  report.reset();
+  opened.open(from);
+  return opened.check(tape, 0, report);
+}
 
 export function load(ptr: usize, len: i32): bool {
   return schema.load(ptr, len);

@@ -131,3 +131,33 @@ test("any bytes are read without a trap, in bounded work, to valid UTF-8", () =>
     { numRuns: 60 },
   );
 });
+
+test("a base64 run of any length is decoded whole, and walked once", async () => {
+  const sentence = `${plain}. `.repeat(3);
+  // Ends of parts, and tails too short to be a run of their own.
+  for (const size of [8100, 8192, 8193, 8200, 8207, 8208, 16384, 40_000, 90_000]) {
+    const run = Buffer.from(sentence.repeat(2 + Math.ceil(size / sentence.length)))
+      .toString("base64")
+      .slice(0, size);
+    const whole = Buffer.from(run, "base64").toString().replace(/\s+/g, " ").trim();
+    for (const views of [simd(run).views, scalar(run).views]) {
+      const text = views
+        .filter((view) => view.startsWith("islands: "))
+        .map((view) => view.slice("islands: ".length))
+        .join("");
+      assert.equal(text.replace(/\s+/g, ""), whole.replace(/\s+/g, ""), String(size));
+    }
+  }
+  const { exports, reserve, write, takeSteps } = await leaf("test/assembly/inspect/views.entry.ts", {
+    steps: true,
+  });
+  const [source, target] = [reserve(10 * capacity), reserve(10 * capacity + 64)];
+  const stepsOf = (bytes: number) => {
+    write(source, Buffer.alloc(bytes, "QUJD"));
+    takeSteps();
+    exports.begin(source, bytes, 0, target);
+    while (exports.next());
+    return takeSteps();
+  };
+  assert.ok(stepsOf(10 * capacity) <= 11 * stepsOf(capacity));
+});

@@ -32,8 +32,8 @@ export interface Json {
   slice(s: bigint): string;
 }
 
-export async function openJson(scalar = false): Promise<Json> {
-  const opened = await leaf("test/assembly/json/json.entry.ts", { scalar });
+export async function openJson(scalar = false, steps = false): Promise<Json> {
+  const opened = await leaf("test/assembly/json/json.entry.ts", { scalar, steps });
   const ptr = opened.reserve(ROOM);
   return {
     leaf: opened,

@@ -106,8 +106,20 @@ export async function redactor(scalar = false, textMax = 1 << 20) {
     return Buffer.concat(parts).toString();
   }
 
+  const one = reserve(12);
+  const work = reserve(textMax + 64);
+  /** The redaction of `text` as a prompt's, which is there whole. */
+  function redactWhole(text: Uint8Array, options: FeedOptions = {}): string {
+    open(options);
+    write(input, text);
+    write(one, new Uint8Array(Uint32Array.of(0, text.length, options.escaped ? 1 : 0).buffer));
+    const to: bigint = exports.whole(answer, input, text.length, one, 1, work, output, outputMax);
+    return Buffer.from(module.read(Number(to >> 32n), Number(to & 0xffffffffn))).toString();
+  }
+
   return {
     ...module,
+    redactWhole,
     input,
     output,
     spans,

@@ -91,6 +91,12 @@ function answeredAtEveryCut(text: string, level: keyof typeof LEVELS, action: Ac
   return whole;
 }
 
+/** `text` in escapes of JSON. */
+const escape16 = (text: string) =>
+  [...Array(text.length).keys()]
+    .map((i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, "0")}`)
+    .join("");
+
 describe("texts of a prompt", () => {
   test("are redacted in place, and everything else keeps its bytes", () => {
     open("redact");
@@ -100,6 +106,29 @@ describe("texts of a prompt", () => {
     );
     const clean = String.raw`{"a":"nothing \"here\" \ud83d\ude00"}`;
     assert.equal(redact(clean), clean);
+  });
+
+  test("become what they would become in an answer", async () => {
+    const engine = await redactor();
+    const texts = [
+      "Write to bob.smith@example.com, (415) 555-0134 or card 4111-1111-1111-1111, bob.smith@example.com",
+      `Key AKIAQWERTY2345ZXCVBN, sk-proj-${"aB3dE5fG7h".repeat(12)}: DE89 3704 0044 0532 0130 00, 2001:db8::1.`,
+      "größe 😀 müller@example.de “quoted” 2024-01-15 v1.2.3.4 plain text",
+    ];
+    for (const text of texts) {
+      const raw = [...text].map((c) => (/[a-f@é😀]/u.test(c) ? escape16(c) : c)).join("");
+      for (const action of ["redact", "mask", "hash", "flag"] as const) {
+        for (const [bytes, escaped] of [
+          [Buffer.from(text), false],
+          [Buffer.from(raw), true],
+        ] as const) {
+          assert.equal(
+            engine.redactWhole(bytes, { action, escaped }),
+            engine.redact(bytes, { action, escaped }),
+          );
+        }
+      }
+    }
   });
 
   test("keep long secrets whole, which a stream could not", () => {

@@ -81,7 +81,7 @@ export const identity: Scenario[] = [
     policy: keyed,
     async run(edge) {
       const forged = Array.from({ length: 17 }, (_, i): [string, string] => [`x-weir-${i}`, "1"]);
-      refused(edge, await edge.send({ key: "k1", headers: forged, body }), "overloaded");
+      refused(edge, await edge.send({ key: "k1", headers: forged, body }), "too_many_headers");
     },
   },
   {

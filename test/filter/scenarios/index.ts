@@ -2,15 +2,21 @@
 import type { Scenario } from "../../support/filter-scenario.ts";
 import { bodies } from "./body.ts";
 import { budgets } from "./budgets.ts";
+import { bypassScenarios } from "./bypasses.ts";
 import { downgrades } from "./downgrade.ts";
 import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { outages } from "./outages.ts";
+import { routes } from "./routes.ts";
+import { ownRules } from "./rules.ts";
 
 export const scenarios: readonly Scenario[] = [
   ...identity,
   ...limits,
   ...bodies,
+  ...bypassScenarios,
+  ...routes,
+  ...ownRules,
   ...budgets,
   ...outages,
   ...downgrades,

@@ -1,12 +1,12 @@
-// The ledger's messages (proto/weir/v1/ledger.proto) in Protocol Buffers' wire format, by hand: only varints,
+// The sidecar's messages (proto/weir/v1) in Protocol Buffers' wire format, by hand: only varints, fixed numbers,
 // strings, packed lists and nested messages occur, so a writer and a reader are a few lines each. Framed for
 // gRPC-Web, which needs neither gRPC host calls nor trailers:
 //
 //  ┌──────────┬──────────────────────┬─────────┐  flags 0x00: a message; 0x80: trailers as "name: value" lines
 //  │ flags u8 │ length u32 (network) │ bytes   │
 //  └──────────┴──────────────────────┴─────────┘
-import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
-import { Writer } from "../writer";
+import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "./slice";
+import { Writer } from "./writer";
 
 const FRAME: i32 = 5;
 const TRAILERS: u8 = 0x80;
@@ -25,6 +25,13 @@ export function putNumber(to: Writer, field: u32, value: u64): void {
   if (value == 0) return;
   putVarint(to, field << 3);
   putVarint(to, value);
+}
+
+/** A fixed64 field, zero included. */
+export function putFixed64(to: Writer, field: u32, value: u64): void {
+  putVarint(to, (field << 3) | 1);
+  const at = to.take(8);
+  if (at) store<u64>(at, value);
 }
 
 /** A string, bytes or message field. */

@@ -1,0 +1,58 @@
+// What a route of the policy decides about a request: whether its body fits the schema, and whether what cannot be inspected
+// passes all the same. Goes on from request.ts; same rules.
+//
+// A request that passes uninspected is limited like any other and counts as one against the budgets on requests; a tier
+// that has others cannot allow it (policy/routes.ts refuses such a policy).
+import { applyBudgets, bound } from "./budget/amounts";
+import { Report, Schema } from "./inspect/schema";
+import { isOddPath, withoutQuery } from "./inspect/prompt-shape";
+import { Tape } from "./json/tape";
+import { count, Metric } from "./metrics";
+import { Key, Policy, Route, Tier } from "./policy/policy";
+import { Action } from "./proxy-wasm/abi";
+import { connects, contentLength, hasChunks, method, upgrade } from "./request-headers";
+import { reserve } from "./request-budget";
+import { goOn, refuse } from "./request-ends";
+import { misfit, modelUnknown, oddPath, unsupportedUpgrade } from "./refusals";
+import { is, isFolded, lenOf, NONE } from "./slice";
+import { Stream } from "./stream";
+import { Reason } from "./verdicts.gen";
+
+/** Only opens what policies keep. */
+const schema = new Schema(0);
+/** One problem is told: room for its pointer, value and expectation. */
+const report = new Report(1, 1280);
+
+/** Whether the request that wants to switch protocols may: a WebSocket's opening, where the policy lets it pass. */
+export function judgeUpgrade(stream: Stream): Reason {
+  const route = stream.route ? changetype<Route>(stream.route) : null;
+  if (route == null || !route.upgrades) return unsupportedUpgrade();
+  // A body would go upstream unseen if the upstream does not switch.
+  const opens = isFolded(upgrade, "websocket") && is(method, "GET") && !connects;
+  const empty = !hasChunks && (contentLength == NONE || is(contentLength, "0"));
+  if (!opens || !empty) return unsupportedUpgrade();
+  stream.uninspected = true;
+  return Reason.None;
+}
+
+/** A request of which nothing is looked at but its headers goes on, counted as one. `size`: of its body. */
+export function passUninspected(stream: Stream, tier: Tier, size: i32): Action {
+  if (stream.key && changetype<Key>(stream.key).models != NONE) return refuse(stream, modelUnknown());
+  count(Metric.Uninspected);
+  if (applyBudgets(stream, tier) == 0) return goOn(stream);
+  bound(stream, tier, null, 0, 0);
+  return reserve(stream, tier, size);
+}
+
+/** Whether the body fits what the policy says of its path. */
+export function checkRoute(stream: Stream, tape: Tape): Reason {
+  if (stream.route == 0) {
+    const routed = changetype<Policy>(stream.policy).routeCount > 0;
+    return routed && isOddPath(withoutQuery(stream.path)) ? oddPath() : Reason.None;
+  }
+  const route = changetype<Route>(stream.route);
+  if (route.schema == 0) return Reason.None;
+  schema.open(route.schema);
+  report.reset();
+  return schema.check(tape, tape.root, report) > 0 ? misfit(report) : Reason.None;
+}

@@ -1,0 +1,53 @@
+/**
+ * Which events of a report are new. Each edge numbers its events without gaps and reports them in order, oldest first, so
+ * one number per edge is enough: the last one taken. A report that comes twice, late, or with an overlap is recognised
+ * whatever happened in between; a gap is what the edge had to drop.
+ *
+ * Bounds: EDGES_MAX edges, the one that was silent longest is forgotten. What a forgotten edge repeats (or one that now
+ * talks to another sidecar) is taken again; the event's id tells readers.
+ */
+
+const EDGES_MAX = 4_096;
+
+export interface Arrival {
+  /** So many at the start of the report were taken before. */
+  readonly known: number;
+  /** Events that the edge dropped since its last report. */
+  readonly lost: number;
+  /** The number to acknowledge. */
+  readonly taken: bigint;
+}
+
+export class Arrivals {
+  /** The last number taken; the edge heard of last is the last one here. */
+  readonly #edges = new Map<bigint, bigint>();
+  readonly #edgesMax: number;
+
+  constructor(edgesMax: number = EDGES_MAX) {
+    this.#edgesMax = edgesMax;
+  }
+
+  /** Takes the events `first` … `first + count - 1` of `edge`. */
+  take(edge: bigint, first: bigint, count: number): Arrival {
+    const before = this.#edges.get(edge);
+    const last = first + BigInt(count) - 1n;
+    const taken = before !== undefined && before > last ? before : last;
+    this.#edges.delete(edge);
+    this.#edges.set(edge, taken);
+    if (this.#edges.size > this.#edgesMax) this.#forget();
+    if (before === undefined) return { known: 0, lost: 0, taken };
+    const next = before + 1n;
+    return {
+      known: next > first ? Math.min(Number(next - first), count) : 0,
+      lost: first > next ? Number(first - next) : 0,
+      taken,
+    };
+  }
+
+  #forget(): void {
+    for (const edge of this.#edges.keys()) {
+      this.#edges.delete(edge);
+      return;
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Asks a moderation API (OpenAI's shape: POST {"model","input":[…]} → {"results":[{"flagged","categories"}]}) about the
+ * texts of events, after the fact: what it flags is told, never stopped. It stands at the end of a queue, so however slow
+ * it is, nobody waits for it: with the queue full, texts go unmoderated and are counted.
+ *
+ * After BREAK_AFTER failures in a row it is left alone for BREAK_MS; then one text tries whether it is back.
+ */
+import type { WeirEvent } from "./event.ts";
+import { type Outcome, Queue } from "./queue.ts";
+
+const QUEUE_MAX = 500;
+const TIMEOUT_MS = 5_000;
+const BREAK_AFTER = 5;
+const BREAK_MS = 30_000;
+const ANSWER_BYTES_MAX = 1 << 20;
+
+export interface Flagged {
+  readonly event: WeirEvent;
+  /** What of it: the prompt, the answer, or both. */
+  readonly parts: readonly ("prompt" | "answer")[];
+  /** Names of categories, as the API has them. */
+  readonly categories: readonly string[];
+}
+
+export interface ModerationOptions {
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`, unless empty. */
+  readonly key: string;
+  readonly model: string;
+  readonly onFlagged: (flagged: Flagged) => void;
+  readonly onOutcome: (outcome: Outcome | "clean" | "flagged" | "skipped", count: number) => void;
+  readonly onFailure: (error: unknown) => void;
+  /** For tests. */
+  readonly timeoutMs?: number;
+  readonly breakMs?: number;
+}
+
+export interface Moderation {
+  take(event: WeirEvent): void;
+  close(graceMs: number): Promise<void>;
+}
+
+interface Result {
+  readonly flagged?: unknown;
+  readonly categories?: Readonly<Record<string, unknown>>;
+}
+
+/** Opens after failures in a row, closes after a success. */
+class Breaker {
+  #failures = 0;
+  #until = 0;
+  readonly #breakMs: number;
+
+  constructor(breakMs: number) {
+    this.#breakMs = breakMs;
+  }
+
+  get isOpen(): boolean {
+    return Date.now() < this.#until;
+  }
+
+  succeed(): void {
+    this.#failures = 0;
+  }
+
+  fail(): void {
+    // Once open, the first failure after the break opens it again.
+    if (++this.#failures >= BREAK_AFTER) this.#until = Date.now() + this.#breakMs;
+  }
+}
+
+async function ask(options: ModerationOptions, input: readonly string[]): Promise<Result[]> {
+  const response = await fetch(options.url, {
+    method: "POST",
+    redirect: "manual",
+    signal: AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
+    headers: {
+      "content-type": "application/json",
+      ...(options.key !== "" && { authorization: `Bearer ${options.key}` }),
+    },
+    body: JSON.stringify({ model: options.model, input }),
+  });
+  const text = await bounded(response);
+  if (!response.ok) throw new Error(`the moderation API answered ${response.status}`);
+  const { results } = JSON.parse(text) as { results?: unknown };
+  if (!Array.isArray(results) || results.length !== input.length)
+    throw new Error(`the moderation API answered ${typeof results}: expected a result for each input`);
+  return results as Result[];
+}
+
+async function bounded(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > ANSWER_BYTES_MAX) throw new Error("the moderation API answered more than 1 MiB");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+const categoriesOf = ({ categories = {} }: Result): string[] =>
+  Object.keys(categories)
+    .filter((name) => categories[name] === true)
+    .slice(0, 32)
+    .map((name) => name.slice(0, 64));
+
+export function openModeration(options: ModerationOptions): Moderation {
+  const breaker = new Breaker(options.breakMs ?? BREAK_MS);
+
+  const moderate = async (event: WeirEvent): Promise<void> => {
+    if (breaker.isOpen) {
+      options.onOutcome("skipped", 1);
+      return;
+    }
+    const prompt = event.promptTexts.filter(({ speaker }) => speaker !== "assistant" && speaker !== "system");
+    const input = [...prompt.map(({ text }) => text), event.answerText].filter((text) => text.trim() !== "");
+    const answers = event.answerText.trim() === "" ? 0 : 1;
+    if (input.length === 0) return;
+    let results: Result[];
+    try {
+      results = await ask(options, input);
+      breaker.succeed();
+    } catch (error) {
+      breaker.fail();
+      throw error;
+    }
+    const hits = results.flatMap((result, i) => (result.flagged === true ? [{ result, i }] : []));
+    options.onOutcome(hits.length > 0 ? "flagged" : "clean", 1);
+    if (hits.length === 0) return;
+    const isAnswer = ({ i }: { i: number }) => i >= input.length - answers;
+    const parts = [
+      ...(hits.some((hit) => !isAnswer(hit)) ? (["prompt"] as const) : []),
+      ...(hits.some(isAnswer) ? (["answer"] as const) : []),
+    ];
+    options.onFlagged({
+      event,
+      parts,
+      categories: [...new Set(hits.flatMap(({ result }) => categoriesOf(result)))],
+    });
+  };
+
+  const queue = new Queue<WeirEvent>({
+    max: QUEUE_MAX,
+    deliver: ([event]) => moderate(event as WeirEvent),
+    onOutcome: (outcome, count) => {
+      if (outcome !== "delivered") options.onOutcome(outcome, count);
+    },
+    onFailure: options.onFailure,
+  });
+  return {
+    take: (event) => {
+      if (event.promptTexts.length > 0 || event.answerText !== "") queue.push(event);
+    },
+    close: (graceMs) => queue.close(graceMs),
+  };
+}

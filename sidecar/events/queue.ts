@@ -1,0 +1,118 @@
+/**
+ * What is between an event and a place that may be slow: a bounded queue that never makes its caller wait. One delivery
+ * is under way at a time; a failed one is tried again with a growing, jittered wait; what finds the queue full, or is not
+ * delivered after all attempts, is dropped and counted.
+ *
+ * Bounds: `max` items, `batch` of them in a delivery, `attempts` of each; `close` gives what is left a last chance for
+ * `graceMs`.
+ */
+
+export type Outcome = "delivered" | "dropped" | "failed";
+
+export interface QueueOptions<T> {
+  readonly max: number;
+  /** At most so many in one delivery; 1 by default. */
+  readonly batch?: number;
+  /** A delivery waits so long for more of its batch. */
+  readonly lingerMs?: number;
+  /** Of one delivery; 1 by default. */
+  readonly attempts?: number;
+  /** The wait after the first failure; it doubles, up to a minute. */
+  readonly backoffMs?: number;
+  /** Rejects when it must be tried again. */
+  readonly deliver: (items: readonly T[]) => Promise<void>;
+  /** What became of `count` items. */
+  readonly onOutcome?: (outcome: Outcome, count: number) => void;
+  /** An attempt failed. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+const BACKOFF_MS_MAX = 60_000;
+
+export class Queue<T> {
+  readonly #options: QueueOptions<T>;
+  readonly #items: T[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+  /** Ends the wait that is under way. */
+  #wake: (() => void) | undefined;
+
+  constructor(options: QueueOptions<T>) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** Takes the item, or drops it when there is no room. Never throws. */
+  push(item: T): void {
+    if (this.#closed || this.#items.length >= this.#options.max) {
+      this.#options.onOutcome?.("dropped", 1);
+      return;
+    }
+    this.#items.push(item);
+    this.#start();
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // One that came between the last look and here.
+      if (this.#items.length > 0) this.#start();
+    });
+  }
+
+  /** Takes no more; resolves when all is delivered or the grace is over. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    this.#wake?.();
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([this.#running, over]);
+    clearTimeout(timer);
+    const left = this.#items.splice(0).length;
+    if (left > 0) this.#options.onOutcome?.("dropped", left);
+  }
+
+  async #run(): Promise<void> {
+    const { batch = 1, lingerMs = 0 } = this.#options;
+    while (this.#items.length > 0) {
+      if (lingerMs > 0 && this.#items.length < batch && !this.#closed) await this.#wait(lingerMs);
+      const items = this.#items.splice(0, batch);
+      if (items.length > 0) await this.#deliver(items);
+    }
+  }
+
+  async #deliver(items: readonly T[]): Promise<void> {
+    const { attempts = 1, backoffMs = 1_000, deliver, onOutcome, onFailure } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await deliver(items);
+        onOutcome?.("delivered", items.length);
+        return;
+      } catch (error) {
+        onFailure?.(error);
+        if (attempt >= attempts || this.#closed) break;
+        const wait = Math.min(backoffMs * 2 ** (attempt - 1), BACKOFF_MS_MAX);
+        await this.#wait(wait * (0.5 + Math.random() / 2));
+      }
+    }
+    onOutcome?.("failed", items.length);
+  }
+
+  /** Ends early when the queue closes. */
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#wake = done;
+    });
+  }
+}

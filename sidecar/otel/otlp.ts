@@ -1,0 +1,90 @@
+/**
+ * OTLP over HTTP with protobuf, by OpenTelemetry's own exporters, which bound, compress and repeat their requests. In
+ * front of each stands a queue of ours, because a queue that is full must say so in a metric.
+ *
+ * Bounds: QUEUE_MAX spans and as many log records wait; BATCH in a request.
+ */
+import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { type Outcome, Queue } from "../events/queue.ts";
+import { type LogFacts, readableLog, readableSpan, type Scope, type SpanFacts } from "./records.ts";
+
+const QUEUE_MAX = 8_192;
+const BATCH = 512;
+const LINGER_MS = 500;
+const SCOPE: Scope = {
+  name: "weir",
+  version: "1",
+  schemaUrl: "https://opentelemetry.io/schemas/gen-ai/1.42.0",
+};
+
+export interface OtlpSettings {
+  /** Whole URLs; empty: that signal is not sent. */
+  readonly tracesUrl: string;
+  readonly logsUrl: string;
+  /** Sent with each request; may hold a key. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** What tells this process from others: service.name and more. */
+  readonly resource: Readonly<Record<string, string>>;
+}
+
+export interface OtlpHooks {
+  readonly onOutcome: (signal: "traces" | "logs", outcome: Outcome, count: number) => void;
+  readonly onFailure: (signal: "traces" | "logs", error: unknown) => void;
+}
+
+export interface Otlp {
+  /** Whether spans go anywhere. */
+  readonly traces: boolean;
+  span(facts: SpanFacts): void;
+  log(facts: LogFacts): void;
+  close(graceMs: number): Promise<void>;
+}
+
+interface Exporter<T> {
+  export(items: T[], done: (result: { code: number; error?: Error }) => void): void;
+  shutdown(): Promise<void>;
+}
+
+function exportAll<T>(exporter: Exporter<T>, items: readonly T[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    exporter.export([...items], ({ code, error }) => {
+      if (code === 0) resolve();
+      else reject(error ?? new Error("the OTLP receiver refused"));
+    });
+  });
+}
+
+export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
+  const { headers, timeoutMs } = settings;
+  const resource = resourceFromAttributes({ ...settings.resource });
+  const common = { headers: { ...headers }, timeoutMillis: timeoutMs, concurrencyLimit: 1 };
+
+  const queueOf = <T>(signal: "traces" | "logs", exporter: Exporter<T>): Queue<T> =>
+    new Queue<T>({
+      max: QUEUE_MAX,
+      batch: BATCH,
+      lingerMs: LINGER_MS,
+      deliver: (items) => exportAll(exporter, items),
+      onOutcome: (outcome, count) => hooks.onOutcome(signal, outcome, count),
+      onFailure: (error) => hooks.onFailure(signal, error),
+    });
+
+  const traceExporter =
+    settings.tracesUrl === "" ? undefined : new OTLPTraceExporter({ ...common, url: settings.tracesUrl });
+  const logExporter =
+    settings.logsUrl === "" ? undefined : new OTLPLogExporter({ ...common, url: settings.logsUrl });
+  const spans = traceExporter && queueOf("traces", traceExporter);
+  const logs = logExporter && queueOf("logs", logExporter);
+  return {
+    traces: spans !== undefined,
+    span: (facts) => spans?.push(readableSpan(facts, resource, SCOPE)),
+    log: (facts) => logs?.push(readableLog(facts, resource, SCOPE)),
+    close: async (graceMs) => {
+      await Promise.all([spans?.close(graceMs), logs?.close(graceMs)]);
+      await Promise.all([traceExporter?.shutdown(), logExporter?.shutdown()]);
+    },
+  };
+}
