@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tools that only some tests need: helm (built by Go from its module at a pinned version, into .tools/bin),
-# kubernetes-validate (a pinned Python package with Kubernetes' schemas inside, into .venv) and Prometheus with promtool
-# (Debian's package; its service is not started). What cannot be had is said; the tests that need it then skip with the
-# same words.
+# Tools that only some tests need: helm and an OpenTelemetry Collector (built by Go from their modules at pinned versions,
+# into .tools/bin), kubernetes-validate (a pinned Python package with Kubernetes' schemas inside, into .venv) and Prometheus
+# with promtool (Debian's package; its service is not started). What cannot be had is said; the tests that need it then skip
+# with the same words.
 #
-#   scripts/tools.sh [NAME …]     installs what is missing of helm, kubernetes-validate, prometheus; all without a name.
-#                                 Nothing to do the second time, also offline
+#   scripts/tools.sh [NAME …]     installs what is missing of helm, collector, kubernetes-validate, prometheus; all without a
+#                                 name. Nothing to do the second time, also offline
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,9 @@ HELM_VERSION=v3.21.4
 # The Kubernetes that this helm is made for. Its release builds are told so by the linker; without it, it claims 1.20.
 HELM_KUBERNETES_MINOR=36
 KUBERNETES_VALIDATE_VERSION=1.37.0
+# The collector's modules, and the stable ones among them, of one release.
+COLLECTOR_VERSION=v0.165.0
+COLLECTOR_STABLE_VERSION=v1.71.0
 
 say() { printf 'weir: %s\n' "$*" >&2; }
 
@@ -37,6 +40,49 @@ if wanted helm && { [ "$(cat "$helm_stamp" 2>/dev/null)" != "$helm_wanted" ] || 
     fi
   else
     say "Go is absent, so helm cannot be built: the chart's tests are skipped"
+  fi
+fi
+
+# The collector's own builder makes it of the components that deploy/otel/collector.yaml names.
+build_collector() {
+  local work
+  work=$(mktemp -d)
+  cat > "$work/builder.yaml" <<YAML
+dist: { name: otelcol, output_path: $work/out }
+receivers: [{ gomod: go.opentelemetry.io/collector/receiver/otlpreceiver $COLLECTOR_VERSION }]
+processors:
+  - gomod: go.opentelemetry.io/collector/processor/batchprocessor $COLLECTOR_VERSION
+  - gomod: go.opentelemetry.io/collector/processor/memorylimiterprocessor $COLLECTOR_VERSION
+exporters: [{ gomod: go.opentelemetry.io/collector/exporter/debugexporter $COLLECTOR_VERSION }]
+extensions:
+  - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension $COLLECTOR_VERSION
+providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider $COLLECTOR_STABLE_VERSION
+  - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider $COLLECTOR_STABLE_VERSION
+YAML
+  export GOFLAGS="-p=${WEIR_TOOLS_JOBS:-2}" CGO_ENABLED=0
+  local built=1
+  if GOBIN="$work" go install "go.opentelemetry.io/collector/cmd/builder@$COLLECTOR_VERSION" &&
+    "$work/builder" --config "$work/builder.yaml" >"$work/log" 2>&1; then
+    mkdir -p .tools/bin && mv "$work/out/otelcol" .tools/bin/otelcol && built=0
+  else
+    tail -n 3 "$work/log" >&2 || true
+  fi
+  rm -rf "$work"
+  return "$built"
+}
+
+collector_stamp=.tools/collector.version
+if wanted collector && { [ "$(cat "$collector_stamp" 2>/dev/null)" != "$COLLECTOR_VERSION" ] || [ ! -x .tools/bin/otelcol ]; }; then
+  if command -v go >/dev/null; then
+    say "building the OpenTelemetry Collector $COLLECTOR_VERSION"
+    if build_collector; then
+      echo "$COLLECTOR_VERSION" > "$collector_stamp"
+    else
+      say "the OpenTelemetry Collector could not be built: its test is skipped"
+    fi
+  else
+    say "Go is absent, so the OpenTelemetry Collector cannot be built: its test is skipped"
   fi
 fi
 

@@ -22,7 +22,7 @@ const KUBERNETES = "1.34.0";
 const validates = () =>
   spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
 if (!existsSync(helm) || !validates())
-  execFileSync("bash", [at("scripts/tools.sh")], { stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync("bash", [at("scripts/tools.sh"), "helm", "kubernetes-validate"], { stdio: ["ignore", "ignore", "inherit"] });
 const haveValidator = validates();
 
 const noHelm = existsSync(helm)
