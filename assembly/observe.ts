@@ -14,6 +14,7 @@ import {
 import { createDrafts, Draft, giveBack, takeDraft } from "./events/draft";
 import {
   addAnswerText,
+  addModerator,
   addPromptRedaction,
   addPromptText,
   addRedaction,
@@ -289,7 +290,10 @@ export function finishObserved(stream: Stream, charged: usize): void {
   beginEvent(stream, draft, facts, time);
   putFound(draft);
   if (stream.redaction) putRedactions(stream);
-  if (draft.capture) putTexts(changetype<Capture>(draft.capture));
+  if (draft.capture) {
+    putTexts(changetype<Capture>(draft.capture));
+    addModerator(changetype<Policy>(stream.policy).moderator);
+  }
   const event = finishEvent();
   const ring = changetype<Ring>(draft.ring);
   giveBack(draft);

@@ -13,10 +13,8 @@ export const SIDECAR_ENVIRONMENT: Record<string, string> = {
     "The key of the names that stand for subjects, addresses and answers in events, 16 characters or more. Without one a random key makes them, and they change with each start.",
   WEIR_WEBHOOK_URL: "Where notices of budgets and flagged texts are posted, signed.",
   WEIR_WEBHOOK_SECRET: "Signs them: text of 16 characters or more, or `whsec_` and Base64.",
-  WEIR_MODERATION_URL:
-    "A moderation API in OpenAI's shape (`https://api.openai.com/v1/moderations`) for the texts of events. Needs `events.text` in the policy.",
-  WEIR_MODERATION_KEY: "Its key.",
-  WEIR_MODERATION_MODEL: "Its model; `omni-moderation-latest`.",
+  WEIR_MODERATION_ALLOW:
+    "The moderators that policies may name (`events.moderation`), separated by commas: `URL`, or `NAME=URL` for one that is shown a key, which is then in `WEIR_MODERATION_KEY_NAME` (`openai=https://api.openai.com/v1/moderations` and `WEIR_MODERATION_KEY_OPENAI`). Others are never called.",
   OTEL_EXPORTER_OTLP_ENDPOINT:
     "The base URL of an OpenTelemetry collector (`http://collector:4318`): traces and logs go to `v1/traces` and `v1/logs` below it.",
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "The whole URL for traces, in place of that.",

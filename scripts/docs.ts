@@ -216,6 +216,8 @@ const FORMATS: Record<string, [string, string]> = {
   model: ["As a name; a trailing `*` matches any rest.", "gpt-4*"],
   path: ["A path without its query; a trailing * matches any rest.", "/v1/audio/*"],
   rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
+  url: ["An HTTP URL without user, password and fragment.", "https://api.openai.com/v1/moderations"],
+  key_name: ["The name of a key: lower-case letters, digits and `_`.", "openai"],
   zone: ["An IANA time zone.", "Europe/Berlin"],
 };
 

@@ -79,8 +79,8 @@ describe("the settings", () => {
       WEIR_EVENTS_KEY: "0123456789abcdef",
       WEIR_WEBHOOK_URL: "https://example.com/hook",
       WEIR_WEBHOOK_SECRET: "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
-      WEIR_MODERATION_URL: "https://api.openai.com/v1/moderations",
-      WEIR_MODERATION_KEY: "key",
+      WEIR_MODERATION_ALLOW: "openai=https://api.openai.com/v1/moderations, http://guard:8000/?a=b",
+      WEIR_MODERATION_KEY_OPENAI: "key",
       OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/",
       OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://logs:4318/own",
       OTEL_EXPORTER_OTLP_HEADERS: "api-key=a%20b, x-team = search",
@@ -92,11 +92,10 @@ describe("the settings", () => {
       file: "-",
       pseudonymKey: "0123456789abcdef",
       webhook: { url: "https://example.com/hook", secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZg==" },
-      moderation: {
-        url: "https://api.openai.com/v1/moderations",
-        key: "key",
-        model: "omni-moderation-latest",
-      },
+      moderators: [
+        { name: "openai", url: "https://api.openai.com/v1/moderations", key: "key" },
+        { name: "", url: "http://guard:8000/?a=b", key: "" },
+      ],
       otlp: {
         tracesUrl: "http://collector:4318/v1/traces",
         logsUrl: "http://logs:4318/own",
@@ -130,8 +129,23 @@ describe("the settings", () => {
     ],
     [
       "a URL that is none, without repeating it",
-      { WEIR_MODERATION_URL: "ftp://user:password@host" },
-      "events.moderation.url: expected http://… or https://…",
+      { WEIR_WEBHOOK_URL: "ftp://user:password@host", WEIR_WEBHOOK_SECRET: "0123456789abcdef" },
+      "events.webhook.url: expected http://… or https://…",
+    ],
+    [
+      "a moderator with a password in its URL, without repeating it",
+      { WEIR_MODERATION_ALLOW: "https://user:password@host/" },
+      "events.moderators.url: expected http://… or https://… of at most 256 characters, without user or fragment",
+    ],
+    [
+      "a moderator whose key is not there",
+      { WEIR_MODERATION_ALLOW: "openai=https://api.openai.com/v1/moderations" },
+      "events.moderators.key: expected the key of printable ASCII in WEIR_MODERATION_KEY_OPENAI",
+    ],
+    [
+      "a moderator with a name that no policy can have",
+      { WEIR_MODERATION_ALLOW: "Open-AI=https://api.openai.com/v1/moderations" },
+      'events.moderators.name: expected at most 32 lower-case letters, digits and "_"',
     ],
     [
       "headers that are none, without repeating them",

@@ -2,7 +2,14 @@
  * The sidecar's settings: one immutable typed object, made once and checked at start. Nothing else reads the environment.
  */
 import { WeirError } from "./errors.ts";
-import { checkEvents, EVENTS_DEFAULTS, type EventsSettings, parsePairs } from "./events/settings.ts";
+import {
+  checkEvents,
+  EVENTS_DEFAULTS,
+  type EventsSettings,
+  moderatorVariable,
+  parseModerators,
+  parsePairs,
+} from "./events/settings.ts";
 
 export type LedgerSettings =
   | { readonly kind: "embedded"; readonly directory: string }
@@ -114,16 +121,12 @@ function otlpFromEnvironment(env: Environment): EventsSettings["otlp"] {
 }
 
 function eventsFromEnvironment(env: Environment): EventsSettings {
-  const { moderation } = EVENTS_DEFAULTS;
+  const moderatorKey = (name: string): string => env[moderatorVariable(name)] ?? "";
   return {
     file: env.WEIR_EVENTS_FILE ?? "",
     pseudonymKey: env.WEIR_EVENTS_KEY ?? "",
     webhook: { url: env.WEIR_WEBHOOK_URL ?? "", secret: env.WEIR_WEBHOOK_SECRET ?? "" },
-    moderation: {
-      url: env.WEIR_MODERATION_URL ?? "",
-      key: env.WEIR_MODERATION_KEY ?? "",
-      model: env.WEIR_MODERATION_MODEL || moderation.model,
-    },
+    moderators: parseModerators(env.WEIR_MODERATION_ALLOW ?? "", moderatorKey),
     otlp: otlpFromEnvironment(env),
   };
 }

@@ -178,6 +178,11 @@ export function markCut(): void {
   putNumber(event, 40, 1);
 }
 
+/** Who is to be asked about the texts; `message` as the policy has it. */
+export function addModerator(message: Slice): void {
+  putBytes(event, 42, message);
+}
+
 /** The event, valid until the next one begins; empty if it did not fit. */
 export function finishEvent(): Slice {
   return event.overflow ? NONE : event.written;

@@ -9,6 +9,7 @@ import { REASONS } from "../verdicts.gen";
 import { take } from "./block";
 import { checkCost, compileBudgets, compilePrices, compileRates } from "./budgets";
 import { checkDowngrades, compileDowngrades, compileOutage } from "./fallbacks";
+import { compileEvents } from "./events";
 import { compileKeys } from "./keys";
 import { Injection, Policy, Tier } from "./policy";
 import { problem } from "./problems";
@@ -43,9 +44,7 @@ export function compile(tape: Tape): Policy {
   const shield = member(tape, root, "shield");
   if (shield >= 0) policy.shield = compileRates(tape, member(tape, shield, "requests"));
   compileLedger(tape, member(tape, root, "ledger"), policy);
-  const events = member(tape, root, "events");
-  policy.events = events >= 0;
-  policy.eventsText = flag(tape, member(tape, events, "text"), false);
+  compileEvents(tape, member(tape, root, "events"), policy);
   policy.holdHeaders = flag(tape, member(tape, root, "hold_headers"), true);
   checkCost(tape, policy);
   checkDowngrades(tape, policy);

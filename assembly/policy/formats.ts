@@ -20,6 +20,8 @@ import {
 const PATH_MAX: i32 = 256;
 /** The ledger's bound on any text it is sent. */
 const TEXT_MAX: i32 = 128;
+/** The sidecar's bound on a moderator's URL. */
+const URL_MAX: i32 = 256;
 const network = reserve(24);
 
 /** What `format` expects when `raw` is NONE or not well formed; null when it is (or there is no such format). */
@@ -92,6 +94,16 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       ? null
       : 'a name of at most 64 lower-case letters, digits, "." and "-", such as "acme.project-titan"';
   }
+  if (is(format, "url")) {
+    return !ask && isUrl(raw)
+      ? null
+      : 'a URL such as "https://api.openai.com/v1/moderations", without user, password or fragment';
+  }
+  if (is(format, "key_name")) {
+    return !ask && isKeyName(raw)
+      ? null
+      : 'the name of a key, at most 32 lower-case letters, digits and "_", such as "openai"';
+  }
   if (is(format, "zone")) {
     return !ask && printable(raw) ? null : 'an IANA time zone such as "Europe/Berlin"';
   }
@@ -120,6 +132,33 @@ function isRuleId(raw: Slice): bool {
     if (!plain && (i == 0 || (b != 45 && b != 46))) return false;
   }
   return len > 0 && len <= 64;
+}
+
+/** An HTTP URL in which nothing can hide: printable, and what stands before the path is a host and perhaps a port. */
+function isUrl(raw: Slice): bool {
+  const scheme = startsWith(raw, "https://") ? 8 : startsWith(raw, "http://") ? 7 : 0;
+  const len = lenOf(raw);
+  if (scheme == 0 || len > URL_MAX) return false;
+  let host = 0;
+  let inHost = true;
+  for (let i = scheme; i < len; i++) {
+    const b = load<u8>(ptrOf(raw) + i);
+    // A comma separates URLs in the sidecar's setting; "\\" is "/" to some readers.
+    if (b <= 32 || b >= 127 || b == 34 || b == 35 || b == 44 || b == 64 || b == 92) return false;
+    if (b == 47 || b == 63) inHost = false;
+    if (inHost) host++;
+  }
+  return host > 0;
+}
+
+/** The sidecar's operator has it as the end of a variable's name. */
+function isKeyName(raw: Slice): bool {
+  const len = lenOf(raw);
+  for (let i = 0; i < len; i++) {
+    const b = load<u8>(ptrOf(raw) + i);
+    if ((b < 97 || b > 122) && (i == 0 || (b != 95 && (b < 48 || b > 57)))) return false;
+  }
+  return len > 0 && len <= 32;
 }
 
 /** What the ledger takes as a name: printable ASCII but for what separates names there. */

@@ -247,6 +247,8 @@ export class Policy {
   /** Each request is reported to the sidecar; with its texts. */
   events: bool;
   eventsText: bool;
+  /** The message that names the moderator of its texts; NONE: there is none. */
+  moderator: Slice;
   /** Where its events wait (events/ring.ts); 0 without events. */
   ring: usize;
 

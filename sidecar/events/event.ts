@@ -70,6 +70,16 @@ export interface WeirEvent {
   readonly promptTexts: readonly TextOf[];
   readonly answerText: string;
   readonly textCut: boolean;
+  /** Whom the policy wants to be asked about the texts; the operator's settings decide whether that happens. */
+  readonly moderator: ModeratorOf | undefined;
+}
+
+export interface ModeratorOf {
+  readonly url: string;
+  /** Empty: a default. */
+  readonly model: string;
+  /** The name of a key; empty: none. */
+  readonly key: string;
 }
 
 export interface ChargeOf {
@@ -99,7 +109,6 @@ export interface TextOf {
 /** What is wrong with an event, or undefined. */
 export function problemOf(event: Event): string | undefined {
   const wrong = (what: string, is: boolean): string | undefined => (is ? what : undefined);
-  const long = (text: string, most: number): boolean => text.length > most || !PRINTABLE.test(text);
   return (
     wrong("trace_id", event.traceId.length !== 16) ??
     wrong("span_id", event.spanId.length !== 8) ??
@@ -119,10 +128,14 @@ export function problemOf(event: Event): string | undefined {
       "prompt_texts.text",
       event.promptTexts.some(({ text }) => text.length > 1_024),
     ) ??
-    wrong("answer_text", event.answerText.length > 4_096)
+    wrong("answer_text", event.answerText.length > 4_096) ??
+    wrong("moderator", event.moderator !== undefined && !isModerator(event.moderator))
   );
 }
 
+const long = (text: string, most: number): boolean => text.length > most || !PRINTABLE.test(text);
+const isModerator = ({ url, model, key }: ModeratorOf): boolean =>
+  !long(url, 256) && !long(model, 128) && !long(key, 32);
 const PRINTABLE = /^[ -~]*$/;
 const CODE = /^[a-z][a-z_]{0,63}$/;
 const CONTROL = /[^ -~\u00a0-\u{10ffff}]/gu;
@@ -190,6 +203,11 @@ export function eventOf(event: Event, id: string, nowMs: number, pseudonyms: Pse
     promptTexts: event.promptTexts.map(({ speaker, text }) => ({ speaker: known(Speaker, speaker), text })),
     answerText: event.answerText,
     textCut: event.textCut,
+    moderator: event.moderator && {
+      url: event.moderator.url,
+      model: event.moderator.model,
+      key: event.moderator.key,
+    },
   };
 }
 

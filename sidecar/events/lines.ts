@@ -33,7 +33,7 @@ const isEmpty = (value: unknown): boolean =>
 
 /** Members of an event as they are told: without those that say nothing. */
 export function toldOf(event: WeirEvent): Told {
-  const { id, endMs, ...rest } = event;
+  const { id, endMs, moderator: _, ...rest } = event;
   const members = Object.entries(rest).filter(([, value]) => !isEmpty(value));
   return {
     type: "request",

@@ -11,9 +11,13 @@ import { type Received, soundEvent, startScripted } from "./testing.ts";
 const KEY = "moderation-key-of-the-test";
 const pseudonyms = new Pseudonyms("a key of the test, long");
 
-const eventWith = (prompt: readonly [Speaker, string][], answerText: string): WeirEvent =>
+const eventWith = (prompt: readonly [Speaker, string][], answerText: string, model = ""): WeirEvent =>
   eventOf(
-    soundEvent({ promptTexts: prompt.map(([speaker, text]) => ({ speaker, text })), answerText }),
+    soundEvent({
+      promptTexts: prompt.map(([speaker, text]) => ({ speaker, text })),
+      answerText,
+      moderator: { url: "http://moderator.example/", model },
+    }),
     "edge-1",
     0,
     pseudonyms,
@@ -34,7 +38,6 @@ async function open(script: Parameters<typeof startScripted>[0], more: Partial<M
   const moderation = openModeration({
     url: server.url,
     key: KEY,
-    model: "omni-moderation-latest",
     onFlagged: (one) => void flagged.push(one),
     onOutcome: (outcome, count) => {
       counts[outcome] = (counts[outcome] ?? 0) + count;
@@ -68,7 +71,7 @@ describe("moderation", () => {
         "",
       ),
     );
-    moderation.take(eventWith([[Speaker.USER, "good"]], "good"));
+    moderation.take(eventWith([[Speaker.USER, "good"]], "good", "own-model"));
     moderation.take(eventWith([], ""));
     await moderation.close(5_000);
     await server.close();
@@ -87,6 +90,7 @@ describe("moderation", () => {
       model: "omni-moderation-latest",
       input: ["good", "a bad answer"],
     });
+    assert.equal(JSON.parse(server.received[2]?.body ?? "").model, "own-model", "the policy's model");
   });
 
   it("gives up on one that hangs, and takes no more than it may hold meanwhile", async () => {

@@ -1,7 +1,8 @@
 /**
- * Asks a moderation API (OpenAI's shape: POST {"model","input":[…]} → {"results":[{"flagged","categories"}]}) about the
+ * Asks one moderation API (OpenAI's shape: POST {"model","input":[…]} → {"results":[{"flagged","categories"}]}) about the
  * texts of events, after the fact: what it flags is told, never stopped. It stands at the end of a queue, so however slow
- * it is, nobody waits for it: with the queue full, texts go unmoderated and are counted.
+ * it is, nobody waits for it: with the queue full, texts go unmoderated and are counted. Which API that is for an event:
+ * moderators.ts.
  *
  * After BREAK_AFTER failures in a row it is left alone for BREAK_MS; then one text tries whether it is back.
  */
@@ -13,6 +14,8 @@ const TIMEOUT_MS = 5_000;
 const BREAK_AFTER = 5;
 const BREAK_MS = 30_000;
 const ANSWER_BYTES_MAX = 1 << 20;
+/** Of a policy that names none. */
+const MODEL = "omni-moderation-latest";
 
 export interface Flagged {
   readonly event: WeirEvent;
@@ -26,7 +29,6 @@ export interface ModerationOptions {
   readonly url: string;
   /** Sent as `Authorization: Bearer`, unless empty. */
   readonly key: string;
-  readonly model: string;
   readonly onFlagged: (flagged: Flagged) => void;
   readonly onOutcome: (outcome: Outcome | "clean" | "flagged" | "skipped", count: number) => void;
   readonly onFailure: (error: unknown) => void;
@@ -37,6 +39,8 @@ export interface ModerationOptions {
 
 export interface Moderation {
   take(event: WeirEvent): void;
+  /** Events that wait. */
+  readonly waiting: number;
   close(graceMs: number): Promise<void>;
 }
 
@@ -69,7 +73,7 @@ class Breaker {
   }
 }
 
-async function ask(options: ModerationOptions, input: readonly string[]): Promise<Result[]> {
+async function ask(options: ModerationOptions, model: string, input: readonly string[]): Promise<Result[]> {
   const response = await fetch(options.url, {
     method: "POST",
     redirect: "manual",
@@ -78,7 +82,7 @@ async function ask(options: ModerationOptions, input: readonly string[]): Promis
       "content-type": "application/json",
       ...(options.key !== "" && { authorization: `Bearer ${options.key}` }),
     },
-    body: JSON.stringify({ model: options.model, input }),
+    body: JSON.stringify({ model, input }),
   });
   const text = await bounded(response);
   if (!response.ok) throw new Error(`the moderation API answered ${response.status}`);
@@ -119,7 +123,7 @@ export function openModeration(options: ModerationOptions): Moderation {
     if (input.length === 0) return;
     let results: Result[];
     try {
-      results = await ask(options, input);
+      results = await ask(options, event.moderator?.model || MODEL, input);
       breaker.succeed();
     } catch (error) {
       breaker.fail();
@@ -149,6 +153,9 @@ export function openModeration(options: ModerationOptions): Moderation {
     onFailure: options.onFailure,
   });
   return {
+    get waiting() {
+      return queue.length;
+    },
     take: (event) => {
       if (event.promptTexts.length > 0 || event.answerText !== "") queue.push(event);
     },

@@ -22,7 +22,8 @@ import { openDetection } from "./detection.ts";
 import type { WeirEvent } from "./event.ts";
 import { type Lines, openLines, type Told, toldOf } from "./lines.ts";
 import { eventMetrics } from "./metrics.ts";
-import { type Flagged, type Moderation, openModeration } from "./moderation.ts";
+import type { Flagged } from "./moderation.ts";
+import { openModerators } from "./moderators.ts";
 import { Pseudonyms } from "./pseudonyms.ts";
 import { eventMethods, eventService, serveEvents } from "./service.ts";
 import type { EventsSettings } from "./settings.ts";
@@ -125,15 +126,12 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
     webhooks?.send("content.flagged", { ...data, parts, categories });
   };
 
-  const moderation: Moderation | undefined =
-    settings.moderation.url === ""
-      ? undefined
-      : openModeration({
-          ...settings.moderation,
-          onFlagged,
-          onOutcome: metrics.moderated,
-          onFailure: problem("moderation"),
-        });
+  const moderation = openModerators({
+    allowed: settings.moderators,
+    onFlagged,
+    onOutcome: metrics.moderated,
+    onFailure: problem("moderation"),
+  });
 
   const detection = openDetection((found) => {
     metrics.anomaly(found);
@@ -146,7 +144,7 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
     lines?.write(toldOf(event));
     if (event.sampled) otlp.span(spanOf(event));
     otlp.log(requestLog(event));
-    moderation?.take(event);
+    moderation.take(event);
     detection.take(event);
   };
 
@@ -171,7 +169,7 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
     close: async () => {
       detection.close();
       // What moderation flags while it ends still has places to go to.
-      await moderation?.close(CLOSE_GRACE_MS);
+      await moderation.close(CLOSE_GRACE_MS);
       await Promise.all([
         lines?.close(CLOSE_GRACE_MS),
         otlp.close(CLOSE_GRACE_MS),

@@ -220,14 +220,15 @@ describe("the places where events go", () => {
     });
     const receiver = await startScripted();
     const { part, send, lines, registry, remove } = await opened({
-      moderation: { url: moderator.url, key: "the-moderators-key-0123", model: "m" },
+      moderators: [{ name: "m", url: moderator.url, key: "the-moderators-key-0123" }],
       webhook: { url: receiver.url, secret: "a-secret-of-the-test" },
     });
-    await send([soundEvent({ answerText: "something bad" })]);
+    await send([soundEvent({ answerText: "something bad", moderator: { url: moderator.url, key: "m" } })]);
     await part.close();
     await Promise.all([moderator.close(), receiver.close()]);
     const [request, flagged] = lines();
     assert.equal(request.answer_text, "something bad");
+    assert.equal(request.moderator, undefined, "who was asked is no part of what happened");
     assert.deepEqual(
       [flagged.type, flagged.event, flagged.parts, flagged.categories, flagged.trace_id],
       ["flagged", "0000000000000007-1", "answer", "hate", TRACE_ID],
@@ -242,7 +243,7 @@ describe("the places where events go", () => {
   it("take nothing from each other: with all of them away a report is acknowledged as fast as ever", async () => {
     const hanging = await startScripted(() => {});
     const { part, send, lines, problems, remove } = await opened({
-      moderation: { url: hanging.url, key: "", model: "m" },
+      moderators: [{ name: "", url: hanging.url, key: "" }],
       webhook: { url: "http://127.0.0.1:9/", secret: "a-secret-of-the-test" },
       otlp: {
         ...EVENTS_DEFAULTS.otlp,
@@ -252,7 +253,8 @@ describe("the places where events go", () => {
       },
     });
     const started = performance.now();
-    await send(Array.from({ length: 1_000 }, () => soundEvent({ answerText: "text" })));
+    const moderator = { url: hanging.url };
+    await send(Array.from({ length: 1_000 }, () => soundEvent({ answerText: "text", moderator })));
     part.extensions.onNotices([{ budget: "month", subject: "acme", percent: 80 }]);
     assert.ok(performance.now() - started < 2_000, "nothing was waited for");
     await part.close();

@@ -4,6 +4,7 @@
  */
 import { WeirError } from "../errors.ts";
 import type { OtlpSettings } from "../otel/otlp.ts";
+import type { AllowedModerator } from "./moderators.ts";
 
 export interface EventsSettings {
   /** JSON lines: a path, or "-" for stdout. Empty: none. */
@@ -12,8 +13,8 @@ export interface EventsSettings {
   readonly pseudonymKey: string;
   /** Both or neither. */
   readonly webhook: { readonly url: string; readonly secret: string };
-  /** Of an API in OpenAI's shape; empty: none. Needs texts, so `events.text` in the policy. */
-  readonly moderation: { readonly url: string; readonly key: string; readonly model: string };
+  /** The moderators that policies may name, in OpenAI's shape. */
+  readonly moderators: readonly AllowedModerator[];
   readonly otlp: OtlpSettings;
 }
 
@@ -21,10 +22,12 @@ export const EVENTS_DEFAULTS: EventsSettings = {
   file: "",
   pseudonymKey: "",
   webhook: { url: "", secret: "" },
-  moderation: { url: "", key: "", model: "omni-moderation-latest" },
+  moderators: [],
   otlp: { tracesUrl: "", logsUrl: "", headers: {}, timeoutMs: 10_000, resource: { "service.name": "weir" } },
 };
 
+const MODERATORS_MAX = 16;
+const MODERATOR_NAME = /^[a-z][a-z0-9_]{0,31}$/;
 /** Short secrets can be guessed from what they sign. */
 const SECRET = /^[!-~]{16,256}$/;
 
@@ -43,17 +46,49 @@ function checkSecret(path: string, secret: string): void {
   if (secret !== "" && !SECRET.test(secret)) refuse(path, "16 to 256 printable ASCII characters, no spaces");
 }
 
+/** A key is sent as a header, and is asked for by name. */
+function checkModerator(name: string, url: string, key: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const isPlain = parsed && /^https?:$/.test(parsed.protocol) && parsed.username === "" && parsed.hash === "";
+  if (!isPlain || url.length > 256)
+    refuse(
+      "events.moderators.url",
+      "http://… or https://… of at most 256 characters, without user or fragment",
+    );
+  if (name !== "" && !MODERATOR_NAME.test(name))
+    refuse("events.moderators.name", 'at most 32 lower-case letters, digits and "_"');
+  if ((name === "") !== (key === "") || !/^[!-~]*$/.test(key))
+    refuse(
+      "events.moderators.key",
+      name === "" ? "none without a name" : `the key of printable ASCII in ${moderatorVariable(name)}`,
+    );
+}
+
+/** Where the environment has the key of a moderator. */
+export const moderatorVariable = (name: string): string => `WEIR_MODERATION_KEY_${name.toUpperCase()}`;
+
+/** "URL" or "NAME=URL", several with commas; `keyOf` knows the key of a name. */
+export function parseModerators(text: string, keyOf: (name: string) => string): AllowedModerator[] {
+  return text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "")
+    .map((entry) => {
+      const [, name = "", url = entry] = /^([^=/]*)=(.*)$/.exec(entry) ?? [];
+      return { name, url, key: name === "" ? "" : keyOf(name) };
+    });
+}
+
 /** Throws WeirError `invalid_argument` with the path and what was expected. */
 export function checkEvents(events: EventsSettings): void {
-  const { webhook, moderation, otlp } = events;
+  const { webhook, moderators, otlp } = events;
   checkSecret("events.pseudonymKey", events.pseudonymKey);
   checkUrl("events.webhook.url", webhook.url);
   checkSecret("events.webhook.secret", webhook.secret);
   if ((webhook.url === "") !== (webhook.secret === ""))
     refuse("events.webhook", "a URL and a secret, or neither");
-  checkUrl("events.moderation.url", moderation.url);
-  if (moderation.url !== "" && moderation.model === "")
-    refuse("events.moderation.model", "the name of a model");
+  if (moderators.length > MODERATORS_MAX) refuse("events.moderators", `at most ${MODERATORS_MAX}`);
+  for (const { name, url, key } of moderators) checkModerator(name, url, key);
   checkUrl("events.otlp.tracesUrl", otlp.tracesUrl);
   checkUrl("events.otlp.logsUrl", otlp.logsUrl);
   for (const [name, value] of Object.entries(otlp.headers))

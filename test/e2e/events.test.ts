@@ -33,8 +33,9 @@ const SECRETS = {
 const traceIdOf = (name: string): string => createHash("sha256").update(name).digest("hex").slice(0, 32);
 const traced = (name: string, flags = "01") => ({ traceparent: `00-${traceIdOf(name)}-${PARENT}-${flags}` });
 
-const policy = {
-  events: { text: true },
+/** `moderator`: its URL. */
+const policyWith = (moderator: string) => ({
+  events: { text: true, moderation: { url: moderator, key: "e2e" } },
   ledger: { sync: "200ms" },
   tiers: {
     pro: {
@@ -49,7 +50,7 @@ const policy = {
     keyEntry(SECRETS.caller, "acme/search/key-1", "pro"),
     keyEntry(SECRETS.second, "acme/small/key-2", "small"),
   ],
-};
+});
 
 describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
   const directory = mkdtempSync(join(tmpdir(), "weir-e2e-events-"));
@@ -59,6 +60,7 @@ describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
   let otlp: OtlpReceiver;
   let hooks: Scripted;
   let moderator: Scripted;
+  let moderatorHangs = false;
   let part: EventsPart;
   let w: World;
 
@@ -66,6 +68,7 @@ describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
     otlp = await startReceiver();
     hooks = await startScripted();
     moderator = await startScripted(({ body }, response) => {
+      if (moderatorHangs) return;
       const { input } = JSON.parse(body) as { input: string[] };
       const results = input.map((text) => ({
         flagged: text.includes("flag this"),
@@ -78,7 +81,7 @@ describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
         file,
         pseudonymKey: SECRETS.pseudonym,
         webhook: { url: hooks.url, secret: SECRETS.webhook },
-        moderation: { ...EVENTS_DEFAULTS.moderation, url: moderator.url, key: SECRETS.moderation },
+        moderators: [{ name: "e2e", url: moderator.url, key: SECRETS.moderation }],
         otlp: {
           ...EVENTS_DEFAULTS.otlp,
           tracesUrl: `${otlp.url}/v1/traces`,
@@ -88,7 +91,12 @@ describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
       },
       { registry, onProblem: (what) => void problems.push(what) },
     );
-    w = await world({ policy, redis: true, workers: 1, extensions: part.extensions });
+    w = await world({
+      policy: policyWith(moderator.url),
+      redis: true,
+      workers: 1,
+      extensions: part.extensions,
+    });
   });
 
   after(async () => {
@@ -240,6 +248,21 @@ describe("events", { skip: hasRedis() ? false : "needs redis-server" }, () => {
       }),
     );
     await until("the flag", () => lines().some(({ type, event }) => type === "flagged" && event === line.id));
+  });
+
+  it("do not wait for a moderator that hangs: answers come and events are told meanwhile", async () => {
+    moderatorHangs = true;
+    const asked = moderator.received.length;
+    await w.chat(SECRETS.caller, "moderate this", { headers: traced("hangs-0") });
+    await until("the moderator is asked", () => moderator.received.length > asked);
+    assert.equal(moderator.received.at(-1)?.headers.authorization, `Bearer ${SECRETS.moderation}`);
+    for (const name of ["hangs-1", "hangs-2"]) {
+      const answer = await w.chat(SECRETS.caller, "moderate this", { headers: traced(name) });
+      assert.equal(answer.status, 200);
+      await requestLine(name);
+    }
+    assert.equal(moderator.received.length, asked + 1, "it still hangs over the first");
+    moderatorHangs = false;
   });
 
   it("tell a budget at 80 % and at 100 % by a webhook, once", async () => {

@@ -96,6 +96,21 @@ for (const profile of PROFILES) {
       assert.equal(got.ageMs, 1_000);
     });
 
+    test("the moderator that the policy names travels with the texts, and only with them", async () => {
+      const moderation = { url: "https://api.openai.com/v1/moderations", model: "m-1", key: "openai" };
+      const { edge, take } = await edgeWithEvents(profile, { ...policy, events: { text: true, moderation } });
+      await edge.send(hello);
+      await edge.send({ key: "nobody's", body: chat("Hello") });
+      const [answered, refused] = await take();
+      const { url, model, key } = answered!.moderator!;
+      assert.deepEqual({ url, model, key }, moderation);
+      assert.deepEqual([refused!.verdict, refused!.moderator], ["invalid_api_key", undefined]);
+      const plain = await edgeWithEvents(profile, { ...policy, events: { text: true } });
+      await plain.edge.send(hello);
+      const [unmoderated] = await plain.take();
+      assert.deepEqual([unmoderated!.promptTexts.length, unmoderated!.moderator], [1, undefined]);
+    });
+
     test("durations are those of the clock", async () => {
       const { edge, take } = await edgeWithEvents(profile, policy);
       await edge.send({ ...hello });
