@@ -26,7 +26,7 @@ import { openEmbedded } from "../sidecar/ledger/embedded.ts";
 import { LocalLedger } from "../sidecar/ledger/local.ts";
 import { openRedis } from "../sidecar/ledger/redis/store.ts";
 import { hasRedis, startRedis } from "../sidecar/ledger/redis/testing.ts";
-import { acquire, budget } from "../sidecar/ledger/suite.ts";
+import { acquire, budget } from "../sidecar/ledger/testing.ts";
 import type { Ledger } from "../sidecar/ledger/types.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { type LedgerSettings, makeSettings } from "../sidecar/settings.ts";

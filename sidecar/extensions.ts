@@ -3,11 +3,14 @@ import type { Extensions } from "./server.ts";
 
 type Hook = (...args: unknown[]) => unknown;
 
-/** `http` is the first's that takes the request, `methods` are all of them, `around` is the first there is. */
+/**
+ * `http` is the first's that takes the request, `methods` are all of them, `around` is the first there is, and a notice is
+ * told when everybody has told it.
+ */
 export function combine(...parts: readonly Extensions[]): Extensions {
   const hooks: Record<string, Hook> = {};
   for (const name of new Set(parts.flatMap((part) => Object.keys(part)))) {
-    if (name === "http" || name === "methods" || name === "around") continue;
+    if (["http", "methods", "around", "tellNotice"].includes(name)) continue;
     const all = parts
       .map((part) => (part as Record<string, unknown>)[name])
       .filter((hook): hook is Hook => typeof hook === "function");
@@ -15,6 +18,7 @@ export function combine(...parts: readonly Extensions[]): Extensions {
       for (const hook of all) hook(...args);
     };
   }
+  const tellers = parts.flatMap(({ tellNotice }) => tellNotice ?? []);
   const around = parts.find((part) => part.around)?.around;
   return {
     ...hooks,
@@ -22,5 +26,9 @@ export function combine(...parts: readonly Extensions[]): Extensions {
       parts.some((part) => part.http?.(request, response, ledger) === true),
     methods: new Map(parts.flatMap((part) => [...(part.methods ?? [])])),
     ...(around && { around }),
+    tellNotice: async (notice) => {
+      const told = await Promise.all(tellers.map((tell) => tell(notice)));
+      return told.every(Boolean);
+    },
   };
 }

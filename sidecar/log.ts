@@ -28,7 +28,8 @@ export function observed(
     },
     onNotices: (notices) => {
       hooks.onNotices?.(notices);
-      for (const notice of notices) write("notice", JSON.stringify({ level: "notice", ...notice }));
+      for (const { budget, subject, percent } of notices)
+        write("notice", JSON.stringify({ level: "notice", budget, subject, percent }));
     },
   };
 }

@@ -9,6 +9,7 @@ import { Registry } from "prom-client";
 import catalog from "../catalog/sidecar-metrics.json" with { type: "json" };
 import { WeirError } from "./errors.ts";
 import { Ledger, Meter, Window } from "./gen/weir/v1/ledger_pb.ts";
+import { noticeIdOf, noticeOf } from "./ledger/types.ts";
 import { define, makeMetrics } from "./metrics.ts";
 import { startSidecar } from "./server.ts";
 import { makeSettings } from "./settings.ts";
@@ -37,7 +38,7 @@ async function withSidecar(
 
 test("the sidecar serves its metrics, and counts notices by percentage", () =>
   withSidecar(async (hooks, scrape) => {
-    hooks.onNotices?.([{ budget: "tokens-month", subject: "acme", percent: 80 }]);
+    hooks.onNotices?.([noticeOf(noticeIdOf(0, 80, "lease-1", "acme|tokens-month|tokens|month||0"))]);
     const text = await scrape();
     assert.match(text, /^weir_sidecar_budget_notices_total\{percent="80"\} 1$/m);
     assert.match(text, /^weir_sidecar_ledger_ready 1$/m);
@@ -61,7 +62,9 @@ test("nothing that callers choose becomes a series: a thousand calls leave the p
     const lines = async () => (await scrape()).split("\n").filter((line) => line.startsWith("weir_")).length;
     const before = await lines();
     for (let i = 0; i < 1_000; i++) {
-      hooks.onNotices?.([{ budget: `b${i}`, subject: `s${i}`, percent: i % 2 ? 80 : 100 }]);
+      hooks.onNotices?.([
+        noticeOf(noticeIdOf(0, i % 2 ? 80 : 100, `lease-${i}`, `s${i}|b${i}|tokens|month||0`)),
+      ]);
       hooks.onError?.(new WeirError("unavailable", `message ${i}`));
       hooks.onCall?.("acquire", i / 1_000, i % 2 ? "ok" : "busy");
       hooks.onReports?.(["applied", "stale"]);

@@ -20,7 +20,8 @@ import { openEmbedded } from "./ledger/embedded.ts";
 import { serveUnary, type UnaryMethod } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
 import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from "./ledger/service.ts";
-import { type Ledger, LIMITS } from "./ledger/types.ts";
+import { type Ledger, LIMITS, type Notice } from "./ledger/types.ts";
+import { Teller } from "./notices.ts";
 import type { Around } from "./otel/spans.ts";
 import { openPort, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
@@ -33,6 +34,8 @@ export interface Extensions extends ServiceHooks, RedisHooks {
   readonly methods?: ReadonlyMap<string, UnaryMethod>;
   /** Runs each call, with the trace that came with it. */
   readonly around?: Around;
+  /** Tells people of a budget that crossed 80 % or 100 %: true when they have it; see notices.ts. */
+  readonly tellNotice?: (notice: Notice) => Promise<boolean>;
   /** Plain HTTP: true if it took the request. */
   readonly http?: (request: Request, response: Response, ledger: Ledger) => boolean;
 }
@@ -57,28 +60,41 @@ function plain(response: Response, status: number, text: string): void {
   response.end(`${text}\n`);
 }
 
-/** Looks for dead leases of organisations that nobody asks for, one after the other. */
-function startSweeping(ledger: Ledger, settings: Settings, extensions: Extensions): () => Promise<void> {
+/** Sweeps that another sidecar has for telling a notice before this one does. */
+const LEFT_SWEEPS = 3;
+/** How long a stop waits for notices that are on their way. */
+const TELL_GRACE_MS = 3_000;
+
+/** Looks for dead leases of organisations that nobody asks for, and for notices that nobody told, one after the other. */
+function startSweeping(
+  ledger: Ledger,
+  teller: Teller,
+  settings: Settings,
+  extensions: Extensions,
+): () => Promise<void> {
   let running: Promise<void> | undefined;
   let stopping = false;
   const sweepAll = async (): Promise<void> => {
     for (const organisation of await ledger.organisations()) {
       let more = true;
       while (more && !stopping) {
-        const { expired, notices } = await ledger.sweep(organisation);
-        if (notices.length > 0) extensions.onNotices?.(notices);
+        const { expired, untold, notices } = await ledger.sweep(organisation);
+        teller.take(notices);
         more = expired === LIMITS.sweepPerCommand;
+        if (untold > 0 && !more) await teller.leftovers(organisation);
       }
     }
   };
-  const timer = setInterval(() => {
-    if (running !== undefined) return;
-    running = sweepAll()
+  const sweep = (): void => {
+    running ??= sweepAll()
       .catch((thrown) => extensions.onError?.(WeirError.from(thrown)))
       .finally(() => {
         running = undefined;
       });
-  }, settings.sweepIntervalMs);
+  };
+  // The first at once: the process before this one may have died with something to tell.
+  sweep();
+  const timer = setInterval(sweep, settings.sweepIntervalMs);
   timer.unref();
   return async () => {
     clearInterval(timer);
@@ -90,7 +106,15 @@ function startSweeping(ledger: Ledger, settings: Settings, extensions: Extension
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
   const ledger = await openLedger(settings, extensions);
-  const handlers = ledgerHandlers(ledger, extensions);
+  const teller = new Teller({
+    ledger,
+    onNotices: extensions.onNotices,
+    tellNotice: extensions.tellNotice,
+    onError: extensions.onError,
+    leftMs: settings.ledger.kind === "embedded" ? 0 : LEFT_SWEEPS * settings.sweepIntervalMs,
+  });
+  const hooks = { ...extensions, onNotices: (notices: readonly Notice[]) => teller.take(notices) };
+  const handlers = ledgerHandlers(ledger, hooks);
   const control = controlHandlers(extensions);
   const { around } = extensions;
   const methods = new Map([
@@ -109,7 +133,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     routes: (router) => {
       serveLedger(router, handlers);
       serveControl(router, control);
-      if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, extensions);
+      if (settings.adminToken !== "") serveAdmin(router, ledger, settings.adminToken, hooks);
       extensions.routes?.(router, ledger);
     },
     readMaxBytes: settings.requestBytesMax,
@@ -132,7 +156,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     await ledger.close();
     throw new WeirError("unavailable", `cannot listen on ${settings.host}:${settings.port}`, thrown);
   }
-  const stopSweeping = startSweeping(ledger, settings, extensions);
+  const stopSweeping = startSweeping(ledger, teller, settings, extensions);
   return {
     port: port.port,
     ledger,
@@ -140,6 +164,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
       const swept = stopSweeping();
       await port.close();
       await swept;
+      await teller.close(TELL_GRACE_MS);
       await ledger.close();
     },
   };

@@ -8,7 +8,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { openEmbedded } from "../ledger/embedded.ts";
 import { openRedis } from "../ledger/redis/store.ts";
 import { hasRedis, startRedis } from "../ledger/redis/testing.ts";
-import { acquire, budget } from "../ledger/suite.ts";
+import { acquire, budget } from "../ledger/testing.ts";
 import type { Ledger } from "../ledger/types.ts";
 import { startSidecar } from "../server.ts";
 import { makeSettings } from "../settings.ts";

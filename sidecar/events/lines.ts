@@ -21,7 +21,7 @@ export interface Told {
 }
 
 export interface Lines {
-  write(told: Told): void;
+  write(told: Told, settled?: (outcome: Outcome) => void): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ export async function openLines(
     onOutcome,
   });
   return {
-    write: (told) => queue.push(JSON.stringify(told)),
+    write: (told, settled) => queue.push(JSON.stringify(told), settled),
     close: async (graceMs) => {
       await queue.close(graceMs);
       if (stream === process.stdout) return;

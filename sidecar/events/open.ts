@@ -12,7 +12,6 @@
  */
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import type { Registry } from "prom-client";
-import type { Notice } from "../ledger/types.ts";
 import { attributesOf, errorTypeOf, spanOf } from "../otel/genai.ts";
 import { openOtlp } from "../otel/otlp.ts";
 import type { LogFacts } from "../otel/records.ts";
@@ -24,6 +23,7 @@ import { type Lines, openLines, type Told, toldOf } from "./lines.ts";
 import { eventMetrics } from "./metrics.ts";
 import type { Flagged } from "./moderation.ts";
 import { openModerators } from "./moderators.ts";
+import { noticeTeller, type Place } from "./notices.ts";
 import { Pseudonyms } from "./pseudonyms.ts";
 import { eventMethods, eventService, serveEvents } from "./service.ts";
 import type { EventsSettings } from "./settings.ts";
@@ -41,18 +41,14 @@ export interface EventsOptions {
 
 export interface EventsPart {
   /** To be combined with others for `startSidecar`. */
-  readonly extensions: Required<Pick<Extensions, "routes" | "methods" | "around" | "onScript" | "onNotices">>;
+  readonly extensions: Required<
+    Pick<Extensions, "routes" | "methods" | "around" | "onScript" | "tellNotice">
+  >;
   close(): Promise<void>;
 }
 
 const INFO = { number: SeverityNumber.INFO, text: "INFO" };
 const WARN = { number: SeverityNumber.WARN, text: "WARN" };
-
-/** An anonymous caller's subject is an address: it leaves as a pseudonym. Others name who has to act. */
-function namedNotice(notice: Notice, pseudonyms: Pseudonyms): Notice {
-  if (!notice.subject.startsWith("anonymous/")) return notice;
-  return { ...notice, subject: `anonymous/${pseudonyms.of("subject", notice.subject)}` };
-}
 
 /** Log attributes of what is not an event: one level, dotted names. */
 function flat({ type: _, ...members }: Told): LogFacts["attributes"] {
@@ -95,17 +91,43 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
           onFailure: problem("webhook"),
         });
 
+  const logOf = (told: Told, timeMs: number, span?: LogFacts["span"]): LogFacts => ({
+    eventName: `weir.${told.type}`,
+    timeMs,
+    severity: WARN,
+    body: told.type,
+    attributes: flat(told),
+    ...(span && { span }),
+  });
+
   const tell = (told: Told, span?: LogFacts["span"]): void => {
     lines?.write({ ...told, time: new Date().toISOString() });
-    otlp.log({
-      eventName: `weir.${told.type}`,
-      timeMs: Date.now(),
-      severity: WARN,
-      body: told.type,
-      attributes: flat(told),
-      ...(span && { span }),
-    });
+    otlp.log(logOf(told, Date.now(), span));
   };
+
+  const places: Place[] = [
+    ...(lines
+      ? [
+          (({ timeMs, ...notice }, settled) =>
+            lines.write(
+              { type: "budget.notice", ...notice, time: new Date(timeMs).toISOString() },
+              settled,
+            )) satisfies Place,
+        ]
+      : []),
+    ...(otlp.logs
+      ? [
+          (({ timeMs, ...notice }, settled) =>
+            otlp.log(logOf({ type: "budget.notice", ...notice }, timeMs), settled)) satisfies Place,
+        ]
+      : []),
+    ...(webhooks
+      ? [
+          (({ id, timeMs, ...data }, settled) =>
+            webhooks.send("budget.notice", data, { id, timeMs, settled })) satisfies Place,
+        ]
+      : []),
+  ];
 
   const onFlagged = ({ event, parts, categories }: Flagged): void => {
     const { id, traceId, spanId, sampled, subject, organisation, tier, model, answer } = event;
@@ -158,13 +180,7 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
       methods: eventMethods(service),
       around: aroundCalls(otlp),
       onScript: scriptSpans(otlp),
-      onNotices: (notices) => {
-        for (const notice of notices) {
-          const { budget, subject, percent } = namedNotice(notice, pseudonyms);
-          tell({ type: "budget.notice", budget, subject, percent });
-          webhooks?.send("budget.notice", { budget, subject, percent });
-        }
-      },
+      tellNotice: noticeTeller(places, pseudonyms),
     },
     close: async () => {
       detection.close();

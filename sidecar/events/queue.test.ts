@@ -87,4 +87,26 @@ describe("a queue", () => {
     queue.push(3);
     assert.equal(counts.dropped, 1);
   });
+
+  it("says of each item what became of it", async () => {
+    const told: string[] = [];
+    const queue = new Queue<string>({
+      max: 3,
+      deliver: async ([item]) => {
+        if (item === "bad") throw new Error("refused");
+        if (item === "endless") await new Promise(() => {});
+      },
+    });
+    for (const item of ["good", "bad", "endless", "late", "too many"])
+      queue.push(item, (outcome) => void told.push(`${item}: ${outcome}`));
+    await queue.close(100);
+    queue.push("closed", (outcome) => void told.push(`closed: ${outcome}`));
+    assert.deepEqual(told, [
+      "too many: dropped",
+      "good: delivered",
+      "bad: failed",
+      "late: dropped",
+      "closed: dropped",
+    ]);
+  });
 });

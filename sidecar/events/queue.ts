@@ -29,9 +29,14 @@ export interface QueueOptions<T> {
 
 const BACKOFF_MS_MAX = 60_000;
 
+interface Item<T> {
+  readonly item: T;
+  readonly settled: ((outcome: Outcome) => void) | undefined;
+}
+
 export class Queue<T> {
   readonly #options: QueueOptions<T>;
-  readonly #items: T[] = [];
+  readonly #items: Item<T>[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
   /** Ends the wait that is under way. */
@@ -45,13 +50,14 @@ export class Queue<T> {
     return this.#items.length;
   }
 
-  /** Takes the item, or drops it when there is no room. Never throws. */
-  push(item: T): void {
+  /** Takes the item, or drops it when there is no room. Never throws. `settled` hears what became of it. */
+  push(item: T, settled?: (outcome: Outcome) => void): void {
     if (this.#closed || this.#items.length >= this.#options.max) {
       this.#options.onOutcome?.("dropped", 1);
+      settled?.("dropped");
       return;
     }
-    this.#items.push(item);
+    this.#items.push({ item, settled });
     this.#start();
   }
 
@@ -73,8 +79,7 @@ export class Queue<T> {
     });
     await Promise.race([this.#running, over]);
     clearTimeout(timer);
-    const left = this.#items.splice(0).length;
-    if (left > 0) this.#options.onOutcome?.("dropped", left);
+    this.#settle(this.#items.splice(0), "dropped");
   }
 
   async #run(): Promise<void> {
@@ -86,12 +91,17 @@ export class Queue<T> {
     }
   }
 
-  async #deliver(items: readonly T[]): Promise<void> {
-    const { attempts = 1, backoffMs = 1_000, deliver, onOutcome, onFailure } = this.#options;
+  #settle(items: readonly Item<T>[], outcome: Outcome): void {
+    if (items.length > 0) this.#options.onOutcome?.(outcome, items.length);
+    for (const { settled } of items) settled?.(outcome);
+  }
+
+  async #deliver(items: readonly Item<T>[]): Promise<void> {
+    const { attempts = 1, backoffMs = 1_000, deliver, onFailure } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        await deliver(items);
-        onOutcome?.("delivered", items.length);
+        await deliver(items.map(({ item }) => item));
+        this.#settle(items, "delivered");
         return;
       } catch (error) {
         onFailure?.(error);
@@ -100,7 +110,7 @@ export class Queue<T> {
         await this.#wait(wait * (0.5 + Math.random() / 2));
       }
     }
-    onOutcome?.("failed", items.length);
+    this.#settle(items, "failed");
   }
 
   /** Ends early when the queue closes. */

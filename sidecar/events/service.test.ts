@@ -8,6 +8,7 @@ import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EventBatchSchema, RedactionAction, RedactionType, Speaker } from "../gen/weir/v1/events_pb.ts";
+import { noticeIdOf, noticeOf } from "../ledger/types.ts";
 import { makeMetrics } from "../metrics.ts";
 import type { WeirEvent } from "./event.ts";
 import { openEvents } from "./open.ts";
@@ -17,6 +18,7 @@ import { EVENTS_DEFAULTS, type EventsSettings } from "./settings.ts";
 import { SPAN_ID, soundEvent, startScripted, TRACE_ID } from "./testing.ts";
 
 const KEY = "a key of the test, long";
+const AT = Date.UTC(2026, 10, 21, 12);
 
 function serviceOf() {
   const events: WeirEvent[] = [];
@@ -188,10 +190,11 @@ describe("the places where events go", () => {
     const { part, lines, registry, remove } = await opened({
       webhook: { url: receiver.url, secret: "a-secret-of-the-test" },
     });
-    part.extensions.onNotices([
-      { budget: "month", subject: "acme/search", percent: 80 },
-      { budget: "day", subject: "anonymous/203.0.113.7", percent: 100 },
-    ]);
+    const notices = [
+      noticeOf(noticeIdOf(AT, 80, "lease-1", "acme/search|month|tokens|month||0")),
+      noticeOf(noticeIdOf(AT, 100, "lease-2", "anonymous/203.0.113.7|day|requests|day||0")),
+    ];
+    assert.deepEqual(await Promise.all(notices.map(part.extensions.tellNotice)), [true, true]);
     await part.close();
     await receiver.close();
     const hidden = `anonymous/${nameOf("subject", "anonymous/203.0.113.7")}`;
@@ -204,8 +207,12 @@ describe("the places where events go", () => {
       expected,
     );
     assert.deepEqual(
-      lines().map(({ time: _, ...line }) => line),
-      expected.map((notice) => ({ type: "budget.notice", ...notice })),
+      lines().map(({ id: _, ...line }) => line),
+      expected.map((notice) => ({ type: "budget.notice", ...notice, time: new Date(AT).toISOString() })),
+    );
+    assert.deepEqual(
+      receiver.received.map(({ headers }) => headers["webhook-id"]),
+      lines().map(({ id }) => id),
     );
     assert.match(
       await registry.metrics(),
@@ -255,10 +262,13 @@ describe("the places where events go", () => {
     const started = performance.now();
     const moderator = { url: hanging.url };
     await send(Array.from({ length: 1_000 }, () => soundEvent({ answerText: "text", moderator })));
-    part.extensions.onNotices([{ budget: "month", subject: "acme", percent: 80 }]);
+    const told = part.extensions.tellNotice(
+      noticeOf(noticeIdOf(AT, 80, "lease-1", "acme|month|tokens|month||0")),
+    );
     assert.ok(performance.now() - started < 2_000, "nothing was waited for");
     await part.close();
     await hanging.close();
+    assert.equal(await told, false, "the ledger keeps it");
     assert.equal(lines().filter(({ type }) => type === "request").length, 1_000);
     assert.ok(problems.some((what) => what.startsWith("webhook: ")));
     remove();

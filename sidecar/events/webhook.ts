@@ -3,7 +3,8 @@
  * language:
  *
  *   POST, application/json      {"type":"budget.notice","time":"2026-01-02T03:04:05.678Z","data":{…}}
- *   webhook-id                  the same for every attempt: what was seen before is a repetition
+ *   webhook-id                  the same for every attempt: what was seen before is a repetition. A budget's notice has
+ *                               the same whichever sidecar sends it, and after a restart (notices.ts)
  *   webhook-timestamp           seconds since 1970, of the attempt: refuse what is older than a few minutes
  *   webhook-signature           v1,BASE64: HMAC-SHA256 under the secret, of "ID.TIMESTAMP.BODY"
  *
@@ -28,8 +29,15 @@ export interface WebhookOptions {
 }
 
 export interface Webhooks {
-  send(type: string, data: object): void;
+  send(type: string, data: object, known?: Known): void;
   close(graceMs: number): Promise<void>;
+}
+
+/** Of something that may be sent again by another process. */
+export interface Known {
+  readonly id: string;
+  readonly timeMs: number;
+  readonly settled: (outcome: Outcome) => void;
 }
 
 interface Message {
@@ -78,8 +86,13 @@ export function openWebhooks(options: WebhookOptions): Webhooks {
     onFailure: options.onFailure,
   });
   return {
-    send: (type, data) =>
-      queue.push({ id: randomUUID(), body: JSON.stringify({ type, time: new Date().toISOString(), data }) }),
+    send: (type, data, known) => {
+      const time = new Date(known?.timeMs ?? Date.now()).toISOString();
+      queue.push(
+        { id: known?.id ?? randomUUID(), body: JSON.stringify({ type, time, data }) },
+        known?.settled,
+      );
+    },
     close: (graceMs) => queue.close(graceMs),
   };
 }

@@ -6,12 +6,13 @@ import { WeirError } from "../errors.ts";
 import type { OrganisationState, State } from "./state.ts";
 import {
   type BudgetRecord,
-  describeKey,
   type JournalEntry,
   type LeaseEntry,
   type LeaseRecord,
   LIMITS,
   type Notice,
+  noticeIdOf,
+  noticeOf,
   type Warning,
 } from "./types.ts";
 
@@ -97,7 +98,7 @@ export function change(
       record.leases--;
       record.keepUntil = Math.max(record.keepUntil, lease.forgetAt);
     }
-    notify(step, record, false);
+    notify(step, record, false, lease.id);
     state.putBudget(org, record);
   });
   lease.entries = entries;
@@ -180,14 +181,15 @@ export function warningOf(step: Step, lease: LeaseRecord): Warning | null {
   return worst;
 }
 
-/** Tells once per window that 80 % or all of a budget is spent. True if it did. */
-export function notify(step: Step, record: BudgetRecord, exhausted: boolean): boolean {
+/** Notices once per window that 80 % or all of a budget is spent, because of `cause`. True if it did. */
+export function notify(step: Step, record: BudgetRecord, exhausted: boolean, cause: string): boolean {
   if (record.limit === 0) return false;
   const percent = exhausted ? 100 : reached(record);
   if (percent <= record.notified) return false;
   record.notified = percent;
-  const { name, subject } = describeKey(record.key);
-  step.notices.push({ budget: name, subject, percent: percent as 80 | 100 });
+  const id = noticeIdOf(step.now, percent, cause, record.key);
+  step.notices.push(noticeOf(id));
+  step.state.keepNotice(step.org, id, step.now);
   note(step, "notice", record.key, null, percent);
   return true;
 }

@@ -13,6 +13,7 @@
  *   b/<organisation>/<budget key>          BudgetRecord
  *   l/<organisation>/<lease id>            LeaseRecord
  *   j/<organisation>/<number, 16 digits>   JournalEntry
+ *   u/<organisation>/<notice id>           UntoldNotice
  *
  * Bounds: the state is held in memory as well (≈ 1 KiB per record); start reads all of it.
  */
@@ -31,7 +32,11 @@ export interface EmbeddedOptions {
   readonly clock?: () => number;
 }
 
-type Value = BudgetRecord | LeaseRecord | JournalEntry;
+interface UntoldNotice {
+  readonly untold: string;
+}
+
+type Value = BudgetRecord | LeaseRecord | JournalEntry | UntoldNotice;
 
 /** Opens the ledger and recovers its state. Throws WeirError `unavailable` if the directory cannot be used. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
@@ -78,13 +83,14 @@ class LmdbKeeper implements Keeper {
 
 function keyOf(change: Change): string {
   if (change.table === "journal") return `j/${change.organisation}/${String(change.id).padStart(16, "0")}`;
-  return `${change.table === "budget" ? "b" : "l"}/${change.organisation}/${change.id}`;
+  return `${change.table.slice(0, 1)}/${change.organisation}/${change.id}`;
 }
 
 /** One level deep: the machine replaces a lease's entries and never changes one. */
 function copyOf(change: Change, state: State): Value | undefined {
   const org = state.organisations.get(change.organisation);
   if (change.table === "journal") return state.journalEntry(change.organisation, change.id);
+  if (change.table === "untold") return org?.untold.has(change.id) ? { untold: change.id } : undefined;
   const record = change.table === "budget" ? org?.budgets.get(change.id) : org?.leases.get(change.id);
   return record && { ...record };
 }
@@ -95,6 +101,7 @@ function recover(db: RootDatabase<Value, string>): State {
   for (const { key, value } of db.getRange()) {
     const [table, organisation = "", id = ""] = key.split("/", 3);
     if (table === "j") state.restoreJournal(organisation, Number(id), value as JournalEntry);
+    else if (table === "u") state.restoreNotice(organisation, (value as UntoldNotice).untold);
     else state.restore(organisation, value as BudgetRecord | LeaseRecord);
   }
   return state;

@@ -10,21 +10,24 @@
 import { WeirError } from "../errors.ts";
 import { apply } from "./machine.ts";
 import { type Change, State } from "./state.ts";
-import type {
-  Acquire,
-  AcquireReply,
-  Adjust,
-  AdjustReply,
-  BudgetRecord,
-  Command,
-  JournalEntry,
-  LeaseRecord,
-  Ledger,
-  Release,
-  Reply,
-  ReportReply,
-  Settle,
-  SweepReply,
+import {
+  type Acquire,
+  type AcquireReply,
+  type Adjust,
+  type AdjustReply,
+  type BudgetRecord,
+  type Command,
+  type JournalEntry,
+  type LeaseRecord,
+  type Ledger,
+  LIMITS,
+  type Notice,
+  noticeOf,
+  type Release,
+  type Reply,
+  type ReportReply,
+  type Settle,
+  type SweepReply,
 } from "./types.ts";
 import { validate } from "./validate.ts";
 
@@ -99,6 +102,22 @@ export class LocalLedger implements Ledger {
 
   async journal(organisation: string): Promise<JournalEntry[]> {
     return [...(this.#state.organisations.get(organisation)?.journal ?? [])];
+  }
+
+  async untold(organisation: string): Promise<Notice[]> {
+    const since = this.#clock() - LIMITS.untoldRetentionMs;
+    const ids = this.#state.organisations.get(organisation)?.untold ?? [];
+    return [...ids]
+      .sort()
+      .map(noticeOf)
+      .filter(({ at }) => at > since);
+  }
+
+  async told(organisation: string, ids: readonly string[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const org = this.#state.organisations.get(organisation);
+    if (org !== undefined) this.#state.dropNotices(org, ids);
+    await this.#kept();
   }
 
   async ready(): Promise<boolean> {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { apply } from "./machine.ts";
 import { State } from "./state.ts";
-import { acquire, budget } from "./suite.ts";
+import { acquire, budget } from "./testing.ts";
 import type { Acquire, OnExpiry, ReportReply } from "./types.ts";
 
 const START = Date.UTC(2026, 10, 21, 12, 59);

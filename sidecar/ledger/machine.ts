@@ -87,7 +87,7 @@ export function apply(state: State, command: Command, now: number): Reply {
     case "adjust":
       return adjust(step, command);
     case "sweep":
-      return { expired, notices: step.notices };
+      return { expired, untold: step.org.untold.size, notices: step.notices };
   }
 }
 
@@ -100,7 +100,7 @@ function acquire(step: Step, command: Acquire): AcquireReply {
     const record = openBudget(step, request);
     const used = usedOf(record);
     const granted = slice(request.need, request.want, request.limit - used);
-    if (granted < 0) return deny(step, request, record, used);
+    if (granted < 0) return deny(step, command.leaseId, request, record, used);
     grants.push({ record, request, granted });
   }
   const windowEnd = Math.min(...grants.map(({ record }) => record.end));
@@ -130,7 +130,7 @@ function acquire(step: Step, command: Acquire): AcquireReply {
     record.limitMax = Math.max(record.limitMax, request.limit);
     record.outstanding += granted;
     record.leases++;
-    notify(step, record, false);
+    notify(step, record, false, lease.id);
     step.state.putBudget(step.org, record);
   }
   step.state.putLease(step.org, lease, "opened");
@@ -162,12 +162,18 @@ function grantedReply(step: Step, lease: LeaseRecord): AcquireReply {
   };
 }
 
-function deny(step: Step, request: BudgetRequest, record: BudgetRecord, used: number): AcquireReply {
+function deny(
+  step: Step,
+  leaseId: string,
+  request: BudgetRequest,
+  record: BudgetRecord,
+  used: number,
+): AcquireReply {
   const never = request.need > request.limit;
   const busy = request.need <= request.limit - Math.max(0, record.spent);
   // A budget that turns requests away is used up, even if the last few tokens were too few for anyone; but not while
   // leases that may come back unspent are all that stands in the way.
-  if (!never && !busy && notify(step, record, true)) step.state.putBudget(step.org, record);
+  if (!never && !busy && notify(step, record, true, leaseId)) step.state.putBudget(step.org, record);
   return {
     outcome: "denied",
     budget: request.name,
@@ -288,7 +294,7 @@ function adjust(step: Step, command: Adjust): AdjustReply {
   note(step, "adjusted", budget, lease, amount, command.reason);
   // What a refund brings back under a mark may cross it again, and is told again.
   if (amount < 0) record.notified = Math.min(record.notified, reached(record)) as BudgetRecord["notified"];
-  notify(step, record, false);
+  notify(step, record, false, id);
   state.putBudget(org, record);
   state.putLease(org, lease, "ended");
   return answer("applied");

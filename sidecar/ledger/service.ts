@@ -49,7 +49,7 @@ export interface ServiceHooks {
   readonly onCall?: (method: "acquire" | "settle" | "release", seconds: number, outcome: CallOutcome) => void;
   /** What became of the reports of one message. */
   readonly onReports?: (statuses: readonly ReportStatus[]) => void;
-  /** Budgets that crossed 80 % or 100 %; each once per window. */
+  /** Budgets that crossed 80 % or 100 %, told by this sidecar; each once per window, as far as it knows. */
   readonly onNotices?: (notices: readonly Notice[]) => void;
   /** What a caller was told only a code of; with the cause, for the log. */
   readonly onError?: (error: WeirError) => void;

@@ -6,11 +6,11 @@
  * Bounded by: budgets × windows kept, leases not yet forgotten, LIMITS.journal per organisation.
  */
 import { DeadlineHeap } from "./heap.ts";
-import { type BudgetRecord, type JournalEntry, type LeaseRecord, LIMITS } from "./types.ts";
+import { type BudgetRecord, type JournalEntry, type LeaseRecord, LIMITS, noticeOf } from "./types.ts";
 
 /** One thing to write or to remove, in the store's terms. */
 export type Change =
-  | { readonly table: "budget" | "lease"; readonly organisation: string; readonly id: string }
+  | { readonly table: "budget" | "lease" | "untold"; readonly organisation: string; readonly id: string }
   | { readonly table: "journal"; readonly organisation: string; readonly id: number };
 
 export class OrganisationState {
@@ -20,6 +20,8 @@ export class OrganisationState {
   readonly journal: JournalEntry[] = [];
   /** Number of the first entry of `journal` that is still kept. */
   journalStart = 0;
+  /** Ids of notices that nobody has told. */
+  readonly untold = new Set<string>();
   /** Open leases by expiry. An entry may be early, after a report extended the lease: then it is put back. */
   readonly expiries = new DeadlineHeap();
   /** When to forget ended leases ("l" + id) and idle budgets ("b" + key); may be early as well. */
@@ -89,6 +91,19 @@ export class State {
     return org?.journal[id - org.journalStart];
   }
 
+  /** Keeps a notice until it is told; the oldest make room, and those that are too old to matter. */
+  keepNotice(org: OrganisationState, id: string, now: number): void {
+    org.untold.add(id);
+    this.#changed("untold", org.name, id);
+    const ids = [...org.untold].sort();
+    const old = ids.filter((one) => noticeOf(one).at <= now - LIMITS.untoldRetentionMs);
+    this.dropNotices(org, [...old, ...ids.slice(0, Math.max(0, ids.length - LIMITS.untold))]);
+  }
+
+  dropNotices(org: OrganisationState, ids: readonly string[]): void {
+    for (const id of ids) if (org.untold.delete(id)) this.#changed("untold", org.name, id);
+  }
+
   /** Frees records past their time, a bounded number of them. Nobody can see the difference. */
   forget(org: OrganisationState, now: number): void {
     for (let i = 0; i < FORGETS_PER_COMMAND; i++) {
@@ -139,7 +154,12 @@ export class State {
     org.journal.push(entry);
   }
 
-  #changed(table: "budget" | "lease", organisation: string, id: string): void {
+  /** For recovery only. */
+  restoreNotice(organisation: string, id: string): void {
+    this.organisation(organisation).untold.add(id);
+  }
+
+  #changed(table: "budget" | "lease" | "untold", organisation: string, id: string): void {
     this.#changes.set(`${table} ${organisation} ${id}`, { table, organisation, id });
   }
 

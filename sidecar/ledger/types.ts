@@ -29,6 +29,9 @@ export const LIMITS = {
   sweepPerCommand: 16,
   /** Entries of the journal kept per organisation; older ones go first. */
   journal: 10_000,
+  /** Notices kept per organisation until somebody has told them; older ones go first. The journal has them all the same. */
+  untold: 1_000,
+  untoldRetentionMs: 604_800_000,
   /** A grant above its need takes at most this fraction of what is left, so that several edges can share the rest. */
   shareDivisor: 8,
 } as const;
@@ -100,7 +103,12 @@ export interface Adjust {
 
 export type Command = Acquire | Settle | Release | Sweep | Adjust;
 
+/** A budget crossed a mark. The ledger keeps it, with the change that made it, until somebody says that it was told. */
 export interface Notice {
+  /** The same whoever tells it and however often: time, percent, cause and budget key, joined by "|". */
+  readonly id: string;
+  /** By the ledger's clock. */
+  readonly at: number;
   readonly budget: string;
   readonly subject: string;
   readonly percent: 80 | 100;
@@ -154,6 +162,8 @@ export interface ReportReply {
 export interface SweepReply {
   /** Leases that were found dead and resolved. */
   readonly expired: number;
+  /** Notices that are kept because nobody has told them. */
+  readonly untold: number;
   readonly notices: readonly Notice[];
 }
 
@@ -254,6 +264,10 @@ export interface Ledger {
   leases(organisation: string): Promise<LeaseRecord[]>;
   /** Oldest first. */
   journal(organisation: string): Promise<JournalEntry[]>;
+  /** Notices that nobody has told, oldest first. */
+  untold(organisation: string): Promise<Notice[]>;
+  /** These are told: they need not be kept. Ids that are not there are no error. */
+  told(organisation: string, ids: readonly string[]): Promise<void>;
   /** Whether it can answer now. */
   ready(): Promise<boolean>;
   close(): Promise<void>;
@@ -267,6 +281,18 @@ export function organisationOf(subject: string): string {
 
 export function identityOf(budget: BudgetRequest): string {
   return `${budget.subject}|${budget.name}|${budget.meter}|${budget.window}|${budget.modelClass}`;
+}
+
+/** `cause`: the id of the lease, the request or the adjustment that crossed the mark. It makes ids unguessable. */
+export function noticeIdOf(at: number, percent: number, cause: string, key: string): string {
+  return `${at}|${percent}|${cause}|${key}`;
+}
+
+/** Inverse of `noticeIdOf`. */
+export function noticeOf(id: string): Notice {
+  const [at, percent, , ...key] = id.split("|");
+  const { name, subject } = describeKey(key.join("|"));
+  return { id, at: Number(at), budget: name, subject, percent: percent === "80" ? 80 : 100 };
 }
 
 /** Inverse of a budget key, for people and notices. */

@@ -39,7 +39,9 @@ export interface Otlp {
   /** Whether spans go anywhere. */
   readonly traces: boolean;
   span(facts: SpanFacts): void;
-  log(facts: LogFacts): void;
+  /** Whether log records go anywhere. */
+  readonly logs: boolean;
+  log(facts: LogFacts, settled?: (outcome: Outcome) => void): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -81,7 +83,8 @@ export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
   return {
     traces: spans !== undefined,
     span: (facts) => spans?.push(readableSpan(facts, resource, SCOPE)),
-    log: (facts) => logs?.push(readableLog(facts, resource, SCOPE)),
+    logs: logs !== undefined,
+    log: (facts, settled) => logs?.push(readableLog(facts, resource, SCOPE), settled),
     close: async (graceMs) => {
       await Promise.all([spans?.close(graceMs), logs?.close(graceMs)]);
       await Promise.all([traceExporter?.shutdown(), logExporter?.shutdown()]);

@@ -78,7 +78,10 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** Starts them. Redis runs with `appendonly yes` and `appendfsync always`. */
-export async function startProcesses(store: "embedded" | "redis"): Promise<Processes> {
+export async function startProcesses(
+  store: "embedded" | "redis",
+  more: Readonly<Record<string, string>> = {},
+): Promise<Processes> {
   const directory = mkdtempSync(join(tmpdir(), "weir-kill-"));
   const redis: TestRedis | undefined = store === "redis" ? await startRedis() : undefined;
   const port = await freePort();
@@ -87,6 +90,7 @@ export async function startProcesses(store: "embedded" | "redis"): Promise<Proce
     WEIR_LEDGER_DIRECTORY: directory,
     WEIR_REDIS_URL: redis?.urls[0] ?? "",
     WEIR_ADMIN_TOKEN: ADMIN_TOKEN,
+    ...more,
   };
   const file = await bundle();
   let sidecar = await startSidecar(file, env);

@@ -55,8 +55,25 @@ function checkBudget(record: BudgetRecord, sum: Sum): void {
     assert.fail(`${record.key}: ${spent} + ${outstanding} over ${record.limitMax} + ${debt}`);
 }
 
+/** Every crossing that the books know is kept for who tells it, and none that they do not know. */
+function checkUntold(org: OrganisationState): void {
+  const noticed = org.journal
+    .filter(({ kind }) => kind === "notice")
+    .map(({ at, budget, amount }) => `${at} ${amount} ${budget}`);
+  const kept = [...org.untold].map((id) => {
+    const [at, percent, , ...key] = id.split("|");
+    return `${at} ${percent} ${key.join("|")}`;
+  });
+  assert.deepEqual(
+    [...new Set(kept)].sort(),
+    [...new Set(noticed)].sort(),
+    "notices kept are not those made",
+  );
+}
+
 /** Throws AssertionError. */
 export function checkState(org: OrganisationState, shadow: Shadow): void {
+  checkUntold(org);
   const sums = new Map<string, Sum>();
   for (const lease of shadow.values()) checkLease(lease, sums);
   for (const record of org.budgets.values())

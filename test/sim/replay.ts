@@ -88,8 +88,10 @@ async function replay(ledger: TimedRedisLedger, seed: number): Promise<number> {
 }
 
 async function compareBooks(ledger: TimedRedisLedger, world: World, seed: number): Promise<void> {
-  const { budgets, leases, journal } = world.books();
+  const { budgets, leases, journal, untold } = world.books();
   assert.deepEqual(await ledger.budgets(world.organisation), budgets, `seed ${seed}: budgets`);
   assert.deepEqual(await ledger.leases(world.organisation), leases, `seed ${seed}: leases`);
   assert.deepEqual(await ledger.journal(world.organisation), journal, `seed ${seed}: journal`);
+  const ids = (await ledger.untold(world.organisation)).map(({ id }) => id);
+  assert.deepEqual(ids, untold, `seed ${seed}: untold notices`);
 }

@@ -129,7 +129,7 @@ export class World {
   #unsyncedChanges: Change[] = [];
   #state = new State();
   #shadow: Shadow = new Map();
-  #disk = new Map<string, { change: Change; value: BudgetRecord | LeaseRecord | JournalEntry }>();
+  #disk = new Map<string, { change: Change; value: BudgetRecord | LeaseRecord | JournalEntry | object }>();
   #diskShadow: Shadow = new Map();
 
   constructor(options: WorldOptions) {
@@ -155,12 +155,12 @@ export class World {
   }
 
   /** The state at the end, in the order in which a Ledger gives it. */
-  books(): { budgets: BudgetRecord[]; leases: LeaseRecord[]; journal: JournalEntry[] } {
+  books() {
     const org = this.#state.organisation(this.organisation);
     const keys = [...org.budgets.keys()].sort();
     const budgets = keys.flatMap((key) => this.#state.budget(org, key, this.#now) ?? []);
     const leases = [...org.leases.values()].filter(({ state }) => state === "open");
-    return { budgets, leases, journal: org.journal };
+    return { budgets, leases, journal: org.journal, untold: [...org.untold].sort() };
   }
 
   #step(): void {
@@ -310,8 +310,10 @@ export class World {
           ? this.#state.journalEntry(this.organisation, change.id)
           : change.table === "budget"
             ? org.budgets.get(change.id)
-            : org.leases.get(change.id);
-      if (value === undefined) this.#disk.delete(key);
+            : change.table === "lease"
+              ? org.leases.get(change.id)
+              : org.untold.has(change.id) && { untold: change.id };
+      if (!value) this.#disk.delete(key);
       else this.#disk.set(key, { change, value: { ...value } });
     }
     this.#unsyncedChanges = [];
@@ -329,6 +331,7 @@ export class World {
     for (const [, { change, value }] of [...this.#disk].sort(([a], [b]) => (a < b ? -1 : 1)))
       if (change.table === "journal")
         this.#state.restoreJournal(this.organisation, change.id, value as JournalEntry);
+      else if (change.table === "untold") this.#state.restoreNotice(this.organisation, change.id);
       else this.#state.restore(this.organisation, { ...value } as BudgetRecord | LeaseRecord);
   }
 

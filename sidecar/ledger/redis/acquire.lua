@@ -57,7 +57,7 @@ for i, request in ipairs(requests) do
   local used = math.max(0, record.spent + record.out)
   if need > 0 and need > limit - used then
     local never, busy = need > limit, need <= limit - math.max(0, record.spent)
-    if not never and not busy and notify(record, true) then save_budget(record) end
+    if not never and not busy and notify(record, true, id) then save_budget(record) end
     return reply('denied', i - 1, used, record.stop - now, never and 1 or 0, busy and 1 or 0)
   end
   grants[i] = math.max(need, math.min(request.want, math.floor((limit - used) / LIMITS.shareDivisor)))
@@ -76,7 +76,7 @@ for i, record in ipairs(records) do
   record.max = math.max(record.max, limit)
   record.out = record.out + grants[i]
   record.leases = record.leases + 1
-  notify(record, false)
+  notify(record, false, id)
   if fresh[i] then
     redis.call('ZADD', WINDOWS, int(record.keep), record.key)
     redis.call('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.unsettledRetentionMs))

@@ -31,7 +31,7 @@ record.debt = record.debt + math.max(0, amount)
 record.keep = math.max(record.keep, lease.forget)
 note('adjusted', key, lease, amount, reason)
 if amount < 0 then record.told = math.min(record.told, reached(record)) end
-notify(record, false)
+notify(record, false, id)
 save_budget(record)
 save_lease(lease)
 return reply('applied', spent)

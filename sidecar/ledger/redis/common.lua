@@ -8,6 +8,7 @@
 --   PREFIX expiries              zset  open leases: lease id by expiry
 --   PREFIX windows               zset  budget key by its first keep; for people only, cut two days after
 --   PREFIX journal               list  JSON, newest last
+--   PREFIX untold                zset  notices that nobody has told: their ids (../types.ts, noticeIdOf) by time
 -- Leases that are found dead touch keys that KEYS does not name: of the same organisation, so of the same slot.
 --
 -- A record is one packed string because a field of a hash costs Redis ten times as much as a number in it: both to read
@@ -29,6 +30,7 @@ local ENTRY = 'i8i8i8i8i8s'
 
 local PREFIX = ARGV[1]
 local EXPIRIES, WINDOWS, JOURNAL = PREFIX .. 'expiries', PREFIX .. 'windows', PREFIX .. 'journal'
+local UNTOLD = PREFIX .. 'untold'
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -84,14 +86,23 @@ local function reached(record)
   return 0
 end
 
--- Tells once per window that 80 % or all of a budget is spent. True if it did.
-local function notify(record, exhausted)
+-- Keeps a notice until it is told; the oldest make room, and those that are too old to matter.
+local function keep_notice(id)
+  redis.call('ZADD', UNTOLD, int(now), id)
+  redis.call('ZREMRANGEBYSCORE', UNTOLD, '-inf', int(now - LIMITS.untoldRetentionMs))
+  redis.call('ZREMRANGEBYRANK', UNTOLD, 0, -LIMITS.untold - 1)
+  redis.call('PEXPIREAT', UNTOLD, int(now + LIMITS.untoldRetentionMs))
+end
+
+-- Notices once per window that 80 % or all of a budget is spent, because of `cause`. True if it did.
+local function notify(record, exhausted, cause)
   if record.limit == 0 then return false end
   local percent = exhausted and 100 or reached(record)
   if percent <= record.told then return false end
   record.told = percent
-  notices[#notices + 1] = record.key
-  notices[#notices + 1] = percent
+  local id = int(now) .. '|' .. percent .. '|' .. cause .. '|' .. record.key
+  notices[#notices + 1] = id
+  keep_notice(id)
   note('notice', record.key, nil, percent)
   return true
 end
@@ -196,7 +207,7 @@ local function charge(record, lease, i, state, entry, ends)
     record.leases = record.leases - 1
     record.keep = math.max(record.keep, lease.forget)
   end
-  notify(record, false)
+  notify(record, false, lease.id)
   save_budget(record)
 end
 

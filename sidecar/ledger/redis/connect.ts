@@ -23,6 +23,7 @@ export interface RedisCommands {
   sAdd(key: string, member: string): Promise<number>;
   sMembers(key: string): Promise<string[]>;
   zRange(key: string, start: number, stop: number): Promise<string[]>;
+  zRem(key: string, members: string[]): Promise<number>;
   lRange(key: string, start: number, stop: number): Promise<string[]>;
   close(): Promise<unknown>;
   destroy(): void;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import { WeirError } from "../../errors.ts";
-import { acquire, budget } from "../suite.ts";
+import { acquire, budget } from "../testing.ts";
 import type { Ledger } from "../types.ts";
 import { backoff } from "./connect.ts";
 import { openRedis } from "./store.ts";

@@ -25,12 +25,13 @@ import {
   type Adjust,
   type AdjustReply,
   type BudgetRecord,
-  describeKey,
   identityOf,
   type JournalEntry,
   type LeaseRecord,
   type Ledger,
+  LIMITS,
   type Notice,
+  noticeOf,
   organisationOf,
   type Release,
   type ReportReply,
@@ -134,8 +135,9 @@ export class RedisLedger implements Ledger {
   async sweep(organisation: string): Promise<SweepReply> {
     validate({ kind: "sweep", organisation });
     const prefix = keyPrefix(organisation);
-    const [expired, ...notices] = await this.run(this.#scripts.sweep, [`${prefix}expiries`], [prefix]);
-    return { expired: Number(expired), notices: noticesOf(notices) };
+    const keys = [`${prefix}expiries`];
+    const [expired, untold, ...notices] = await this.run(this.#scripts.sweep, keys, [prefix]);
+    return { expired: Number(expired), untold: Number(untold), notices: noticesOf(notices) };
   }
 
   async adjust(command: Adjust): Promise<AdjustReply> {
@@ -187,6 +189,16 @@ export class RedisLedger implements Ledger {
   async journal(organisation: string): Promise<JournalEntry[]> {
     const lines = await this.#ask(this.#client.lRange(`${keyPrefix(organisation)}journal`, 0, -1));
     return lines.map(parseJournalEntry);
+  }
+
+  async untold(organisation: string): Promise<Notice[]> {
+    const since = this.now() - LIMITS.untoldRetentionMs;
+    const ids = await this.#ask(this.#client.zRange(`${keyPrefix(organisation)}untold`, 0, -1));
+    return ids.map(noticeOf).filter(({ at }) => at > since);
+  }
+
+  async told(organisation: string, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#ask(this.#client.zRem(`${keyPrefix(organisation)}untold`, [...ids]));
   }
 
   async ready(): Promise<boolean> {
@@ -314,12 +326,4 @@ function warningOf(place: Cell = -1, percent: Cell = 0, resetMs: Cell = 0): Warn
   return budget < 0 ? null : { budget, percent: Number(percent), resetMs: Number(resetMs) };
 }
 
-/** Pairs of budget key and percent. */
-function noticesOf(flat: Cell[]): Notice[] {
-  const notices: Notice[] = [];
-  for (let i = 0; i < flat.length; i += 2) {
-    const { name, subject } = describeKey(String(flat[i]));
-    notices.push({ budget: name, subject, percent: flat[i + 1] === 80 ? 80 : 100 });
-  }
-  return notices;
-}
+const noticesOf = (ids: Cell[]): Notice[] => ids.map((id) => noticeOf(String(id)));

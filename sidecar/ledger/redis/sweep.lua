@@ -1,6 +1,7 @@
 -- Sweep: resolves dead leases of an organisation that nobody asks for.
 --   KEYS  the organisation's expiries
 --   ARGV  prefix
---   → number notices…
+--   → number untold notices…
 
-return reply(sweep())
+local expired = sweep()
+return reply(expired, redis.call('ZCARD', UNTOLD))
