@@ -27,7 +27,7 @@ export interface SidecarMetrics {
   /** What the sidecar's hooks feed; spread into the extensions of `startSidecar`. */
   readonly hooks: Pick<
     Extensions,
-    "onScript" | "onCall" | "onReports" | "onNotices" | "onError" | "onConnectionError" | "http"
+    "onScript" | "onCall" | "onReports" | "onNotices" | "onUntold" | "onError" | "onConnectionError" | "http"
   >;
   /** For parts that count for themselves. */
   readonly registry: Registry;
@@ -55,8 +55,10 @@ export function define(list: readonly SidecarMetric[], registry: Registry): void
     } else if (kind === "histogram") {
       const histogram = new Histogram({ ...common, ...(metric.buckets && { buckets: [...metric.buckets] }) });
       for (const series of seriesOf(metric)) histogram.zero(series);
-    } else if (kind === "gauge") new Gauge(common);
-    else throw new Error(`${name}: ${kind}: expected counter, gauge or histogram`);
+    } else if (kind === "gauge") {
+      const gauge = new Gauge(common);
+      for (const series of seriesOf(metric)) gauge.set(series, 0);
+    } else throw new Error(`${name}: ${kind}: expected counter, gauge or histogram`);
   }
 }
 
@@ -92,6 +94,7 @@ export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
       onNotices: (list) => {
         for (const notice of list) count("budget_notices_total", { percent: String(notice.percent) });
       },
+      onUntold: (notices) => set("notices_untold", {}, notices),
       onError: (error) => count("errors_total", { code: error.code }),
       onConnectionError: () => count("redis_connection_errors_total"),
       http: (request, response, store) => {

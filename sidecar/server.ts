@@ -75,15 +75,19 @@ function startSweeping(
   let running: Promise<void> | undefined;
   let stopping = false;
   const sweepAll = async (): Promise<void> => {
+    let left = 0;
     for (const organisation of await ledger.organisations()) {
       let more = true;
       while (more && !stopping) {
         const { expired, untold, notices } = await ledger.sweep(organisation);
         teller.take(notices);
         more = expired === LIMITS.sweepPerCommand;
-        if (untold > 0 && !more) await teller.leftovers(organisation);
+        if (more || untold === 0) continue;
+        left += untold;
+        await teller.leftovers(organisation);
       }
     }
+    extensions.onUntold?.(left);
   };
   const sweep = (): void => {
     running ??= sweepAll()

@@ -21,6 +21,8 @@ export interface Told {
 }
 
 export interface Lines {
+  /** The share of the queue that is taken. */
+  readonly used: number;
   write(told: Told, settled?: (outcome: Outcome) => void): void;
   close(graceMs: number): Promise<void>;
 }
@@ -71,6 +73,9 @@ export async function openLines(
     onOutcome,
   });
   return {
+    get used() {
+      return queue.used;
+    },
     write: (told, settled) => queue.push(JSON.stringify(told), settled),
     close: async (graceMs) => {
       await queue.close(graceMs);

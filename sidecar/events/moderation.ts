@@ -39,8 +39,8 @@ export interface ModerationOptions {
 
 export interface Moderation {
   take(event: WeirEvent): void;
-  /** Events that wait. */
-  readonly waiting: number;
+  /** The share of the queue that is taken. */
+  readonly used: number;
   close(graceMs: number): Promise<void>;
 }
 
@@ -153,8 +153,8 @@ export function openModeration(options: ModerationOptions): Moderation {
     onFailure: options.onFailure,
   });
   return {
-    get waiting() {
-      return queue.length;
+    get used() {
+      return queue.used;
     },
     take: (event) => {
       if (event.promptTexts.length > 0 || event.answerText !== "") queue.push(event);

@@ -66,8 +66,8 @@ export function openModerators(options: ModeratorsOptions): Moderation {
       if (found) found.take(event);
       else refuse(moderator, id);
     },
-    get waiting() {
-      return [...moderators.values()].reduce((sum, { waiting }) => sum + waiting, 0);
+    get used() {
+      return Math.max(0, ...[...moderators.values()].map(({ used }) => used));
     },
     close: async (graceMs) => {
       await Promise.all([...moderators.values()].map((one) => one.close(graceMs)));

@@ -155,6 +155,14 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
     onFailure: problem("moderation"),
   });
 
+  metrics.watch({
+    lines: () => lines?.used ?? 0,
+    traces: () => otlp.used("traces"),
+    logs: () => otlp.used("logs"),
+    webhook: () => webhooks?.used ?? 0,
+    moderation: () => moderation.used,
+  });
+
   const detection = openDetection((found) => {
     metrics.anomaly(found);
     tell(found);

@@ -46,8 +46,9 @@ export class Queue<T> {
     this.#options = options;
   }
 
-  get length(): number {
-    return this.#items.length;
+  /** The share of its room that is taken: 1 is full. */
+  get used(): number {
+    return this.#items.length / this.#options.max;
   }
 
   /** Takes the item, or drops it when there is no room. Never throws. `settled` hears what became of it. */

@@ -29,6 +29,8 @@ export interface WebhookOptions {
 }
 
 export interface Webhooks {
+  /** The share of the queue that is taken. */
+  readonly used: number;
   send(type: string, data: object, known?: Known): void;
   close(graceMs: number): Promise<void>;
 }
@@ -86,6 +88,9 @@ export function openWebhooks(options: WebhookOptions): Webhooks {
     onFailure: options.onFailure,
   });
   return {
+    get used() {
+      return queue.used;
+    },
     send: (type, data, known) => {
       const time = new Date(known?.timeMs ?? Date.now()).toISOString();
       queue.push(

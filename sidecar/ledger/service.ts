@@ -51,6 +51,8 @@ export interface ServiceHooks {
   readonly onReports?: (statuses: readonly ReportStatus[]) => void;
   /** Budgets that crossed 80 % or 100 %, told by this sidecar; each once per window, as far as it knows. */
   readonly onNotices?: (notices: readonly Notice[]) => void;
+  /** How many of them nobody has told yet, as each sweep of all organisations finds it. */
+  readonly onUntold?: (notices: number) => void;
   /** What a caller was told only a code of; with the cause, for the log. */
   readonly onError?: (error: WeirError) => void;
 }

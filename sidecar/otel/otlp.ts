@@ -39,6 +39,8 @@ export interface Otlp {
   /** Whether spans go anywhere. */
   readonly traces: boolean;
   span(facts: SpanFacts): void;
+  /** The share of a signal's queue that is taken. */
+  used(signal: "traces" | "logs"): number;
   /** Whether log records go anywhere. */
   readonly logs: boolean;
   log(facts: LogFacts, settled?: (outcome: Outcome) => void): void;
@@ -84,6 +86,7 @@ export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
     traces: spans !== undefined,
     span: (facts) => spans?.push(readableSpan(facts, resource, SCOPE)),
     logs: logs !== undefined,
+    used: (signal) => (signal === "traces" ? spans : logs)?.used ?? 0,
     log: (facts, settled) => logs?.push(readableLog(facts, resource, SCOPE), settled),
     close: async (graceMs) => {
       await Promise.all([spans?.close(graceMs), logs?.close(graceMs)]);

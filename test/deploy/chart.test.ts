@@ -140,19 +140,25 @@ describe("the chart", { skip: noHelm }, () => {
       assert.equal(manifest.automountServiceAccountToken, false);
   });
 
+  /** What the sidecar makes of its environment; a Secret that is not the chart's holds `foreign`. */
+  const sidecarSettings = (all: Manifest[], foreign: string) => {
+    const { containers } = podSpecs(all).find(({ of }) => of.endsWith("/weir"))?.spec ?? {};
+    const env: Record<string, string> = {};
+    for (const { name, value, valueFrom } of containers[0].env) {
+      const ref = valueFrom?.secretKeyRef;
+      const secret = ref && all.find(({ kind, metadata }) => kind === "Secret" && metadata.name === ref.name);
+      env[name] = value ?? secret?.stringData[ref.key] ?? foreign;
+    }
+    return settingsFromEnvironment(env);
+  };
+
   test("gives the sidecar settings that it takes, for every store", () => {
     const settingsOf = (store: string) => {
       const all = manifests(template(...values("common", `store-${store}`)));
-      const { containers } = podSpecs(all).find(({ of }) => of.endsWith("/weir"))?.spec ?? {};
-      const env: Record<string, string> = {};
-      for (const { name, value, valueFrom } of containers[0].env) {
-        const ref = valueFrom?.secretKeyRef;
-        const secret =
-          ref && all.find(({ kind, metadata }) => kind === "Secret" && metadata.name === ref.name);
-        // A Secret that is not the chart's holds what its owner was told to put there.
-        env[name] = value ?? secret?.stringData[ref.key] ?? "redis://a:b@one:6379,redis://a:b@two:6379";
-      }
-      const { host, port, ledger, adminToken } = settingsFromEnvironment(env);
+      const { host, port, ledger, adminToken } = sidecarSettings(
+        all,
+        "redis://a:b@one:6379,redis://a:b@two:6379",
+      );
       assert.deepEqual([host, port], ["0.0.0.0", 8081]);
       return { ledger, adminToken };
     };
@@ -170,6 +176,42 @@ describe("the chart", { skip: noHelm }, () => {
       urls: ["redis://a:b@one:6379", "redis://a:b@two:6379"],
       cluster: true,
     });
+  });
+
+  test("gives the sidecar settings that it takes, for every place that events go to", () => {
+    const all = manifests(template(...values("common", "store-embedded", "events")));
+    const foreign = "what-its-owner-put-there";
+    assert.deepEqual(sidecarSettings(all, foreign).events, {
+      file: "-",
+      pseudonymKey: foreign,
+      webhook: { url: "https://hooks.example.com/weir", secret: "not-a-real-secret" },
+      moderators: [
+        { name: "openai", url: "https://api.openai.com/v1/moderations", key: foreign },
+        { name: "", url: "http://guard.moderation.svc:8000/v1/moderations", key: "" },
+      ],
+      otlp: {
+        tracesUrl: "http://collector.observability.svc:4318/v1/traces",
+        logsUrl: "http://collector.observability.svc:4318/v1/logs",
+        headers: { "api-key": "not a real key" },
+        timeoutMs: 10_000,
+        resource: { "service.name": "gateway", "deployment.environment.name": "prod" },
+      },
+    });
+    const egress = only(all, "NetworkPolicy").spec.egress.at(-1);
+    assert.deepEqual(
+      egress.ports.map(({ port }: { port: number }) => port),
+      [443, 4318, 8000],
+      "it may reach them",
+    );
+    for (const manifest of all.filter(({ kind }) => kind !== "Secret"))
+      assert.doesNotMatch(
+        JSON.stringify(manifest),
+        /not-a-real-secret|not%20a%20real|not a real/,
+        manifest.kind,
+      );
+    const bare = manifests(template(...values("common", "store-embedded")));
+    assert.equal(bare.filter(({ kind }) => kind === "Secret").length, 0);
+    assert.equal(only(bare, "NetworkPolicy").spec.egress.length, 1, "names alone may be looked up");
   });
 
   test("renders a pod with the filter's image as a volume that Kubernetes accepts", (context) => {
@@ -301,6 +343,26 @@ describe("the chart", { skip: noHelm }, () => {
   });
 
   const refusals: [string, string[], RegExp][] = [
+    [
+      "a webhook without a secret",
+      ["common", "--set", "sidecar.webhooks.url=https://hooks.example.com"],
+      /sidecar\.webhooks: a url without secret or existingSecret/,
+    ],
+    [
+      "a moderator whose key is nowhere",
+      ["common", "events", "--set", "sidecar.moderation.allow={openai=http://a,second=http://b}"],
+      /sidecar\.moderation\.keys\.second: missing/,
+    ],
+    [
+      "moderation that nobody hears of",
+      ["common", "--set", "policy.events.text=true,policy.events.moderation.url=http://guard:8000"],
+      /policy\.events\.moderation: nobody would hear/,
+    ],
+    [
+      "a user in a webhook's URL",
+      ["common", "--set", "sidecar.webhooks.url=https://user:password@hooks.example.com"],
+      /sidecar\/webhooks\/url/,
+    ],
     ["no policy", [], /policy\.tiers: missing/],
     [
       "two sidecars on one embedded store",

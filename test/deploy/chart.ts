@@ -14,7 +14,7 @@ export const at = (path: string) => `${root}${path}`;
 export const STORES = ["embedded", "redis", "redis-cluster"] as const;
 export const INTEGRATIONS = ["envoy", "envoy-gateway", "istio", "kong"] as const;
 /** Other ways of the same integrations; what differs does not depend on the store. */
-export const VARIANTS = ["envoy-gateway-patch", "istio-file", "kong-plugin"] as const;
+export const VARIANTS = ["envoy-gateway-patch", "istio-file", "kong-plugin", "events"] as const;
 
 export interface Render {
   readonly integration: string;

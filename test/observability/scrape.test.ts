@@ -4,12 +4,18 @@
 //
 // The rules run sixty times faster (files.ts): a minute of theirs is a second here.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import catalog from "../../catalog/metrics.json" with { type: "json" };
 import sidecarCatalog from "../../catalog/sidecar-metrics.json" with { type: "json" };
 import verdicts from "../../catalog/verdicts.json" with { type: "json" };
+import { EVENTS_DEFAULTS } from "../../sidecar/events/settings.ts";
+import { type Scripted, startScripted } from "../../sidecar/events/testing.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
+import { type OtlpReceiver, startReceiver } from "../otel/receiver.ts";
 import { keyEntry, until, type World, world } from "../support/e2e.ts";
 import { queries, rules, rulesText, sixtyTimesFaster, withoutFiltering } from "./files.ts";
 import { noPrometheus, type Prometheus, startPrometheus } from "./prometheus.ts";
@@ -32,8 +38,10 @@ const tiers = {
   blocking: { response: { redact: { email: "block" } } },
   careful: { prompt: { redact: { email: "reversible", us_ssn: "block" } } },
 };
-const policy = {
+/** `moderator`: its URL. */
+const policyWith = (moderator: string) => ({
   tiers,
+  events: { text: true, moderation: { url: moderator } },
   prices: { "priced-1": { prompt: "$1", completion: "$1" } },
   shield: { requests: "300/s" },
   ledger: { sync: "250ms" },
@@ -43,7 +51,7 @@ const policy = {
     keyEntry("key-models", "seen/models/key", "plain", { models: ["gpt-4o-mini"] }),
     keyEntry("key-elsewhere", "seen/elsewhere/key", "plain", { networks: ["192.0.2.0/24"] }),
   ],
-};
+});
 
 /**
  * Meets the verdicts that a request can meet while the ledger is there, and returns them. The others are Kong's alone
@@ -97,15 +105,38 @@ async function meetVerdicts(w: World): Promise<Set<string>> {
 }
 
 describe("seen by Prometheus", { skip: noPrometheus }, () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-seen-"));
   let w: World;
   let prometheus: Prometheus;
+  let collector: OtlpReceiver;
+  let webhook: Scripted;
+  let moderator: Scripted;
+  let moderatorStatus = 200;
   /** What the traffic of the moment sends, several times a second. */
   let send: () => Promise<unknown>[] = () => [];
   let flowing: Promise<void>;
   let over = false;
 
   before(async () => {
-    w = await world({ policy, redis: hasRedis() });
+    collector = await startReceiver();
+    webhook = await startScripted();
+    moderator = await startScripted(({ body }, response) => {
+      response.statusCode = moderatorStatus;
+      const { input } = JSON.parse(body) as { input: string[] };
+      response.end(JSON.stringify({ results: input.map(() => ({ flagged: false })) }));
+    });
+    const events = {
+      ...EVENTS_DEFAULTS,
+      file: join(directory, "events.jsonl"),
+      webhook: { url: webhook.url, secret: "a-secret-of-the-test" },
+      moderators: [{ name: "", url: moderator.url, key: "" }],
+      otlp: {
+        ...EVENTS_DEFAULTS.otlp,
+        tracesUrl: `${collector.url}/v1/traces`,
+        logsUrl: `${collector.url}/v1/logs`,
+      },
+    };
+    w = await world({ policy: policyWith(moderator.url), redis: hasRedis(), events });
     prometheus = await startPrometheus({
       targets: {
         proxies: { address: `127.0.0.1:${w.envoys[0]?.adminPort}`, path: "/stats/prometheus" },
@@ -126,6 +157,8 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
     await flowing;
     await prometheus?.stop();
     await w?.close();
+    await Promise.all([collector?.close(), webhook?.close(), moderator?.close()]);
+    rmSync(directory, { recursive: true, force: true });
   });
 
   const firing = async () =>
@@ -209,6 +242,24 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
     await fires("WeirBudgetExhausted", "WeirInjectionBurst", "WeirKeyGuessing");
     const [exhausted] = (await prometheus.alerts()).filter(({ name }) => name === "WeirBudgetExhausted");
     assert.equal(exhausted?.labels.tier, "small");
+  });
+
+  it("fires for a collector that refuses and a moderator that fails, while events still go elsewhere", async () => {
+    const delivered = async () => {
+      const series = 'sum(weir_sidecar_sink_items_total{sink=~"lines|webhook",outcome="delivered"})';
+      return (await prometheus.query(series))[0]?.value ?? 0;
+    };
+    const before = await delivered();
+    send = healthy;
+    collector.status = 400;
+    moderatorStatus = 500;
+    await fires("WeirSinkFailing", "WeirModerationFailing");
+    const failing = (await prometheus.alerts()).filter(({ name }) => name === "WeirSinkFailing");
+    const sinks = new Set(failing.map(({ labels }) => labels.sink));
+    assert.deepEqual([...sinks].sort(), ["logs", "traces"]);
+    assert.ok((await delivered()) > before);
+    collector.status = 200;
+    moderatorStatus = 200;
   });
 
   it("fires for an outage of the ledger, and for what passes without a budget meanwhile", async () => {

@@ -16,6 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
 import { type Envoy, freePort, root, startEnvoy, until } from "../../demo/processes.ts";
+import { type EventsPart, openEvents } from "../../sidecar/events/open.ts";
+import type { EventsSettings } from "../../sidecar/events/settings.ts";
 import { combine } from "../../sidecar/extensions.ts";
 import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../../sidecar/ledger/types.ts";
@@ -50,6 +52,8 @@ export interface WorldOptions {
   adminToken?: string;
   /** What else the sidecars do. */
   extensions?: Extensions;
+  /** Where the sidecars' events go; counted in their own metrics. */
+  events?: EventsSettings;
 }
 
 export interface CallOptions {
@@ -266,22 +270,21 @@ async function openSidecars(
   const ledger = redis
     ? ({ kind: "redis", urls: redis.urls, cluster: false } as const)
     : ({ kind: "embedded", directory } as const);
+  const parts: EventsPart[] = [];
   const stop = async () => {
     await Promise.all(running.splice(0).map((sidecar) => sidecar.close()));
+    await Promise.all(parts.splice(0).map((part) => part.close()));
   };
   const start = async () => {
     for (const port of ports) {
       const { adminToken = "" } = options;
       const settings = makeSettings({ port, ledger, adminToken, stopGraceMs: STOP_GRACE_MS });
-      running.push(
-        await startSidecar(
-          settings,
-          combine(
-            observed(settings, (_level, line) => log.push(line)),
-            options.extensions ?? {},
-          ),
-        ),
-      );
+      const told = observed(settings, (_level, line) => log.push(line));
+      const { registry } = told;
+      const events = options.events && (await openEvents(options.events, { registry }));
+      if (events) parts.push(events);
+      const extensions = combine(told, events?.extensions ?? {}, options.extensions ?? {});
+      running.push(await startSidecar(settings, extensions));
     }
   };
   for (let i = 0; i < (options.sidecars ?? 1); i++) ports.push(await freePort());

@@ -78,6 +78,7 @@ capabilities:
 
 {{/* Refuses values that cannot work, in words. */}}
 {{- define "weir.check" -}}
+{{- include "weir.checkEvents" . -}}
 {{- if not (dig "tiers" dict .Values.policy) -}}
 {{- fail "policy.tiers: missing: expected at least one tier, such as {\"pro\": {\"requests\": \"60/min\"}}" -}}
 {{- end -}}
