@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { freePort } from "../../demo/processes.ts";
 import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 
 export const ADMIN_TOKEN = "a-token-of-the-kill-tier";
@@ -21,14 +21,6 @@ export interface Processes {
   /** Kills it, and resolves when it is up again. */
   kill(name: string): Promise<void>;
   stop(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Makes one file of the sidecar, with its scripts beside it: so it starts in a moment, and is killed at work. */
