@@ -1,45 +1,19 @@
 /**
- * The chart: lint, golden renders, Kubernetes' own schemas, what it refuses, and what no pod of it may have.
+ * The chart: lint, golden renders, Kubernetes' own schemas, and what no pod of it may have. What it refuses:
+ * chart-refusals.test.ts.
  *
  *   UPDATE_GOLDEN=1 npx tsx --test test/deploy/chart.test.ts      writes test/deploy/golden anew
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { outputs, sync } from "../../deploy/sync.ts";
 import { settingsFromEnvironment } from "../../sidecar/settings.ts";
-import { at, type Manifest, manifests, only, podSpecs, RENDERS, root } from "./chart.ts";
-
-const helm = at(".tools/bin/helm");
-const python = at(".venv/bin/python");
-const CHART = "deploy/helm/weir";
-/** Fixed, so that the renders do not depend on the helm at hand. */
-const KUBERNETES = "1.34.0";
-
-const validates = () =>
-  spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
-if (!existsSync(helm) || !validates())
-  execFileSync("bash", [at("scripts/tools.sh"), "helm", "kubernetes-validate"], { stdio: ["ignore", "ignore", "inherit"] });
-const haveValidator = validates();
-
-const noHelm = existsSync(helm)
-  ? false
-  : "no helm in .tools/bin: scripts/tools.sh builds it where Go is there";
-const values = (...names: string[]) => names.flatMap((name) => ["-f", `test/deploy/values/${name}.yaml`]);
-
-function run(args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(helm, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
-}
-
-function template(...args: string[]): string {
-  const fixed = ["template", "weir", CHART, "--namespace", "llm", "--kube-version", KUBERNETES];
-  const { status, stdout, stderr } = run([...fixed, ...args]);
-  if (status !== 0) throw new Error(stderr);
-  return stdout;
-}
+import { at, type Manifest, manifests, only, podSpecs, RENDERS } from "./chart.ts";
+import { CHART, haveValidator, KUBERNETES, noHelm, python, run, template, values } from "./helm.ts";
 
 /** `{"kind/name": what is wrong}` for each manifest that Kubernetes would refuse; `unknown` are without a schema. */
 function kubernetesErrors(all: readonly Manifest[], version: string) {
@@ -341,77 +315,4 @@ describe("the chart", { skip: noHelm }, () => {
       assert.match(only(manifests(stdout), "Notes").text, expected);
     }
   });
-
-  const refusals: [string, string[], RegExp][] = [
-    [
-      "a webhook without a secret",
-      ["common", "--set", "sidecar.webhooks.url=https://hooks.example.com"],
-      /sidecar\.webhooks: a url without secret or existingSecret/,
-    ],
-    [
-      "a moderator whose key is nowhere",
-      ["common", "events", "--set", "sidecar.moderation.allow={openai=http://a,second=http://b}"],
-      /sidecar\.moderation\.keys\.second: missing/,
-    ],
-    [
-      "moderation that nobody hears of",
-      ["common", "--set", "policy.events.text=true,policy.events.moderation.url=http://guard:8000"],
-      /policy\.events\.moderation: nobody would hear/,
-    ],
-    [
-      "a user in a webhook's URL",
-      ["common", "--set", "sidecar.webhooks.url=https://user:password@hooks.example.com"],
-      /sidecar\/webhooks\/url/,
-    ],
-    ["no policy", [], /policy\.tiers: missing/],
-    [
-      "two sidecars on one embedded store",
-      ["common", "--set", "sidecar.replicas=2"],
-      /sidecar\.replicas: 2: the embedded/,
-    ],
-    [
-      "autoscaling of the embedded store",
-      ["common", "--set", "sidecar.autoscaling.enabled=true"],
-      /sidecar\.autoscaling\.enabled: true: the embedded/,
-    ],
-    [
-      "Redis without an address",
-      ["common", "--set", "ledger.store=redis"],
-      /neither urls nor existingSecret/,
-    ],
-    [
-      "credentials in a Redis URL",
-      ["common", "--set", "ledger.store=redis", "--set", "ledger.redis.urls={redis://u:p@host:6379}"],
-      /ledger\/redis\/urls\/0/,
-    ],
-    [
-      "an unknown key of a tier",
-      ["common", "--set", "policy.tiers.pro.request=5/min"],
-      /policy\/tiers\/pro.*additional properties 'request' not allowed/s,
-    ],
-    [
-      "an unknown value",
-      ["common", "--set", "sidecar.replica=1"],
-      /additional properties 'replica' not allowed/,
-    ],
-    [
-      "held headers where they cannot be held",
-      ["common", "envoy-gateway", "--set", "policy.hold_headers=true"],
-      /policy\.hold_headers: true: an EnvoyExtensionPolicy cannot hold headers/,
-    ],
-    [
-      "an Envoy without an upstream",
-      ["common", "--set", "integrations.envoy.enabled=true"],
-      /integrations\.envoy\.upstream\.host: empty/,
-    ],
-  ];
-  for (const [what, args, expected] of refusals)
-    test(`refuses ${what}`, () => {
-      const split = args.findIndex((arg) => arg.startsWith("--"));
-      const files = split < 0 ? args : args.slice(0, split);
-      assert.throws(
-        () => template(...values(...files), ...(split < 0 ? [] : args.slice(split))),
-        (error: Error) => expected.test(error.message) || assert.fail(error.message),
-      );
-    });
 });

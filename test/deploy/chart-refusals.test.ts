@@ -1,0 +1,79 @@
+/** What the chart refuses, by its schema or in words, with the path of the value. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { noHelm, template, values } from "./helm.ts";
+
+describe("the chart", { skip: noHelm }, () => {
+  const refusals: [string, string[], RegExp][] = [
+    [
+      "a webhook without a secret",
+      ["common", "--set", "sidecar.webhooks.url=https://hooks.example.com"],
+      /sidecar\.webhooks: a url without secret or existingSecret/,
+    ],
+    [
+      "a moderator whose key is nowhere",
+      ["common", "events", "--set", "sidecar.moderation.allow={openai=http://a,second=http://b}"],
+      /sidecar\.moderation\.keys\.second: missing/,
+    ],
+    [
+      "moderation that nobody hears of",
+      ["common", "--set", "policy.events.text=true,policy.events.moderation.url=http://guard:8000"],
+      /policy\.events\.moderation: nobody would hear/,
+    ],
+    [
+      "a user in a webhook's URL",
+      ["common", "--set", "sidecar.webhooks.url=https://user:password@hooks.example.com"],
+      /sidecar\/webhooks\/url/,
+    ],
+    ["no policy", [], /policy\.tiers: missing/],
+    [
+      "two sidecars on one embedded store",
+      ["common", "--set", "sidecar.replicas=2"],
+      /sidecar\.replicas: 2: the embedded/,
+    ],
+    [
+      "autoscaling of the embedded store",
+      ["common", "--set", "sidecar.autoscaling.enabled=true"],
+      /sidecar\.autoscaling\.enabled: true: the embedded/,
+    ],
+    [
+      "Redis without an address",
+      ["common", "--set", "ledger.store=redis"],
+      /neither urls nor existingSecret/,
+    ],
+    [
+      "credentials in a Redis URL",
+      ["common", "--set", "ledger.store=redis", "--set", "ledger.redis.urls={redis://u:p@host:6379}"],
+      /ledger\/redis\/urls\/0/,
+    ],
+    [
+      "an unknown key of a tier",
+      ["common", "--set", "policy.tiers.pro.request=5/min"],
+      /policy\/tiers\/pro.*additional properties 'request' not allowed/s,
+    ],
+    [
+      "an unknown value",
+      ["common", "--set", "sidecar.replica=1"],
+      /additional properties 'replica' not allowed/,
+    ],
+    [
+      "held headers where they cannot be held",
+      ["common", "envoy-gateway", "--set", "policy.hold_headers=true"],
+      /policy\.hold_headers: true: an EnvoyExtensionPolicy cannot hold headers/,
+    ],
+    [
+      "an Envoy without an upstream",
+      ["common", "--set", "integrations.envoy.enabled=true"],
+      /integrations\.envoy\.upstream\.host: empty/,
+    ],
+  ];
+  for (const [what, args, expected] of refusals)
+    test(`refuses ${what}`, () => {
+      const split = args.findIndex((arg) => arg.startsWith("--"));
+      const files = split < 0 ? args : args.slice(0, split);
+      assert.throws(
+        () => template(...values(...files), ...(split < 0 ? [] : args.slice(split))),
+        (error: Error) => expected.test(error.message) || assert.fail(error.message),
+      );
+    });
+});
