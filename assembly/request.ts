@@ -30,7 +30,7 @@ import {
   X_API_KEY,
   X_GOOG_API_KEY,
 } from "./headers";
-import { addressTag, identify, laneName, readAddress } from "./identity/identity";
+import { addressTag, Appended, identify, isLoopback, laneName, readAddress } from "./identity/identity";
 import {
   Judgement,
   judge,
@@ -122,6 +122,7 @@ import { countPrompt, promptBound } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
 const SOURCE_ADDRESS = lit("source\0address");
+const CONNECTION_ID = lit("connection\0id");
 
 // ---------------------------------------------------------------------------------------------------- headers
 
@@ -152,11 +153,22 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
   return Action.Continue;
 }
 
+/**
+ * Reads the client's address. Envoy has appended the connection's to x-forwarded-for, and for a connection from its own
+ * machine one of the machine's addresses instead; only Envoy has a connection's id. Kong appends later.
+ */
+function readClient(hops: i32): bool {
+  const connection = property(SOURCE_ADDRESS);
+  if (nginx) return readAddress(connection, forwardedFor, hops, Appended.Nothing);
+  const own = hops > 0 && isLoopback(connection) && property(CONNECTION_ID) != NONE;
+  return readAddress(connection, forwardedFor, hops, own ? Appended.Own : Appended.Connection);
+}
+
 /** All that headers alone can decide. */
 function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   if (!readRequestHeaders(policy.keyHeaders)) return tooManyHeaders();
   if (stream.draft) observeHeaders(stream);
-  if (asksForAddress(policy) && !readAddress(property(SOURCE_ADDRESS), forwardedFor, policy.trustedHops)) {
+  if (asksForAddress(policy) && !readClient(policy.trustedHops)) {
     because().text("The client's address cannot be read.");
     return Reason.AddressNotAllowed;
   }

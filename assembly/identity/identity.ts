@@ -11,7 +11,10 @@ import { DIGEST, sha256 } from "./sha256";
 
 const digest = reserve(DIGEST);
 const address = reserve(ADDRESS);
-const own = reserve(ADDRESS);
+const other = reserve(ADDRESS);
+/** 127.0.0.1, and the lower half of ::1, as they lie in memory. */
+const LOOPBACK_V4: u32 = 0x0100007f;
+const LOOPBACK_V6: u64 = 1 << 56;
 const ANONYMOUS = "anonymous/";
 const BATCH = lit("batch");
 const INTERACTIVE = lit("interactive");
@@ -19,24 +22,47 @@ const INTERACTIVE = lit("interactive");
 /** Seconds in a nanosecond clock. */
 const NS_PER_S: u64 = 1_000_000_000;
 
+/** What the host has done to x-forwarded-for by the time the filter reads it. */
+export enum Appended {
+  /** Nothing. */
+  Nothing = 0,
+  /** It may have appended the connection's address. */
+  Connection = 1,
+  /** It has appended an address of its own machine, which nobody here can know. */
+  Own = 2,
+}
+
 /**
  * Names the client's address: the connection's, or with `hops` trusted proxies in front the entry that the
- * outermost of them appended to x-forwarded-for. Envoy itself has appended the connection's address by now (Kong
- * has not), so a last entry that says the same is not one of theirs. Leaves the address parsed; false when it is none.
+ * outermost of them appended to x-forwarded-for. What the host itself has `appended` is none of theirs. Leaves the address
+ * parsed; false when it is none.
  */
-export function readAddress(connection: Slice, forwardedFor: Slice, hops: i32): bool {
+export function readAddress(connection: Slice, forwardedFor: Slice, hops: i32, appended: Appended): bool {
   if (!parseAddress(connection, address)) return false;
   if (hops == 0) return true;
-  memory.copy(own, address, ADDRESS);
   let rest = forwardedFor;
-  if (parseAddress(lastEntry(rest), address) && memory.compare(address, own, ADDRESS) == 0)
+  if (appended == Appended.Own || (appended == Appended.Connection && repeatsAddress(lastEntry(rest)))) {
     rest = before(rest);
+  }
   let from = connection;
   for (let hop = 0; hop < hops && lenOf(rest) > 0; hop++) {
     from = lastEntry(rest);
     rest = before(rest);
   }
   return parseAddress(from, address);
+}
+
+/** Whether the connection is from 127.0.0.1 or ::1. Those alone Envoy takes for its own machine. */
+export function isLoopback(connection: Slice): bool {
+  if (!parseAddress(connection, address)) return false;
+  return isV4()
+    ? load<u32>(address, 12) == LOOPBACK_V4
+    : load<u64>(address) == 0 && load<u64>(address, 8) == LOOPBACK_V6;
+}
+
+/** Whether the entry is the address that was read. */
+function repeatsAddress(entry: Slice): bool {
+  return parseAddress(entry, other) && memory.compare(other, address, ADDRESS) == 0;
 }
 
 /** Where the last comma of a list stands; -1 without one. */

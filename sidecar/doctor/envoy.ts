@@ -16,6 +16,8 @@ export interface Installed {
   readonly bufferBytes: number | undefined;
   readonly holdsHeaders: boolean;
   readonly failurePolicy: string;
+  /** Of the connection manager it is in. */
+  readonly manager: Loose | undefined;
   /** As JSON text. */
   readonly configuration: string;
 }
@@ -33,15 +35,25 @@ const BUFFER_BYTES_DEFAULT = 1 << 20;
 
 const isObject = (value: unknown): value is Loose => typeof value === "object" && value !== null;
 
-/** Every object inside `value`, with the closest object around it that is a listener. */
-function* objects(value: unknown, listener?: Loose): Generator<[Loose, Loose | undefined]> {
+/** What an object is inside of, at the closest. */
+interface Around {
+  readonly listener?: Loose;
+  readonly manager?: Loose;
+}
+
+/** Every object inside `value`, with the listener and the HTTP connection manager around it. */
+function* objects(value: unknown, around: Around = {}): Generator<[Loose, Around]> {
   if (!isObject(value)) return;
-  const inside = "filter_chains" in value || "default_filter_chain" in value ? value : listener;
+  const inside = {
+    ...around,
+    ...(("filter_chains" in value || "default_filter_chain" in value) && { listener: value }),
+    ...("http_filters" in value && { manager: value }),
+  };
   yield [value, inside];
   for (const child of Object.values(value)) yield* objects(child, inside);
 }
 
-function installedIn(object: Loose, listener: Loose | undefined): Installed | undefined {
+function installedIn(object: Loose, { listener, manager }: Around): Installed | undefined {
   if (!String(object["@type"]).endsWith("http.wasm.v3.Wasm") || !isObject(object.config)) return undefined;
   const config = object.config;
   const given = isObject(config.configuration) ? config.configuration.value : undefined;
@@ -53,6 +65,7 @@ function installedIn(object: Loose, listener: Loose | undefined): Installed | un
     bufferBytes: listener ? (typeof bytes === "number" ? bytes : BUFFER_BYTES_DEFAULT) : undefined,
     holdsHeaders: config.allow_on_headers_stop_iteration === true,
     failurePolicy: config.fail_open === true ? "FAIL_OPEN" : String(config.failure_policy ?? "UNSPECIFIED"),
+    manager,
     configuration,
   };
 }
@@ -63,7 +76,7 @@ export function readEnvoy(configDump: unknown, clusters: unknown, stats: string)
   const bootstrap = all.find(([object]) => isObject(object.bootstrap))?.[0].bootstrap as Loose | undefined;
   const tags = isObject(bootstrap?.stats_config) ? bootstrap.stats_config.stats_tags : undefined;
   return {
-    filters: all.flatMap(([object, listener]) => installedIn(object, listener) ?? []),
+    filters: all.flatMap(([object, around]) => installedIn(object, around) ?? []),
     statsTags: (Array.isArray(tags) ? tags : []).map((tag: Loose) => String(tag.tag_name)),
     clusters: all
       .filter(([object]) => String(object["@type"]).endsWith("cluster.v3.Cluster"))
@@ -72,6 +85,39 @@ export function readEnvoy(configDump: unknown, clusters: unknown, stats: string)
       (isObject(clusters) ? (clusters.cluster_statuses as Loose[] | undefined) : undefined) ?? [],
     stats,
   };
+}
+
+/**
+ * Where the client's address comes from: the filter leaves out what Envoy itself appends to x-forwarded-for, and so counts
+ * on it. Undefined where no connection manager is seen around the filter.
+ */
+function addressFinding(manager: Loose | undefined, hops: number): Finding | undefined {
+  if (!manager) return undefined;
+  const check = "envoy.client_address";
+  const appends = manager.use_remote_address === true && manager.skip_xff_append !== true;
+  const counted = Number(manager.xff_num_trusted_hops ?? 0);
+  if (hops > 0 && !appends)
+    return fail(
+      check,
+      `the policy trusts ${hops} hops and Envoy does not append to x-forwarded-for: callers can choose their address`,
+      "set use_remote_address: true without skip_xff_append; or take trusted_hops out and let Envoy count (xff_num_trusted_hops)",
+    );
+  if (hops > 0 && counted > 0)
+    return warn(
+      check,
+      `the policy trusts ${hops} hops and Envoy counts proxies too (xff_num_trusted_hops: ${counted})`,
+      "say it in one place: take identity.trusted_hops or xff_num_trusted_hops out",
+    );
+  if (hops === 0 && manager.use_remote_address !== true)
+    return warn(
+      check,
+      "Envoy takes the caller's address from x-forwarded-for: without a proxy in front, callers can choose it",
+      "set use_remote_address: true, unless a proxy that appends is always in front",
+    );
+  return ok(
+    check,
+    hops > 0 ? `by x-forwarded-for, ${hops} hops deep` : "the connection's, or as Envoy counts proxies",
+  );
 }
 
 /** A filter's own settings, against what the policy in it asks for. */
@@ -115,6 +161,9 @@ export function filterFindings(filter: Installed, policy: PolicyDocument): Findi
         "set failure_policy: FAIL_RELOAD",
       ),
     );
+
+  const address = addressFinding(filter.manager, policy.identity?.trusted_hops ?? 0);
+  if (address) findings.push(address);
 
   const largest = bodyBytesMax(policy);
   const { bufferBytes } = filter;

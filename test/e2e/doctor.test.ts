@@ -89,6 +89,7 @@ describe("weir doctor, where all is well", () => {
         "ok envoy.running",
       ],
       ...["ok envoy.stats_tags", "ok envoy.counters", "ok envoy.hold_headers", "ok envoy.failure_policy"],
+      "ok envoy.client_address",
       ...["ok envoy.buffer", "ok envoy.cluster", "ok policy.key", "ok proxy.reachable", "ok proxy.clock"],
       ...["ok proxy.stranger", "ok proxy.forged_headers", "ok proxy.request", "ok proxy.injection"],
       ...["ok proxy.body", "ok budget.debited"],

@@ -123,6 +123,30 @@ export const identity: Scenario[] = [
     },
   },
   {
+    name: "an entry that repeats the connection's address is Envoy's own, and on Kong, which appends later, a proxy's",
+    policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
+    async run(edge) {
+      const answer = await edge.send({
+        from: "203.0.113.9",
+        headers: [["x-forwarded-for", "198.51.100.1, 203.0.113.9"]],
+        body,
+      });
+      const expected = edge.host === "envoy" ? "198.51.100.1" : "203.0.113.9";
+      assert.equal(answer.upstream?.header("x-weir-subject"), `anonymous/${expected}`);
+    },
+  },
+  {
+    name: "a proxy on the same machine counts once where the host has appended nothing",
+    policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
+    async run(edge) {
+      for (const from of ["127.0.0.1", "[::1]"]) {
+        const headers: [string, string][] = [["x-forwarded-for", "198.51.100.1, 203.0.113.9"]];
+        const answer = await edge.send({ from, headers, body });
+        assert.equal(answer.upstream?.header("x-weir-subject"), "anonymous/203.0.113.9");
+      }
+    },
+  },
+  {
     name: "a forwarded address that is none is refused",
     policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
     async run(edge) {
