@@ -30,7 +30,14 @@ export const fail = (check: string, text: string, fix: string): Finding => ({
 
 /** An answer, or why there is none, in words. */
 export type Asked =
-  | { readonly response: Response; readonly text: string; readonly failure?: undefined }
+  | {
+      readonly response: Response;
+      readonly text: string;
+      /** By the clock here, in milliseconds since 1970: when it was asked, and when the answer began. */
+      readonly askedMs: number;
+      readonly answeredMs: number;
+      readonly failure?: undefined;
+    }
   | { readonly failure: string; readonly timedOut: boolean };
 
 const NETWORK: Record<string, string> = {
@@ -52,13 +59,15 @@ const NETWORK: Record<string, string> = {
 
 /** Asks by HTTP and reads the whole answer within `timeoutMs`. Never throws. */
 export async function ask(url: string, timeoutMs: number, options: RequestInit = {}): Promise<Asked> {
+  const askedMs = Date.now();
   try {
     const response = await fetch(url, {
       ...options,
       signal: AbortSignal.timeout(timeoutMs),
       redirect: "manual",
     });
-    return { response, text: await response.text() };
+    const answeredMs = Date.now();
+    return { response, text: await response.text(), askedMs, answeredMs };
   } catch (thrown) {
     const { name, message, cause } = thrown as Error & { cause?: { code?: string; message?: string } };
     if (name === "TimeoutError") return { failure: `no answer within ${timeoutMs} ms`, timedOut: true };
@@ -70,15 +79,24 @@ export async function ask(url: string, timeoutMs: number, options: RequestInit =
 /** A clock that is further off than this can matter: keys' validity is to the second, and the header has only seconds. */
 const CLOCK_SECONDS_MAX = 3;
 
-/** Compares our clock with the Date of an answer; undefined without one. */
-export function clockFinding(check: string, whose: string, response: Response): Finding | undefined {
+/** The Date header has whole seconds: the answer was made within this time from then. */
+const DATE_MS = 1_000;
+
+/**
+ * Compares our clock with the Date of an answer; undefined without one. An answer was made between asking and its coming,
+ * however long that took: only what lies outside is the clocks' difference.
+ */
+export function clockFinding(check: string, whose: string, asked: Asked): Finding | undefined {
+  if (asked.failure !== undefined) return undefined;
+  const { response, askedMs, answeredMs } = asked;
   const told = Date.parse(response.headers.get("date") ?? "");
   if (Number.isNaN(told)) return undefined;
-  const off = Math.round((told - Date.now()) / 1_000);
-  if (Math.abs(off) <= CLOCK_SECONDS_MAX) return ok(check, `${whose} has our time`);
+  const ahead = Math.round((told - answeredMs) / 1_000);
+  const behind = Math.round((askedMs - told - DATE_MS) / 1_000);
+  if (Math.max(ahead, behind) <= CLOCK_SECONDS_MAX) return ok(check, `${whose} has our time`);
   return warn(
     check,
-    `${whose} is ${Math.abs(off)} s ${off > 0 ? "ahead of" : "behind"} the clock here`,
+    `${whose} is ${ahead > 0 ? `${ahead} s ahead of` : `${behind} s behind`} the clock here`,
     "synchronise the clocks (NTP): budgets do not depend on them, but expires and not_before of keys do",
   );
 }

@@ -72,7 +72,7 @@ async function strangerFindings(
   const { headers } = asked.response;
   const kong = /kong/i.test(`${headers.get("server")} ${headers.get("via")}`);
   const findings = [ok("proxy.reachable", `${options.url} answers${kong ? " (Kong)" : ""}`)];
-  const clock = clockFinding("proxy.clock", "the proxy", asked.response);
+  const clock = clockFinding("proxy.clock", "the proxy", asked);
   if (clock) findings.push(clock);
   const verdict = verdictOf(asked);
   if (verdict === "invalid_api_key") findings.push(ok("proxy.stranger", "a key that nobody has is refused"));

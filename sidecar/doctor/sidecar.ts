@@ -80,6 +80,6 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
     );
   findings.push(await protocolFinding(options));
   if (options.adminToken !== "") findings.push(await adminFinding(options));
-  const clock = clockFinding("sidecar.clock", "the sidecar", asked.response);
+  const clock = clockFinding("sidecar.clock", "the sidecar", asked);
   return clock ? [...findings, clock] : findings;
 }

@@ -371,12 +371,25 @@ describe("weir doctor, on what real servers seldom show", () => {
   it("warns of clocks that differ, and says which way", () =>
     serving(
       (_request, response) => {
-        response.writeHead(200, { date: new Date(Date.now() - 60_000).toUTCString() });
+        response.writeHead(200, { date: new Date(Date.now() - 3_600_000).toUTCString() });
         response.end("ok\n");
       },
       async (url) => {
         const clock = line(await examine({ ...defaults, sidecar: url }), "sidecar.clock");
-        assert.match(clock, /warn.*the sidecar is (59|60|61) s behind the clock here → synchronise/);
+        assert.match(clock, /warn.*the sidecar is 3(59\d|600) s behind the clock here → synchronise/);
+      },
+    ));
+
+  it("takes a sidecar that is slow for slow, and not for one whose clock is behind", () =>
+    serving(
+      (request, response) => {
+        const answer = () => response.writeHead(200, { date: new Date().toUTCString() }).end("ok\n");
+        if (request.url === "/metrics") setTimeout(answer, 4_500);
+        else answer();
+      },
+      async (url) => {
+        const findings = await examine({ ...defaults, sidecar: url, timeoutMs: 10_000 });
+        assert.match(line(findings, "sidecar.clock"), /ok.*has our time/);
       },
     ));
 
