@@ -1,4 +1,4 @@
-// What the reference says of environment variables; scripts/docs.ts checks that none is missing and none is too many.
+// What the reference says of environment variables; scripts/docs/settings.ts checks that none is missing and none is too many.
 
 /** Of the sidecar. */
 export const SIDECAR_ENVIRONMENT: Record<string, string> = {
