@@ -95,10 +95,9 @@ describe("moderation", () => {
 
   it("gives up on one that hangs, and takes no more than it may hold meanwhile", async () => {
     const { server, moderation, counts } = await open(() => {}, { timeoutMs: 100 });
-    const started = performance.now();
     for (let i = 0; i < 2_000; i++) moderation.take(eventWith([[Speaker.USER, "good"]], ""));
-    assert.ok(performance.now() - started < 1_000, "nobody waits");
-    assert.equal(counts.dropped, 2_000 - 501);
+    // All in one turn: nobody has waited, and the moderator has not even heard of it.
+    assert.deepEqual([counts.dropped, server.received.length], [2_000 - 501, 0]);
     while ((counts.failed ?? 0) === 0) await sleep(10);
     await moderation.close(50);
     await server.close();
