@@ -47,6 +47,8 @@ export const CAPTURES_MAX: i32 = 256;
 
 /** Leases that one worker looks after (acquired and not yet finally settled). */
 export const LEASES_HELD_MAX: i32 = 4096;
+/** Leases of which one worker has taken something beforehand; a power of two. */
+export const PURSES: u32 = 1024;
 /** Reports in one Settle message: the ledger's own bound. */
 export const REPORTS_MAX: i32 = 256;
 /** Acquires in flight from one worker. */

@@ -52,8 +52,13 @@ export function tally(metric: Metric, by: i64): void {
   store<i64>(at, load<i64>(at) + by);
 }
 
-/** Tells the host what was added up since it was told last. */
-export function tellTallies(): void {
+/** Tells the host what was added up since it was told last, of requests those of `policy`. */
+export function tellTallies(policy: Policy): void {
+  for (let i = 0; i < policy.tierCount; i++) {
+    const tier = policy.tier(i);
+    if (tier.passed != 0) increment(load<i32>(tier.counters + ((<usize>Reason.None) << 2)), tier.passed);
+    tier.passed = 0;
+  }
   for (let metric = 0; metric < METRICS; metric++) {
     const at = tallies + ((<usize>metric) << 3);
     if (load<i64>(at) != 0) count(metric, load<i64>(at));
@@ -65,8 +70,14 @@ export function gauge(metric: Metric, value: u64): void {
   record(load<i32>(ids + ((<usize>metric) << 2)), value);
 }
 
-/** Counts one request under its verdict; a stream without a tier (or none) under the tier "none". */
+/** Counts one request under its verdict; a stream without a tier (or none) under the tier "none". The host is told of those
+ *  that passed with the next tick. */
 export function counted(stream: Stream | null, reason: Reason): void {
-  const table = stream != null && stream.tier ? changetype<Tier>(stream.tier).counters : refusedEarly;
-  increment(load<i32>(table + ((<usize>reason) << 2)));
+  if (stream == null || !stream.tier) {
+    increment(load<i32>(refusedEarly + ((<usize>reason) << 2)));
+    return;
+  }
+  const tier = changetype<Tier>(stream.tier);
+  if (reason == Reason.None) tier.passed++;
+  else increment(load<i32>(tier.counters + ((<usize>reason) << 2)));
 }

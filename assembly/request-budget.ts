@@ -16,7 +16,7 @@ import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, retryAfter } from "./deny";
 import { toU64 } from "./json/text";
-import { count, Metric } from "./metrics";
+import { count, Metric, tally } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { carryNothing, carryTrace } from "./observe";
@@ -77,7 +77,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
     if (policy.leases) outcome = reserveLocally(stream, budgets, now());
   }
   if (outcome == Reserve.Reserved) {
-    count(Metric.LeaseHits);
+    tally(Metric.LeaseHits, 1);
     if (stream.unsent) replaceBody(stream, size);
     return goOn(stream);
   }

@@ -1,6 +1,7 @@
 // Root contexts: one for each configuration that the host gives this VM. On Kong one instance serves the routes of
 // all configurations, so nothing about a policy is kept in one global.
 import { orphanAcquires } from "./budget/acquire";
+import { emptyPurses, unsettled } from "./budget/purse";
 import { debtsHeld, debtsLost, debtsSettled, orphanDebts, sendDebts } from "./budget/repay";
 import { lostReports, orphanLeases, sendReports } from "./budget/settle";
 import { createDebts } from "./debts";
@@ -138,14 +139,15 @@ function refused(): bool {
 export function onRootDelete(root: u32): void {
   const entry = entryOf(root);
   if (!entry) return;
-  tellTallies();
   forget(entry);
 }
 
 function forget(entry: usize): void {
   const policy = <usize>load<u32>(entry, 4);
   if (policy) {
+    tellTallies(changetype<Policy>(policy));
     forgetRules(changetype<Policy>(policy), numberOf(entry));
+    emptyPurses(true);
     orphanAcquires(policy, now());
     orphanLeases(policy);
     orphanDebts(policy);
@@ -172,6 +174,7 @@ export function onTick(root: u32): void {
   if (policy.awaitsRules) askForRules(policy, numberOf(entry), now());
   if (policy.budgeted) {
     const time = now();
+    emptyPurses(false);
     carrySettled();
     sendReports(policy, time);
     sendDebts(policy, time);
@@ -179,7 +182,7 @@ export function onTick(root: u32): void {
   }
   if (policy.ring) reportEvents(policy, now());
   tellCounts();
-  tellTallies();
+  tellTallies(policy);
   gauge(Metric.StreamsOpen, streamsOpen());
   gauge(Metric.LeasesHeld, heldCount());
   gauge(Metric.DebtsHeld, debtsHeld);
@@ -196,6 +199,7 @@ let eventCallsTold: u64 = 0;
 let failedCallsTold: u64 = 0;
 let lostReportsTold: u64 = 0;
 let debtsSettledTold: u64 = 0;
+let unsettledTold: u64 = 0;
 let hitsTold: u64 = 0;
 let missesTold: u64 = 0;
 let evictionsTold: u64 = 0;
@@ -208,6 +212,7 @@ function tellCounts(): void {
   failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
   lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
   debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);
+  unsettledTold = tell(Metric.Unsettled, unsettled, unsettledTold);
   hitsTold = tell(Metric.MemoHits, memoHits, hitsTold);
   missesTold = tell(Metric.MemoMisses, memoMisses, missesTold);
   evictionsTold = tell(Metric.MemoEvictions, memoEvictions, evictionsTold);

@@ -1,7 +1,8 @@
 // Processor time of Envoy per event of a streamed answer: bare, with Weir reading usage and hiding the extra event, and
 // with Weir redacting as well; and the time to the first event. All run at once and are measured in turn, round by
-// round. Every stream is checked. Streams are of three kinds: events that come one by one, as models write them; the same
-// eight to a write; and, one by one, events that differ from each other in more than their text. Of the rounds the least
+// round. Every stream is checked. Streams are of four kinds: events that come one by one, as models write them; the same
+// eight to a write; one by one with a padding, as OpenAI sends them; and events that differ from each other in members that
+// nobody knows. Of the rounds the least
 // counts: what else runs on the machine only adds.
 //
 //   npx tsx bench/response.ts [--rounds 7] [--streams 40] [--events 300] [--connections 12]      WEIR_WASM: another build of the filter
@@ -71,7 +72,8 @@ const writes = (more: (i: number) => object, together: number) => {
 const kinds = {
   "one by one": writes(() => ({}), 1),
   "eight to a write": writes(() => ({}), 8),
-  "all different": writes((i) => ({ obfuscation: `a${i * 7919}` }), 1),
+  padded: writes((i) => ({ obfuscation: `a${i * 7919}` }), 1),
+  "all different": writes((i) => ({ marker: `a${i * 7919}` }), 1),
 };
 type Kind = keyof typeof kinds;
 const content = Array.from({ length: EVENTS }, (_, i) => ` ${WORDS[i % WORDS.length]}`).join("");

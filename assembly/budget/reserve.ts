@@ -1,8 +1,19 @@
-// Reserving and settling against leases that this proxy already holds: one read and one compare-and-set of the
-// subject's shared record, no message to anyone.
-import { SWAP_TRIES } from "../limits";
+// Reserving and settling against leases that this proxy already holds: from what this worker has taken beforehand
+// (purse.ts), else by one read and one compare-and-set of the subject's shared record. No message to anyone.
+import { BUDGETS_MAX, SWAP_TRIES } from "../limits";
+import { reserve } from "../memory";
 import { Lease, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
+import {
+  ahead,
+  emptyPurse,
+  fillPurse,
+  purseCovers,
+  purseEmptied,
+  settleIntoPurse,
+  takeFromPurse,
+  takesAhead,
+} from "./purse";
 import { takeWarning } from "./warning";
 
 export enum Reserve {
@@ -14,31 +25,50 @@ export enum Reserve {
 }
 
 const shard = new Shard();
+/** What a reservation takes along: | u64 | … */
+const along = reserve(8 * BUDGETS_MAX);
 
 /** How quickly the subject's recent leases were used up (see Lease.growth), as of the last `reserve`. */
 export let growth: i32 = -1;
 
 /** Takes the stream's reservation (`count` amounts) from an open lease. */
 export function reserveLocally(stream: Stream, count: i32, now: u64): Reserve {
+  if (takeFromPurse(stream, count, now)) {
+    stream.reservedOpen = true;
+    return Reserve.Reserved;
+  }
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(stream.subjectTag)) return Reserve.Unavailable;
+    const emptied = emptyPurse(shard, stream.leaseTag);
     const lease = covering(stream, count, now);
+    const more = lease != null && take(stream, lease, count);
+    if ((lease != null || emptied) && !shard.commit()) continue;
+    if (emptied) purseEmptied(stream.leaseTag);
     if (lease == null) return Reserve.NeedsLease;
-    for (let i = 0; i < count; i++) lease.setReserved(i, lease.reserved(i) + stream.reserved(i));
-    const high = lease.high;
-    const low = lease.low;
+    if (more) fillPurse(stream, lease, along);
     takeWarning(stream, lease, now);
-    if (!shard.commit()) continue;
-    stream.leaseHigh = high;
-    stream.leaseLow = low;
+    stream.leaseHigh = lease.high;
+    stream.leaseLow = lease.low;
     stream.reservedOpen = true;
     return Reserve.Reserved;
   }
   return Reserve.Unavailable;
 }
 
+/** Reserves in the working copy of the record; true when it also took something along. */
+function take(stream: Stream, lease: Lease, count: i32): bool {
+  const more = takesAhead(stream, lease);
+  for (let i = 0; i < count; i++) {
+    const extra = more ? ahead(stream, lease, i) : 0;
+    store<u64>(along + ((<usize>i) << 3), extra);
+    lease.setReserved(i, lease.reserved(i) + stream.reserved(i) + extra);
+  }
+  return more;
+}
+
 /** Whether a lease at hand covers the stream's reservation; nothing is taken. */
 export function coveredLocally(stream: Stream, count: i32, now: u64): bool {
+  if (purseCovers(stream, count, now)) return true;
   return shard.open(stream.subjectTag) && covering(stream, count, now) != null;
 }
 
@@ -59,6 +89,7 @@ function covering(stream: Stream, count: i32, now: u64): Lease | null {
 
 /** Replaces the stream's reservation by `spent` (`count` u64 amounts); false when the lease is gone. */
 export function settleLocally(stream: Stream, count: i32, spent: usize): bool {
+  if (settleIntoPurse(stream, count, spent)) return true;
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(stream.subjectTag)) return false;
     const lease = shard.lease(stream.leaseHigh, stream.leaseLow);

@@ -119,6 +119,8 @@ export class Tier {
   downgrades: usize;
   /** Ids of the request counters by reason (u32), or 0 before they are defined. */
   counters: usize;
+  /** Requests with the verdict "ok" of which the host was not told yet. */
+  passed: i64;
 
   rate(i: i32): Rate {
     return changetype<Rate>(this.rates + <usize>i * offsetof<Rate>());

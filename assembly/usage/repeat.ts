@@ -1,15 +1,42 @@
 // The events of a stream are mostly alike: `data: {"id":…,"choices":[{"delta":{"content":"` text `"}}]}`. Of an event
 // with one delta the bytes around its text are kept; the next that has the same bytes there says the same but for its
-// text, so it is taken without a walk through its JSON.
+// text, so it is taken without a walk through its JSON. Values that differ in every event and mean nothing to us, a padding and a number in
+// sequence, are left out like the text.
 //
-// Kept for each answer (state.ts): ENVELOPE_MAX bytes. Only plain ASCII without escapes is taken so; all else is read.
+//   event    │ data: {"type":"…","sequence_number": │ 12 │ ,"delta":" │ text │ ","obfuscation":" │ a7xQ │ "} LF LF │
+//   kept     │ run                                  │    │ run        │      │ run               │      │ run      │
+//
+// Kept for each answer (state.ts): ENVELOPE_MAX bytes, and HOLES_MAX places between them. Only text without
+// escapes is taken so; all else is read.
+import { utf8Length } from "../json/skip";
 import { same } from "../same";
+import { lenOf, lit, ptrOf, Slice } from "../slice";
 import { ALL, ENDS, relist, spanChannel, spanCount, spanFlags, spanFrom, spanTo, WHOLE } from "./spans";
 import { Channel } from "./shapes";
 import { ENVELOPE_MAX, State } from "./state";
 
+/** What may stand between two runs. */
+enum Hole {
+  Text = 1,
+  /** The inside of a string that is not looked at. */
+  Padding = 2,
+  /** A number that is not looked at. */
+  Number = 3,
+}
+/** As many as a word holds lengths of runs, less one. */
+const HOLES_MAX: i32 = 3;
+
+// Names of members are the only place for these bytes: inside a string a quote has a backslash before it.
+const PADDING = lit('"obfuscation":"');
+const NUMBER = lit('"sequence_number":');
+const QUOTE: u8 = 34;
+
 /** Two line feeds. */
 const EMPTY_LINE: u16 = 0x0a0a;
+
+/** The text of the event that `match` found last. */
+let textFrom: usize = 0;
+let textTo: usize = 0;
 
 /** Keeps the bytes around the text of the event [from, to), which was read whole, if it is one of those. */
 export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i32): void {
@@ -19,36 +46,115 @@ export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i3
   const kind = channel >> 28;
   if (kind == <u32>Channel.End || kind == <u32>Channel.Data || kind == <u32>Channel.Unknown) return;
   if ((spanFlags(firstSpan) & (ENDS | WHOLE)) != ENDS || (channel & ALL) == ALL) return;
-  const start = spanFrom(firstSpan);
-  const end = spanTo(firstSpan);
-  const length = <i32>(start - from + (to - end));
-  if (length > ENVELOPE_MAX || load<u16>(to - 2) != EMPTY_LINE) return;
-  const before = <i32>(start - from);
-  if (state.envelopeLength == length && state.envelopeSplit == before) {
-    if (same(state.envelope, from, before) && same(state.envelope + before, end, length - before)) return;
-  }
-  memory.copy(state.envelope, from, start - from);
-  memory.copy(state.envelope + before, end, to - end);
-  state.envelopeLength = length;
-  state.envelopeSplit = before;
+  if (load<u16>(to - 2) != EMPTY_LINE) return;
+  if (state.envelopeChannel == channel && match(state, from, to, spanTo(firstSpan)) == to) return;
+  state.envelopeLength = 0;
+  if (!keepRuns(state, from, to, spanFrom(firstSpan), spanTo(firstSpan))) return;
   state.envelopeChannel = channel;
   state.envelopeFlags = spanFlags(firstSpan);
 }
 
+/** Copies what of [from, to) is neither the text nor a value that is not looked at; false when that is too much. */
+function keepRuns(state: State, from: usize, to: usize, start: usize, end: usize): bool {
+  let holes: u32 = 0;
+  let count = 0;
+  let runs: u64 = 0;
+  let length = 0;
+  let run = from;
+  for (let p = from; p < to; p++) {
+    let hole = Hole.Text;
+    let after = end;
+    if (p != start) {
+      if (load<u8>(p) != QUOTE || count == HOLES_MAX - (p < start ? 1 : 0)) continue;
+      if (begins(p, to, PADDING)) {
+        hole = Hole.Padding;
+        p += lenOf(PADDING);
+        after = plainEnd(p, to);
+      } else if (begins(p, to, NUMBER)) {
+        hole = Hole.Number;
+        p += lenOf(NUMBER);
+        after = digitsEnd(p, to);
+      } else continue;
+    }
+    const size = <i32>(p - run);
+    if (length + size > ENVELOPE_MAX) return false;
+    memory.copy(state.envelope + length, run, size);
+    runs |= (<u64>size) << (<u64>(count << 4));
+    holes |= (<u32>hole) << (<u32>(count << 3));
+    count++;
+    length += size;
+    run = after;
+    p = after - 1;
+  }
+  const size = <i32>(to - run);
+  if (length + size > ENVELOPE_MAX) return false;
+  memory.copy(state.envelope + length, run, size);
+  state.envelopeRuns = runs | ((<u64>size) << (<u64>(count << 4)));
+  state.envelopeHoles = holes;
+  state.envelopeLength = length + size;
+  return true;
+}
+
+function begins(p: usize, to: usize, name: Slice): bool {
+  return to - p > <usize>lenOf(name) && same(p, ptrOf(name), lenOf(name));
+}
+
 /** The end of the event that begins at `p` if it is like the one that was kept, and then its text is taken; else 0. */
 export function repeated(state: State, p: usize, stop: usize): usize {
-  const length = state.envelopeLength;
-  const before = state.envelopeSplit;
-  if (length == 0 || stop - p <= <usize>length) return 0;
-  const text = p + before;
-  if (!same(state.envelope, p, before)) return 0;
-  const end = plainEnd(text, stop);
-  const rest = length - before;
-  if (end == text || stop - end < <usize>rest || !same(state.envelope + before, end, rest)) return 0;
-  state.textBytes += end - text;
+  const end = match(state, p, stop, 0);
+  if (!end) return 0;
+  state.textBytes += textTo - textFrom;
   state.deltas++;
-  relist(state.envelopeChannel, text, end, state.envelopeFlags);
-  return end + rest;
+  relist(state.envelopeChannel, textFrom, textTo, state.envelopeFlags);
+  return end;
+}
+
+/** The end of the event at `p` if the kept runs stand in it; else 0. Its text ends at `known`, or before the first escape if that is 0. */
+function match(state: State, p: usize, stop: usize, known: usize): usize {
+  if (state.envelopeLength == 0 || stop - p < <usize>state.envelopeLength) return 0;
+  let run = state.envelope;
+  let runs = state.envelopeRuns;
+  let holes = state.envelopeHoles;
+  while (true) {
+    const length = <i32>(runs & 0xffff);
+    if (stop - p < <usize>length || !same(run, p, length)) return 0;
+    p += length;
+    if (holes == 0) return p;
+    run += length;
+    runs >>= 16;
+    const from = p;
+    const hole = <Hole>(holes & 0xff);
+    holes >>= 8;
+    if (hole == Hole.Number) {
+      p = digitsEnd(p, stop);
+      if (p == from) return 0;
+    } else if (hole == Hole.Padding) {
+      p = plainEnd(p, stop);
+    } else {
+      p = known ? known : textEnd(p, stop);
+      if (p <= from) return 0;
+      textFrom = from;
+      textTo = p;
+    }
+  }
+}
+
+/** The first byte in [p, stop) that is not of valid text as it stands in a JSON string, or `stop`. */
+function textEnd(p: usize, stop: usize): usize {
+  while (true) {
+    p = plainEnd(p, stop);
+    if (p == stop || load<u8>(p) < 128) return p;
+    const length = utf8Length(p, stop);
+    if (length == 0) return p;
+    p += length;
+  }
+}
+
+/** The end of the natural number at `p`, as JSON writes them; `p` if there is none. */
+function digitsEnd(p: usize, stop: usize): usize {
+  const from = p;
+  while (p < stop && <u32>load<u8>(p) - 48 < 10) p++;
+  return p - from > 1 && load<u8>(from) == 48 ? from : p;
 }
 
 /** The first byte in [p, stop) that is not an ASCII character of a JSON string as it stands, or `stop`. */

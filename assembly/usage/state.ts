@@ -97,9 +97,11 @@ export class State {
   framePassing: bool;
   frameTail: bool;
   frameHidden: bool;
-  /** The envelope's bytes, and those of them before the text; the text's channel and flags (spans.ts). */
+  /** The envelope's bytes; the lengths of its runs (4 × u16) and what stands between them (3 × u8); the text's channel and
+   *  flags (spans.ts). */
   envelopeLength: i32;
-  envelopeSplit: i32;
+  envelopeHoles: u32;
+  envelopeRuns: u64;
   envelopeChannel: u32;
   envelopeFlags: u32;
   hold: usize;

@@ -1,0 +1,138 @@
+// What a worker takes out of a lease beforehand (assembly/budget/purse.ts): that it spares shared data its rounds, and that
+// the bill stays right whatever workers do with it: under both profiles, with several workers on one budget.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Phase } from "../../host/abi.ts";
+import type { UpstreamRequest } from "../../host/exchange.ts";
+import { SharedData } from "../../host/shared-data.ts";
+import { random } from "../assembly/tokens/corpus.ts";
+import { chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
+
+const OUTPUT = 40;
+const IDLE_MS = 12_000;
+const policyOf = (limit: number) => ({
+  tiers: { pro: { budgets: [{ meter: "completion_tokens", limit, window: "month" }] } },
+  keys: [keyEntry("k1", "pro")],
+});
+const call = (used: number, more: object = {}) => ({
+  key: "k1",
+  body: chat("Hello there", { max_tokens: OUTPUT }),
+  headers: [["x-mock-completion-tokens", String(used)]] as [string, string][],
+  ...more,
+});
+
+/** Requests until the slice has grown. */
+const WARM = 1_000;
+const USED = 7;
+
+async function send(edge: LocalEdge, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) assert.equal((await edge.send(call(USED))).status, 200);
+}
+
+/** A slice that is used up quickly doubles. */
+async function sendUntilAmple(edge: LocalEdge): Promise<void> {
+  for (let i = 0; i < 10; i++) {
+    await send(edge, WARM / 10);
+    await edge.wait(1_100);
+  }
+}
+
+/** Writes of shared data while `work` runs. */
+async function writes(work: () => Promise<void>): Promise<number> {
+  const { set } = SharedData.prototype;
+  let count = 0;
+  SharedData.prototype.set = function (...args) {
+    count++;
+    return set.apply(this, args);
+  };
+  try {
+    await work();
+  } finally {
+    SharedData.prototype.set = set;
+  }
+  return count;
+}
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  describe(profile, () => {
+    test("of requests from an ample lease most write no shared data", async () => {
+      const edge = await LocalEdge.open({ profile, policy: policyOf(10_000_000) });
+      await sendUntilAmple(edge);
+      const made = await writes(() => send(edge, 300));
+      assert.ok(made <= 30, String(made));
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("acme"), { spent: (WARM + 300) * USED, outstanding: 0 });
+    });
+
+    test("random requests of three workers, some used above their bound, are charged exactly", async () => {
+      for (let seed = 1; seed <= 6; seed++) {
+        const edge = await LocalEdge.open({ profile, policy: policyOf(50_000_000), workers: 3 });
+        const next = random(seed);
+        let expected = 0;
+        for (let round = 0; round < 25; round++) {
+          const sent = Array.from({ length: 1 + next(40) }, () => {
+            const used = next(10) === 0 ? OUTPUT + next(100) : next(OUTPUT);
+            expected += used;
+            return edge.send(call(used, { worker: next(3) }));
+          });
+          for (const answer of await Promise.all(sent)) assert.equal(answer.status, 200);
+          if (next(3) > 0) await edge.wait(next(1_500));
+        }
+        await edge.wait(IDLE_MS);
+        const { spent, outstanding } = await edge.budget("acme");
+        assert.deepEqual({ seed, spent, outstanding }, { seed, spent: expected, outstanding: 0 });
+        assert.equal(edge.metrics.value("weir_unsettled_total"), 0);
+      }
+    });
+
+    test("a budget that three workers use up is never exceeded, and is used to the last request", async () => {
+      const limit = 60_000;
+      const edge = await LocalEdge.open({ profile, policy: policyOf(limit), workers: 3 });
+      const next = random(7);
+      let admitted = 0;
+      for (let refused = 0; refused < 30; ) {
+        const answers = await Promise.all(
+          Array.from({ length: 12 }, (_, i) => edge.send(call(OUTPUT, { worker: i % 3 }))),
+        );
+        for (const { status } of answers) {
+          if (status === 200) admitted += OUTPUT;
+          else {
+            assert.ok(status === 402 || status === 429, String(status));
+            refused++;
+          }
+        }
+        assert.ok(admitted <= limit, `${admitted} of ${limit}`);
+        await edge.wait(refused > 0 ? 4_000 : next(200));
+      }
+      assert.ok(admitted > limit - OUTPUT, `${admitted} of ${limit}`);
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("acme"), { spent: admitted, outstanding: 0 });
+    });
+
+    test("a policy that ends has told what was spent under it, and what is in flight settles after it", async () => {
+      const edge = await LocalEdge.open({ profile, policy: policyOf(10_000_000) });
+      await sendUntilAmple(edge);
+      await send(edge, 50);
+      const vm = edge.vms[0]!;
+      const [first] = vm.roots;
+      const answers = Array.from({ length: 10 }, () =>
+        edge.send(
+          call(USED, {
+            upstream: (request: UpstreamRequest) => {
+              // The first of them to go upstream sees the policy end.
+              if (vm.roots[0] === first) {
+                assert.equal(vm.addRoot({ configuration: first!.configuration }).ok, true);
+                vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+                vm.roots.shift();
+              }
+              return llm(request);
+            },
+          }),
+        ),
+      );
+      for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("acme"), { spent: (WARM + 50 + 10) * USED, outstanding: 0 });
+    });
+  });
+}
