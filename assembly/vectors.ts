@@ -10,3 +10,27 @@ export function within(v: v128, first: i32, count: i32): v128 {
 export function highNibbles(v: v128): v128 {
   return v128.and(i16x8.shr_u(v, 4), i8x16.splat(15));
 }
+
+/** Copies `len` bytes that do not overlap; for a few, where calling out to the host's own copy costs more than the copy. */
+export function copyFew(to: usize, from: usize, len: usize): void {
+  if (!ASC_FEATURE_SIMD) return memory.copy(to, from, len);
+  if (len >= 16) {
+    const last = len - 16;
+    for (let at: usize = 0; at < last; at += 16) v128.store(to + at, v128.load(from + at));
+    v128.store(to + last, v128.load(from + last));
+    return;
+  }
+  if (len & 8) store<u64>(to, load<u64>(from));
+  let at = len & 8;
+  if (len & 4) {
+    store<u32>(to + at, load<u32>(from + at));
+    at += 4;
+  }
+  for (; at < len; at++) store<u8>(to + at, load<u8>(from + at));
+}
+
+/** Sets `len` bytes, rounded up to 16, to `byte`. */
+export function fillFew(to: usize, byte: u8, len: usize): void {
+  if (!ASC_FEATURE_SIMD) return memory.fill(to, byte, (len + 15) & ~15);
+  for (let at: usize = 0; at < len; at += 16) v128.store(to + at, i8x16.splat(<i8>byte));
+}

@@ -21,7 +21,7 @@
 // nothing outside the text is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
-import { within } from "../vectors";
+import { copyFew, fillFew, within } from "../vectors";
 
 /** log2 of the number of weights. */
 export const BITS: u64 = 15;
@@ -56,7 +56,7 @@ const gains = reserve((WINDOW_BLOCKS * BLOCK + 1) << 2);
 const CURVE_STEP: i32 = 16;
 const curve = reserve((((2 * LOGIT_MAX) / CURVE_STEP + 1) << 1) + 2);
 /** Sums of the last blocks. */
-const ring = reserve(16 << 2);
+const ring = reserve(WINDOW_BLOCKS << 2);
 /** The end of a text and spaces after it. */
 const TAIL: i32 = 384;
 const tail = reserve(TAIL);
@@ -97,10 +97,12 @@ export function score(text: Slice): i32 {
   // Blocks read where they are: a block reads up to 64 + 64 + 16 bytes from its start.
   const direct = len >= 144 ? ((len - 144) >> 6) + 1 : 0;
   const rest = len - (direct << 6);
-  memory.fill(tail, 32, TAIL);
-  memory.copy(tail, ptrOf(text) + (direct << 6), rest);
-  memory.fill(ring, 0, 64);
+  copyFew(tail, ptrOf(text) + (direct << 6), <usize>rest);
+  fillFew(tail + rest, 32, 160);
+  fillFew(ring, 0, (<usize>WINDOW_BLOCKS) << 2);
   let at = direct > 0 ? ptrOf(text) : tail;
+  // In a local: a global is read anew for each feature.
+  const table = weights;
   let mask = wordMask(at);
   let carry: u64 = 0;
   let before: u64 = 0;
@@ -110,15 +112,15 @@ export function score(text: Slice): i32 {
   for (let block = 0; block < blocks; block++) {
     const ahead = block + 1 == direct ? tail : at + 64;
     const maskAhead = wordMask(ahead);
-    let sum = grams(at);
+    let sum = grams(at, table);
     let starts = mask & ~((mask << 1) | carry);
     carry = mask >> 63;
     while (starts) {
       const bit = ctz(starts);
       starts &= starts - 1;
       const word = wordKey(at + <usize>bit, wordRun(mask, maskAhead, bit));
-      sum += <i32>load<i8>(weights + slotWord(word)) + <i32>load<i8>(weights + slotPair(before, word));
-      sum += <i32>load<i8>(weights + slotSkip(before2, word));
+      sum += <i32>load<i8>(table + slotWord(word)) + <i32>load<i8>(table + slotPair(before, word));
+      sum += <i32>load<i8>(table + slotSkip(before2, word));
       before2 = before;
       before = word;
     }
@@ -146,19 +148,19 @@ function clamp(logit: i32): i32 {
   return max(min(logit, LOGIT_MAX), -LOGIT_MAX);
 }
 
-/** The sum over the 64 bytes at `at` of the n-grams that begin there; reads 7 bytes more. */
-function grams(at: usize): i32 {
+/** The sum over the 64 bytes at `at` of the n-grams that begin there, by the weights at `table`; reads 7 bytes more. */
+function grams(at: usize, table: usize): i32 {
   let a = 0;
   let b = 0;
-  for (let i: usize = 0; i < 64; i += 4) {
-    const w0 = load<u64>(at + i);
-    const w1 = load<u64>(at + i, 1);
-    const w2 = load<u64>(at + i, 2);
-    const w3 = load<u64>(at + i, 3);
-    a += <i32>load<i8>(weights + slotShort(w0)) + <i32>load<i8>(weights + slotShort(w1));
-    b += <i32>load<i8>(weights + slotLong(w0)) + <i32>load<i8>(weights + slotLong(w1));
-    a += <i32>load<i8>(weights + slotShort(w2)) + <i32>load<i8>(weights + slotShort(w3));
-    b += <i32>load<i8>(weights + slotLong(w2)) + <i32>load<i8>(weights + slotLong(w3));
+  for (const end = at + 64; at < end; at += 4) {
+    const w0 = load<u64>(at);
+    const w1 = load<u64>(at, 1);
+    const w2 = load<u64>(at, 2);
+    const w3 = load<u64>(at, 3);
+    a += <i32>load<i8>(table + slotShort(w0)) + <i32>load<i8>(table + slotShort(w1));
+    b += <i32>load<i8>(table + slotLong(w0)) + <i32>load<i8>(table + slotLong(w1));
+    a += <i32>load<i8>(table + slotShort(w2)) + <i32>load<i8>(table + slotShort(w3));
+    b += <i32>load<i8>(table + slotLong(w2)) + <i32>load<i8>(table + slotLong(w3));
   }
   return a + b;
 }

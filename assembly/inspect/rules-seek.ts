@@ -1,42 +1,91 @@
-// Skips what no rule can begin in: of each place where a piece may begin, the first bytes are looked up in a bit
-// set of the pack (sidecar/pack/prefix.ts), so that of ordinary text the automaton reads a few words only.
+// Skips what no rule can begin in: of each place where a piece may begin, the first bytes are looked up in bit tables of
+// the pack (sidecar/pack/prefix.ts), and what these let pass in the tables of the keys themselves (sidecar/pack/keys.ts),
+// so that of ordinary text the automaton reads a few words only.
 //
-//   block      │t│e│l│l│ │m│e│ │<│|│s│…   16 bytes
-//   words       1 1 1 1 0 1 1 0 0 0 1     letters, digits, `_` and bytes beyond ASCII
-//   candidates  1 0 0 0 0 1 0 0 1 0 1     first bytes of words, and bytes of `inside`
+//   block       │t│e│l│l│ │m│e│ │<│|│s│…   64 bytes
+//   words        1 1 1 1 0 1 1 0 0 0 1     letters, digits, `_` and bytes beyond ASCII
+//   candidates   1 0 0 0 0 1 0 0 1 0 1     first bytes of words, and bytes of `inside`
+//   hits         1 0 0 0 0 0 0 0 1 0 0     those that the bit tables know: one bit for pieces that begin a pattern,
+//                                          one for all pieces
 //
-// Bounds: each byte is classified once, each candidate costs one look-up; nothing at or after `end` is read.
+// A block's hits are kept while the automaton reads on, so no byte is classified twice.
+//
+// Bounds: each candidate costs one look-up in the bits, each hit one among the keys (KEY_PROBES slots); nothing at or
+// after the text's end is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
-import { highNibbles, within } from "../vectors";
+import { copyFew, fillFew, highNibbles, within } from "../vectors";
 
-const LONG_BYTES: usize = 8192;
-/** Bytes of one bit set (long and short keys), and of the set of bytes that pieces begin with inside words. */
-export const PREFIX_BYTES: i32 = 8192 + 2048;
+export const LONG_HASH_BITS: i32 = 16;
+export const SHORT_HASH_BITS: i32 = 14;
+/** Bytes of the bit tables: two bits for each hash. */
+const LONG_BYTES: usize = 16384;
+export const PREFIX_BYTES: i32 = 16384 + 4096;
+/** Bytes of the set of bytes that pieces begin with inside words. */
 export const INSIDE_BYTES: i32 = 32;
 /** The set `inside` as `writeRows` writes it. */
 export const ROWS_BYTES: i32 = 32;
-/** A seek reads at most so many bytes from where it stands. */
-export const SEEK_AHEAD: usize = 32;
+/** Of a table of keys: bytes of a slot, and how many slots from its place on a key may be in. */
+export const KEY_BYTES: usize = 16;
+export const KEY_PROBES: usize = 32;
+/** A key's state when the automaton must read the key itself. */
+export const STEP_BY_STEP: u32 = 0xffffffff;
+/** The group of pieces that begin a pattern. */
+export const FIRST: u32 = 1;
+const LONG_KEY: u32 = 6;
+const LONG_KIND: u64 = (<u64>7) << 48;
+const BLOCK: usize = 64;
+/** A block reads so many bytes from its start. */
+const BLOCK_READS: usize = BLOCK + 16;
+
+/** By bytes of the first word, up to 4: the bytes of the short key. */
+const HEADS = memory.data<u32>([0xffff, 0xff, 0xffff, 0xffffff, 0xffffffff]);
 
 let bits: usize = 0;
-let all: usize = 0;
 let inside: usize = 0;
 // `inside` as two tables by low nibble: bit r of entry n says that byte (r << 4 | n), or with r + 8, is in the set.
 const lowRows = reserve(ROWS_BYTES);
 const highRows = lowRows + 16;
+/** The end of a text and zeros behind it. */
+const lastBytes = reserve(2 * BLOCK_READS);
+let longKeys: usize = 0;
+let longShift: u32 = 0;
+let shortKeys: usize = 0;
+let shortShift: u32 = 0;
+
 /** Blocks and candidates looked at; rules.ts sets it back. */
 export let seekSteps: i32 = 0;
+/** The automaton's state behind the key that `seek` stopped at, if a word begins with it, or STEP_BY_STEP; and its bytes. */
+export let seekState: u32 = STEP_BY_STEP;
+export let seekLength: usize = 0;
 
-export function clearSeekSteps(): void {
+// The block in hand: where it lies in the text and ends, where its bytes are read, and what is known of them.
+let blockStart: usize = 0;
+let blockEnd: usize = 0;
+let blockBytes: usize = 0;
+let words: u64 = 0;
+let wordsAhead: u64 = 0;
+let firstHits: u64 = 0;
+let allHits: u64 = 0;
+
+/** A new text. */
+export function beginSeek(): void {
   seekSteps = 0;
+  blockEnd = 0;
 }
 
-/** Takes the bit sets at `prefixes` (first pieces, all pieces), the byte set at `insideSet`, and that set as rows. */
+/** Takes the bit tables at `prefixes`, the byte set at `insideSet`, and that set as rows. */
 export function setPrefixes(prefixes: usize, insideSet: usize, rows: usize): void {
   bits = prefixes;
-  all = prefixes + PREFIX_BYTES;
   inside = insideSet;
   memory.copy(lowRows, rows, ROWS_BYTES);
+}
+
+/** Takes the tables of keys, of 2^bits places each. */
+export function setKeys(long: usize, longBits: u32, short: usize, shortBits: u32): void {
+  longKeys = long;
+  longShift = <u32>LONG_HASH_BITS - longBits;
+  shortKeys = short;
+  shortShift = <u32>SHORT_HASH_BITS - shortBits;
 }
 
 /** Writes the byte set at `insideSet` to `to` as the two tables by low nibble. */
@@ -56,71 +105,126 @@ export function isWordByte(byte: u32): bool {
 }
 
 /**
- * The first place from `at` on where a first piece may begin, or any piece if it is before `watch`; or where fewer
- * than SEEK_AHEAD bytes are left. `after`: the byte before `at` belongs to a word.
+ * The first place from `at` on where a first piece may begin, or one of the groups `follow` if it is before `watch`; `end`
+ * if there is none. `start`: of the text.
  */
-export function seek(at: usize, end: usize, watch: usize, after: bool): usize {
-  let carry: u32 = u32(after);
-  if (ASC_FEATURE_SIMD) {
-    const low = v128.load(lowRows);
-    const high = v128.load(highRows);
-    const bitOf = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
-    if (at + SEEK_AHEAD > end) return at;
-    let block = v128.load(at);
-    let words: u32 = wordBits(block);
-    while (true) {
-      const nibble = v128.and(block, i8x16.splat(15));
-      const row = v128.bitselect(
-        i8x16.swizzle(high, nibble),
-        i8x16.swizzle(low, nibble),
-        i8x16.lt_s(block, i8x16.splat(0)),
-      );
-      const hits = v128.and(row, i8x16.swizzle(bitOf, highNibbles(block)));
-      const anywhere: u32 = 0xffff & ~(<u32>i8x16.bitmask(i8x16.eq(hits, i8x16.splat(0))));
-      const ahead = v128.load(at, 16);
-      const wordsAhead: u32 = wordBits(ahead);
-      const run = ~(words | (wordsAhead << 16));
-      let candidates = (words & ~((words << 1) | carry)) | anywhere;
-      seekSteps += 1 + <i32>popcnt(candidates);
-      while (candidates) {
-        const place = ctz(candidates);
-        candidates &= candidates - 1;
-        const ptr = at + <usize>place;
-        // Bits of `run` from bit 31 on are zero after the shift: a run of 4 is always seen, as 16 + 4 < 32.
-        const length = min<u32>(ctz((run >> place) | 16), 4);
-        if (known(ptr < watch ? all : bits, load<u64>(ptr), length)) return ptr;
-      }
-      carry = words >> 15;
-      at += 16;
-      if (at + SEEK_AHEAD > end) return at;
-      block = ahead;
-      words = wordsAhead;
+export function seek(start: usize, at: usize, end: usize, watch: usize, follow: u32): usize {
+  while (at < end) {
+    if (at >= blockEnd) scan(start, at, end);
+    let hits = firstHits;
+    if (watch > at) {
+      const watched = watch - blockStart;
+      hits |= watched < BLOCK ? allHits & (((<u64>1) << (<u64>watched)) - 1) : allHits;
     }
-  }
-  while (at + SEEK_AHEAD <= end) {
-    seekSteps++;
-    const byte: u32 = load<u8>(at);
-    const word: u32 = u32(isWordByte(byte));
-    if ((word & ~carry) | ((load<u8>(inside + (byte >> 3)) >> (byte & 7)) & 1)) {
-      let length: u32 = 0;
-      while (length < 4 && isWordByte(load<u8>(at + length))) length++;
-      if (known(at < watch ? all : bits, load<u64>(at), length)) return at;
+    const passed = <u64>(at - blockStart);
+    for (hits = (hits >> passed) << passed; hits; hits &= hits - 1) {
+      const place = <u32>ctz(hits);
+      if (isKey(place, blockStart + place < watch ? follow : FIRST)) return blockStart + place;
     }
-    carry = word;
-    at++;
+    at = blockEnd;
   }
-  return at;
+  return end;
 }
 
-/** Whether a piece may begin with these 8 bytes, of which the first `length` (0 to 4) are in a word. */
-function known(table: usize, bytes: u64, length: u32): bool {
-  const long = <usize>(((bytes & 0xffffffffffff) * 0x9e3779b185ebca87) >> 48);
-  const key = <u32>bytes & (length ? <u32>(0xffffffff >> (32 - (length << 3))) : 0xffff);
-  const short = <usize>((key * 0x9e3779b1) >> 18);
-  const hit: u32 =
-    (load<u8>(table + (long >> 3)) >> <u8>(long & 7)) |
-    (load<u8>(table + LONG_BYTES + (short >> 3)) >> <u8>(short & 7));
-  return (hit & 1) != 0;
+/** Finds the hits of the block that begins at `at`. */
+function scan(start: usize, at: usize, end: usize): void {
+  blockStart = at;
+  blockEnd = min(at + BLOCK, end);
+  blockBytes = at;
+  if (at + BLOCK_READS > end) {
+    copyFew(lastBytes, at, end - at);
+    fillFew(lastBytes + (end - at), 0, BLOCK_READS);
+    blockBytes = lastBytes;
+  }
+  const carry: u64 = at > start ? u64(isWordByte(load<u8>(at - 1))) : 0;
+  let anywhere: u64 = 0;
+  if (ASC_FEATURE_SIMD) {
+    words = 0;
+    for (let i: u64 = 0; i < 64; i += 16) {
+      const block = v128.load(blockBytes + <usize>i);
+      words |= (<u64>wordBits(block)) << i;
+      anywhere |= (<u64>insideBits(block)) << i;
+    }
+    wordsAhead = <u64>wordBits(v128.load(blockBytes, 64));
+  } else {
+    words = 0;
+    wordsAhead = 0;
+    for (let i: u64 = 0; i < 64; i++) {
+      const byte: u32 = load<u8>(blockBytes + <usize>i);
+      words |= (<u64>isWordByte(byte)) << i;
+      anywhere |= (<u64>((load<u8>(inside + (byte >> 3)) >> <u8>(byte & 7)) & 1)) << i;
+    }
+    for (let i: u64 = 0; i < 4; i++)
+      wordsAhead |= (<u64>isWordByte(load<u8>(blockBytes + <usize>i, 64))) << i;
+  }
+  let candidates = (words & ~((words << 1) | carry)) | anywhere;
+  if (end - at < BLOCK) candidates &= ((<u64>1) << (<u64>(end - at))) - 1;
+  seekSteps += 4 + <i32>popcnt(candidates);
+  let first: u64 = 0;
+  let all: u64 = 0;
+  for (; candidates; candidates &= candidates - 1) {
+    const place = ctz(candidates);
+    const bytes = load<u64>(blockBytes + <usize>place);
+    const known =
+      twoBits(bits, longHash(bytes)) | twoBits(bits + LONG_BYTES, shortHash(headOf(bytes, lengthAt(place))));
+    first |= (<u64>(known & 1)) << place;
+    all |= (<u64>((known >> 1) & 1)) << place;
+  }
+  firstHits = first;
+  allHits = all;
+}
+
+/** Bytes of the word at `place` of the block, counted up to 4. */
+function lengthAt(place: u64): u32 {
+  const run = (words >> place) | ((wordsAhead << 1) << (63 - place));
+  return ctz(~(<u32>run) | 16);
+}
+
+function headOf(bytes: u64, length: u32): u32 {
+  return <u32>bytes & load<u32>(HEADS + ((<usize>length) << 2));
+}
+
+function longHash(bytes: u64): usize {
+  return <usize>(((bytes & 0xffffffffffff) * 0x9e3779b185ebca87) >> 48);
+}
+
+function shortHash(head: u32): usize {
+  return <usize>((head * 0x9e3779b1) >> 18);
+}
+
+/** The bits of a hash: 1 for pieces that begin a pattern, 2 for all; and others above. */
+function twoBits(table: usize, hash: usize): u32 {
+  return <u32>load<u8>(table + (hash >> 2)) >> <u32>((hash & 3) << 1);
+}
+
+/** Whether a piece of one of the groups may begin at `place` of the block; sets `seekState` and `seekLength` if so. */
+function isKey(place: u32, groups: u32): bool {
+  const bytes = load<u64>(blockBytes + <usize>place);
+  const longSlot = longKeys + ((longHash(bytes) >> longShift) << 4);
+  if (hasKey(longSlot, (bytes & 0xffffffffffff) | LONG_KIND, groups)) {
+    seekLength = LONG_KEY;
+    return true;
+  }
+  const length = lengthAt(place);
+  const head = headOf(bytes, length);
+  seekLength = length;
+  return hasKey(
+    shortKeys + ((shortHash(head) >> shortShift) << 4),
+    <u64>head | ((<u64>length) << 48),
+    groups,
+  );
+}
+
+/** Whether `key`, whose place in its table is `slot`, begins a piece of one of the groups; sets `seekState` if so. */
+function hasKey(slot: usize, key: u64, groups: u32): bool {
+  for (const last = slot + KEY_PROBES * KEY_BYTES; slot < last; slot += KEY_BYTES) {
+    const its = load<u32>(slot, 12);
+    if (its == 0) return false;
+    if (load<u64>(slot) != key) continue;
+    seekState = load<u32>(slot, 8);
+    return (its & groups) != 0;
+  }
+  return false;
 }
 
 function wordBits(block: v128): u32 {
@@ -128,4 +232,17 @@ function wordBits(block: v128): u32 {
   const digit = within(block, 48, 10);
   const rest = v128.or(block, i8x16.eq(block, i8x16.splat(0x5f)));
   return <u32>i8x16.bitmask(v128.or(v128.or(letter, digit), rest));
+}
+
+/** The bytes of `inside`. */
+function insideBits(block: v128): u32 {
+  const nibble = v128.and(block, i8x16.splat(15));
+  const row = v128.bitselect(
+    i8x16.swizzle(v128.load(highRows), nibble),
+    i8x16.swizzle(v128.load(lowRows), nibble),
+    i8x16.lt_s(block, i8x16.splat(0)),
+  );
+  const bitOf = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
+  const hits = v128.and(row, i8x16.swizzle(bitOf, highNibbles(block)));
+  return 0xffff & ~(<u32>i8x16.bitmask(i8x16.eq(hits, i8x16.splat(0))));
 }

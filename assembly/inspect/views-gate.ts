@@ -5,7 +5,7 @@
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
 //  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2
-//  escapes   ≥ 3 of `%`, `&` or `\`
+//  escapes   ≥ 3 of `%`, `&` or `\`, of which one begins an escape
 //  codes     16 bytes of only hexadecimal digits and separators, or of only dots and dashes, with a space
 //            or comma: characters spelled as numbers, bits or Morse
 //
@@ -13,7 +13,7 @@
 // Bound: each byte is read once; the scalar twin has a loop over bytes instead of 16-byte blocks.
 
 import { reserve } from "../memory";
-import { within } from "../vectors";
+import { copyFew, fillFew, highNibbles, within } from "../vectors";
 
 export const GATE_LEET: u32 = 1;
 export const GATE_SPACED: u32 = 2;
@@ -67,19 +67,33 @@ export function gates(from: usize, len: i32): u32 {
   return open;
 }
 
+// Bits of a byte's first set, each a product of low and high nibbles.
+const T: i8 = 1;
+const H: i8 = 2;
+const N: i8 = 4;
+const G_D: i8 = 8;
+const O: i8 = 16;
+const U: i8 = 32;
+const E_A_I: i8 = 64;
+const R_V: i8 = -128;
+// And of its second: digits, the signs of leetspeak `@`, `$` `!`, `|`, and `%` `&`, and the backslash.
+const ODD: i8 = 15;
+const ESCAPES: i8 = 48;
+const BACKSLASH: i8 = 32;
+
 /** The counts of `scalar`, all of them in locals: a global is a store and a load in each block. */
 function simd(from: usize, len: i32): void {
-  let carryT: u32 = 0;
-  let carryH: u32 = 0;
-  let carryN: u32 = 0;
-  let carryGD: u32 = 0;
-  let carryO: u32 = 0;
-  let carryU: u32 = 0;
+  const lowFirst = i8x16(0, E_A_I, R_V, 0, T | G_D, U | E_A_I, R_V, G_D, H, E_A_I, 0, 0, 0, 0, N, O);
+  const highFirst = i8x16(0, 0, 0, 0, 0, 0, H | N | G_D | O | E_A_I, T | U | R_V, 0, 0, 0, 0, 0, 0, 0, 0);
+  const lowSecond = i8x16(3, 5, 1, 1, 5, 17, 17, 1, 1, 1, 0, 0, 8 | BACKSLASH, 0, 0, 0);
+  const highSecond = i8x16(0, 0, 4 | 16, 1, 2, BACKSLASH, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+  let last = i8x16.splat(0);
   let letters: u32 = 0;
   let highs: u32 = 0;
   let odds: u32 = 0;
   let plain: u32 = 0;
   let rot: u32 = 0;
+  let signs: u32 = 0;
   let lone = 0;
   let ahead = 0;
   let back = 0;
@@ -87,62 +101,54 @@ function simd(from: usize, len: i32): void {
   let leetSeen = false;
   let turnSeen = false;
   let codeSeen = false;
+  let escapeSeen = false;
   for (let at = 0; at < len; at += 16) {
     const left = len - at;
-    let live: u32 = 0xffff;
     let source = from + at;
     if (left < 16) {
-      live = (1 << left) - 1;
-      memory.copy(lastBlock, source, left);
+      // Zeros are in no set.
+      fillFew(lastBlock, 0, 16);
+      copyFew(lastBlock, source, <usize>left);
       source = lastBlock;
     }
     const block = v128.load(source);
-    const letter: u32 = live & i8x16.bitmask(within(block, 97, 26));
-    const high: u32 = live & i8x16.bitmask(block);
-    const digit = within(block, 48, 10);
-    const sign = v128.or(
-      v128.or(eq(block, 0x40), eq(block, 0x24)),
-      v128.or(eq(block, 0x21), eq(block, 0x7c)),
-    );
-    const odd: u32 = live & i8x16.bitmask(v128.or(digit, sign));
-    odds = (odds << 8) | <u32>oddsIn(letter, odd);
+    const low = v128.and(block, i8x16.splat(15));
+    const high = highNibbles(block);
+    const first = v128.and(i8x16.swizzle(lowFirst, low), i8x16.swizzle(highFirst, high));
+    const second = v128.and(i8x16.swizzle(lowSecond, low), i8x16.swizzle(highSecond, high));
+    const letter: u32 = i8x16.bitmask(within(block, 97, 26));
+    const beyond: u32 = i8x16.bitmask(block);
+    odds = (odds << 8) | <u32>oddsIn(letter, some(second, ODD));
     leetSeen = leetSeen || (odds * 0x01010101) >> 24 >= 4;
     lone += loneLetters(letters, letter);
     letters = letter;
-    if (high | highs) {
-      lone += lonePairs(highs, high);
-      highs = high;
+    if (beyond | highs) {
+      lone += lonePairs(highs, beyond);
+      highs = beyond;
     }
 
-    const t = mask(block, 0x74, live);
-    const h = mask(block, 0x68, live);
-    const n = mask(block, 0x6e, live);
-    const gd = live & i8x16.bitmask(v128.or(eq(block, 0x67), eq(block, 0x64)));
-    const o = mask(block, 0x6f, live);
-    const u = mask(block, 0x75, live);
-    ahead += popcnt((((t << 1) | carryT) & h) | (((n << 1) | carryN) & gd) | (((o << 1) | carryO) & u));
-    back += popcnt((((h << 1) | carryH) & t) | (((gd << 1) | carryGD) & n) | (((u << 1) | carryU) & o));
-    carryT = t >> 15;
-    carryH = h >> 15;
-    carryN = n >> 15;
-    carryGD = gd >> 15;
-    carryO = o >> 15;
-    carryU = u >> 15;
-    const eai = v128.or(v128.or(eq(block, 0x65), eq(block, 0x61)), eq(block, 0x69));
-    const rgbv = v128.or(
-      v128.or(eq(block, 0x72), eq(block, 0x67)),
-      v128.or(eq(block, 0x62), eq(block, 0x76)),
-    );
-    plain = (plain << 8) | <u32>popcnt(t | o | (live & i8x16.bitmask(eai)));
-    rot = (rot << 8) | <u32>popcnt(n | (live & i8x16.bitmask(rgbv)));
+    // Each pair is of neighbouring bits, so a shift by one says whether a byte and the one before it are a digraph.
+    const before = i8x16.shuffle(last, first, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+    ahead += popcnt(some(v128.and(i8x16.add(before, before), first), H | G_D | U));
+    back += popcnt(some(v128.and(i16x8.shr_u(before, 1), first), T | N | O));
+    last = first;
+    plain = (plain << 8) | <u32>popcnt(some(first, T | O | E_A_I));
+    const gb = v128.or(eq(block, 0x67), eq(block, 0x62));
+    rot = (rot << 8) | <u32>popcnt(some(first, N | R_V) | i8x16.bitmask(gb));
     turnSeen = turnSeen || isTurned(plain, rot);
-    escaping += popcnt(
-      live & i8x16.bitmask(v128.or(v128.or(eq(block, 0x25), eq(block, 0x26)), eq(block, 0x5c))),
-    );
+
+    const sign = some(second, ESCAPES);
+    if (sign | (signs & 0x8000)) {
+      escaping += popcnt(sign);
+      escapeSeen =
+        escapeSeen ||
+        isEscape(source, min(left, 16), sign, signs >> 15, at > 0 ? load<u8>(from + at - 1) : 0);
+    }
+    signs = sign;
     // A letter that is no hexadecimal digit rules codes out, and nearly every block has one of these.
-    if ((t | h | n | o | u) == 0 && live == 0xffff) {
+    if (left >= 16 && !v128.any_true(v128.and(first, i8x16.splat(T | H | N | O | U)))) {
       const gap: u32 = i8x16.bitmask(v128.or(eq(block, 0x20), eq(block, 0x2c)));
-      const hex: u32 = i8x16.bitmask(v128.or(digit, within(block, 97, 6)));
+      const hex: u32 = i8x16.bitmask(v128.or(within(block, 48, 10), within(block, 97, 6)));
       const dots: u32 = i8x16.bitmask(v128.or(v128.or(eq(block, 0x2e), eq(block, 0x2d)), eq(block, 0x2f)));
       codeSeen = codeSeen || isCode(hex, dots, gap);
     }
@@ -152,21 +158,40 @@ function simd(from: usize, len: i32): void {
   turned = turnSeen;
   forward = ahead;
   backward = back;
-  escapes = escaping;
+  escapes = escapeSeen ? escaping : 0;
   codes = codeSeen;
+}
+
+/** The bytes that have some of `bits`. */
+function some(set: v128, bits: i8): u32 {
+  return 0xffff & ~(<u32>i8x16.bitmask(i8x16.eq(v128.and(set, i8x16.splat(bits)), i8x16.splat(0))));
+}
+
+/** Whether one of the signs at `sign` among `len` bytes begins an escape as decodeEscapes knows them, or the byte before. */
+function isEscape(from: usize, len: i32, sign: u32, carried: u32, byteBefore: u32): bool {
+  if (carried && begins(byteBefore, load<u8>(from))) return true;
+  for (; sign; sign &= sign - 1) {
+    const i = <i32>ctz(sign);
+    if (i + 1 < len && begins(load<u8>(from + i), load<u8>(from + i + 1))) return true;
+  }
+  return false;
+}
+
+/** `%` and a hexadecimal digit, `&` and a letter or `#`, a backslash and `x` or `u`. */
+function begins(sign: u32, next: u32): bool {
+  if (sign == 0x25) return next - 48 < 10 || next - 97 < 6;
+  if (sign == 0x26) return next == 0x23 || next - 97 < 26;
+  return sign == 0x5c && (next == 0x78 || next == 0x75);
 }
 
 function eq(block: v128, byte: i8): v128 {
   return i8x16.eq(block, i8x16.splat(byte));
 }
 
-function mask(block: v128, byte: i8, live: u32): u32 {
-  return live & i8x16.bitmask(i8x16.eq(block, i8x16.splat(byte)));
-}
-
 /** The same counts, made of masks over 16 bytes that are gathered one by one. */
 function scalar(from: usize, len: i32): void {
   let last: u32 = 0;
+  let escapeSeen = false;
   for (let at = 0; at < len; at += 16) {
     const width = min(16, len - at);
     let letter: u32 = 0;
@@ -189,6 +214,7 @@ function scalar(from: usize, len: i32): void {
       if (byte == 0x20 || byte == 0x2c) gap |= bit;
       forward += i32(digraph(last, byte));
       backward += i32(digraph(byte, last));
+      escapeSeen = escapeSeen || begins(last, byte);
       plain += i32(byte == 0x65 || byte == 0x74 || byte == 0x61 || byte == 0x6f || byte == 0x69);
       rot += i32(byte == 0x72 || byte == 0x67 || byte == 0x6e || byte == 0x62 || byte == 0x76);
       last = byte;
@@ -197,6 +223,7 @@ function scalar(from: usize, len: i32): void {
     if (width == 16 && isCode(hex, dots, gap)) codes = true;
     turn(plain, rot);
   }
+  if (!escapeSeen) escapes = 0;
 }
 
 /** th, ng, nd, ou */
@@ -234,6 +261,7 @@ function loneLetters(last: u32, letter: u32): i32 {
   // Bits 0–15: the block before; 16–31: this one. Counted are those whose neighbours are all known.
   const known = last | (letter << 16);
   const lone = known & ~(known << 1) & ~(known >> 1);
+  if (popcnt(lone) < 3) return 0;
   return popcnt(
     lone &
       (((lone << 2) & (lone << 4)) | ((lone << 3) & (lone << 6)) | ((lone << 4) & (lone << 8))) &

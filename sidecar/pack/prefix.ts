@@ -9,65 +9,78 @@
 //           byte that is in no word; if it begins with punctuation, its first two bytes
 //   inside  bytes that a piece may begin with in the middle of a word (scripts without spaces, `\w*`, punctuation)
 //
-// Both kinds are hashed to bits; wrongly set ones only cost time.
+// Both kinds are hashed to bits, and what has its bit set is looked up in a table of the keys themselves (keys.ts).
 //
 // Bound: KEYS_MAX keys; rules with more (`\w{4}` at a start) get no bit sets, and the filter reads every word.
 import { type Node, type Piece, wordBytes } from "./regex.ts";
 
-const LONG = 6;
+export const LONG = 6;
 const KEY = 4;
-const LONG_BITS = 16;
-const SHORT_BITS = 14;
+export const LONG_BITS = 16;
+export const SHORT_BITS = 14;
 const KEYS_MAX = 8192;
 /** Long keys of one piece; with more it counts by its short ones. */
 const LONG_KEYS_MAX = 2048;
 
 export interface Prefixes {
-  long: Uint8Array;
-  short: Uint8Array;
+  /** By the hash of a key two bits: some piece that begins a pattern begins with it, some piece does. */
+  longBits: Uint8Array;
+  shortBits: Uint8Array;
   /** 32 bytes: a bit per byte value. */
   inside: Uint8Array;
+  /** The keys themselves, and the groups (below) of the pieces that begin with each. */
+  long: Map<string, number>;
+  short: Map<string, number>;
   /** False: the bit sets say nothing. */
   usable: boolean;
 }
 
+/** The group of pieces that begin a pattern, bit 0; the other pieces are in group 1 … 31 by the piece that goes before. */
+export const FIRST = 1;
+export const GROUPS = 32;
+
 class TooMany extends Error {}
 
 // As in assembly/inspect/rules-seek.ts.
-const numberOf = (key: string) =>
+export const numberOf = (key: string) =>
   [...key].reduce((sum, c, i) => sum | (BigInt(c.charCodeAt(0)) << BigInt(8 * i)), 0n);
-const longBit = (key: string) =>
+export const longHash = (key: string) =>
   Number(BigInt.asUintN(64, numberOf(key) * 0x9e3779b185ebca87n) >> BigInt(64 - LONG_BITS));
-const shortBit = (key: string) =>
+export const shortHash = (key: string) =>
   Number(BigInt.asUintN(32, numberOf(key) * 0x9e3779b1n) >> BigInt(32 - SHORT_BITS));
 
-/** The prefixes of `pieces`. */
-export function prefixesOf(pieces: readonly Piece[]): Prefixes {
-  const long = new Uint8Array(1 << (LONG_BITS - 3));
-  const short = new Uint8Array(1 << (SHORT_BITS - 3));
+/** The prefixes of `pieces`, of which each is in the groups (a bit set) that `groupsOf` says. */
+export function prefixesOf(pieces: readonly Piece[], groupsOf: (piece: number) => number): Prefixes {
   const inside = new Uint8Array(32);
-  const set = (bits: Uint8Array, bit: number) => {
-    bits[bit >> 3] = (bits[bit >> 3] as number) | (1 << (bit & 7));
+  const know = (bits: Uint8Array, hash: number, groups: number) => {
+    const known = 2 | (groups & FIRST);
+    bits[hash >> 2] = (bits[hash >> 2] as number) | (known << ((hash & 3) << 1));
   };
-  const keys = { long: new Set<string>(), short: new Set<string>() };
+  const long = new Map<string, number>();
+  const short = new Map<string, number>();
+  const longBits = new Uint8Array(1 << (LONG_BITS - 2));
+  const shortBits = new Uint8Array(1 << (SHORT_BITS - 2));
   try {
-    for (const piece of pieces) {
+    pieces.forEach((piece, number) => {
+      const put = (keys: Map<string, number>, key: string) =>
+        keys.set(key, (keys.get(key) ?? 0) | groupsOf(number));
       const whole = longKeys(piece.node);
-      for (const key of whole?.done ?? []) keys.long.add(key);
-      if (!whole || whole.open.size) for (const key of shortKeys(piece, whole?.open)) keys.short.add(key);
-      if (keys.short.size + keys.long.size > KEYS_MAX) throw new TooMany();
-    }
+      for (const key of whole?.done ?? []) put(long, key);
+      if (!whole || whole.open.size) for (const key of shortKeys(piece, whole?.open)) put(short, key);
+      if (short.size + long.size > KEYS_MAX) throw new TooMany();
+    });
   } catch (error) {
-    if (error instanceof TooMany) return { long, short, inside, usable: false };
-    throw error;
+    if (!(error instanceof TooMany)) throw error;
+    return { longBits, shortBits, inside, long: new Map(), short: new Map(), usable: false };
   }
-  for (const key of keys.long) set(long, longBit(key));
-  for (const key of keys.short) set(short, shortBit(key));
+  for (const [key, groups] of long) know(longBits, longHash(key), groups);
+  for (const [key, groups] of short) know(shortBits, shortHash(key), groups);
   for (const piece of pieces) {
     if (piece.startBound) continue;
-    for (const byte of firstBytes(piece.node)) set(inside, byte);
+    for (const byte of firstBytes(piece.node))
+      inside[byte >> 3] = (inside[byte >> 3] as number) | (1 << (byte & 7));
   }
-  return { long, short, inside, usable: true };
+  return { longBits, shortBits, inside, long, short, usable: true };
 }
 
 /** Prefixes while they grow: still open, and those that nothing more can be added to. */
@@ -76,7 +89,7 @@ interface Growth {
   done: Set<string>;
 }
 
-const inWord = (key: string) => wordBytes.has(key.charCodeAt(0));
+export const inWord = (key: string) => wordBytes.has(key.charCodeAt(0));
 
 /** When a prefix is done: with the byte that makes it so, or before it. */
 type Closing = (key: string, byte: number) => "before" | "with" | "no";

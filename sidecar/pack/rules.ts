@@ -4,21 +4,21 @@
 // Pack, little-endian; offsets from its start, every section 4-byte aligned:
 //
 //   0  magic "WRUL" | version u32 | length u32 | source hash, 16 bytes
-//  28  rules u16 | pieces u16 | uses u16 | reports u16 | entries u32 | start u32 | idle u32
+//  28  rules u16 | long bits u8, short bits u8 | uses u16 | reports u16 | entries u32 | start u32 | idle u32
 //  48  flags u32: 1 inside a word without positions nothing matters, 2 the prefixes may be used
 //  52  classes u8[256]
-//      inside u8[32], { long u8[8192], short u8[2048] }[2]   where a pattern may begin, and any piece; see prefix.ts
+//      inside u8[32], long u8[16384], short u8[4096]   where a pattern may begin, and any piece; see prefix.ts
 //      defaults u32[2][256]        the state for a class, inside a word and after a boundary
+//      keys[2^long bits + 31], keys[2^short bits + 31]      the keys that the bit sets were made of, see keys.ts
 //      entries u32[entries]        the comb, see dfa.ts
-//      reports { first u16, count u16 }[reports]      a state's number is in its tooth REPORT, see dfa.ts
-//      reportPieces u16[]          in the order of `reports`; count u32 before it
-//      pieces { first use u16, uses u16 }[pieces]
-//      uses { rule u16, slot u16, last u8, words u8, bytes u16, min u16, reach u16 }[uses]
+//      reports u32[reports]        where its list begins in `lists`; a state's report is in its tooth REPORT, see dfa.ts
+//      lists u16[]                 how many uses a report has, and these; how many numbers u32 before it
+//      uses { rule u16, slot u16, next u8, words u8, bytes u16, min u16, reach u16 }[uses]
 //      rules { id offset u32, id length u8, category u8, score u8, flags u8 }[rules]
 //      ids, UTF-8
 //
 // A use is one piece at one place of one rule. `slot` is where its end is remembered (0xffff: the first piece
-// needs nobody before it), `last` says that with it the rule is found. `words` and `bytes` bound what may lie
+// needs nobody before it), `next` the group of the pieces that may follow, 0: with this one the rule is found. `words` and `bytes` bound what may lie
 // between the end before and this end (spaces, bytes: the gap and the piece itself), `min` the piece's shortest;
 // `reach` is twice the `bytes` of the next use of the rule (how far on it matters that this one was found), plus 1
 // if the word must end with the piece.
@@ -26,7 +26,8 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { COMB_MAX, type CombLimits, compileComb, RuleError, STATES_MAX } from "./dfa.ts";
-import { prefixesOf } from "./prefix.ts";
+import { type KeyTable, longTable, noKeys, shortTable } from "./keys.ts";
+import { FIRST, GROUPS, prefixesOf } from "./prefix.ts";
 import {
   expand,
   gapBytes,
@@ -41,7 +42,7 @@ import {
 } from "./regex.ts";
 
 export const PACK_MAGIC = 0x4c555257;
-export const PACK_VERSION = 2;
+export const PACK_VERSION = 3;
 export const PACK_BYTES_MAX = 1 << 20;
 export const RULES_MAX = 1024;
 
@@ -164,7 +165,7 @@ function inRule<T>(id: string, body: () => T): T {
 interface Use {
   rule: number;
   slot: number;
-  last: boolean;
+  next: number;
   words: number;
   bytes: number;
   min: number;
@@ -205,7 +206,14 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
   const pieceIndex = new Map<string, number>();
   const pieceRule: string[] = [];
   const usesOf: Use[][] = [];
-  const firsts = new Set<number>();
+  const groups: number[] = [];
+  // Pieces after one and the same piece are one group.
+  const groupOf = new Map<string, number>();
+  const groupBehind = (piece: Piece) => {
+    const known = groupOf.get(piece.source) ?? 1 + (groupOf.size % (GROUPS - 1));
+    groupOf.set(piece.source, known);
+    return known;
+  };
   const patterns: CompiledRules["patterns"] = [];
   let slots = 0;
   rules.forEach((rule, index) => {
@@ -223,7 +231,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
         const use: Use = {
           rule: index,
           slot: part === 0 && last ? 0xffff : slots++,
-          last,
+          next: last ? 0 : groupBehind(piece),
           words: part === 0 ? 255 : Math.min(254, (gaps[part - 1] as number) + 1 + maxSpaces(piece.node)),
           bytes: part === 0 ? 0 : reachOf(pattern, part),
           min: 0,
@@ -238,7 +246,8 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
             pieceRule.push(rule.id);
             usesOf.push([]);
           }
-          if (part === 0) firsts.add(number);
+          const group = part === 0 ? FIRST : 1 << groupBehind(parts[part - 1] as Piece);
+          groups[number] = (groups[number] ?? 0) | group;
           usesOf[number]?.push({ ...use, min: minLength(variant.node), edge: variant.endBound });
         }
       });
@@ -253,10 +262,19 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
     );
     return !plain || comb.defaults[0][c] === comb.idle;
   });
-  const begin = prefixesOf(pieces.filter((_, piece) => firsts.has(piece)));
-  const all = prefixesOf(pieces);
-  const uses = usesOf.flat();
-  const reportPieces = comb.reports.flat();
+  const prefixes = prefixesOf(pieces, (piece) => groups[piece] as number);
+  const tables = [longTable(prefixes.long, comb), shortTable(prefixes.short, comb)];
+  const seek = prefixes.usable && !tables.includes(undefined);
+  const [longs, shorts] = tables.map((table) => table ?? noKeys()) as [KeyTable, KeyTable];
+  // Later pieces first: one that ends where a first piece ends too must not take that for its own.
+  let uses = 0;
+  const numbersOf = usesOf.map((list) => list.map((use) => ({ use, number: uses++ })));
+  const reported = comb.reports.map((pieces) =>
+    pieces
+      .flatMap((piece) => numbersOf[piece] ?? [])
+      .sort((a, b) => b.use.slot - a.use.slot)
+      .map(({ number }) => number),
+  );
   const idBytes = rules.map((r) => Buffer.from(r.id));
   const out = new Bytes();
   out
@@ -264,33 +282,36 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
     .u32(PACK_VERSION)
     .u32(0)
     .raw(Buffer.from(source.slice(0, 32), "hex"));
-  out.u16(rules.length).u16(pieces.length).u16(uses.length).u16(comb.reports.length);
+  out.u16(rules.length).u8(longs.bits).u8(shorts.bits).u16(uses).u16(comb.reports.length);
   out
     .u32(comb.entries.length)
     .u32(comb.start)
     .u32(comb.idle)
-    .u32((skip ? 1 : 0) | (begin.usable && all.usable ? 2 : 0));
-  out.raw(comb.classes).raw(all.inside).raw(begin.long).raw(begin.short).raw(all.long).raw(all.short);
+    .u32((skip ? 1 : 0) | (seek ? 2 : 0));
+  out.raw(comb.classes).raw(prefixes.inside);
+  out.raw(prefixes.longBits).raw(prefixes.shortBits);
   for (const row of comb.defaults) for (const state of row) out.u32(state);
+  for (const { key, state, groups } of [...longs.slots, ...shorts.slots]) {
+    out
+      .u32(Number(key & 0xffffffffn))
+      .u32(Number(key >> 32n))
+      .u32(state)
+      .u32(groups);
+  }
   for (const entry of comb.entries) out.u32(entry);
   let first = 0;
-  for (const r of comb.reports) {
-    out.u16(first).u16(r.length);
-    first += r.length;
+  for (const list of reported) {
+    out.u32(first);
+    first += list.length + 1;
   }
-  out.u32(reportPieces.length);
-  for (const p of reportPieces) out.u16(p);
+  out.u32(first);
+  for (const list of reported) for (const number of [list.length, ...list]) out.u16(number);
   out.align();
-  first = 0;
-  for (const list of usesOf) {
-    out.u16(first).u16(list.length);
-    first += list.length;
-  }
-  for (const use of uses) {
+  for (const use of usesOf.flat()) {
     out
       .u16(use.rule)
       .u16(use.slot)
-      .u8(use.last ? 1 : 0)
+      .u8(use.next)
       .u8(use.words)
       .u16(use.bytes)
       .u16(use.min)
@@ -310,10 +331,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
   if (pack.length > limits.bytes)
     throw new RuleError(`the pack has ${pack.length} bytes: at most ${limits.bytes}`);
   new DataView(pack.buffer).setUint32(8, pack.length, true);
-  const usesAtOnce = Math.max(
-    0,
-    ...comb.reports.map((list) => list.reduce((sum, piece) => sum + (usesOf[piece]?.length ?? 0), 0)),
-  );
+  const usesAtOnce = Math.max(0, ...reported.map((list) => list.length));
   return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1, usesAtOnce };
 }
 

@@ -60,6 +60,36 @@ test("the curated pack covers twelve languages and stays under its size", () => 
   assert.ok(compiled.pack.length <= 1 << 20, `${compiled.pack.length} bytes`);
 });
 
+test("a rule is found wherever in a text it lies, by the scalar twin too", async () => {
+  const twin = await leaf("test/assembly/inspect/rules.entry.ts", { scalar: true });
+  const [text, work, pack] = [twin.reserve(capacity), twin.reserve(capacity + 64), twin.reserve(1 << 20)];
+  twin.write(pack, compiled.pack);
+  assert.equal(twin.exports.loadRules(pack, compiled.pack.length), 1);
+  assert.equal(loadPack(compiled.pack), 1);
+  // Words that rules begin with and end with, and no sentence's end: the automaton and what waits for it are busy.
+  const noise = "of the override you act in the new show me write a sudo mode on; guardrails off; ";
+  for (const [i, rule] of curated.rules.entries()) {
+    for (const [n, positive] of rule.positive.entries()) {
+      for (const before of [0, 13 + n, 64 - (i % 16), 190 + i]) {
+        const bytes = Buffer.from(`${noise.repeat(4).slice(-before - 1, -1)}. ${positive}`);
+        assert.ok(inspect(bytes.toString()).includes(i), `${rule.id} misses: ${bytes}`);
+        twin.write(text, bytes);
+        twin.exports.inspect(text, bytes.length, 0, work, 0, 2);
+        assert.ok(twin.exports.isFound(i), `${rule.id}, scalar, misses: ${bytes}`);
+      }
+    }
+  }
+});
+
+test("nothing found in one text counts in the next", () => {
+  loadPack(compileRules([customRule("gap", [], ["foo ~{0,2} bar"], "block")]).pack);
+  write(source, Buffer.from("foo bar"));
+  exports.begin(2);
+  assert.equal(exports.matchText(source, 4), 0);
+  assert.equal(exports.matchText(source + 4, 3), 0);
+  assert.equal(exports.matchText(source, 7), 1);
+});
+
 test("disguised attacks are found in a view", () => {
   assert.equal(loadPack(compiled.pack), 1);
   const rule = curated.rules.findIndex((r) => r.id === "override.ignore-previous");
