@@ -129,7 +129,12 @@ describe("with a real Envoy", { skip: unable }, () => {
         const page = text.includes('"stats"')
           ? `http://127.0.0.1:${places.statsPort}/stats/prometheus`
           : `http://127.0.0.1:${places.adminPort}/stats/prometheus`;
-        const metrics = await (await fetch(page)).text();
+        let metrics = "";
+        // Of requests that passed it is told with the next tick.
+        await until("the counters", async () => {
+          metrics = await (await fetch(page)).text();
+          return /^weir_requests_total\{[^}]*tier="pro"[^}]*verdict="ok"[^}]*\} 1$/m.test(metrics);
+        });
         assert.match(metrics, /^weir_requests_total\{[^}]*verdict="invalid_api_key"[^}]*\} 1$/m);
         assert.match(metrics, /^weir_requests_total\{[^}]*tier="anonymous"[^}]*\} 1$/m);
         assert.match(
