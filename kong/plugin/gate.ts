@@ -18,6 +18,7 @@ import { createVm, type Vm } from "../../host/vm.ts";
 import {
   BODY_BYTES_MAX,
   changes,
+  forwardedBy,
   kongHeaders,
   requestBody,
   requestHeaders,
@@ -147,7 +148,7 @@ export class Gate {
     const stream = this.#vm.openStream(new Map([["source.address", address]]));
     let passed = false;
     try {
-      const answer = await this.#request(kong, stream);
+      const answer = await this.#request(kong, stream, ip);
       if (answer) await exit(kong, answer);
       else passed = true;
     } finally {
@@ -156,8 +157,8 @@ export class Gate {
   }
 
   /** The request's callbacks and the wait for the ledger: an answer in place of the upstream's, or null when it went on. */
-  async #request(kong: KongPdk, stream: Stream): Promise<LocalResponse | null> {
-    const headers = await requestHeaders(kong);
+  async #request(kong: KongPdk, stream: Stream, ip: string): Promise<LocalResponse | null> {
+    const headers = forwardedBy(ip, await requestHeaders(kong));
     const length = toldLength(headers);
     // Only the body shows whether there is one when no length is told.
     let body = length === undefined ? await requestBody(kong, headers) : NOTHING;

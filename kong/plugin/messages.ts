@@ -8,6 +8,7 @@ import type { KongHeaders, KongPdk } from "./pdk.ts";
 /** The most that Kong lets a plugin ask for. */
 const HEADERS_MAX = 1000;
 export const BODY_BYTES_MAX = 16 << 20;
+const FORWARDED_FOR = "x-forwarded-for";
 /** nginx frames messages itself. */
 const FRAMING = new Set(["content-length", "transfer-encoding", "connection"]);
 
@@ -19,6 +20,13 @@ export async function requestHeaders(kong: KongPdk): Promise<Pairs> {
   const headers = pairs(await request.getHeaders(HEADERS_MAX));
   const host = field(headers, "host") ?? "";
   return [[":method", method], [":path", path], [":scheme", "http"], [":authority", host], ...headers];
+}
+
+/** Headers as Envoy shows them, with the connection's address at the end of x-forwarded-for: Kong appends it later. */
+export function forwardedBy(ip: string, headers: Pairs): Pairs {
+  const at = headers.findLastIndex(([name]) => name.toLowerCase() === FORWARDED_FOR);
+  if (at < 0) return [...headers, [FORWARDED_FOR, ip]];
+  return headers.map(([name, value], i) => [name, i === at ? `${value}, ${ip}` : value]);
 }
 
 /** The request's body. Throws when Kong has one that it does not hand over, or hands over as text. */
