@@ -1,13 +1,15 @@
 // Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain and as
 // JSON strings. Nothing may trap, any cut must give what the whole gives, a prompt's text becomes what an answer's does,
-// held text stays bounded, JSON stays valid, and time must grow in proportion to length. A failure prints its seed.
+// held text stays bounded, JSON stays valid, and work (steps) must grow in proportion to length. A failure prints its seed.
 //
 //   npx tsx test/fuzz/redact.ts [seconds] [seed]
 import { fileURLToPath } from "node:url";
 import { redactor } from "../assembly/redact/support.ts";
+import { assertLinear, repeated } from "./linear.ts";
 
 let seed = 0;
 const engine = await redactor();
+const counting = await redactor(false, 1 << 20, { steps: true });
 
 const SCRAPS = [
   ..."@.:-_+()/ \n0123456789aZ~=é😀\\\"'[,",
@@ -113,23 +115,14 @@ export async function fuzz(seconds: number, first: number): Promise<number> {
   return seed - first;
 }
 
-/** The least of three times, in milliseconds, for `length` bytes of `scrap` repeated. */
-function timeOf(scrap: string, length: number): number {
-  const text = Buffer.from(scrap.repeat(Math.ceil(length / Buffer.byteLength(scrap)))).subarray(0, length);
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 3; i++) {
-    const start = performance.now();
-    engine.redact(text);
-    best = Math.min(best, performance.now() - start);
-  }
-  return best;
-}
-
-/** Four times the text takes about four times as long; short times are noise. */
+/** Ten times the scrap costs about ten times the steps. */
 function linear(scrap: string): void {
-  const [short, long] = [timeOf(scrap, 50_000), timeOf(scrap, 200_000)];
-  if (long > 50 && long > short * 8)
-    fail(`${short.toFixed(1)} ms grow to ${long.toFixed(1)} ms`, Buffer.from(scrap));
+  const stepsOf = (text: Uint8Array) => {
+    counting.takeSteps();
+    counting.redact(text);
+    return counting.takeSteps();
+  };
+  assertLinear((size) => repeated(Buffer.from(scrap), size), stepsOf, JSON.stringify(scrap));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,10 +1,11 @@
 // Throws mutated and cut answers at the usage reader. Run: npx tsx test/fuzz/usage.ts [SECONDS] [SEED]
 //
 // Whatever comes, nothing may trap; both builds and every split read the same; what is not hidden comes out byte for
-// byte; and the time grows no faster than the length. A find is printed with its seed, base64 and cuts.
+// byte; and work (steps) grows no faster than the length. A find is printed with its seed, base64 and cuts.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type KindName, usage } from "../assembly/usage/support.ts";
+import { assertLinear, repeated } from "./linear.ts";
 
 const dir = new URL("../assembly/usage/fixtures/", import.meta.url);
 const TOKENS = [
@@ -118,13 +119,13 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
       }
     }
   }
-  linear(builds[0]);
+  await linear();
   return runs;
 }
 
-/** Ten times the bytes may take at most thirty times as long, on inputs made to be slow. */
-function linear(build: Awaited<ReturnType<typeof usage>> | undefined): void {
-  if (!build) return;
+/** Ten times the bytes cost about ten times the steps, on inputs made to be slow. */
+async function linear(): Promise<void> {
+  const build = await usage(false, 1 << 20, { steps: true });
   const units = [
     "\n",
     "\r",
@@ -136,23 +137,15 @@ function linear(build: Awaited<ReturnType<typeof usage>> | undefined): void {
     ":",
   ];
   for (const unit of units) {
-    const time = (size: number, step: number) => {
-      const body = Buffer.from(unit.repeat(Math.ceil(size / unit.length)));
-      const cuts = Array.from({ length: Math.floor(body.length / step) }, (_, i) => i * step);
-      let least = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < 5; i++) {
-        const { user, system } = process.cpuUsage();
-        build.filter("events", body, cuts);
-        const after = process.cpuUsage();
-        least = Math.min(least, after.user + after.system - user - system);
-      }
-      return least;
-    };
     for (const step of [7, 4096]) {
-      const small = Math.max(time(20_000, step), 200);
-      const large = time(200_000, step);
-      if (large > 30 * small)
-        throw new Error(`${JSON.stringify(unit)} by ${step}: ${small} µs, then ${large} µs`);
+      const stepsOf = (body: Uint8Array) => {
+        const cuts = Array.from({ length: Math.floor(body.length / step) }, (_, i) => i * step);
+        build.takeSteps();
+        build.filter("events", body, cuts);
+        return build.takeSteps();
+      };
+      const make = (size: number) => repeated(Buffer.from(unit), size);
+      assertLinear(make, stepsOf, `${JSON.stringify(unit)} by ${step}`);
     }
   }
 }

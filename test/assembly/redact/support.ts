@@ -1,5 +1,5 @@
 // Drives the redactor's leaf module from tests, the fuzzer and the benchmark.
-import { leaf } from "../../support/leaf.ts";
+import { type LeafOptions, leaf } from "../../support/leaf.ts";
 
 export const TYPES = [
   "EMAIL",
@@ -44,8 +44,8 @@ export interface FeedOptions {
 
 const SPANS_MAX = 1 << 16;
 
-export async function redactor(scalar = false, textMax = 1 << 20) {
-  const module = await leaf("test/assembly/redact/redact.entry.ts", { scalar });
+export async function redactor(scalar = false, textMax = 1 << 20, options: LeafOptions = {}) {
+  const module = await leaf("test/assembly/redact/redact.entry.ts", { ...options, scalar });
   const { exports, reserve, write } = module;
   const input = reserve(textMax + 64);
   const spanList = reserve(12 * SPANS_MAX);

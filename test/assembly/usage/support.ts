@@ -1,5 +1,5 @@
 // Drives the usage reader's leaf module from tests, the fuzzer and the benchmark.
-import { leaf } from "../../support/leaf.ts";
+import { type LeafOptions, leaf } from "../../support/leaf.ts";
 
 export const KINDS = { json: 0, events: 1 } as const;
 export type KindName = keyof typeof KINDS;
@@ -36,8 +36,8 @@ const BEGINS = 1;
 const ENDS = 2;
 const WHOLE = 4;
 
-export async function usage(scalar = false, chunkMax = 1 << 20) {
-  const module = await leaf("test/assembly/usage/usage.entry.ts", { scalar });
+export async function usage(scalar = false, chunkMax = 1 << 20, options: LeafOptions = {}) {
+  const module = await leaf("test/assembly/usage/usage.entry.ts", { ...options, scalar });
   const { exports, reserve, write } = module;
   const input = reserve(chunkMax);
 
