@@ -64,7 +64,8 @@ const EMPTY = {
   calloutsInFlight: 0,
   acquiresInFlight: 0,
   heldCount: 0,
-  statesFree: 2048,
+  // STREAMS_MAX and CAPTURES_MAX: a captured answer is read beside those of the streams.
+  statesFree: 2304,
   recordsFree: 1024,
   redactionsFree: 512,
 };

@@ -3,7 +3,7 @@
 // text weighs nothing, and so does where a window of a stage happens to cut.
 import assert from "node:assert/strict";
 
-const GROWTH = 10;
+export const GROWTH = 10;
 const FACTOR_MAX = 11;
 /** Bytes of the smaller input: many windows of whatever stage looks at text in windows. */
 const BASE_BYTES = 1 << 16;
