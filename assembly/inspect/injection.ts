@@ -132,19 +132,19 @@ function weigh(text: Slice): void {
 
 /** From this score on a rule is named as what blocked a text; weaker ones only helped. */
 const NAMED_SCORE: i32 = 160;
-/** From this score on a rule makes the score certain where the classifier alone would refuse the text, too. */
+/** From this score on a rule makes the score certain where the classifier supports it. */
 const CERTAIN_SCORE: i32 = 200;
 
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
  * blocks by itself; otherwise the highest logit with `scores` on top, the sum of the scores of the rules found, or that
  * of a passage with the rules around it if it is higher. `best` is the highest score of one rule: with a strong one and a
- * logit that is too high without it, both agree, and the score is LOGIT_MAX, too.
+ * sum well above the threshold, which only a classifier that is not far from it gives, the score is LOGIT_MAX, too.
  */
 export function combine(blocked: bool, logit: i32, scores: i32, passage: i32, best: i32): i32 {
   if (blocked) return LOGIT_MAX;
   const sum = min(max(logit + evidenceOf(scores), passage), LOGIT_MAX);
-  return best >= CERTAIN_SCORE && sum > calibrated + EVIDENCE_MAX ? LOGIT_MAX : sum;
+  return best >= CERTAIN_SCORE && sum > calibrated + EVIDENCE_MAX / 2 ? LOGIT_MAX : sum;
 }
 
 /** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */

@@ -284,7 +284,7 @@ function take(use: usize, now: u32, at: usize): void {
       return;
   }
   const next: u32 = load<u8>(use, 4);
-  if (next == 0) return hit(load<u16>(use), <i32>now - 1);
+  if (next == 0) return hit(load<u16>(use), <i32>(now - passed) - 1);
   const own = ends + (slot << 3);
   const latest = load<u32>(own);
   if (latest == now) return;

@@ -25,11 +25,11 @@ test("a passage counts if it scores higher than the whole", () => {
   assert.equal(combine?.(0, -100, 80, 100, 80), 156);
 });
 
-test("a strong rule and a classifier that would refuse the text without it are certain together", () => {
-  const sum = packThreshold + 512;
-  assert.equal(combine?.(0, packThreshold, 240, NOWHERE, 200), sum);
-  assert.equal(combine?.(0, packThreshold + 1, 240, NOWHERE, 199), sum + 1);
-  assert.equal(combine?.(0, packThreshold + 1, 240, NOWHERE, 200), LOGIT_MAX);
+test("a strong rule and a classifier that supports it are certain together", () => {
+  const edge = packThreshold + 256;
+  assert.equal(combine?.(0, edge - 512, 240, NOWHERE, 200), edge);
+  assert.equal(combine?.(0, edge - 511, 240, NOWHERE, 199), edge + 1);
+  assert.equal(combine?.(0, edge - 511, 240, NOWHERE, 200), LOGIT_MAX);
 });
 
 test("the pack's own threshold must be passed, a policy's threshold must be reached", () => {
