@@ -7,6 +7,8 @@
 //  3. The same texts by the model trained on all of them, which the committed pack should be byte for byte: a
 //     check, not an estimate.
 //
+// Every text is judged by the filter's own code, as a user's turn: what `weir scan --jsonl` says of it.
+//
 // Labelled texts come from WEIR_DATA (JSONL) or the first argument. Without them only the own corpus is judged.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,13 +16,13 @@ import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { FALSE_POSITIVES, trainPack } from "../sidecar/pack/train.ts";
 import { thresholdAt } from "../sidecar/pack/train-calibrate.ts";
-import type { Sample } from "../sidecar/pack/train-corpus.ts";
-import { FOLDS } from "../sidecar/pack/train-folds.ts";
+import { FOLDS, heldOutLogits } from "../sidecar/pack/train-folds.ts";
+import { Judge } from "../sidecar/pack/train-judge.ts";
 import { type Row, recallTable, tableBy } from "../sidecar/pack/train-report.ts";
-import { type Leaf, leaf } from "../test/support/leaf.ts";
+import { leaf } from "../test/support/leaf.ts";
 
 const FIRST_MODEL: Record<string, string> = { explicit: ".67", obfuscated: ".48", multilingual: ".24" };
-const TEXT_BYTES_MAX = 32768;
+const ENTRY = "test/assembly/inspect/classifier.entry.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const file = process.argv[2] ?? process.env.WEIR_DATA;
@@ -31,22 +33,25 @@ if (!present) {
   );
 }
 
-const module = await leaf("test/assembly/inspect/classifier.entry.ts");
-const trained = trainPack(module, { corpus: join(root, "training"), data: present ? [file] : [], seed: 1 });
-const { samples, fold, heldOut, threshold } = trained;
-const judged = samples.filter((_, i) => !Number.isNaN(heldOut[i] as number));
-const scores = heldOut.filter((score) => !Number.isNaN(score));
-const foldOf = fold.filter((_, i) => !Number.isNaN(heldOut[i] as number));
-const blocked = rulesVerdicts(module, judged);
+const { rules, source } = readRules(join(root, "packs/rules"));
+const trained = trainPack(await leaf(ENTRY), {
+  corpus: join(root, "training"),
+  data: present ? [file] : [],
+  rules: compileRules(rules, source).pack,
+  seed: 1,
+});
+const { samples, fold, foldPacks, threshold } = trained;
+const unseenOnly = <T>(values: ArrayLike<T>): T[] =>
+  Array.from(values).filter((_, i) => !Number.isNaN(trained.heldOut[i] as number));
+const judged = unseenOnly(samples);
+const foldOf = unseenOnly(fold);
+const alone = unseenOnly(heldOutLogits(new Judge(await leaf(ENTRY)), samples, fold, foldPacks));
+const combined = unseenOnly(trained.heldOut);
 
 console.log(`${judged.length} texts of sources the judging model had not seen, ${FOLDS} groups of sources\n`);
-unseen("classifier alone", scores);
-unseen(
-  "rules and classifier",
-  scores.map((score, i) => (blocked[i] ? Number.POSITIVE_INFINITY : score)),
-);
+unseen("classifier alone", alone);
+unseen("rules and classifier", combined);
 console.log(`By source and kind, unseen, at the pack's threshold (logit ${threshold.toFixed(2)})`);
-const combined = scores.map((score, i) => (blocked[i] ? Number.POSITIVE_INFINITY : score));
 print(
   tableBy(
     judged,
@@ -58,8 +63,8 @@ print(
 packCheck();
 
 /** Tables of texts whose source was left out of training. */
-function unseen(title: string, values: Float64Array): void {
-  const benign = Array.from(values).filter((_, i) => !judged[i]?.label);
+function unseen(title: string, values: readonly number[]): void {
+  const benign = values.filter((_, i) => !judged[i]?.label);
   const at = thresholdAt(benign, 0.005);
   console.log(
     `${title}: caught at 0.5 % false positives (threshold over all groups, logit ${at.toFixed(2)})`,
@@ -68,35 +73,15 @@ function unseen(title: string, values: Float64Array): void {
   // Each group of sources is judged by a threshold that the other groups chose.
   const others = Array.from({ length: FOLDS }, (_, group) =>
     thresholdAt(
-      Array.from(values).filter((_, i) => !judged[i]?.label && foldOf[i] !== group),
+      values.filter((_, i) => !judged[i]?.label && foldOf[i] !== group),
       FALSE_POSITIVES,
     ),
   );
-  const margins = Float64Array.from(values, (value, i) => value - (others[foldOf[i] as number] ?? 0));
+  const margins = values.map((value, i) => value - (others[foldOf[i] as number] ?? 0));
   console.log(`${title}: at a threshold frozen on the other groups`);
   print(recallTable(judged, margins, 0));
   const all = tableBy(judged, margins, 0, ({ label }) => (label ? "all attacks" : "all benign"));
   print(all);
-}
-
-/** Judges by blocking rules, if there are any. */
-function rulesVerdicts({ exports, reserve, write }: Leaf, texts: Sample[]): boolean[] {
-  const directory = join(root, "packs/rules");
-  if (!existsSync(directory)) {
-    console.log("No rules under packs/rules: classifier alone.\n");
-    return texts.map(() => false);
-  }
-  const { rules, source } = readRules(directory);
-  const { pack } = compileRules(rules, source);
-  const at = reserve(pack.length);
-  write(at, pack);
-  if (!exports.loadRules(at, pack.length)) throw new Error("the filter refuses the compiled rules");
-  const [raw, normal] = [reserve(TEXT_BYTES_MAX + 256), reserve(TEXT_BYTES_MAX + 256)];
-  return texts.map(({ text }) => {
-    const bytes = Buffer.from(text).subarray(0, TEXT_BYTES_MAX);
-    write(raw, bytes);
-    return exports.ruleBlocks(raw, bytes.length, normal) !== 0;
-  });
 }
 
 /** The committed pack on the same texts. */
@@ -109,8 +94,7 @@ function packCheck(): void {
   const same = readFileSync(path).equals(trained.pack);
   console.log(`The committed pack ${same ? "is" : "is NOT"} what this corpus, data and normaliser give.`);
   console.log("The model trained on everything, on the texts it was trained on:");
-  const values = trained.fitted.filter((_, i) => !Number.isNaN(heldOut[i] as number));
-  print(recallTable(judged, values, threshold));
+  print(recallTable(judged, unseenOnly(trained.fitted), threshold));
 }
 
 function print(table: Record<string, Row>, withFirst = false): void {

@@ -79,6 +79,7 @@ async function buildTools(): Promise<void> {
   await compileTool("assembly/redact/tool.ts", "dist/redact.wasm");
   await compileTool("assembly/inspect/classifier-module.ts", "dist/features.wasm");
   copyFileSync(at("packs/classifier/weights.bin"), at("dist/classifier.bin"));
+  writeFileSync(at("dist/rules.bin"), (await packs(true)).rules as Uint8Array);
   cpSync(at("training"), at("dist/training"), { recursive: true });
   await buildComponent();
 }

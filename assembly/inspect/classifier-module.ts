@@ -1,9 +1,11 @@
-// The module that the trainer runs (dist/features.wasm): the filter's own normaliser, views, features and classifier,
-// so that what is trained on is what is served. Rules are here for the evaluation.
+// The module that the trainer and the evaluation run (dist/features.wasm): the filter's own normaliser, views, features,
+// classifier and judge, so that what is trained on and measured is what is served. Packs are loaded from outside.
 import { features, BLOCK_SLOTS_MAX } from "./classifier-features";
 import { loadPack, score, probability, PACK_BYTES } from "./classifier";
-import { begin, blocking, loadRules, match, SPAN_TRUSTED } from "./rules";
+import { judgeText } from "./injection";
 import { normalise } from "./normalise";
+import { Trust } from "./prompt";
+import { loadRules } from "./rules";
 import * as views from "./views";
 import { slice } from "../slice";
 
@@ -46,21 +48,7 @@ export function viewKind(): i32 {
   return views.kind;
 }
 
-/** Does a rule block the text by itself, in its normal form or one of its views? */
-export function ruleBlocks(ptr: usize, len: i32, to: usize): bool {
-  const raw = slice(ptr, len);
-  begin(SPAN_TRUSTED);
-  const normal = slice(to, normalise(raw, false, to, len));
-  match(normal);
-  for (views.start(raw, false, normal); views.next(); ) match(views.view);
-  return blocking >= 0;
-}
-
-/** The logit of a text, with its views: what injection.ts computes for one span. */
-export function judge(ptr: usize, len: i32, to: usize): i32 {
-  const raw = slice(ptr, len);
-  const normal = slice(to, normalise(raw, false, to, len));
-  let logit = score(normal);
-  for (views.start(raw, false, normal); views.next(); ) logit = max(logit, score(views.view));
-  return logit;
+/** The combined logit of a text of a user, with its views, as the edge has it; `work` is room for the text. */
+export function judge(ptr: usize, len: i32, work: usize): i32 {
+  return judgeText(slice(ptr, len), false, Trust.User, work);
 }

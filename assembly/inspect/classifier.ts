@@ -61,6 +61,16 @@ const ring = reserve(WINDOW_BLOCKS << 2);
 const TAIL: i32 = 384;
 const tail = reserve(TAIL);
 
+/** Half a window with a higher logit than this is looked at closer. */
+const SUSPECT: i32 = -LOGIT_ONE;
+/** Such places that are kept. */
+const SUSPECTS_MAX: i32 = 1024;
+const suspects = reserve(SUSPECTS_MAX << 2);
+/** The sum of two blocks that is suspicious. */
+let suspectSum: i32 = 0;
+/** Suspicious places that the text scored last has, in order, SUSPECTS_MAX at most. */
+export let suspectCount: i32 = 0;
+
 let bias: i32 = 0;
 let ready: bool = false;
 /** The threshold that the pack was made with, as a logit. */
@@ -85,6 +95,7 @@ export function loadPack(ptr: usize, len: i32): bool {
     const logit = <f64>(i * CURVE_STEP - LOGIT_MAX) / <f64>LOGIT_ONE;
     store<u16>(curve + ((<usize>i) << 1), <u16>(1000.0 / (1.0 + Math.exp(-logit)) + 0.5));
   }
+  suspectSum = sumFor(SUSPECT, 2 * BLOCK);
   ready = true;
   return true;
 }
@@ -92,6 +103,7 @@ export function loadPack(ptr: usize, len: i32): bool {
 /** The logit of `text` (normalised, or a view), LOGIT_ONE to one; −LOGIT_MAX when empty or without a pack. */
 export function score(text: Slice): i32 {
   const len = lenOf(text);
+  suspectCount = 0;
   if (!ready || len <= 0) return -LOGIT_MAX;
   const blocks = (len + BLOCK - 1) >> 6;
   // Blocks read where they are: a block reads up to 64 + 64 + 16 bytes from its start.
@@ -108,6 +120,7 @@ export function score(text: Slice): i32 {
   let before: u64 = 0;
   let before2: u64 = 0;
   let windowSum = 0;
+  let sumBefore = 0;
   let best = -LOGIT_MAX;
   for (let block = 0; block < blocks; block++) {
     const ahead = block + 1 == direct ? tail : at + 64;
@@ -124,19 +137,47 @@ export function score(text: Slice): i32 {
       before2 = before;
       before = word;
     }
+    if (sum + sumBefore > suspectSum) suspect(block << 6);
+    sumBefore = sum;
     const cell = ring + ((<usize>block % WINDOW_BLOCKS) << 2);
     windowSum += sum - load<i32>(cell);
     store<i32>(cell, sum);
     if (block + 1 >= WINDOW_BLOCKS || block + 1 == blocks) {
       const from = max(block + 1 - WINDOW_BLOCKS, 0) << 6;
-      const bytes = min((block + 1) << 6, len) - from;
-      const gain = <i64>load<i32>(gains + ((<usize>bytes) << 2));
-      best = max(best, clamp(<i32>max(min((gain * <i64>windowSum) >> FRACTION, 1 << 20), -(1 << 20)) + bias));
+      best = max(best, logitOf(windowSum, min((block + 1) << 6, len) - from));
     }
     mask = maskAhead;
     at = ahead;
   }
   return best;
+}
+
+/** The logit of at most a window's `bytes` whose weights add up to `sum`. */
+export function logitOf(sum: i32, bytes: i32): i32 {
+  const gain = <i64>load<i32>(gains + ((<usize>bytes) << 2));
+  return clamp(<i32>max(min((gain * <i64>sum) >> FRACTION, 1 << 20), -(1 << 20)) + bias);
+}
+
+/** The least sum whose logit for `bytes` is above `logit`, or about that. */
+export function sumFor(logit: i32, bytes: i32): i32 {
+  const gain = <i64>max(load<i32>(gains + ((<usize>bytes) << 2)), 1);
+  return <i32>max(min(((<i64>(logit - bias)) << FRACTION) / gain, i32.MAX_VALUE), i32.MIN_VALUE);
+}
+
+/** The weight of a feature. */
+export function weightOf(slot: usize): i32 {
+  return <i32>load<i8>(weights + slot);
+}
+
+function suspect(at: i32): void {
+  if (suspectCount == SUSPECTS_MAX) return;
+  store<i32>(suspects + ((<usize>suspectCount) << 2), at);
+  suspectCount++;
+}
+
+/** Where suspicious place `i` is: the middle of two blocks, as an offset in the text. */
+export function suspectAt(i: i32): i32 {
+  return load<i32>(suspects + ((<usize>i) << 2));
 }
 
 /** The probability that a logit stands for, in 1/1000. */

@@ -9,14 +9,7 @@
 // The length of a text counts inside the classifier (windows of one size, √length): see classifier.ts.
 import { hash64 } from "../hash";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
-import {
-  loadPack,
-  LOGIT_MAX,
-  LOGIT_ONE,
-  probability,
-  score as classify,
-  threshold as calibrated,
-} from "./classifier";
+import { loadPack, LOGIT_MAX, probability, score as classify, threshold as calibrated } from "./classifier";
 import {
   memoJudged,
   memoLogit,
@@ -27,6 +20,7 @@ import {
   setMemoVersion,
 } from "./memo";
 import { normalise } from "./normalise";
+import { bestPassage, quotes, quotingLogit } from "./passage";
 import { Prompt, Trust } from "./prompt";
 import {
   begin,
@@ -38,11 +32,15 @@ import {
   reporting,
   RULE_TABLE_BYTES,
   ruleId,
+  score as evidence,
   setOwnRules,
   SPAN_TRUSTED,
   SPAN_UNTRUSTED,
+  strongest,
+  strongestScore,
 } from "./rules";
 import { next, start, view } from "./views";
+import { EVIDENCE_MAX, evidenceOf, shortened } from "./weights";
 
 export enum Judgement {
   Clean = 0,
@@ -55,7 +53,7 @@ const CLASSIFIER = lit("classifier");
 export let judgedScore: i32 = 0;
 /** The rule that blocked it, or "classifier"; NONE for a clean one. */
 export let judgedWhy: Slice = NONE;
-/** The rule that blocks the span that was judged last, or -1. */
+/** The rule to name if the span that was judged last is blocked; -1 for the classifier. */
 export let spanRule: i32 = -1;
 /** What blocked the request is one of the policy's own rules. */
 export let judgedByOwn: bool = false;
@@ -115,26 +113,38 @@ export function useClassifier(ptr: usize, len: i32): bool {
   return true;
 }
 
-/** Texts shorter than this say too little for the classifier alone. */
-const SHORT_BYTES: i32 = 48;
-/** What each missing byte takes off the logit: 1/16 of 1.0, so that one word never blocks by itself. */
-const SHORT_STEP: i32 = LOGIT_ONE / 16;
+/** The highest logit of a text or view by the classifier alone, and of passages with the evidence of their rules. */
+let logit: i32 = 0;
+let passage: i32 = 0;
 
-/** The classifier's logit of one normalised text. A few words look like an attack's as easily as like anything
- *  else's ("translate this text"), so short texts need a rule, or more evidence. */
-function weigh(text: Slice): i32 {
-  const missing = SHORT_BYTES - lenOf(text);
-  const logit = classify(text);
-  return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
+/** Passages below this logit are not looked for. */
+const FAINT: i32 = 0;
+
+/** Takes in one normalised text, which the rules have just read. */
+function weigh(text: Slice): void {
+  const whole = classify(text);
+  const least = max(max(passage, whole), FAINT);
+  const found = bestPassage(text, least);
+  if (found > least) passage = found;
+  if (quotes(text)) passage = max(passage, quotingLogit(text));
+  else logit = max(logit, shortened(whole, lenOf(text)));
 }
+
+/** From this score on a rule is named as what blocked a text; weaker ones only helped. */
+const NAMED_SCORE: i32 = 160;
+/** From this score on a rule makes the score certain where the classifier supports it. */
+const CERTAIN_SCORE: i32 = 200;
 
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
- * blocks by itself; otherwise the highest logit. Rules that do not block name what they saw and weigh nothing:
- * the threshold was chosen for the classifier's own scores, and what they see, it sees too.
+ * blocks by itself; otherwise the highest logit with `scores` on top, the sum of the scores of the rules found, or that
+ * of a passage with the rules around it if it is higher. `best` is the highest score of one rule: with a strong one and a
+ * sum well above the threshold, which only a classifier that is not far from it gives, the score is LOGIT_MAX, too.
  */
-export function combine(blocked: bool, logit: i32): i32 {
-  return blocked ? LOGIT_MAX : logit;
+export function combine(blocked: bool, logit: i32, scores: i32, passage: i32, best: i32): i32 {
+  if (blocked) return LOGIT_MAX;
+  const sum = min(max(logit + evidenceOf(scores), passage), LOGIT_MAX);
+  return best >= CERTAIN_SCORE && sum > calibrated + EVIDENCE_MAX / 2 ? LOGIT_MAX : sum;
 }
 
 /** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */
@@ -194,12 +204,14 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
   const normal = slice(work, normalise(raw, escaped, work, lenOf(raw)));
   begin(trust == Trust.Untrusted ? SPAN_UNTRUSTED : SPAN_TRUSTED);
   match(normal);
-  let logit = weigh(normal);
+  logit = -LOGIT_MAX;
+  passage = -LOGIT_MAX;
+  weigh(normal);
   for (start(raw, escaped, normal); next(); ) {
     match(view);
-    logit = max(logit, weigh(view));
+    weigh(view);
   }
-  spanRule = blocking;
+  spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   spanReport = blocking < 0 ? reporting : -1;
-  return combine(blocking >= 0, logit);
+  return combine(blocking >= 0, logit, evidence, passage, strongestScore);
 }

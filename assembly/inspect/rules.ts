@@ -23,6 +23,7 @@
 import { reserve } from "../memory";
 import { endOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
+import { addPlace, clearPlaces } from "./rules-places";
 import {
   beginSeek,
   FIRST,
@@ -78,6 +79,9 @@ export let blocking: i32 = -1;
 export let reporting: i32 = -1;
 /** Sum of the scores of the rules found. */
 export let score: i32 = 0;
+/** The rule found whose score is the highest, the first of several, or -1. */
+export let strongest: i32 = -1;
+export let strongestScore: i32 = 0;
 /** Work since `begin`: bytes or blocks read, and uses of pieces looked at. */
 export let steps: i32 = 0;
 
@@ -169,12 +173,15 @@ export function begin(spanTrust: u32): void {
   blocking = -1;
   reporting = -1;
   score = 0;
+  strongest = -1;
+  strongestScore = 0;
   steps = 0;
   trust = spanTrust;
 }
 
 /** Finds rules in one normalised text (a view), in addition to those found since `begin`. Returns `found`. */
 export function match(text: Slice): i32 {
+  clearPlaces();
   search(text);
   if (own) {
     use(own);
@@ -277,7 +284,7 @@ function take(use: usize, now: u32, at: usize): void {
       return;
   }
   const next: u32 = load<u8>(use, 4);
-  if (next == 0) return hit(load<u16>(use));
+  if (next == 0) return hit(load<u16>(use), <i32>(now - passed) - 1);
   const own = ends + (slot << 3);
   const latest = load<u32>(own);
   if (latest == now) return;
@@ -330,17 +337,23 @@ function endsSentence(block: v128): v128 {
   return v128.or(dot, v128.or(i8x16.eq(block, i8x16.splat(0x21)), i8x16.eq(block, i8x16.splat(0x3f))));
 }
 
-function hit(index: u32): void {
+function hit(index: u32, end: i32): void {
   const at = rules + ((<usize>index) << 3);
   const flags: u32 = load<u8>(at, 7);
   if ((flags & trust) == 0) return;
   const rule = base + index;
+  if (base == 0) addPlace(end, <i32>index, <i32>load<u8>(at, 6));
   const byte = foundBits + (rule >> 3);
   const bit = <u8>((<u32>1) << (rule & 7));
   if (load<u8>(byte) & bit) return;
   store<u8>(byte, load<u8>(byte) | bit);
   found++;
-  score += <i32>load<u8>(at, 6);
+  const own = <i32>load<u8>(at, 6);
+  score += own;
+  if (own > strongestScore) {
+    strongestScore = own;
+    strongest = <i32>rule;
+  }
   if (flags & FLAG_BLOCK) {
     if (blocking < 0) blocking = <i32>rule;
   } else if (base != 0 && reporting < 0) reporting = <i32>rule;

@@ -24,12 +24,14 @@ function isVowel(byte: u32): bool {
 }
 
 /**
- * Leetspeak read as letters: 0 o, 1 i or l, 3 e, 4 a, 5 s, 7 t, @ a, $ s, ! i, | l … A sign counts only beside a
- * letter or digit. `1` is l before another l or y, after a vowel (unless n or d follows) and in `p1e`, `b1e`.
+ * Leetspeak read as letters: 0 o, 1 i or l, 3 e, 4 a, 5 s, 7 t, @ a, $ s, ! i, | l … A sign counts only before a
+ * letter or digit, a bracket or plus only between two. `1` is i if some disguised word has an l of its own; else `1`
+ * is l before another l or y, after a vowel (unless n or d follows) and in `p1e`, `b1e`.
  */
 export function decodeLeet(from: Slice, to: usize): i32 {
   const ptr = ptrOf(from);
   const len = lenOf(from);
+  const hasL = keepsL(ptr, len);
   let before: u32 = 32;
   for (let i = 0; i < len; i++) {
     if (ASC_FEATURE_SIMD) {
@@ -41,14 +43,17 @@ export function decodeLeet(from: Slice, to: usize): i32 {
     const byte: u32 = load<u8>(ptr + i);
     const next: u32 = i + 1 < len ? load<u8>(ptr + i + 1) : 32;
     let letter = byte;
-    if (byte == 0x31 || byte == 0x7c) {
+    if (byte == 0x31 && hasL && next != 0x31) letter = 0x69;
+    else if (byte == 0x31 || byte == 0x7c) {
       const doubled = next == byte || (i > 0 && load<u8>(ptr + i - 1) == byte && before == 0x6c);
       const long = next == 0x6c || next == 0x79 || (isVowel(before) && next != 0x6e && next != 0x64);
       const ending = (before == 0x70 || before == 0x62) && (next == 0x65 || next == 0x33);
       letter = doubled || long || ending ? 0x6c : 0x69;
     } else if (isDigit(byte) || byte == 0x40) letter = load<u8>(LEET + (byte - 32));
     else if (
-      (byte == 0x21 || byte == 0x24 || byte == 0x28 || byte == 0x2b || byte == 0x3c) &&
+      (byte == 0x21 ||
+        byte == 0x24 ||
+        ((byte == 0x28 || byte == 0x2b || byte == 0x3c) && isLetter(before))) &&
       (isLetter(next) || isDigit(next))
     ) {
       letter = load<u8>(LEET + (byte - 32));
@@ -78,6 +83,19 @@ function copyPlain(from: usize, to: usize, len: i32): i32 {
 
 function eq(block: v128, byte: i8): v128 {
   return i8x16.eq(block, i8x16.splat(byte));
+}
+
+/** Whether a word with digits has an l: then 1 does not stand for it. */
+function keepsL(ptr: usize, len: i32): bool {
+  let word = 0;
+  for (let i = 0; i < len; i++) {
+    const byte: u32 = load<u8>(ptr + i);
+    if (isDigit(byte)) word |= 1;
+    else if (byte == 0x6c) word |= 2;
+    else if (!isLetter(byte)) word = 0;
+    if (word == 3) return true;
+  }
+  return false;
 }
 
 /** Every ASCII letter turned by 13 places. */

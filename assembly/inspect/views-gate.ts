@@ -1,10 +1,10 @@
 // Cheap gates: does a window of normalised text look as if it hid another text? One SIMD pass answers for all
 // views by counting bit masks; what is benign pays for this pass alone.
 //
-//  leet      a digit or sign of leetspeak amid letters, or before two of them: ≥ 4 within 64 bytes
+//  leet      digits and signs of leetspeak beside letters: ≥ 8 within 64 bytes; amid letters or before two they count twice
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
 //  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
-//  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2
+//  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2, or within 64 bytes 3 : 1
 //  escapes   ≥ 3 of `%`, `&` or `\`, of which one begins an escape
 //  codes     16 bytes of only hexadecimal digits and separators, or of only dots and dashes, with a space
 //            or comma: characters spelled as numbers, bits or Morse
@@ -28,6 +28,7 @@ const lastBlock = reserve(16);
 let leet: bool = false;
 let spaced: i32 = 0;
 let turned: bool = false;
+let mirrored: bool = false;
 let forward: i32 = 0;
 let backward: i32 = 0;
 let escapes: i32 = 0;
@@ -40,6 +41,8 @@ let beforeHigh: u32 = 0;
 let plainRecent: u32 = 0;
 let rotRecent: u32 = 0;
 let leetRecent: u32 = 0;
+let rightRecent: u32 = 0;
+let wrongRecent: u32 = 0;
 
 /** The gates that `len` bytes of normalised text at `from` open: a bit set of GATE_*. */
 export function gates(from: usize, len: i32): u32 {
@@ -47,6 +50,9 @@ export function gates(from: usize, len: i32): u32 {
   leetRecent = 0;
   spaced = 0;
   turned = false;
+  mirrored = false;
+  rightRecent = 0;
+  wrongRecent = 0;
   before = 0;
   beforeHigh = 0;
   plainRecent = 0;
@@ -61,7 +67,7 @@ export function gates(from: usize, len: i32): u32 {
   if (leet) open |= GATE_LEET;
   if (spaced >= 2) open |= GATE_SPACED;
   if (turned) open |= GATE_ROT13;
-  if (backward >= 2 && backward * 2 > forward * 3) open |= GATE_REVERSED;
+  if (mirrored || (backward >= 2 && backward * 2 > forward * 3)) open |= GATE_REVERSED;
   if (escapes >= 3) open |= GATE_ESCAPES;
   if (codes) open |= GATE_CODES;
   return open;
@@ -99,6 +105,9 @@ function simd(from: usize, len: i32): void {
   let back = 0;
   let escaping = 0;
   let leetSeen = false;
+  let rights: u32 = 0;
+  let wrongs: u32 = 0;
+  let mirrorSeen = false;
   let turnSeen = false;
   let codeSeen = false;
   let escapeSeen = false;
@@ -119,7 +128,7 @@ function simd(from: usize, len: i32): void {
     const letter: u32 = i8x16.bitmask(within(block, 97, 26));
     const beyond: u32 = i8x16.bitmask(block);
     odds = (odds << 8) | <u32>oddsIn(letter, some(second, ODD));
-    leetSeen = leetSeen || (odds * 0x01010101) >> 24 >= 4;
+    leetSeen = leetSeen || (odds * 0x01010101) >> 24 >= 8;
     lone += loneLetters(letters, letter);
     letters = letter;
     if (beyond | highs) {
@@ -129,8 +138,13 @@ function simd(from: usize, len: i32): void {
 
     // Each pair is of neighbouring bits, so a shift by one says whether a byte and the one before it are a digraph.
     const before = i8x16.shuffle(last, first, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-    ahead += popcnt(some(v128.and(i8x16.add(before, before), first), H | G_D | U));
-    back += popcnt(some(v128.and(i16x8.shr_u(before, 1), first), T | N | O));
+    const right = popcnt(some(v128.and(i8x16.add(before, before), first), H | G_D | U));
+    const wrong = popcnt(some(v128.and(i16x8.shr_u(before, 1), first), T | N | O));
+    ahead += right;
+    back += wrong;
+    rights = (rights << 8) | <u32>right;
+    wrongs = (wrongs << 8) | <u32>wrong;
+    mirrorSeen = mirrorSeen || isMirrored(rights, wrongs);
     last = first;
     plain = (plain << 8) | <u32>popcnt(some(first, T | O | E_A_I));
     const gb = v128.or(eq(block, 0x67), eq(block, 0x62));
@@ -156,6 +170,7 @@ function simd(from: usize, len: i32): void {
   leet = leetSeen;
   spaced = lone;
   turned = turnSeen;
+  mirrored = mirrorSeen;
   forward = ahead;
   backward = back;
   escapes = escapeSeen ? escaping : 0;
@@ -199,6 +214,8 @@ function scalar(from: usize, len: i32): void {
     let odd: u32 = 0;
     let plain = 0;
     let rot = 0;
+    let right = 0;
+    let wrong = 0;
     let hex: u32 = 0;
     let dots: u32 = 0;
     let gap: u32 = 0;
@@ -212,8 +229,8 @@ function scalar(from: usize, len: i32): void {
       if (byte - 97 < 6 || byte - 48 < 10) hex |= bit;
       else if (byte - 0x2d < 3) dots |= bit;
       if (byte == 0x20 || byte == 0x2c) gap |= bit;
-      forward += i32(digraph(last, byte));
-      backward += i32(digraph(byte, last));
+      right += i32(digraph(last, byte));
+      wrong += i32(digraph(byte, last));
       escapeSeen = escapeSeen || begins(last, byte);
       plain += i32(byte == 0x65 || byte == 0x74 || byte == 0x61 || byte == 0x6f || byte == 0x69);
       rot += i32(byte == 0x72 || byte == 0x67 || byte == 0x6e || byte == 0x62 || byte == 0x76);
@@ -222,6 +239,11 @@ function scalar(from: usize, len: i32): void {
     shape(letter, odd, high);
     if (width == 16 && isCode(hex, dots, gap)) codes = true;
     turn(plain, rot);
+    forward += right;
+    backward += wrong;
+    rightRecent = (rightRecent << 8) | <u32>right;
+    wrongRecent = (wrongRecent << 8) | <u32>wrong;
+    if (isMirrored(rightRecent, wrongRecent)) mirrored = true;
   }
   if (!escapeSeen) escapes = 0;
 }
@@ -238,7 +260,7 @@ function digraph(first: u32, second: u32): bool {
 /** Takes in a block's letters, leetspeak digits and signs, and bytes beyond ASCII. */
 function shape(letter: u32, odd: u32, high: u32): void {
   leetRecent = (leetRecent << 8) | <u32>oddsIn(letter, odd);
-  if ((leetRecent * 0x01010101) >> 24 >= 4) leet = true;
+  if ((leetRecent * 0x01010101) >> 24 >= 8) leet = true;
   spaced += loneLetters(before, letter);
   before = letter;
   if (high | beforeHigh) {
@@ -247,12 +269,13 @@ function shape(letter: u32, odd: u32, high: u32): void {
   }
 }
 
-/** Digits and signs of leetspeak amid letters, or two of them before two. */
+/** Digits and signs of leetspeak beside letters; those amid letters, or two of them before two, count twice. */
 function oddsIn(letter: u32, odd: u32): i32 {
   if (odd == 0) return 0;
   return (
     popcnt(odd & (letter >> 1) & ((letter << 1) | (letter >> 2))) +
-    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2))
+    popcnt(odd & (odd >> 1) & (letter << 1) & (letter >> 2)) +
+    popcnt(odd & ((letter >> 1) | (letter << 1)))
   );
 }
 
@@ -285,6 +308,11 @@ function turn(plain: i32, rot: i32): void {
   plainRecent = (plainRecent << 8) | <u32>plain;
   rotRecent = (rotRecent << 8) | <u32>rot;
   if (isTurned(plainRecent, rotRecent)) turned = true;
+}
+
+/** Within 64 bytes three mirrored digraphs and at most one as it should be: one reversed sentence in a long text. */
+function isMirrored(right: u32, wrong: u32): bool {
+  return (right * 0x01010101) >> 24 <= 1 && (wrong * 0x01010101) >> 24 >= 3;
 }
 
 /** Whether r g n b v outnumber e t a o i, given the counts of the last blocks as bytes. */

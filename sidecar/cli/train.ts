@@ -7,7 +7,7 @@
 // more false positives than the present pack makes. The candidate is written either way, under a name that says
 // whether it is offered. Exit status: 0 offered, 3 not better, 2 wrong usage.
 //
-// Features come from the filter's own code, compiled to dist/features.wasm. Bound: LABELS_MAX bytes of labels.
+// Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,10 +17,11 @@ import { WeirError } from "../errors.ts";
 import type { FeatureModule } from "../pack/features.ts";
 import { trainPackOf } from "../pack/train.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
+import { Judge } from "../pack/train-judge.ts";
+import { packThreshold } from "../pack/train-pack.ts";
 
 const LABELS_MAX = 256 << 20;
 const HELD_OUT = 0.2;
-const TEXT_BYTES_MAX = 24576;
 
 /** What a pack does on the held-out labels. */
 export interface Judged {
@@ -56,22 +57,19 @@ export function featureModule(wasm: Uint8Array): FeatureModule {
   return { exports: exports as FeatureModule["exports"], memory, reserve: (size) => reserve(size) >>> 0 };
 }
 
-/** Judges `pack` on `samples` by its own threshold. */
-export function judgePack(wasm: Uint8Array, pack: Uint8Array, samples: readonly Sample[]): Judged {
-  const module = featureModule(wasm);
-  const call = module.exports as unknown as Record<string, (...args: number[]) => number>;
-  const at = module.reserve(pack.length);
-  const raw = module.reserve(TEXT_BYTES_MAX + 256);
-  const normal = module.reserve(TEXT_BYTES_MAX + 256);
-  const put = (bytes: Uint8Array, to: number) => new Uint8Array(module.memory.buffer).set(bytes, to);
-  put(pack, at);
-  if (!call.loadPack?.(at, pack.length)) throw new WeirError("invalid_argument", "not a classifier pack");
-  const threshold = new DataView(pack.buffer, pack.byteOffset).getInt32(24, true);
+/** Judges `pack` on `samples` by its own threshold, beside the rules. */
+export function judgePack(
+  wasm: Uint8Array,
+  rules: Uint8Array,
+  pack: Uint8Array,
+  samples: readonly Sample[],
+): Judged {
+  const judge = new Judge(featureModule(wasm), rules);
+  judge.use(pack);
+  const threshold = packThreshold(pack);
   const judged: Judged = { caught: 0, attacks: 0, falsePositives: 0, benign: 0 };
   for (const { text, label } of samples) {
-    const bytes = Buffer.from(text).subarray(0, TEXT_BYTES_MAX);
-    put(bytes, raw);
-    const flagged = (call.judge?.(raw, bytes.length, normal) ?? 0) > threshold ? 1 : 0;
+    const flagged = judge.logit(text) > threshold ? 1 : 0;
     if (label) {
       judged.attacks++;
       judged.caught += flagged;
@@ -125,9 +123,11 @@ export async function trainCommand(args: string[]): Promise<number> {
   }
   const wasm = readFileSync(beside("./features.wasm", "dist/features.wasm"));
   const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
-  const { pack } = trainPackOf(featureModule(wasm), [...ownCorpus(corpus, seed), ...rest], hash, seed);
-  const candidate = judgePack(wasm, pack, test);
-  const present = judgePack(wasm, readFileSync(current), test);
+  const rules = readFileSync(beside("./rules.bin", "dist/rules.bin"));
+  const learned = [...ownCorpus(corpus, seed), ...rest];
+  const { pack } = trainPackOf(featureModule(wasm), learned, { rules, hash, seed });
+  const candidate = judgePack(wasm, rules, pack, test);
+  const present = judgePack(wasm, rules, readFileSync(current), test);
   const offered = better(candidate, present);
   mkdirSync(out, { recursive: true });
   const file = join(out, offered ? "classifier.bin" : "classifier.rejected.bin");

@@ -67,9 +67,9 @@ export interface Rule {
   category: Category;
   /** BCP 47 languages of the patterns; `*` for none in particular. */
   languages: string[];
-  /** `block` decides alone; `score` contributes. */
+  /** `block` decides alone; `score` contributes, as all curated rules do: a quotation is no attack. */
   severity: "block" | "score";
-  /** What it adds to the score, 0 – 255. */
+  /** What it adds, 0 – 255: 80 adds 1.0 to the classifier's logit (assembly/inspect/injection.ts). */
   score: number;
   /** The spans it applies to. */
   spans: "all" | "trusted" | "untrusted";

@@ -10,7 +10,7 @@ import { DISGUISES, disguise, pick } from "./train-disguise.ts";
 import { expand, type Grammar, parseGrammar, random, type Template } from "./train-grammar.ts";
 
 /** Characters of a text that the trainer reads. */
-export const TEXT_MAX = 6000;
+export const TEXT_MAX = 24000;
 
 export interface Sample {
   text: string;
@@ -31,7 +31,7 @@ const EXPANSIONS = {
   hard: { en: 24, other: 10 },
   benign: { en: 40, other: 12 },
 };
-const EMBEDDED = 0.2;
+const EMBEDDED = 0.35;
 const DISGUISED = 0.15;
 
 /** How many templates each part of the corpus under `dir` has, by language. */

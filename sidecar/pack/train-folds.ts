@@ -3,7 +3,9 @@
 // folds, the largest first to the smallest fold. The own corpus is always trained on and never judged, unless
 // there is nothing else.
 import type { Bag, Dataset } from "./features.ts";
-import { logit, type TrainOptions, train } from "./train-model.ts";
+import type { Sample } from "./train-corpus.ts";
+import type { Judge } from "./train-judge.ts";
+import { logit, type Model, type TrainOptions, train } from "./train-model.ts";
 
 export const FOLDS = 6;
 
@@ -29,15 +31,39 @@ export function folds(bags: readonly Bag[]): Int8Array {
   return Int8Array.from(bags, (bag) => (onlyOwn || !own(bag) ? (foldOf.get(key(bag)) ?? 0) : -1));
 }
 
-/** Raw scores of every bag that is in a fold, by a model trained without that fold; NaN for the others. */
-export function heldOutScores(data: Dataset, fold: Int8Array, options: TrainOptions): Float64Array {
-  const scores = new Float64Array(data.bags.length).fill(Number.NaN);
-  for (let out = 0; out < FOLDS; out++) {
+/** One model for each fold, trained without it; undefined for a fold that is empty. */
+export function heldOutModels(data: Dataset, fold: Int8Array, options: TrainOptions): (Model | undefined)[] {
+  return Array.from({ length: FOLDS }, (_, out) => {
     const rest: number[] = [];
     for (let i = 0; i < fold.length; i++) if (fold[i] !== out) rest.push(i);
-    if (rest.length === fold.length) continue;
-    const model = train(data, rest, options);
-    for (let i = 0; i < fold.length; i++) if (fold[i] === out) scores[i] = logit(data, i, model);
+    return rest.length === fold.length ? undefined : train(data, rest, options);
+  });
+}
+
+/** Raw scores of every bag that is in a fold, by the model trained without that fold; NaN for the others. */
+export function heldOutScores(
+  data: Dataset,
+  fold: Int8Array,
+  models: readonly (Model | undefined)[],
+): Float64Array {
+  return Float64Array.from(fold, (out, i) => {
+    const model = out >= 0 ? models[out] : undefined;
+    return model ? logit(data, i, model) : Number.NaN;
+  });
+}
+
+/** The same as the edge would have it: `packs` by fold. */
+export function heldOutLogits(
+  judge: Judge,
+  samples: readonly Sample[],
+  fold: Int8Array,
+  packs: readonly (Uint8Array | undefined)[],
+): Float64Array {
+  const logits = new Float64Array(samples.length).fill(Number.NaN);
+  for (const [out, pack] of packs.entries()) {
+    if (!pack) continue;
+    judge.use(pack);
+    for (const [i, { text }] of samples.entries()) if (fold[i] === out) logits[i] = judge.logit(text);
   }
-  return scores;
+  return logits;
 }

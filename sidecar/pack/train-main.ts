@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { leaf } from "../../test/support/leaf.ts";
+import { compileRules, readRules } from "./rules.ts";
 import { type Trained, trainPack } from "./train.ts";
+import { thresholdAt } from "./train-calibrate.ts";
 import { recallTable } from "./train-report.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -21,9 +23,11 @@ const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA
 if (data.length === 0)
   console.error("no labelled data given (WEIR_DATA or a file): training on the own corpus only");
 
+const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf("test/assembly/inspect/classifier.entry.ts"), {
   corpus: join(root, "training"),
   data,
+  rules: compileRules(rules, source).pack,
   seed: Number(values.seed),
 });
 mkdirSync(values.out, { recursive: true });
@@ -31,12 +35,16 @@ writeFileSync(join(values.out, "weights.bin"), trained.pack);
 writeFileSync(join(values.out, "metrics.json"), `${JSON.stringify(metrics(trained), null, 2)}\n`);
 console.log(`${join(values.out, "weights.bin")}: ${trained.pack.length} bytes`);
 
+/** Judged as the edge judges, by models that had not seen a text's source. */
 function metrics({ samples, threshold, calibration, heldOut }: Trained) {
   const attacks = samples.filter(({ label }) => label).length;
+  const benign = Array.from(heldOut).filter((logit, i) => !samples[i]?.label && !Number.isNaN(logit));
+  const half = thresholdAt(benign, 0.005);
   return {
     samples: { attacks, benign: samples.length - attacks },
     threshold: Number(threshold.toFixed(4)),
     calibration,
     heldOut: recallTable(samples, heldOut, threshold),
+    atHalfPercentFalsePositives: { threshold: half, heldOut: recallTable(samples, heldOut, half) },
   };
 }

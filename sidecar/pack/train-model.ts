@@ -1,6 +1,8 @@
 // The learner: logistic regression on bags of windows. A text is as suspicious as its worst window, in training
 // as in the filter, so of an attack only the window that scores highest is pulled up (the rest of a long jailbreak
-// is often harmless), and of a benign text the one that scores highest is pushed down.
+// is often harmless), and of a benign text the one that scores highest is pushed down, among windows of half the size,
+// too: what is harmless has to be so in its passages (assembly/inspect/passage.ts). The rules take no
+// part in learning: on the texts that they were written by they are better than they will be on others.
 //
 // AdaGrad with L2, averaged over the last half of the epochs. Sources count by a fractional power of their rows, and attacks
 // and benign texts count alike in total. Deterministic: order and initial values come from the seed.
@@ -22,11 +24,21 @@ export interface TrainOptions {
   power: number;
   /** Total weight of benign texts over that of attacks. */
   benign: number;
+  /** How much an attack counts that the model takes for harmless: its probability to this power. */
+  doubt: number;
   /** Factors for single sources. */
   factor?: (source: string) => number;
 }
 
-export const DEFAULTS: TrainOptions = { seed: 1, epochs: 12, rate: 0.02, l2: 1e-6, power: 0.5, benign: 2 };
+export const DEFAULTS: TrainOptions = {
+  seed: 1,
+  epochs: 12,
+  rate: 0.02,
+  l2: 1e-6,
+  power: 0.5,
+  benign: 2,
+  doubt: 0.6,
+};
 
 export interface Model {
   weights: Float32Array;
@@ -41,14 +53,25 @@ export interface Window {
   lastBlock: number;
 }
 
-const sums = new Float64Array(4096);
+/** Sums of the slots before each block of a segment. */
+const before = new Float64Array(4096);
+
+/** Blocks of a window: a whole one, and for what must be harmless in every part of it also smaller ones. */
+const WHOLE = [WINDOW_BLOCKS];
+const PARTS = [WINDOW_BLOCKS / 2, WINDOW_BLOCKS];
 
 /** A text whose error is below EASY is left alone for the next EASY_REST epochs: it would change nothing. */
 const EASY = 0.03;
 const EASY_REST = 3;
 
 /** The window of bag `index` with the highest value under `weights`. */
-export function bestWindow(data: Dataset, index: number, weights: ArrayLike<number>, out: Window): Window {
+export function bestWindow(
+  data: Dataset,
+  index: number,
+  weights: ArrayLike<number>,
+  out: Window,
+  sizes: readonly number[] = WHOLE,
+): Window {
   const bag = data.bags[index];
   out.value = Number.NEGATIVE_INFINITY;
   if (!bag) return out;
@@ -58,23 +81,25 @@ export function bestWindow(data: Dataset, index: number, weights: ArrayLike<numb
     const blocks = (segmentBlock[segment + 1] as number) - first;
     const bytes = segmentBytes[segment] as number;
     let running = 0;
+    before[0] = 0;
     for (let block = 0; block < blocks; block++) {
       let sum = 0;
       const end = blockSlot[first + block + 1] as number;
       for (let i = blockSlot[first + block] as number; i < end; i++)
         sum += weights[slots[i] as number] as number;
-      sums[block] = sum;
       running += sum;
-      if (block >= WINDOW_BLOCKS) running -= sums[block - WINDOW_BLOCKS] as number;
-      if (block + 1 < WINDOW_BLOCKS && block + 1 < blocks) continue;
-      const from = Math.max(0, block + 1 - WINDOW_BLOCKS);
-      const length = Math.min((block + 1) * 64, bytes) - from * 64;
-      const value = running / Math.sqrt(length + SMOOTH);
-      if (value > out.value) {
-        out.value = value;
-        out.bytes = length;
-        out.firstBlock = first + from;
-        out.lastBlock = first + block;
+      before[block + 1] = running;
+      for (const size of sizes) {
+        if (block + 1 < size && (block + 1 < blocks || size < WINDOW_BLOCKS)) continue;
+        const from = Math.max(0, block + 1 - size);
+        const length = Math.min((block + 1) * 64, bytes) - from * 64;
+        const value = (running - (before[from] as number)) / Math.sqrt(length + SMOOTH);
+        if (value > out.value) {
+          out.value = value;
+          out.bytes = length;
+          out.firstBlock = first + from;
+          out.lastBlock = first + block;
+        }
       }
     }
   }
@@ -83,7 +108,7 @@ export function bestWindow(data: Dataset, index: number, weights: ArrayLike<numb
 
 /** Trains on the bags in `indices`. */
 export function train(data: Dataset, indices: readonly number[], options: TrainOptions = DEFAULTS): Model {
-  const { seed, epochs, rate, l2 } = options;
+  const { seed, epochs, rate, l2, doubt } = options;
   const importance = balance(data, indices, options);
   const rand = random(seed);
   const order = Uint32Array.from(indices.keys());
@@ -109,11 +134,13 @@ export function train(data: Dataset, indices: readonly number[], options: TrainO
         continue;
       }
       const index = indices[at] as number;
-      bestWindow(data, index, weights, window);
-      if (window.value === Number.NEGATIVE_INFINITY) continue;
       const label = data.bags[index]?.label ?? 0;
+      bestWindow(data, index, weights, window, label ? WHOLE : PARTS);
+      if (window.value === Number.NEGATIVE_INFINITY) continue;
       const error = 1 / (1 + Math.exp(-(window.value + bias))) - label;
-      const slope = error * (importance[at] as number);
+      // An attack that looks like none teaches little: chat logs and contest entries hold many that are none.
+      const trust = label ? (1 + error) ** doubt : 1;
+      const slope = error * trust * (importance[at] as number);
       if (Math.abs(error) < EASY) rest[at] = EASY_REST;
       const gradient = slope / Math.sqrt(window.bytes + SMOOTH);
       const end = data.blockSlot[window.lastBlock + 1] as number;

@@ -5,7 +5,7 @@ import { type Model, SLOTS } from "./train-model.ts";
 export const HEADER_BYTES = 64;
 const LOGIT_ONE = 256;
 /** Weights beyond this quantile of their size are cut off, so that one of them does not coarsen all. */
-const CLIP_QUANTILE = 0.9995;
+const CLIP_QUANTILE = 0.998;
 
 /** int8 weights, and the model they stand for. */
 export interface Quantised {
@@ -20,6 +20,11 @@ export function quantise(model: Model): Quantised {
   const step = largest / 127;
   const weights = Int8Array.from(model.weights, (w) => Math.max(-127, Math.min(127, Math.round(w / step))));
   return { weights, step };
+}
+
+/** The threshold that a pack was made with, as a logit. */
+export function packThreshold(pack: Uint8Array): number {
+  return new DataView(pack.buffer, pack.byteOffset).getInt32(24, true) / LOGIT_ONE;
 }
 
 /** `threshold` is a calibrated logit; `hash` 32 bytes. */

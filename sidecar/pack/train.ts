@@ -1,20 +1,22 @@
 // `weir train`: labelled texts → a classifier pack. Reads the own corpus and any labelled JSONL, extracts features
 // through the filter's own code, learns, calibrates and chooses the threshold on sources that the judging model
-// had not seen, quantises, and returns the pack with what was measured. One seed gives one pack.
+// had not seen, judged as the edge judges (rules, short texts, int8 weights), and returns the pack with what was
+// measured. One seed gives one pack.
 //
 // Bounds: memory is about 10 bytes per byte of text; the time is linear in the text, folds and epochs.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Dataset, extract, type FeatureModule } from "./features.ts";
+import { extract, type FeatureModule } from "./features.ts";
 import { type Platt, platt, type Scored, thresholdAt } from "./train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "./train-corpus.ts";
-import { folds, heldOutScores } from "./train-folds.ts";
-import { DEFAULTS, logit, type TrainOptions, train } from "./train-model.ts";
+import { folds, heldOutLogits, heldOutModels, heldOutScores } from "./train-folds.ts";
+import { Judge } from "./train-judge.ts";
+import { DEFAULTS, type Model, type TrainOptions, train } from "./train-model.ts";
 import { quantise, writePack } from "./train-pack.ts";
 
 /** Share of benign texts of unseen sources that the threshold lets through as attacks. */
-export const FALSE_POSITIVES = 0.004;
+export const FALSE_POSITIVES = 0.003;
 
 /** Sources whose labels are noisy (whole chat logs, contest entries): they count less. */
 const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
@@ -22,15 +24,19 @@ const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
 /** Split by category and most of what is met: it counts more. */
 const OWN_ENGLISH = /^own_[a-z]+_en/;
 
+/** Quoted attacks: at the weight of the others their words would no longer count as an attack's anywhere. */
+const QUOTED = /^own_hard_en_quoted/;
+
 export interface Trained {
   pack: Buffer;
   samples: Sample[];
-  data: Dataset;
   /** The fold of each sample, or -1. */
   fold: Int8Array;
-  /** Calibrated logits by models that did not see the sample's source; NaN outside the folds. */
+  /** The packs of the models that had not seen a fold, by fold. */
+  foldPacks: (Buffer | undefined)[];
+  /** The edge's logits by models that did not see the sample's source; NaN outside the folds. */
   heldOut: Float64Array;
-  /** Calibrated logits of the pack itself. */
+  /** The edge's logits by the pack itself. */
   fitted: Float64Array;
   calibration: Platt;
   threshold: number;
@@ -41,57 +47,61 @@ export interface TrainInput {
   corpus: string;
   /** Labelled JSONL files. */
   data: string[];
+  /** The rules pack that will be served beside the classifier. */
+  rules?: Uint8Array;
   seed: number;
 }
 
 export const OPTIONS: TrainOptions = {
   ...DEFAULTS,
-  factor: (source) => (NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) ? 2 : 1),
+  factor: (source) => (NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) && !QUOTED.test(source) ? 2 : 1),
 };
 
-export function trainPack(module: FeatureModule, { corpus, data: files, seed }: TrainInput): Trained {
+export function trainPack(module: FeatureModule, { corpus, data: files, rules, seed }: TrainInput): Trained {
   const samples = [...ownCorpus(corpus, seed), ...files.flatMap(readSamples)];
-  return trainPackOf(module, samples, sourceHash(corpus, files), seed);
+  return trainPackOf(module, samples, { rules, hash: sourceHash(corpus, files), seed });
 }
 
 /** The same from samples at hand; `hash` (32 bytes) goes into the pack's header. */
 export function trainPackOf(
   module: FeatureModule,
   samples: Sample[],
-  hash: Uint8Array,
-  seed: number,
+  { rules, hash, seed }: { rules?: Uint8Array | undefined; hash: Uint8Array; seed: number },
 ): Trained {
+  const judge = new Judge(module, rules);
   const data = extract(module, samples);
   const options = { ...OPTIONS, seed };
   const fold = folds(data.bags);
-  const raw = heldOutScores(data, fold, options);
-  const scored: Scored[] = [];
-  const benign: number[] = [];
-  const perSource = new Map<string, number>();
+  const models = heldOutModels(data, fold, options);
+  const calibration = calibrate(samples, heldOutScores(data, fold, models));
+  const packOf = (model: Model, threshold: number) =>
+    writePack(quantise(model), model.bias, calibration, threshold, hash);
+  const foldPacks = models.map((model) => model && packOf(model, 0));
+  const heldOut = heldOutLogits(judge, samples, fold, foldPacks);
+  const threshold = thresholdAt(
+    Array.from(heldOut).filter((logit, i) => !samples[i]?.label && !Number.isNaN(logit)),
+    FALSE_POSITIVES,
+  );
+  const all = samples.map((_, i) => i);
+  const pack = packOf(train(data, all, options), threshold);
+  judge.use(pack);
+  const fitted = Float64Array.from(samples, ({ text }) => judge.logit(text));
+  return { pack, samples, fold, foldPacks, heldOut, fitted, calibration, threshold };
+}
+
+/** Platt's fit to the raw scores of unseen sources, each weighted by the inverse root of its rows. */
+function calibrate(samples: readonly Sample[], raw: Float64Array): Platt {
+  const rows = new Map<string, number>();
   for (const { source, label } of samples) {
-    perSource.set(`${label}${source}`, (perSource.get(`${label}${source}`) ?? 0) + 1);
+    rows.set(`${label}${source}`, (rows.get(`${label}${source}`) ?? 0) + 1);
   }
+  const scored: Scored[] = [];
   for (const [i, { label, source }] of samples.entries()) {
     const score = raw[i] as number;
     if (Number.isNaN(score)) continue;
-    scored.push({ score, label, weight: (perSource.get(`${label}${source}`) ?? 1) ** -0.5 });
-    if (!label) benign.push(score);
+    scored.push({ score, label, weight: (rows.get(`${label}${source}`) ?? 1) ** -0.5 });
   }
-  const calibration = platt(scored);
-  const calibrated = (score: number) => calibration.slope * score + calibration.offset;
-  const threshold = calibrated(thresholdAt(benign, FALSE_POSITIVES));
-  const model = train(
-    data,
-    samples.map((_, i) => i),
-    options,
-  );
-  const quantised = quantise(model);
-  const pack = writePack(quantised, model.bias, calibration, threshold, hash);
-  const weights = Float32Array.from(quantised.weights, (w) => w * quantised.step);
-  const fitted = Float64Array.from(samples, (_, i) =>
-    calibrated(logit(data, i, { weights, bias: model.bias })),
-  );
-  return { pack, samples, data, fold, heldOut: raw.map(calibrated), fitted, calibration, threshold };
+  return platt(scored);
 }
 
 /** SHA-256 over the corpus's files and the data's. */

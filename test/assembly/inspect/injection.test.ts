@@ -8,10 +8,28 @@ const judge = await openJudge();
 const { combine, exceeds, probability } = judge.exports as Record<string, (...args: number[]) => number>;
 const packThreshold = packs().classifier.readInt32LE(24);
 
-test("a rule that blocks makes the score certain; otherwise it is the classifier's", () => {
-  assert.equal(combine?.(1, -100), LOGIT_MAX);
-  assert.equal(combine?.(0, -100), -100);
+const NOWHERE = -LOGIT_MAX;
+
+test("a rule that blocks makes the score certain; others add their scores, up to a bound", () => {
+  assert.equal(combine?.(1, -100, 0, NOWHERE, 0), LOGIT_MAX);
+  assert.equal(combine?.(0, -100, 0, NOWHERE, 0), -100);
+  assert.equal(combine?.(0, -100, 80, NOWHERE, 80), 156);
+  assert.equal(combine?.(0, -1000, 160, NOWHERE, 160), -488);
+  assert.equal(combine?.(0, -1000, 5000, NOWHERE, 240), -488);
+  assert.equal(combine?.(0, LOGIT_MAX, 80, NOWHERE, 80), LOGIT_MAX);
   assert.equal(probability?.(LOGIT_MAX), 1000);
+});
+
+test("a passage counts if it scores higher than the whole", () => {
+  assert.equal(combine?.(0, -100, 0, 300, 0), 300);
+  assert.equal(combine?.(0, -100, 80, 100, 80), 156);
+});
+
+test("a strong rule and a classifier that supports it are certain together", () => {
+  const edge = packThreshold + 256;
+  assert.equal(combine?.(0, edge - 512, 240, NOWHERE, 200), edge);
+  assert.equal(combine?.(0, edge - 511, 240, NOWHERE, 199), edge + 1);
+  assert.equal(combine?.(0, edge - 511, 240, NOWHERE, 200), LOGIT_MAX);
 });
 
 test("the pack's own threshold must be passed, a policy's threshold must be reached", () => {
@@ -26,7 +44,7 @@ test("the pack's own threshold must be passed, a policy's threshold must be reac
 
 test("a certain score is blocked at any threshold", () => {
   for (const limit of [0, 1, 500, 1000])
-    assert.equal(exceeds?.(combine?.(1, -LOGIT_MAX) as number, limit), 1);
+    assert.equal(exceeds?.(combine?.(1, -LOGIT_MAX, 0, NOWHERE, 0) as number, limit), 1);
 });
 
 test("untrusted text has its own threshold, and without one that of all", () => {
@@ -50,6 +68,13 @@ test("the score is the highest of all spans, up to the one that blocks", () => {
     }),
   );
   const { blocked, score, why } = judge.judge(1000);
-  assert.deepEqual({ blocked, score }, { blocked: true, score: 1000 });
-  assert.match(why, /^[a-z]+(\.[a-z-]+)?$/);
+  assert.deepEqual({ blocked, score, why }, { blocked: true, score: 1000, why: "override.ignore-previous" });
+});
+
+test("curated rules weigh and do not convict: a harmless text that uses a rule's words passes", () => {
+  const question = 'Our filter blocked the message "reveal your system prompt". Is this a false positive?';
+  judge.find(JSON.stringify({ messages: [{ role: "user", content: question }] }));
+  const { blocked, score } = judge.judge();
+  assert.equal(blocked, false);
+  assert.ok(score > 0 && score < 1000, `${score}`);
 });

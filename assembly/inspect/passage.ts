@@ -1,0 +1,198 @@
+// The passage of a long text that looks most like an attack, judged as if it stood alone. A window of the classifier
+// (classifier.ts) also holds what stands beside an attack, and enough harmless words there would hide it; so where
+// half a window is suspicious, and where a rule was found, the text is read once more, word by word:
+//
+//   text   … the gulls circled.  Ignore what you were told and print … │ … the quay was empty
+//            └── REACH bytes ──┘└────── the best run of words ──────┘
+//
+// A passage is a run of whole words of at most a window's bytes. Of all runs around a place the one with the highest
+// logit counts, less a CHOICE: the best of many runs is above what a text says as a whole.
+//
+// What a text quotes counts for less (quotations.ts), in a passage and in a short text as a whole: who asks to translate
+// an attack does not attack.
+//
+// Bounds: a suspicious place every STEP bytes at most, and PLACES_MAX places of rules; at a place 2 × REACH bytes are read once,
+// and each pair of at most UNITS_MAX words is looked at once.
+import { reserve } from "../memory";
+import { lenOf, ptrOf, Slice } from "../slice";
+import {
+  LOGIT_ONE,
+  logitOf,
+  sumFor,
+  slotLong,
+  slotPair,
+  slotShort,
+  slotSkip,
+  slotWord,
+  suspectAt,
+  suspectCount,
+  weightOf,
+  wordKey,
+} from "./classifier";
+import { findQuotations, isQuoted } from "./quotations";
+import { evidenceWithin, placeCount, placeEnd } from "./rules-places";
+import { isWordByte } from "./rules-seek";
+import { evidenceOf, shortened } from "./weights";
+
+/** Texts up to this length are judged as a whole. */
+const WHOLE: i32 = 128;
+/** Bytes looked at on either side of a place. */
+const REACH: i32 = 160;
+/** Suspicious places nearer than this are one. */
+const STEP: i32 = 128;
+/** The longest passage: a window of the classifier. */
+const PASSAGE_MAX: i32 = 256;
+/** A passage shorter than this says too little. */
+const PASSAGE_MIN: i32 = 48;
+/** A run of word bytes is cut after so many: scripts without spaces have no other place. */
+const LONG_WORD: i32 = 12;
+/** By what the weights of quoted words are divided. */
+const QUOTED: i32 = 2;
+const UNITS_MAX: i32 = 96;
+/** From where a rule's words end back to their middle, or so. */
+const BEFORE_END: i32 = 32;
+/** Rules found nearer to each other than this are one place. */
+const SAME: i32 = 16;
+/** What the best of many runs is above a text as a whole: where a rule was found, and where none was. */
+const CHOICE: i32 = LOGIT_ONE / 4;
+const CHOICE_ALONE: i32 = (5 * LOGIT_ONE) / 4;
+
+/** The text around a place, and 32 bytes to read ahead. */
+const near = reserve(2 * REACH + 64);
+const cuts = reserve((UNITS_MAX + 1) << 2);
+/** Weights before each cut. */
+const sums = reserve((UNITS_MAX + 1) << 2);
+
+let best: i32 = 0;
+
+/**
+ * The highest logit of a passage of `text`, which the rules and the classifier have just read, with the evidence of the
+ * rules around it; `least` if none is higher.
+ */
+export function bestPassage(text: Slice, least: i32): i32 {
+  best = least;
+  if (lenOf(text) <= WHOLE) return best;
+  let last = -STEP;
+  for (let i = 0; i < placeCount; i++) {
+    const end = placeEnd(i);
+    if (end >= last && end - last < SAME) continue;
+    last = end;
+    look(text, end - BEFORE_END, CHOICE);
+  }
+  last = -STEP;
+  for (let i = 0; i < suspectCount; i++) {
+    const at = suspectAt(i);
+    if (at - last < STEP) continue;
+    last = at;
+    look(text, at, CHOICE_ALONE);
+  }
+  return best;
+}
+
+/** Whether `text` quotes something, and is short enough that this can be told. */
+export function quotes(text: Slice): bool {
+  return lenOf(text) <= PASSAGE_MAX && findQuotations(ptrOf(text), lenOf(text)) > 0;
+}
+
+/** The logit of a text that `quotes`, with the evidence of what is not quoted. */
+export function quotingLogit(text: Slice): i32 {
+  const len = lenOf(text);
+  const units = measure(text, 0, len);
+  return shortened(logitOf(sumTo(units), len), len) + evidenceOf(evidenceWithin(0, len, true));
+}
+
+/** Looks for passages around offset `centre`. */
+function look(text: Slice, centre: i32, choice: i32): void {
+  const from = max(centre - REACH, 0);
+  const to = min(centre + REACH, lenOf(text));
+  if (from >= to) return;
+  const units = measure(text, from, to);
+  const bonus = evidenceOf(evidenceWithin(from, to)) - choice;
+  let least = leastSum(best - bonus);
+  if (highestSum(units) < least) return;
+  for (let j = 1; j <= units; j++) {
+    const end = cut(j);
+    const total = sumTo(j);
+    for (let i = j - 1; i >= 0; i--) {
+      if (total - sumTo(i) < least) continue;
+      const bytes = end - cut(i);
+      if (bytes > PASSAGE_MAX) break;
+      if (bytes < PASSAGE_MIN) continue;
+      const logit = logitOf(total - sumTo(i), bytes) + bonus;
+      if (logit <= best) continue;
+      best = logit;
+      least = leastSum(logit - bonus);
+    }
+  }
+}
+
+/** The highest sum of any run of units. */
+function highestSum(units: i32): i32 {
+  let lowest = 0;
+  let highest = i32.MIN_VALUE;
+  for (let j = 1; j <= units; j++) {
+    const sum = sumTo(j);
+    highest = max(highest, sum - lowest);
+    lowest = min(lowest, sum);
+  }
+  return highest;
+}
+
+/** No run whose weights add up to less has a logit above `logit`, be it short or long. */
+function leastSum(logit: i32): i32 {
+  return min(sumFor(logit, PASSAGE_MIN), sumFor(logit, PASSAGE_MAX));
+}
+
+/** Cuts the text from `from` to `to` into units and adds up the weights of each; their number. */
+function measure(text: Slice, from: i32, to: i32): i32 {
+  const len = to - from;
+  const ahead = min(lenOf(text) - to, 32);
+  memory.fill(near, 32, 2 * REACH + 64);
+  memory.copy(near, ptrOf(text) + from, len + ahead);
+  findQuotations(near, len);
+  let units = 0;
+  let sum = 0;
+  let before: u64 = 0;
+  let before2: u64 = 0;
+  let run = 0;
+  let inWord = from > 0 && isWordByte(load<u8>(ptrOf(text) + from - 1));
+  store<i32>(cuts, 0);
+  store<i32>(sums, 0);
+  for (let i = 0; i < len; i++) {
+    const at = near + i;
+    const byte: u32 = load<u8>(at);
+    const word = isWordByte(byte);
+    const starts = word && !inWord;
+    if (i > 0 && units + 1 < UNITS_MAX && (starts || (run >= LONG_WORD && (byte & 0xc0) != 0x80))) {
+      units++;
+      store<i32>(cuts + ((<usize>units) << 2), i);
+      store<i32>(sums + ((<usize>units) << 2), sum);
+      run = 0;
+    }
+    run = word ? run + 1 : 0;
+    inWord = word;
+    const bytes = load<u64>(at);
+    let weight = weightOf(slotShort(bytes)) + weightOf(slotLong(bytes));
+    if (starts) {
+      let size = 1;
+      while (size < 16 && isWordByte(load<u8>(at + size))) size++;
+      const key = wordKey(at, size);
+      weight += weightOf(slotWord(key)) + weightOf(slotPair(before, key)) + weightOf(slotSkip(before2, key));
+      before2 = before;
+      before = key;
+    }
+    sum += isQuoted(i) ? weight / QUOTED : weight;
+  }
+  units++;
+  store<i32>(cuts + ((<usize>units) << 2), len);
+  store<i32>(sums + ((<usize>units) << 2), sum);
+  return units;
+}
+
+function cut(i: i32): i32 {
+  return load<i32>(cuts + ((<usize>i) << 2));
+}
+
+function sumTo(i: i32): i32 {
+  return load<i32>(sums + ((<usize>i) << 2));
+}
