@@ -9,13 +9,15 @@
 //
 // Every text is judged by the filter's own code, as a user's turn: what `weir scan --jsonl` says of it.
 //
-// Labelled texts come from WEIR_DATA (JSONL) or the first argument. Without them only the own corpus is judged.
+// Labelled texts come from WEIR_DATA or the first argument: a JSONL file, or a directory with prompts.jsonl. Without them only
+// the own corpus is judged.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileRules, readRules } from "../sidecar/pack/rules.ts";
 import { FALSE_POSITIVES, trainPack } from "../sidecar/pack/train.ts";
 import { thresholdAt } from "../sidecar/pack/train-calibrate.ts";
+import { labelledFile } from "../sidecar/pack/train-corpus.ts";
 import { FOLDS, heldOutLogits } from "../sidecar/pack/train-folds.ts";
 import { Judge } from "../sidecar/pack/train-judge.ts";
 import { type Row, recallTable, tableBy } from "../sidecar/pack/train-report.ts";
@@ -25,18 +27,18 @@ const FIRST_MODEL: Record<string, string> = { explicit: ".67", obfuscated: ".48"
 const ENTRY = "test/assembly/inspect/classifier.entry.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
-const file = process.argv[2] ?? process.env.WEIR_DATA;
-const present = file !== undefined && existsSync(file);
-if (!present) {
+const path = process.argv[2] ?? process.env.WEIR_DATA;
+const file = path && existsSync(path) ? labelledFile(path) : undefined;
+if (!file) {
   console.log(
-    `No labelled data: ${file ? `${file} does not exist` : "WEIR_DATA is not set"}. Own corpus only.\n`,
+    `No labelled data: ${path ? `${path} does not exist` : "WEIR_DATA is not set"}. Own corpus only.\n`,
   );
 }
 
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf(ENTRY), {
   corpus: join(root, "training"),
-  data: present ? [file] : [],
+  data: file ? [file] : [],
   rules: compileRules(rules, source).pack,
   seed: 1,
 });

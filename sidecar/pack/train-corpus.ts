@@ -3,7 +3,7 @@
 //
 // The own corpus: every template is expanded several times; a part is then put into a carrier document, a part
 // is disguised. One seed gives one corpus, byte for byte. Bounds: TEXT_MAX characters of one text are read.
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { WeirError } from "../errors.ts";
 import { DISGUISES, disguise, pick } from "./train-disguise.ts";
@@ -76,6 +76,11 @@ export function ownCorpus(dir: string, seed: number): Sample[] {
     }
   }
   return samples;
+}
+
+/** The JSONL file of labelled texts: `path`, or `prompts.jsonl` in the directory `path`. */
+export function labelledFile(path: string): string {
+  return statSync(path).isDirectory() ? join(path, "prompts.jsonl") : path;
 }
 
 /** Labelled rows of a JSONL file. */

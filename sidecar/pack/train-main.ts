@@ -1,6 +1,6 @@
 // Command line of the trainer: writes weights.bin and metrics.json.
 //
-//   npx tsx sidecar/pack/train-main.ts [FILE.jsonl …] [--out DIR]      WEIR_DATA=FILE.jsonl counts as a FILE
+//   npx tsx sidecar/pack/train-main.ts [FILE.jsonl …] [--out DIR]      WEIR_DATA, a directory with prompts.jsonl or such a file, counts as a FILE
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { leaf } from "../../test/support/leaf.ts";
 import { compileRules, readRules } from "./rules.ts";
 import { type Trained, trainPack } from "./train.ts";
 import { thresholdAt } from "./train-calibrate.ts";
+import { labelledFile } from "./train-corpus.ts";
 import { recallTable } from "./train-report.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -19,7 +20,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
-const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA] : [])];
+const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA] : [])].map(labelledFile);
 if (data.length === 0)
   console.error("no labelled data given (WEIR_DATA or a file): training on the own corpus only");
 
