@@ -1,6 +1,11 @@
 // What several SIMD passes share. WebAssembly has comparisons and shifts of bytes that x86-64 has not; these are written
 // so that each is one or two instructions there.
 
+/** Lanes of 0xff where a byte is `byte`. */
+export function eq(v: v128, byte: i8): v128 {
+  return i8x16.eq(v, i8x16.splat(byte));
+}
+
 /** Lanes of 0xff where a byte is one of the `count` from `first` on. A signed comparison: an unsigned one costs three. */
 export function within(v: v128, first: i32, count: i32): v128 {
   return i8x16.lt_s(i8x16.add(v, i8x16.splat(<i8>(128 - first))), i8x16.splat(<i8>(count - 128)));

@@ -28,10 +28,10 @@ const ENTRY = "test/assembly/inspect/classifier.entry.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const path = process.argv[2] ?? process.env.WEIR_DATA;
-const file = path && existsSync(path) ? labelledFile(path) : undefined;
+const file = path ? labelledFile(path) : undefined;
 if (!file) {
   console.log(
-    `No labelled data: ${path ? `${path} does not exist` : "WEIR_DATA is not set"}. Own corpus only.\n`,
+    `No labelled data: ${path ? `${path} is neither a JSONL file nor a directory with prompts.jsonl` : "WEIR_DATA is not set"}. Own corpus only.\n`,
   );
 }
 

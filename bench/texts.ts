@@ -1,11 +1,12 @@
 // What the benchmarks send: texts as people write them, none twice.
 //
-// With WEIR_DATA=DIRECTORY, the harmless rows (`label` 0) of its `prompts.jsonl`, in all their languages. Without, what
+// With WEIR_DATA (labelledFile of train-corpus.ts), its harmless rows (`label` 0), in all their languages. Without, what
 // lies in node_modules (READMEs, licences, typings, sources), cut into texts of 2 to 8 KB of which none repeats a
 // line of another, and harmless texts of training/.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { labelledFile } from "../sidecar/pack/train-corpus.ts";
 import { random } from "../test/assembly/tokens/corpus.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -48,11 +49,11 @@ function harmless(): string[] {
   );
 }
 
-/** The rows of WEIR_DATA's prompts.jsonl; undefined when there are none. */
+/** The rows of WEIR_DATA; undefined when there are none. */
 export function dataRows(): { text: string; label: number }[] | undefined {
-  const data = process.env.WEIR_DATA;
-  if (!data || !existsSync(join(data, "prompts.jsonl"))) return undefined;
-  const lines = readFileSync(join(data, "prompts.jsonl"), "utf8").split("\n").filter(Boolean);
+  const file = labelledFile(process.env.WEIR_DATA ?? "");
+  if (!file) return undefined;
+  const lines = readFileSync(file, "utf8").split("\n").filter(Boolean);
   return lines.map((line) => JSON.parse(line) as { text: string; label: number });
 }
 

@@ -155,22 +155,22 @@ function clear(purse: Purse): void {
   }
 }
 
-/** Whether the stream's reservation may take more along: its lease is ample, and there is a place for it. */
-export function takesAhead(stream: Stream, lease: Lease): bool {
+/**
+ * How much more of each budget the stream's reservation takes along (| u64 | … to `amounts`), of a lease from which it was not
+ * yet taken; false for nothing: the lease is not ample, or there is no place for it.
+ */
+export function takesAhead(stream: Stream, lease: Lease, amounts: usize): bool {
   const purse = placeOf(stream.leaseTag);
   if (purse.leaseTag != 0 && purse.leaseTag != stream.leaseTag && !purse.empty) return false;
   let needs: u64 = 0;
   for (let i = 0; i < <i32>lease.count; i++) {
-    if (ahead(stream, lease, i) < stream.reserved(i)) return false;
-    needs |= stream.reserved(i);
+    const need = stream.reserved(i);
+    const more = min(need * AHEAD, (lease.available(i) - need) / PART);
+    if (more < need) return false;
+    store<u64>(amounts + ((<usize>i) << 3), more);
+    needs |= need;
   }
   return needs != 0;
-}
-
-/** How much more of the `i`th budget the reservation takes along, of a lease from which it was not yet taken. */
-export function ahead(stream: Stream, lease: Lease, i: i32): u64 {
-  const need = stream.reserved(i);
-  return min(need * AHEAD, (lease.available(i) - need) / PART);
 }
 
 /** The record with what was taken along (| u64 | … at `amounts`) is written: it is this worker's to spend. */

@@ -5,7 +5,6 @@ import { reserve } from "../memory";
 import { Lease, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
 import {
-  ahead,
   emptyPurse,
   fillPurse,
   purseCovers,
@@ -57,10 +56,9 @@ export function reserveLocally(stream: Stream, count: i32, now: u64): Reserve {
 
 /** Reserves in the working copy of the record; true when it also took something along. */
 function take(stream: Stream, lease: Lease, count: i32): bool {
-  const more = takesAhead(stream, lease);
+  const more = takesAhead(stream, lease, along);
   for (let i = 0; i < count; i++) {
-    const extra = more ? ahead(stream, lease, i) : 0;
-    store<u64>(along + ((<usize>i) << 3), extra);
+    const extra: u64 = more ? load<u64>(along + ((<usize>i) << 3)) : 0;
     lease.setReserved(i, lease.reserved(i) + stream.reserved(i) + extra);
   }
   return more;

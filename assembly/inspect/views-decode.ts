@@ -3,7 +3,7 @@
 // Bound: every decoder reads its input once, left to right, and writes no more bytes than it reads; base64 and
 // hex are decoded to fewer. None writes past `to + len of input`.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
-import { within } from "../vectors";
+import { eq, within } from "../vectors";
 
 // Leetspeak by byte from 0x20 to 0x7f; `.` keeps the byte.
 const LEET = memory.data<u8>([
@@ -79,10 +79,6 @@ function copyPlain(from: usize, to: usize, len: i32): i32 {
     if (signs) return at + ctz(signs);
   }
   return at;
-}
-
-function eq(block: v128, byte: i8): v128 {
-  return i8x16.eq(block, i8x16.splat(byte));
 }
 
 /** Whether a word with digits has an l: then 1 does not stand for it. */

@@ -13,7 +13,7 @@
 // Bound: each byte is read once; the scalar twin has a loop over bytes instead of 16-byte blocks.
 
 import { reserve } from "../memory";
-import { copyFew, fillFew, highNibbles, within } from "../vectors";
+import { copyFew, eq, fillFew, highNibbles, within } from "../vectors";
 
 export const GATE_LEET: u32 = 1;
 export const GATE_SPACED: u32 = 2;
@@ -197,10 +197,6 @@ function begins(sign: u32, next: u32): bool {
   if (sign == 0x25) return next - 48 < 10 || next - 97 < 6;
   if (sign == 0x26) return next == 0x23 || next - 97 < 26;
   return sign == 0x5c && (next == 0x78 || next == 0x75);
-}
-
-function eq(block: v128, byte: i8): v128 {
-  return i8x16.eq(block, i8x16.splat(byte));
 }
 
 /** The same counts, made of masks over 16 bytes that are gathered one by one. */

@@ -105,29 +105,19 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
     otlp.log(logOf(told, Date.now(), span));
   };
 
-  const places: Place[] = [
-    ...(lines
-      ? [
-          (({ timeMs, ...notice }, settled) =>
-            lines.write(
-              { type: "budget.notice", ...notice, time: new Date(timeMs).toISOString() },
-              settled,
-            )) satisfies Place,
-        ]
-      : []),
-    ...(otlp.logs
-      ? [
-          (({ timeMs, ...notice }, settled) =>
-            otlp.log(logOf({ type: "budget.notice", ...notice }, timeMs), settled)) satisfies Place,
-        ]
-      : []),
-    ...(webhooks
-      ? [
-          (({ id, timeMs, ...data }, settled) =>
-            webhooks.send("budget.notice", data, { id, timeMs, settled })) satisfies Place,
-        ]
-      : []),
-  ];
+  const places: Place[] = [];
+  if (lines)
+    places.push(({ timeMs, ...notice }, settled) =>
+      lines.write({ type: "budget.notice", ...notice, time: new Date(timeMs).toISOString() }, settled),
+    );
+  if (otlp.logs)
+    places.push(({ timeMs, ...notice }, settled) =>
+      otlp.log(logOf({ type: "budget.notice", ...notice }, timeMs), settled),
+    );
+  if (webhooks)
+    places.push(({ id, timeMs, ...data }, settled) =>
+      webhooks.send("budget.notice", data, { id, timeMs, settled }),
+    );
 
   const onFlagged = ({ event, parts, categories }: Flagged): void => {
     const { id, traceId, spanId, sampled, subject, organisation, tier, model, answer } = event;

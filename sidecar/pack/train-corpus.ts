@@ -3,7 +3,7 @@
 //
 // The own corpus: every template is expanded several times; a part is then put into a carrier document, a part
 // is disguised. One seed gives one corpus, byte for byte. Bounds: TEXT_MAX characters of one text are read.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { WeirError } from "../errors.ts";
 import { DISGUISES, disguise, pick } from "./train-disguise.ts";
@@ -78,9 +78,10 @@ export function ownCorpus(dir: string, seed: number): Sample[] {
   return samples;
 }
 
-/** The JSONL file of labelled texts: `path`, or `prompts.jsonl` in the directory `path`. */
-export function labelledFile(path: string): string {
-  return statSync(path).isDirectory() ? join(path, "prompts.jsonl") : path;
+/** The JSONL file of labelled texts: `path`, or `prompts.jsonl` in the directory `path`; undefined when there is none. */
+export function labelledFile(path: string): string | undefined {
+  const file = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, "prompts.jsonl") : path;
+  return existsSync(file) ? file : undefined;
 }
 
 /** Labelled rows of a JSONL file. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { leaf } from "../../test/support/leaf.ts";
+import { WeirError } from "../errors.ts";
 import { compileRules, readRules } from "./rules.ts";
 import { type Trained, trainPack } from "./train.ts";
 import { thresholdAt } from "./train-calibrate.ts";
@@ -20,7 +21,15 @@ const { values, positionals } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
-const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA] : [])].map(labelledFile);
+const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA] : [])].map((path) => {
+  const file = labelledFile(path);
+  if (!file)
+    throw new WeirError(
+      "invalid_argument",
+      `${path}: expected a JSONL file, or a directory with prompts.jsonl`,
+    );
+  return file;
+});
 if (data.length === 0)
   console.error("no labelled data given (WEIR_DATA or a file): training on the own corpus only");
 

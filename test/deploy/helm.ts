@@ -1,6 +1,7 @@
 /** Helm as the tests of the chart run it, and what is missing where it cannot be. scripts/tools.sh installs it. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { installed } from "../support/tools.ts";
 import { at, root } from "./chart.ts";
 
 const helm = at(".tools/bin/helm");
@@ -11,13 +12,9 @@ export const KUBERNETES = "1.34.0";
 
 const validates = () =>
   spawnSync(python, ["-c", "import kubernetes_validate"], { stdio: "ignore" }).status === 0;
-if (!existsSync(helm) || !validates())
-  execFileSync("bash", [at("scripts/tools.sh"), "helm", "kubernetes-validate"], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-export const haveValidator = validates();
+export const haveValidator = installed(validates, "kubernetes-validate");
 
-export const noHelm = existsSync(helm)
+export const noHelm = installed(() => existsSync(helm), "helm")
   ? false
   : "no helm in .tools/bin: scripts/tools.sh builds it where Go is there";
 export const values = (...names: string[]) =>

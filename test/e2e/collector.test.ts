@@ -13,13 +13,10 @@ import { type EventsPart, openEvents } from "../../sidecar/events/open.ts";
 import { makeMetrics } from "../../sidecar/metrics.ts";
 import { settingsFromEnvironment } from "../../sidecar/settings.ts";
 import { keyEntry, until, type World, world } from "../support/e2e.ts";
+import { installed } from "../support/tools.ts";
 
 const binary = join(root, ".tools/bin/otelcol");
-if (!existsSync(binary))
-  execFileSync("bash", [join(root, "scripts/tools.sh"), "collector"], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-const skip = existsSync(binary)
+const skip = installed(() => existsSync(binary), "collector")
   ? false
   : "no otelcol in .tools/bin: scripts/tools.sh builds it where Go is there";
 

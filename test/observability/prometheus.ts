@@ -2,24 +2,21 @@
  * A real Prometheus for tests: Debian's, installed by scripts/tools.sh on demand; on a loopback port, with its data in a
  * directory of its own, ended by its own handle.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { freePort, root, start, until } from "../../demo/processes.ts";
+import { freePort, start, until } from "../../demo/processes.ts";
+import { installed } from "../support/tools.ts";
 
 const there = () =>
   ["prometheus", "promtool"].every(
     (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
   );
-if (!there())
-  execFileSync("bash", [join(root, "scripts/tools.sh"), "prometheus"], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
 
 /** For the option `skip` of a test: false, or why. */
-export const noPrometheus = there()
+export const noPrometheus = installed(there, "prometheus")
   ? false
   : "no prometheus and promtool: scripts/tools.sh installs them where it may";
 
