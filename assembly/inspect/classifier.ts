@@ -62,7 +62,7 @@ const TAIL: i32 = 384;
 const tail = reserve(TAIL);
 
 /** Half a window with a higher logit than this is looked at closer. */
-const SUSPECT: i32 = -LOGIT_ONE;
+const SUSPECT: i32 = (3 * LOGIT_ONE) / 2;
 /** Such places that are kept. */
 const SUSPECTS_MAX: i32 = 1024;
 const suspects = reserve(SUSPECTS_MAX << 2);

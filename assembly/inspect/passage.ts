@@ -54,7 +54,7 @@ const BEFORE_END: i32 = 32;
 /** Rules found nearer to each other than this are one place. */
 const SAME: i32 = 16;
 /** What the best of many runs is above a text as a whole: where a rule was found, and where none was. */
-const CHOICE: i32 = LOGIT_ONE / 4;
+const CHOICE: i32 = (3 * LOGIT_ONE) / 4;
 const CHOICE_ALONE: i32 = (5 * LOGIT_ONE) / 4;
 
 /** The text around a place, and 32 bytes to read ahead. */

@@ -16,7 +16,7 @@ import { DEFAULTS, type Model, type TrainOptions, train } from "./train-model.ts
 import { quantise, writePack } from "./train-pack.ts";
 
 /** Share of benign texts of unseen sources that the threshold lets through as attacks. */
-export const FALSE_POSITIVES = 0.003;
+export const FALSE_POSITIVES = 0.0025;
 
 /** Sources whose labels are noisy (whole chat logs, contest entries): they count less. */
 const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
