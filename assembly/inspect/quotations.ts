@@ -6,6 +6,7 @@
 // Bounds: one pass over at most TEXT_MAX bytes.
 import { reserve } from "../memory";
 import { is, Slice, slice } from "../slice";
+import { eq } from "../vectors";
 
 export const TEXT_MAX: i32 = 512;
 /** Bytes before a quotation that can introduce it. */
@@ -21,6 +22,14 @@ export function findQuotations(ptr: usize, len: i32): i32 {
   let quoted = 0;
   let i = INTRODUCED;
   while (i < len) {
+    if (ASC_FEATURE_SIMD && i + 16 <= len) {
+      const marks = openings(v128.load(ptr + i));
+      if (marks == 0) {
+        i += 16;
+        continue;
+      }
+      i += ctz(marks);
+    }
     const kind = opening(ptr, i, len);
     const size = kind < 0x80 ? 1 : kind > 0xffff ? 3 : 2;
     if (kind == 0 || !opens(load<u8>(ptr + i - 1)) || isOrdered(wordBefore(ptr, i))) {
@@ -43,6 +52,12 @@ export function findQuotations(ptr: usize, len: i32): i32 {
 /** Whether byte `i` of the text in hand is quoted. */
 export function isQuoted(i: i32): bool {
   return load<u8>(marks + i) != 0;
+}
+
+/** The bytes of a block that `opening` has to look at. */
+function openings(block: v128): u32 {
+  const quotes = v128.or(v128.or(eq(block, 0x22), eq(block, 0x27)), eq(block, 0x60));
+  return <u32>i8x16.bitmask(v128.or(quotes, v128.or(eq(block, <i8>0xc2), eq(block, <i8>0xe3))));
 }
 
 /** The mark that ends a quotation which begins at `i`, as a number of its bytes; 0 if none begins. */
