@@ -152,9 +152,9 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
     const lettersBefore = letters;
     letters = ~(
       <u64>i8x16.bitmask(eq(classA, 0)) |
-      (<u64>i8x16.bitmask(eq(classB, 0)) << 16) |
-      (<u64>i8x16.bitmask(eq(classC, 0)) << 32) |
-      (<u64>i8x16.bitmask(eq(classD, 0)) << 48)
+      ((<u64>i8x16.bitmask(eq(classB, 0))) << 16) |
+      ((<u64>i8x16.bitmask(eq(classC, 0))) << 32) |
+      ((<u64>i8x16.bitmask(eq(classD, 0))) << 48)
     );
     // Bit i is the byte before byte i: only of that one is the next known.
     const loneBefore = lone;
@@ -200,9 +200,9 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
       if (v128.any_true(v128.and(sign, i8x16.splat(ESCAPES)))) {
         const found =
           <u64>some(signA, ESCAPES) |
-          (<u64>some(signB, ESCAPES) << 16) |
-          (<u64>some(signC, ESCAPES) << 32) |
-          (<u64>some(signD, ESCAPES) << 48);
+          ((<u64>some(signB, ESCAPES)) << 16) |
+          ((<u64>some(signC, ESCAPES)) << 32) |
+          ((<u64>some(signD, ESCAPES)) << 48);
         escapes += <i32>popcnt(found);
         escapeSeen = escapeSeen || anyBegins(from + at, left, found);
       }
@@ -217,16 +217,7 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
         (left >= GROUP && isCodeBlock(d));
     }
   }
-  return opened(
-    leet,
-    spaced,
-    turned,
-    mirrored,
-    -total(forward),
-    backward,
-    escapeSeen ? escapes : 0,
-    codes,
-  );
+  return opened(leet, spaced, turned, mirrored, -total(forward), backward, escapeSeen ? escapes : 0, codes);
 }
 
 /** The class of each letter; 0 for any other byte. */
@@ -301,8 +292,8 @@ function sumOf(counts: u32): i32 {
 
 /** Whether one of the blocks that `left` bytes fill or begin is mirrored, given the mirrored digraphs of both groups. */
 function mirrors(turn: usize, wrongsBefore: u32, wrongs: u32, left: i32): bool {
-  const rights = (<u64>countsAt(steps + (turn ^ GROUP), STEP) << 32) | <u64>countsAt(steps + turn, STEP);
-  const all = (<u64>wrongsBefore << 32) | <u64>wrongs;
+  const rights = ((<u64>countsAt(steps + (turn ^ GROUP), STEP)) << 32) | <u64>countsAt(steps + turn, STEP);
+  const all = ((<u64>wrongsBefore) << 32) | <u64>wrongs;
   for (let block = 0; block < 4 && block << 4 < left; block++) {
     const shift = <u64>(24 - (block << 3));
     if (isMirrored(<u32>(rights >> shift), <u32>(all >> shift))) return true;
@@ -322,7 +313,7 @@ function thirds(before: u64, lone: u64): u64 {
 
 /** The bytes of which the next is known: all but the last of the block that `left` bytes end in. */
 function known(left: i32): u64 {
-  return left > 48 ? ~(<u64>0) : (<u64>1 << <u64>((left + 15) & ~15)) - 1;
+  return left > 48 ? ~(<u64>0) : ((<u64>1) << (<u64>((left + 15) & ~15))) - 1;
 }
 
 /** For each byte its sets, bits of ODD and ESCAPES. */

@@ -1,5 +1,5 @@
-// Cheap gates: does a window of normalised text look as if it hid another text? One SIMD pass answers for all
-// views by counting bit masks; what is benign pays for this pass alone.
+// Cheap gates: does a window of normalised text look as if it hid another text? One pass answers for all views
+// by counting bit masks; what is benign pays for this pass alone.
 //
 //  leet      digits and signs of leetspeak beside letters: ≥ 8 within 64 bytes; amid letters or before two they count twice
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
@@ -10,7 +10,8 @@
 //            or comma: characters spelled as numbers, bits or Morse
 //
 // A wrongly opened gate costs one more view to read, never a verdict by itself.
-// Bound: each byte is read once; the scalar twin has a loop over bytes instead of 16-byte blocks.
+// Bound: each byte is read once. Here is the pass over bytes; the one that SIMD makes is views-gate-simd.ts, and what they
+// share views-gate-marks.ts.
 
 import { begins, isCode, isLeet, isMirrored, isTurned, lonePairs, oddsIn, opened } from "./views-gate-marks";
 import { gatesOfBlocks } from "./views-gate-simd";
@@ -107,4 +108,3 @@ function loneLetters(last: u32, letter: u32): i32 {
       0x7fff8000,
   );
 }
-

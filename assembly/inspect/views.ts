@@ -16,13 +16,7 @@ import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { normalise, normaliseGapped, smuggled } from "./normalise";
 import { decodeCodes, decodeEscapes } from "./views-codes";
-import {
-  decodeLeet,
-  decodeReversed,
-  decodeReversedWords,
-  decodeRot13,
-  decodeSpaced,
-} from "./views-decode";
+import { decodeLeet, decodeReversed, decodeReversedWords, decodeRot13, decodeSpaced } from "./views-decode";
 import { gates } from "./views-gate";
 import {
   GATE_CODES,
