@@ -126,18 +126,27 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
       const plain = ctz(special);
       from += plain;
       at += plain;
-      // The two most common by far are done here: indentation, and an escaped line feed.
+      // The most common by far are done here: indentation, and the escapes of a line feed, a quote and a backslash.
       if (load<u8>(from) == 32) {
         from += ctz(~(blanks >> plain));
         if (gapped && isLone(at, to)) store<u8>(at++, 32);
         spaced = 1;
         continue;
       }
-      if (escaped && plain < 15 && load<u16>(from) == 0x6e5c) {
-        from += 2;
-        if (at > to && (load<u8>(at - 1) != 32 || (gapped && isLone(at, to)))) store<u8>(at++, 32);
-        spaced = 1;
-        continue;
+      if (escaped && plain < 15) {
+        const pair = load<u16>(from);
+        if (pair == 0x6e5c) {
+          from += 2;
+          if (at > to && (load<u8>(at - 1) != 32 || (gapped && isLone(at, to)))) store<u8>(at++, 32);
+          spaced = 1;
+          continue;
+        }
+        if (pair == 0x225c || pair == 0x5c5c) {
+          from += 2;
+          store<u8>(at++, <u8>(pair >> 8));
+          spaced = 0;
+          continue;
+        }
       }
       out = at;
       from = single(from, end, escaped);

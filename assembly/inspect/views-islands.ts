@@ -147,10 +147,18 @@ function from64(ptr: usize, len: i32, to: usize): usize {
     count += 6;
     if (count >= 8) {
       count -= 8;
-      store<u8>(out++, <u8>(bits >> count));
+      const byte = (bits >> count) & 0xff;
+      // Most runs are words and paths; what they decode to soon has a control character.
+      if (isControl(byte)) return to;
+      store<u8>(out++, <u8>byte);
     }
   }
   return out;
+}
+
+/** A control character that is not in texts; zero is not one. */
+function isControl(byte: u32): bool {
+  return byte < 32 ? byte != 0 && byte != 9 && byte != 10 && byte != 13 : byte == 127;
 }
 
 /** Keeps the bytes if they are text, without the zero bytes of UTF-16; a character cut at an end is tolerated. */
@@ -164,7 +172,7 @@ function asText(from: usize, end: usize): usize {
       zeros++;
       continue;
     }
-    if (byte < 32 ? byte != 9 && byte != 10 && byte != 13 : byte == 127) return from;
+    if (isControl(byte)) return from;
     if (byte < 0x80) {
       if (expected) return from;
     } else if (byte < 0xc0) {

@@ -15,15 +15,9 @@
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { normalise, normaliseGapped, smuggled } from "./normalise";
-import {
-  decodeCodes,
-  decodeEscapes,
-  decodeLeet,
-  decodeReversed,
-  decodeReversedWords,
-  decodeRot13,
-  decodeSpaced,
-} from "./views-decode";
+import { decodeCodes, decodeEscapes } from "./views-codes";
+import { decodeLeet, decodeReversed, decodeReversedWords, decodeRot13, decodeSpaced } from "./views-decode";
+import { gates } from "./views-gate";
 import {
   GATE_CODES,
   GATE_ESCAPES,
@@ -31,8 +25,7 @@ import {
   GATE_REVERSED,
   GATE_ROT13,
   GATE_SPACED,
-  gates,
-} from "./views-gate";
+} from "./views-gate-marks";
 import { decodeIslands, islandEnd } from "./views-islands";
 
 /** Bytes of text that become one view; also the most that a view holds. */

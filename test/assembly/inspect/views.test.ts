@@ -21,7 +21,12 @@ async function build(scalar: boolean) {
   const { exports, reserve, write, text } = await leaf("test/assembly/inspect/views.entry.ts", { scalar });
   const source = reserve(capacity);
   const target = reserve(capacity + 64);
-  return (input: string | Uint8Array, escaped = false) => {
+  const gatesOf = (input: string): number => {
+    const bytes = Buffer.from(input);
+    write(source, bytes);
+    return exports.gates(source, bytes.length);
+  };
+  const viewsOf = (input: string | Uint8Array, escaped = false) => {
     const bytes = Buffer.from(input);
     write(source, bytes);
     exports.begin(source, bytes.length, escaped ? 1 : 0, target);
@@ -32,6 +37,7 @@ async function build(scalar: boolean) {
     }
     return { views: out, made: exports.getMade() as number };
   };
+  return Object.assign(viewsOf, { gates: gatesOf });
 }
 const simd = await build(false);
 const scalar = await build(true);
@@ -130,6 +136,40 @@ test("any bytes are read without a trap, in bounded work, to valid UTF-8", () =>
     }),
     { numRuns: 60 },
   );
+});
+
+test("both twins open the same gates, wherever in a group of blocks something begins or the text ends", () => {
+  const harmless = "what she said was that the light is on and the others are out of it. ";
+  const hints = [
+    "i g n",
+    "ht gn dn uo ht gn",
+    "th ng nd ou th ht ht ht",
+    "gnvr erg grng bvn rg",
+    "1gn0r3 a11",
+    "%41 & &#65; \\x41",
+    "69 67 6e 6f 72 65 ",
+    ".. --. -. --- .-. ",
+    "é ж ü и",
+  ];
+  const opened = new Set<number>();
+  for (const hint of hints) {
+    for (let before = 0; before < 130; before++) {
+      for (const text of [
+        harmless.repeat(2).slice(0, before) + hint,
+        `${harmless.repeat(2).slice(0, before)}${hint} ${harmless}`,
+        `${hint} ${harmless.repeat(2).slice(0, before)}${hint}`,
+      ]) {
+        const gates = simd.gates(text);
+        assert.equal(gates, scalar.gates(text), text);
+        opened.add(gates);
+      }
+    }
+  }
+  for (const bit of [1, 2, 4, 8, 16, 32])
+    assert.ok(
+      [...opened].some((gates) => gates & bit),
+      `gate ${bit}`,
+    );
 });
 
 test("a base64 run of any length is decoded whole, and walked once", async () => {
