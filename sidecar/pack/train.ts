@@ -16,7 +16,10 @@ import { DEFAULTS, type Model, type TrainOptions, train } from "./train-model.ts
 import { quantise, writePack } from "./train-pack.ts";
 
 /** Share of benign texts of unseen sources that the threshold lets through as attacks. */
-export const FALSE_POSITIVES = 0.0025;
+export const FALSE_POSITIVES = 0.002;
+
+/** A threshold that no logit passes. */
+const OUT_OF_REACH = 16;
 
 /** Sources whose labels are noisy (whole chat logs, contest entries): they count less. */
 const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
@@ -76,12 +79,16 @@ export function trainPackOf(
   const calibration = calibrate(samples, heldOutScores(data, fold, models));
   const packOf = (model: Model, threshold: number) =>
     writePack(quantise(model), model.bias, calibration, threshold, hash);
-  const foldPacks = models.map((model) => model && packOf(model, 0));
-  const heldOut = heldOutLogits(judge, samples, fold, foldPacks);
+  const foldPacksAt = (threshold: number) => models.map((model) => model && packOf(model, threshold));
+  // Above the threshold strong rules make a score certain; it is chosen of scores where they do not.
   const threshold = thresholdAt(
-    Array.from(heldOut).filter((logit, i) => !samples[i]?.label && !Number.isNaN(logit)),
+    Array.from(heldOutLogits(judge, samples, fold, foldPacksAt(OUT_OF_REACH))).filter(
+      (logit, i) => !samples[i]?.label && !Number.isNaN(logit),
+    ),
     FALSE_POSITIVES,
   );
+  const foldPacks = foldPacksAt(threshold);
+  const heldOut = heldOutLogits(judge, samples, fold, foldPacks);
   const all = samples.map((_, i) => i);
   const pack = packOf(train(data, all, options), threshold);
   judge.use(pack);
