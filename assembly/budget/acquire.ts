@@ -10,6 +10,7 @@ import { LeaseState, Shard } from "../shards";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
+import { rememberGrowth } from "./growth";
 import { HeldState, hold, letGo } from "./held";
 import { callLedger, Purpose } from "../sidecar";
 import { nameHigh, nextLow } from "./names";
@@ -266,7 +267,10 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
     if (held == null) break;
     held.tier = acquire.tier;
     held.mask = acquire.mask;
-    if (shard.commit()) return Outcome.Granted;
+    if (shard.commit()) {
+      rememberGrowth(acquire.leaseTag, acquire.growth);
+      return Outcome.Granted;
+    }
     letGo(held);
   }
   return abandon(acquire, now, Outcome.NoRoom);

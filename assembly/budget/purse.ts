@@ -18,7 +18,7 @@ import { Stream } from "../stream";
 /** A reservation takes along what so many like it need … */
 const AHEAD: u64 = 32;
 /** … and at most this part of what the lease has left, so that no worker keeps it from the others. */
-const PART: u64 = 8;
+const PART: u64 = 2;
 const AMOUNTS: usize = 16;
 
 @unmanaged

@@ -4,6 +4,7 @@ import { BUDGETS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Lease, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
+import { growthBefore } from "./growth";
 import {
   emptyPurse,
   fillPurse,
@@ -70,8 +71,12 @@ export function coveredLocally(stream: Stream, count: i32, now: u64): bool {
   return shard.open(stream.subjectTag) && covering(stream, count, now) != null;
 }
 
-/** The first open lease that covers the reservation; notes the growth of those that do not. */
+/**
+ * The open lease that covers the reservation with the most to spare, so that purses are filled from what is ample and small leases
+ * go back; notes how far the subject's leases have grown.
+ */
 function covering(stream: Stream, count: i32, now: u64): Lease | null {
+  let best: Lease | null = null;
   growth = -1;
   for (let n = 0; n < shard.leaseCount; n++) {
     const lease = shard.leaseAt(n);
@@ -80,9 +85,10 @@ function covering(stream: Stream, count: i32, now: u64): Lease | null {
     if (lease.state != LeaseState.Open || lease.until <= now || <i32>lease.count != count) continue;
     let covers = true;
     for (let i = 0; covers && i < count; i++) covers = stream.reserved(i) <= lease.available(i);
-    if (covers) return lease;
+    if (covers && (best == null || lease.available(0) > best.available(0))) best = lease;
   }
-  return null;
+  if (growth < 0) growth = growthBefore(stream.leaseTag);
+  return best;
 }
 
 /** Replaces the stream's reservation by `spent` (`count` u64 amounts); false when the lease is gone. */

@@ -136,3 +136,25 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
     });
   });
 }
+
+// nginx asks for a lease before it knows the request: its slices are large from the start.
+test("after a pause in which the lease went back, one slice serves a burst that took several before", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
+  const asked = async (work: () => Promise<void>) => {
+    const before = edge.callouts.length;
+    await work();
+    return edge.callouts.slice(before).filter((path) => path.endsWith("/Acquire")).length;
+  };
+  const first = await asked(() => send(edge, 200));
+  assert.ok(first >= 3, String(first));
+  await edge.wait(IDLE_MS);
+  assert.equal((await edge.budget("acme")).outstanding, 0);
+  assert.equal(await asked(() => send(edge, 80)), 1);
+  // Every pause halves it.
+  for (let pause = 0; pause < 8; pause++) {
+    await edge.wait(IDLE_MS);
+    await send(edge, 1);
+  }
+  const { outstanding } = await edge.budget("acme");
+  assert.ok(outstanding <= 4 * OUTPUT, String(outstanding));
+});
