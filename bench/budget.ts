@@ -8,13 +8,14 @@
 //
 //   npx tsx bench/budget.ts [--rounds 7] [--seconds 3] [--rate 300]
 import { createHash, randomBytes } from "node:crypto";
-import { Agent, createServer, request as httpRequest, type Server } from "node:http";
+import { Agent, createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse, stringify } from "yaml";
 import { type Child, type Envoy, freePort, root, start, startEnvoy, until } from "../demo/processes.ts";
 import { startRedis, type TestRedis } from "../sidecar/ledger/redis/testing.ts";
+import { send } from "./load.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
 import { hasRatelimit, startRatelimit, withRatelimit } from "./rivals/ratelimit.ts";
 
@@ -40,12 +41,12 @@ async function startUpstream(delayMs: () => number): Promise<{ server: Server; p
         total_tokens: PROMPT_TOKENS + ANSWER_TOKENS,
       };
       const answer = JSON.stringify({ id: "x", object: "chat.completion", choices: [], usage });
-      const send = () =>
+      const reply = () =>
         response
           .writeHead(200, { "content-type": "application/json", "x-tokens": String(usage.total_tokens) })
           .end(answer);
-      if (delayMs() > 0) setTimeout(send, delayMs());
-      else send();
+      if (delayMs() > 0) setTimeout(reply, delayMs());
+      else reply();
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -67,38 +68,15 @@ interface Sent {
   readonly tokens: number;
 }
 
-function send(contestant: Contestant, key: string): Promise<Sent> {
-  const body = JSON.stringify({
-    model: "gpt-4o",
-    max_tokens: ANSWER_TOKENS,
-    messages: [{ role: "user", content: "Hi" }],
-  });
-  const begun = performance.now();
-  return new Promise((resolve, reject) => {
-    const call = httpRequest(
-      {
-        ...{ host: "127.0.0.1", port: contestant.envoy.port, path: "/v1/chat/completions", method: "POST" },
-        agent: contestant.agent,
-        headers: {
-          "content-type": "application/json",
-          authorization: `Bearer ${key}`,
-          "content-length": body.length,
-        },
-      },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (chunk) => {
-          text += chunk;
-        });
-        response.on("end", () => {
-          const tokens = response.statusCode === 200 ? JSON.parse(text).usage.total_tokens : 0;
-          resolve({ status: response.statusCode ?? 0, ms: performance.now() - begun, tokens });
-        });
-      },
-    );
-    call.on("error", reject);
-    call.end(body);
-  });
+const body = JSON.stringify({
+  model: "gpt-4o",
+  max_tokens: ANSWER_TOKENS,
+  messages: [{ role: "user", content: "Hi" }],
+});
+
+async function ask(contestant: Contestant, key: string): Promise<Sent> {
+  const { status, text, ms } = await send(contestant, body, { key });
+  return { status, ms, tokens: status === 200 ? JSON.parse(text).usage.total_tokens : 0 };
 }
 
 const quantile = (sorted: number[], q: number) =>
@@ -111,7 +89,7 @@ async function pace(contestant: Contestant, key: string, rate: number, seconds: 
   const calls: Promise<Sent>[] = [];
   while (calls.length < total) {
     const due = Math.min(total, Math.floor(((performance.now() - begun) / 1000) * rate));
-    while (calls.length < due) calls.push(send(contestant, key));
+    while (calls.length < due) calls.push(ask(contestant, key));
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   return Promise.all(calls);
@@ -284,7 +262,7 @@ async function useUp(contestant: Contestant, key: string): Promise<{ admitted: n
   let refused = 0;
   const worker = async () => {
     for (let inARow = 0; inARow < 5; ) {
-      const { status, tokens } = await send(contestant, key);
+      const { status, tokens } = await ask(contestant, key);
       if (status === 200) {
         admitted += tokens;
         inARow = 0;

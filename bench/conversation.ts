@@ -130,7 +130,7 @@ async function charged(turn: number): Promise<number> {
 async function checkTokens(exact: Variant): Promise<number> {
   const messages = conversation();
   let total = 0;
-  for (const turn of turns) await post(exact, bodyOf(upTo(messages, turn)), `turn-${turn}`);
+  for (const turn of turns) await post(exact, bodyOf(upTo(messages, turn)), { key: `turn-${turn}` });
   for (const turn of turns) {
     const sent = upTo(messages, turn);
     // As OpenAI counts a chat: 3 for each message and for the answer's start, 1 for each role.

@@ -3,9 +3,8 @@
 // that the sidecar gets an event of each.
 //
 //   npx tsx bench/events.ts [--rounds 7] [--requests 1500]
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, createServer, request as httpRequest } from "node:http";
+import { Agent, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,16 +17,15 @@ import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { edgeWithEvents } from "../test/events/support.ts";
 import { chat } from "../test/support/filter.ts";
+import { CONNECTIONS, each, entry, KEY, post } from "./load.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
 
-const KEY = "bench-key";
-const CONNECTIONS = 8;
+const TRACE = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
 const ANSWER_BYTES = 2_048;
-const sha256 = createHash("sha256").update(KEY).digest("hex");
 const base = {
   tiers: { pro: { requests: "1M/s", tokens: "1000G/month" } },
   prices: { "gpt-4o": { prompt: "$2", completion: "$10" } },
-  keys: [{ sha256, subject: "bench/team/key", tier: "pro" }],
+  keys: [entry(KEY, "bench/team/key", "pro")],
 };
 const POLICIES: Record<string, object> = {
   "no events": base,
@@ -53,42 +51,10 @@ interface Variant {
   readonly micros: number[];
 }
 
-function send({ envoy, agent }: Variant): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const headers = {
-      "content-type": "application/json",
-      "content-length": body.length,
-      authorization: `Bearer ${KEY}`,
-      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    };
-    const to = {
-      host: "127.0.0.1",
-      port: envoy.port,
-      path: "/v1/chat/completions",
-      method: "POST",
-      agent,
-      headers,
-    };
-    const outgoing = httpRequest(to, (response) => {
-      response.resume();
-      response.on("end", () => resolve(response.statusCode ?? 0));
-    });
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
-}
-
 /** Microseconds of Envoy's processor time for each request. */
 async function round(variant: Variant, requests: number): Promise<number> {
   const before = cpuMicros(variant.envoy.process.pid!);
-  let left = requests;
-  const worker = async () => {
-    while (left-- > 0) {
-      const status = await send(variant);
-      if (status !== 200) throw new Error(`${variant.name}: ${status} instead of 200`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  await each(requests, CONNECTIONS, () => post(variant, body, { headers: TRACE }));
   return (cpuMicros(variant.envoy.process.pid!) - before) / requests;
 }
 

@@ -47,8 +47,21 @@ export async function startUpstream(answer: object): Promise<{ port: number; clo
   };
 }
 
-/** Sends one chat; rejects unless the answer is 200. */
-export function post({ name, envoy, agent }: Variant, body: string, key = KEY): Promise<void> {
+/** An answer, read to its end. Milliseconds from when the request was sent to the answer's first and last bytes. */
+export interface Answer {
+  status: number;
+  text: string;
+  firstMs: number;
+  ms: number;
+}
+
+/** Sends one chat over a connection that `agent` keeps open. */
+export function send(
+  { envoy, agent }: { envoy: Envoy; agent: Agent },
+  body: string,
+  { key = KEY, headers = {} }: { key?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const begun = performance.now();
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       {
@@ -61,17 +74,18 @@ export function post({ name, envoy, agent }: Variant, body: string, key = KEY): 
           "content-type": "application/json",
           authorization: `Bearer ${key}`,
           "content-length": Buffer.byteLength(body),
+          ...headers,
         },
       },
       (response) => {
         let text = "";
-        response.on("data", (chunk) => {
+        let firstMs = 0;
+        response.setEncoding("utf8").on("data", (chunk) => {
+          firstMs ||= performance.now() - begun;
           text += chunk;
         });
         response.on("end", () =>
-          response.statusCode === 200
-            ? resolve()
-            : reject(new Error(`${name}: ${response.statusCode} instead of 200: ${text}`)),
+          resolve({ status: response.statusCode ?? 0, text, firstMs, ms: performance.now() - begun }),
         );
       },
     );
@@ -80,14 +94,36 @@ export function post({ name, envoy, agent }: Variant, body: string, key = KEY): 
   });
 }
 
+/** Sends one chat; rejects unless the answer is 200. */
+export async function post(
+  variant: { name: string; envoy: Envoy; agent: Agent },
+  body: string,
+  options: { key?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const answer = await send(variant, body, options);
+  if (answer.status !== 200) {
+    throw new Error(`${variant.name}: ${answer.status} instead of 200: ${answer.text}`);
+  }
+  return answer;
+}
+
+/** Does `work` for 0 … `times` − 1, `together` at a time. */
+export async function each(
+  times: number,
+  together: number,
+  work: (i: number) => Promise<unknown>,
+): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    while (next < times) await work(next++);
+  };
+  await Promise.all(Array.from({ length: together }, worker));
+}
+
 /** Sends all of `bodies` over the connections; the processor time of Envoy for each, in microseconds. */
 export async function sendAll(variant: Variant, bodies: string[]): Promise<number> {
   const pid = variant.envoy.process.pid as number;
   const before = cpuMicros(pid);
-  let next = 0;
-  const worker = async () => {
-    while (next < bodies.length) await post(variant, bodies[next++] as string);
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  await each(bodies.length, CONNECTIONS, (i) => post(variant, bodies[i] as string));
   return (cpuMicros(pid) - before) / bodies.length;
 }

@@ -6,9 +6,8 @@
 // counts: what else runs on the machine only adds.
 //
 //   npx tsx bench/response.ts [--rounds 7] [--streams 40] [--events 300] [--connections 12]      WEIR_WASM: another build of the filter
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, createServer, request as httpRequest } from "node:http";
+import { Agent, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +15,9 @@ import { parseArgs } from "node:util";
 import { type Envoy, startEnvoy } from "../demo/processes.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
+import { each, entry, KEY, post } from "./load.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { without } from "./without.ts";
 
 const { values } = parseArgs({
   options: {
@@ -30,18 +31,10 @@ const [ROUNDS, STREAMS, EVENTS] = [Number(values.rounds), Number(values.streams)
 const CONNECTIONS = Number(values.connections);
 /** Between two events of a stream, so that each reaches Envoy by itself. */
 const EVENT_MS = 1;
-const KEY = "bench-key";
-const sha256 = createHash("sha256").update(KEY).digest("hex");
-const keys = [{ sha256, subject: "bench/team/key", tier: "pro" }];
+const keys = [entry(KEY, "bench/team/key", "pro")];
 const types = ["email", "phone", "credit_card", "iban", "us_ssn", "ip", "api_key", "private_key", "jwt"];
 const limits = { requests: "1M/s", prompt: { injection: "off" } };
 const budgets = { ...limits, tokens: "1000G/month" };
-
-const without = (text: string) =>
-  text.replace(
-    / {18}- name: weir\n(?: {20}.*\n| {22}.*\n|\s*\n)*?(?= {18}- name: envoy.filters.http.router)/,
-    "",
-  );
 
 const WORDS =
   "the river carries water from the mountains to the sea and nobody who builds beside it forgets".split(" ");
@@ -102,50 +95,25 @@ const upstream = createServer((incoming, response) => {
   });
 });
 
+const request = JSON.stringify({
+  model: "gpt-4o",
+  stream: true,
+  messages: [{ role: "user", content: "hi" }],
+});
+
 /** One stream; the milliseconds to its first event. Throws when its text is not the upstream's. */
-function stream(variant: Variant, kind: Kind): Promise<number> {
-  const body = JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "hi" }] });
-  return new Promise((resolve, reject) => {
-    const began = performance.now();
-    const request = httpRequest(
-      {
-        ...{ host: "127.0.0.1", port: variant.envoy.port, path: "/v1/chat/completions", method: "POST" },
-        agent: variant.agent,
-        headers: {
-          "content-type": "application/json",
-          authorization: `Bearer ${KEY}`,
-          "x-kind": kind,
-          "content-length": Buffer.byteLength(body),
-        },
-      },
-      (response) => {
-        let first = 0;
-        let text = "";
-        response.on("data", (chunk) => {
-          if (!first) first = performance.now() - began;
-          text += chunk;
-        });
-        response.on("end", () => {
-          const seen = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("");
-          if (seen === content) resolve(first);
-          else reject(new Error(`${variant.name}: status ${response.statusCode}, other text`));
-        });
-      },
-    );
-    request.on("error", reject);
-    request.end(body);
-  });
+async function stream(variant: Variant, kind: Kind): Promise<number> {
+  const { text, firstMs } = await post(variant, request, { headers: { "x-kind": kind } });
+  const seen = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("");
+  if (seen !== content) throw new Error(`${variant.name}: not the text that was sent`);
+  return firstMs;
 }
 
 async function round(variant: Variant, kind: Kind, streams: number): Promise<void> {
   const pid = variant.envoy.process.pid as number;
   const before = cpuMicros(pid);
   const firsts: number[] = [];
-  let left = streams;
-  const worker = async () => {
-    while (left-- > 0) firsts.push(await stream(variant, kind));
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  await each(streams, CONNECTIONS, async () => firsts.push(await stream(variant, kind)));
   variant.micros[kind].push((cpuMicros(pid) - before) / streams / (EVENTS + ending.length));
   variant.firsts[kind].push(median(firsts));
 }
