@@ -20,6 +20,7 @@
 import { reserve } from "../memory";
 import { endOf, lenOf, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
+import { escapeWidth, unescape } from "./escapes";
 import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";
 
 /** Letters of one word that are decided together, and how far back its start is looked for, in bytes. */
@@ -222,50 +223,6 @@ function single(from: usize, end: usize, escaped: bool): usize {
 
 function tail(ptr: usize): u32 {
   return load<u8>(ptr) & 0x3f;
-}
-
-/** Bytes of the JSON escape at `from`: 2, 6, or 12 for a surrogate pair; 1 when it is cut short or none. */
-function escapeWidth(from: usize, end: usize): usize {
-  const left = <i32>(end - from);
-  if (left < 2) return 1;
-  const letter = load<u8>(from + 1);
-  if (letter != 0x75) return 2;
-  if (left < 6) return 1;
-  if (left < 12 || load<u16>(from + 6) != 0x755c) return 6;
-  return (hex4(from + 2) & 0xfc00) == 0xd800 && (hex4(from + 8) & 0xfc00) == 0xdc00 ? 12 : 6;
-}
-
-function unescape(from: usize, width: usize): u32 {
-  if (width == 1) return 0x5c;
-  if (width == 12) return 0x10000 + ((hex4(from + 2) & 0x3ff) << 10) + (hex4(from + 8) & 0x3ff);
-  if (width == 6) {
-    const code = hex4(from + 2);
-    return (code & 0xf800) == 0xd800 || code > 0xffff ? 0xfffd : code;
-  }
-  const letter: u32 = load<u8>(from + 1);
-  switch (letter) {
-    case 0x6e: // \n \r \t \b \f: all white space here
-    case 0x72:
-    case 0x74:
-    case 0x62:
-    case 0x66:
-      return 32;
-    default:
-      return letter < 0x80 ? letter : 0xfffd;
-  }
-}
-
-/** Four hexadecimal digits, or a number over 0xffff. */
-function hex4(ptr: usize): u32 {
-  let value: u32 = 0;
-  for (let i: usize = 0; i < 4; i++) {
-    let digit: u32 = load<u8>(ptr + i);
-    if (digit - 48 < 10) digit -= 48;
-    else if ((digit | 32) - 97 < 6) digit = (digit | 32) - 87;
-    else return 0x10000;
-    value = (value << 4) | digit;
-  }
-  return value;
 }
 
 /** Writes the fold of one code point that took `width` bytes of input. */

@@ -2,6 +2,8 @@
 // another (hexadecimal, binary, decimal, Morse). Each reads one window and writes one text.
 //
 // Bound: as views-decode.ts has it: the input is read once, and no more is written than was read.
+import { hexValue } from "../json/chars";
+import { putUtf8 } from "../json/escape";
 import { endOf, ptrOf, Slice } from "../slice";
 import { isDigit } from "./views-decode";
 
@@ -16,7 +18,7 @@ export function decodeEscapes(from: Slice, to: usize): i32 {
     let code: i32 = -1;
     let width: usize = 0;
     if (byte == 0x25 && left >= 3) {
-      code = hexValue(at + 1, 2);
+      code = hexNumber(at + 1, 2);
       width = 3;
       if (code >= 0) {
         // A percent escape is one byte of UTF-8, not a code point.
@@ -25,10 +27,10 @@ export function decodeEscapes(from: Slice, to: usize): i32 {
         continue;
       }
     } else if (byte == 0x5c && left >= 4 && load<u8>(at + 1) == 0x78) {
-      code = hexValue(at + 2, 2);
+      code = hexNumber(at + 2, 2);
       width = 4;
     } else if (byte == 0x5c && left >= 6 && load<u8>(at + 1) == 0x75) {
-      code = hexValue(at + 2, 4);
+      code = hexNumber(at + 2, 4);
       width = 6;
     } else if (byte == 0x26 && left >= 4) {
       let stop = at + 1;
@@ -43,7 +45,8 @@ export function decodeEscapes(from: Slice, to: usize): i32 {
       at++;
       continue;
     }
-    out = putCode(out, <u32>code);
+    // Never longer than its escape.
+    out += putUtf8(out, <u32>code);
     at += width;
   }
   return <i32>(out - to);
@@ -52,7 +55,7 @@ export function decodeEscapes(from: Slice, to: usize): i32 {
 function entity(name: usize, len: i32): i32 {
   if (len < 2) return -1;
   if (load<u8>(name) == 0x23) {
-    if ((load<u8>(name + 1) | 32) == 0x78) return len <= 7 ? hexValue(name + 2, len - 2) : -1;
+    if ((load<u8>(name + 1) | 32) == 0x78) return len <= 7 ? hexNumber(name + 2, len - 2) : -1;
     let value = 0;
     for (let i = 1; i < len; i++) {
       const digit: u32 = load<u8>(name + i);
@@ -70,38 +73,16 @@ function entity(name: usize, len: i32): i32 {
   return -1;
 }
 
-function hexValue(ptr: usize, len: i32): i32 {
+/** `len` hexadecimal digits at `ptr`, 1 … 4, or -1. */
+function hexNumber(ptr: usize, len: i32): i32 {
   if (len < 1 || len > 4) return -1;
   let value = 0;
   for (let i = 0; i < len; i++) {
-    const digit = hexDigit(load<u8>(ptr + i));
+    const digit = hexValue(load<u8>(ptr + i));
     if (digit < 0) return -1;
     value = (value << 4) | digit;
   }
   return value;
-}
-
-function hexDigit(byte: u32): i32 {
-  if (isDigit(byte)) return <i32>byte - 48;
-  const folded = byte | 32;
-  return folded - 97 < 6 ? <i32>folded - 87 : -1;
-}
-
-/** UTF-8 of a code point below 0x10000; never longer than its escape. */
-function putCode(out: usize, code: u32): usize {
-  if (code < 0x80) {
-    store<u8>(out, <u8>code);
-    return out + 1;
-  }
-  if (code < 0x800) {
-    store<u8>(out, <u8>(0xc0 | (code >> 6)));
-    store<u8>(out + 1, <u8>(0x80 | (code & 63)));
-    return out + 2;
-  }
-  store<u8>(out, <u8>(0xe0 | (code >> 12)));
-  store<u8>(out + 1, <u8>(0x80 | ((code >> 6) & 63)));
-  store<u8>(out + 2, <u8>(0x80 | (code & 63)));
-  return out + 3;
 }
 
 // Morse by path from the root, dot = 2n, dash = 2n + 1, starting at 1: letters and digits up to five signs.
@@ -140,7 +121,7 @@ export function decodeCodes(from: Slice, to: usize): i32 {
     } else if (len == 2 || len == 3 || (len == 4 && first == 0x30)) {
       // Two digits are hexadecimal unless the run began in decimal; three are decimal; four are 0xNN.
       kind = len == 3 || (kindBefore == 4 && run > 0) ? 4 : 3;
-      code = kind == 4 ? decimal(at, len) : hexValue(len == 4 ? at + 2 : at, 2);
+      code = kind == 4 ? decimal(at, len) : hexNumber(len == 4 ? at + 2 : at, 2);
     }
     if (len > 0) {
       if (code < 32 || code > 126) kind = 0;
