@@ -47,6 +47,7 @@ const policyWith = (moderator: string) => ({
   ledger: { sync: "250ms" },
   keys: [
     ...Object.keys(tiers).map((tier) => keyEntry(`key-${tier}`, `seen/${tier}/key`, tier)),
+    keyEntry("key-late", "seen/late/key", "lenient"),
     keyEntry("key-old", "seen/old/key", "plain", { expires: "2020-01-01T00:00:00Z" }),
     keyEntry("key-models", "seen/models/key", "plain", { models: ["gpt-4o-mini"] }),
     keyEntry("key-elsewhere", "seen/elsewhere/key", "plain", { networks: ["192.0.2.0/24"] }),
@@ -263,8 +264,8 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
   });
 
   it("fires for an outage of the ledger, and for what passes without a budget meanwhile", async () => {
-    // The leases at hand are soon used up, and the small budget is asked for each time.
-    send = () => [...healthy(), w.chat("key-small", "hello")];
+    // Leases at hand last a while; one key has none yet, and the small budget is asked for each time.
+    send = () => [...healthy(), w.chat("key-late", "hello"), w.chat("key-small", "hello")];
     await w.stopSidecar();
     await fires("WeirLedgerUnreachable", "WeirSidecarDown", "WeirUnbudgeted");
     const refused = await prometheus.query('sum(weir_requests_total{verdict="ledger_unavailable"})');
