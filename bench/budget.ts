@@ -8,16 +8,14 @@
 //
 //   npx tsx bench/budget.ts [--rounds 7] [--seconds 3] [--rate 300]
 import { createHash, randomBytes } from "node:crypto";
-import { Agent, createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parse, stringify } from "yaml";
-import { type Child, type Envoy, freePort, root, start, startEnvoy, until } from "../demo/processes.ts";
+import { type Child, type Envoy, freePort, root, start, until } from "../demo/processes.ts";
 import { startRedis, type TestRedis } from "../sidecar/ledger/redis/testing.ts";
-import { send } from "./load.ts";
+import { listen, send, startVariant, stopVariant, type Upstream, type Variant } from "./load.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
 import { hasRatelimit, startRatelimit, withRatelimit } from "./rivals/ratelimit.ts";
+import { without } from "./without.ts";
 
 const CONNECTIONS = 64;
 /** What each answer says it used: the longest that was asked for, and the prompt as OpenAI counts a chat of "Hi". */
@@ -31,8 +29,8 @@ const UPSTREAM_MS = 30;
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 /** An LLM that takes `delayMs` and tells its usage both in the body and in a header, for rivals that cannot read bodies. */
-async function startUpstream(delayMs: () => number): Promise<{ server: Server; port: number }> {
-  const server = createServer((incoming, response) => {
+function startUpstream(delayMs: () => number): Promise<Upstream> {
+  return listen((incoming, response) => {
     incoming.resume();
     incoming.on("end", () => {
       const usage = {
@@ -49,16 +47,11 @@ async function startUpstream(delayMs: () => number): Promise<{ server: Server; p
       else reply();
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { server, port: (server.address() as AddressInfo).port };
 }
 
-interface Contestant {
-  readonly name: string;
-  readonly envoy: Envoy;
+interface Contestant extends Variant {
   /** The processes that decide beside Envoy. */
   readonly deciders: () => number[];
-  readonly agent: Agent;
   readonly rounds: { p50: number; p99: number; envoy: number; deciders: number }[];
 }
 
@@ -146,14 +139,6 @@ function policies(organisation: string, keys: { ample: string; small: string }) 
   };
 }
 
-/** Bare Envoy: only the router. */
-function bare(text: string): string {
-  const config = parse(text);
-  const manager = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
-  manager.http_filters = manager.http_filters.slice(-1);
-  return stringify(config);
-}
-
 async function openLab(upstreamPort: number): Promise<Lab> {
   const endings: (() => Promise<unknown> | unknown)[] = [];
   const close = async () => {
@@ -173,18 +158,14 @@ async function openLab(upstreamPort: number): Promise<Lab> {
       deciders: () => number[],
       edit?: (text: string) => string,
     ) => {
-      const common = { policy, upstreamPort, sidecarPort, concurrency: 1 };
-      const envoy = await startEnvoy(edit ? { ...common, edit } : common);
-      const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-      endings.push(() => {
-        agent.destroy();
-        return envoy.stop();
-      });
-      contestants.push({ name, envoy, deciders, agent, rounds: [] });
+      const common = { policy, upstreamPort, sidecarPort };
+      const variant = await startVariant(name, edit ? { ...common, edit } : common, CONNECTIONS);
+      endings.push(() => stopVariant(variant));
+      contestants.push({ ...variant, deciders, rounds: [] });
     };
     const of = policies(`bench-${randomBytes(4).toString("hex")}`, keys);
     const ledger = () => [sidecar.process.pid!, ...redis.pids];
-    await add("bare", of.local, () => [], bare);
+    await add("bare", of.local, () => [], without);
     await add("weir, local limits", of.local, () => []);
     await add("weir, budget by leases", of.leases, ledger);
     await add("weir, leases off", of.callouts, ledger);
@@ -324,6 +305,5 @@ try {
   record("budget", [...rows, leases, ...over]);
 } finally {
   await lab.close();
-  upstream.server.closeAllConnections();
-  upstream.server.close();
+  upstream.close();
 }

@@ -4,12 +4,10 @@
 //
 //   npx tsx bench/events.ts [--rounds 7] [--requests 1500]
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Envoy, startEnvoy, until } from "../demo/processes.ts";
+import { until } from "../demo/processes.ts";
 import { openEvents } from "../sidecar/events/open.ts";
 import { EVENTS_DEFAULTS } from "../sidecar/events/settings.ts";
 import { makeMetrics } from "../sidecar/metrics.ts";
@@ -17,8 +15,8 @@ import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { edgeWithEvents } from "../test/events/support.ts";
 import { chat } from "../test/support/filter.ts";
-import { CONNECTIONS, each, entry, KEY, post } from "./load.ts";
-import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
+import { median, printTable, record } from "./measure.ts";
 
 const TRACE = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
 const ANSWER_BYTES = 2_048;
@@ -35,27 +33,19 @@ const POLICIES: Record<string, object> = {
 const body = JSON.stringify(
   chat("Why does a river carry more water in spring? ".repeat(20), { max_tokens: 100 }),
 );
-const answer = JSON.stringify({
+const answer = {
   id: "chatcmpl-1",
   model: "gpt-4o",
   choices: [
     { index: 0, message: { role: "assistant", content: "w".repeat(ANSWER_BYTES) }, finish_reason: "stop" },
   ],
   usage: { prompt_tokens: 200, completion_tokens: 500, total_tokens: 700 },
-});
+};
+const answerText = JSON.stringify(answer);
 
-interface Variant {
-  readonly name: string;
-  readonly envoy: Envoy;
-  readonly agent: Agent;
+interface Measured extends Variant {
+  /** Of Envoy's processor time for each request, one number a round. */
   readonly micros: number[];
-}
-
-/** Microseconds of Envoy's processor time for each request. */
-async function round(variant: Variant, requests: number): Promise<number> {
-  const before = cpuMicros(variant.envoy.process.pid!);
-  await each(requests, CONNECTIONS, () => post(variant, body, { headers: TRACE }));
-  return (cpuMicros(variant.envoy.process.pid!) - before) / requests;
 }
 
 /** Host calls of one request from a lease at hand, by name. */
@@ -88,7 +78,7 @@ async function hostCalls(policy: object): Promise<Map<string, number>> {
     const call = {
       key: KEY,
       body,
-      upstream: () => ({ status: 200, headers: { "content-type": "application/json" }, body: answer }),
+      upstream: () => ({ status: 200, headers: { "content-type": "application/json" }, body: answerText }),
     };
     for (let i = 0; i < 3; i++) await edge.send(call);
     counting = true;
@@ -103,12 +93,7 @@ async function hostCalls(policy: object): Promise<Map<string, number>> {
 const total = (calls: Map<string, number>) => [...calls.values()].reduce((sum, n) => sum + n, 0);
 
 async function bench(rounds: number, requests: number): Promise<void> {
-  const upstream = createServer((incoming, response) => {
-    incoming.resume();
-    incoming.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(answer));
-  });
-  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
-  const upstreamPort = (upstream.address() as AddressInfo).port;
+  const upstream = await startUpstream(answer);
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const { registry } = makeMetrics("embedded");
   const arrived = async () =>
@@ -116,17 +101,14 @@ async function bench(rounds: number, requests: number): Promise<void> {
   const part = await openEvents(EVENTS_DEFAULTS, { registry });
   const settings = makeSettings({ port: 0, ledger: { kind: "embedded", directory } });
   const sidecar = await startSidecar(settings, part.extensions);
-  const variants: Variant[] = [];
+  const variants: Measured[] = [];
   try {
     for (const [name, policy] of Object.entries(POLICIES)) {
-      const envoy = await startEnvoy({ upstreamPort, sidecarPort: sidecar.port, concurrency: 1, policy });
-      variants.push({
-        name,
-        envoy,
-        agent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
-        micros: [],
-      });
+      const options = { upstreamPort: upstream.port, sidecarPort: sidecar.port, policy };
+      variants.push({ ...(await startVariant(name, options)), micros: [] });
     }
+    const round = (variant: Variant, times: number) =>
+      sendAll(variant, Array<string>(times).fill(body), { headers: TRACE });
     const warm = Math.ceil(requests / 3);
     for (const variant of variants) await round(variant, warm);
     for (let i = 0; i < rounds; i++)
@@ -148,18 +130,14 @@ async function bench(rounds: number, requests: number): Promise<void> {
         .join(", "),
     }));
     console.log(
-      `a request of ${body.length} bytes, an answer of ${answer.length} bytes; ${expected} events, as many as requests\n`,
+      `a request of ${body.length} bytes, an answer of ${answerText.length} bytes; ${expected} events, as many as requests\n`,
     );
     printTable(rows);
     record("events", rows);
   } finally {
-    for (const { agent, envoy } of variants) {
-      agent.destroy();
-      await envoy.stop();
-    }
+    for (const variant of variants) await stopVariant(variant);
     await sidecar.close();
     await part.close();
-    upstream.closeAllConnections();
     upstream.close();
     rmSync(directory, { recursive: true, force: true });
   }

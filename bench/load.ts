@@ -1,6 +1,6 @@
 // What the benchmarks in real Envoy share: Envoys side by side, an upstream, and requests over connections that stay open.
 import { createHash } from "node:crypto";
-import { Agent, createServer, request as httpRequest } from "node:http";
+import { Agent, createServer, request as httpRequest, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Envoy, type EnvoyOptions, startEnvoy } from "../demo/processes.ts";
 import { cpuMicros } from "./measure.ts";
@@ -19,24 +19,29 @@ export interface Variant {
   agent: Agent;
 }
 
-/** Starts an Envoy of one worker. */
-export async function startVariant(name: string, options: EnvoyOptions): Promise<Variant> {
+/** Starts an Envoy of one worker, for so many connections. */
+export async function startVariant(
+  name: string,
+  options: EnvoyOptions,
+  connections = CONNECTIONS,
+): Promise<Variant> {
   const envoy = await startEnvoy({ concurrency: 1, ...options });
-  return { name, envoy, agent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }) };
+  return { name, envoy, agent: new Agent({ keepAlive: true, maxSockets: connections }) };
 }
 
-export async function stopVariant({ agent, envoy }: Variant): Promise<void> {
+export async function stopVariant({ agent, envoy }: Pick<Variant, "agent" | "envoy">): Promise<void> {
   agent.destroy();
   await envoy.stop();
 }
 
-/** An upstream that gives every request the same answer. */
-export async function startUpstream(answer: object): Promise<{ port: number; close(): void }> {
-  const text = JSON.stringify(answer);
-  const server = createServer((incoming, response) => {
-    incoming.resume();
-    incoming.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(text));
-  });
+export interface Upstream {
+  port: number;
+  close(): void;
+}
+
+/** An upstream that answers as `listener` does. */
+export async function listen(listener: RequestListener): Promise<Upstream> {
+  const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
@@ -47,6 +52,15 @@ export async function startUpstream(answer: object): Promise<{ port: number; clo
   };
 }
 
+/** An upstream that gives every request the same answer. */
+export function startUpstream(answer: object): Promise<Upstream> {
+  const text = JSON.stringify(answer);
+  return listen((incoming, response) => {
+    incoming.resume();
+    incoming.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(text));
+  });
+}
+
 /** An answer, read to its end. Milliseconds from when the request was sent to the answer's first and last bytes. */
 export interface Answer {
   status: number;
@@ -55,11 +69,17 @@ export interface Answer {
   ms: number;
 }
 
+/** Who sends, unless it is KEY, and headers beyond the usual. */
+export interface Sending {
+  key?: string;
+  headers?: Record<string, string>;
+}
+
 /** Sends one chat over a connection that `agent` keeps open. */
 export function send(
-  { envoy, agent }: { envoy: Envoy; agent: Agent },
+  { envoy, agent }: Pick<Variant, "agent" | "envoy">,
   body: string,
-  { key = KEY, headers = {} }: { key?: string; headers?: Record<string, string> } = {},
+  { key = KEY, headers = {} }: Sending = {},
 ): Promise<Answer> {
   const begun = performance.now();
   return new Promise((resolve, reject) => {
@@ -95,11 +115,7 @@ export function send(
 }
 
 /** Sends one chat; rejects unless the answer is 200. */
-export async function post(
-  variant: { name: string; envoy: Envoy; agent: Agent },
-  body: string,
-  options: { key?: string; headers?: Record<string, string> } = {},
-): Promise<Answer> {
+export async function post(variant: Variant, body: string, options: Sending = {}): Promise<Answer> {
   const answer = await send(variant, body, options);
   if (answer.status !== 200) {
     throw new Error(`${variant.name}: ${answer.status} instead of 200: ${answer.text}`);
@@ -121,9 +137,9 @@ export async function each(
 }
 
 /** Sends all of `bodies` over the connections; the processor time of Envoy for each, in microseconds. */
-export async function sendAll(variant: Variant, bodies: string[]): Promise<number> {
+export async function sendAll(variant: Variant, bodies: string[], options: Sending = {}): Promise<number> {
   const pid = variant.envoy.process.pid as number;
   const before = cpuMicros(pid);
-  await each(bodies.length, CONNECTIONS, (i) => post(variant, bodies[i] as string));
+  await each(bodies.length, CONNECTIONS, (i) => post(variant, bodies[i] as string, options));
   return (cpuMicros(pid) - before) / bodies.length;
 }

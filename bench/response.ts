@@ -7,15 +7,12 @@
 //
 //   npx tsx bench/response.ts [--rounds 7] [--streams 40] [--events 300] [--connections 12]      WEIR_WASM: another build of the filter
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Envoy, startEnvoy } from "../demo/processes.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
-import { each, entry, KEY, post } from "./load.ts";
+import { each, entry, KEY, listen, post, startVariant, stopVariant, type Variant } from "./load.ts";
 import { cpuMicros, median, printTable, record } from "./measure.ts";
 import { without } from "./without.ts";
 
@@ -71,10 +68,7 @@ const kinds = {
 type Kind = keyof typeof kinds;
 const content = Array.from({ length: EVENTS }, (_, i) => ` ${WORDS[i % WORDS.length]}`).join("");
 
-interface Variant {
-  name: string;
-  envoy: Envoy;
-  agent: Agent;
+interface Measured extends Variant {
   /** By kind, one number a round. */
   micros: Record<Kind, number[]>;
   firsts: Record<Kind, number[]>;
@@ -83,7 +77,7 @@ const least = (values: number[]) => Math.min(...values);
 const KINDS = Object.keys(kinds) as Kind[];
 const none = () => Object.fromEntries(KINDS.map((kind) => [kind, [] as number[]])) as Record<Kind, number[]>;
 
-const upstream = createServer((incoming, response) => {
+const upstream = await listen((incoming, response) => {
   incoming.resume();
   incoming.on("end", async () => {
     response.writeHead(200, { "content-type": "text/event-stream" });
@@ -102,14 +96,14 @@ const request = JSON.stringify({
 });
 
 /** One stream; the milliseconds to its first event. Throws when its text is not the upstream's. */
-async function stream(variant: Variant, kind: Kind): Promise<number> {
+async function stream(variant: Measured, kind: Kind): Promise<number> {
   const { text, firstMs } = await post(variant, request, { headers: { "x-kind": kind } });
   const seen = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("");
   if (seen !== content) throw new Error(`${variant.name}: not the text that was sent`);
   return firstMs;
 }
 
-async function round(variant: Variant, kind: Kind, streams: number): Promise<void> {
+async function round(variant: Measured, kind: Kind, streams: number): Promise<void> {
   const pid = variant.envoy.process.pid as number;
   const before = cpuMicros(pid);
   const firsts: number[] = [];
@@ -118,21 +112,18 @@ async function round(variant: Variant, kind: Kind, streams: number): Promise<voi
   variant.firsts[kind].push(median(firsts));
 }
 
-await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
-const upstreamPort = (upstream.address() as AddressInfo).port;
 const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
 const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
-const variants: Variant[] = [];
+const variants: Measured[] = [];
 const add = async (name: string, tier: object, edit?: (text: string) => string) => {
   const policy = { tiers: { pro: tier }, keys };
   const wasm = process.env.WEIR_WASM;
-  const envoy = await startEnvoy({
-    ...{ policy, upstreamPort, sidecarPort: sidecar.port, concurrency: 1 },
+  const options = {
+    ...{ policy, upstreamPort: upstream.port, sidecarPort: sidecar.port },
     ...(wasm && { wasm }),
     ...(edit && { edit }),
-  });
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-  variants.push({ name, envoy, agent, micros: none(), firsts: none() });
+  };
+  variants.push({ ...(await startVariant(name, options, CONNECTIONS)), micros: none(), firsts: none() });
 };
 try {
   await add("bare", limits, without);
@@ -144,7 +135,7 @@ try {
     for (const kind of KINDS) for (const variant of variants) await round(variant, kind, STREAMS);
     if (i === 0) for (const variant of variants) Object.assign(variant, { micros: none(), firsts: none() });
   }
-  const bare = variants[0] as Variant;
+  const bare = variants[0] as Measured;
   const rows = KINDS.flatMap((kind) =>
     variants.map(({ name, micros, firsts }) => ({
       events: kind,
@@ -157,12 +148,8 @@ try {
   printTable(rows);
   record("response", rows);
 } finally {
-  for (const { envoy, agent } of variants) {
-    agent.destroy();
-    await envoy.stop();
-  }
+  for (const variant of variants) await stopVariant(variant);
   await sidecar.close();
   upstream.close();
-  upstream.closeAllConnections();
   rmSync(directory, { recursive: true, force: true });
 }
