@@ -7,7 +7,7 @@ import { compileOwnRules, type OwnRule } from "../../sidecar/control/rules.ts";
 import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
 import { type Leaf, leaf } from "../support/leaf.ts";
 import { fuzzText, PIECES, random, rounds, TEXT_MAX } from "./inspect-texts.ts";
-import { assertLinear, LARGE_BYTES, repeated } from "./linear.ts";
+import { assertLinear, repeated, VIEWS_BASE_BYTES, VIEWS_LARGE_BYTES } from "./linear.ts";
 
 const FLAGS_AT = 48;
 const CAN_SEEK = 2;
@@ -19,8 +19,8 @@ const TEXTS_PER_SET = 200;
 function matcher({ exports, reserve, write, takeSteps }: Leaf, pack: Uint8Array) {
   const at = reserve(Math.max(pack.length, OWN_BYTES_MAX));
   const ownAt = reserve(OWN_BYTES_MAX);
-  const from = reserve(LARGE_BYTES + TEXT_MAX);
-  const to = reserve(LARGE_BYTES + TEXT_MAX);
+  const from = reserve(VIEWS_LARGE_BYTES + TEXT_MAX);
+  const to = reserve(VIEWS_LARGE_BYTES + TEXT_MAX);
   const load = (bytes: Uint8Array) => {
     write(at, bytes);
     assert.ok(exports.loadRules(at, bytes.length), "the pack is refused");
@@ -137,6 +137,6 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
     assert.deepEqual(alone.find(bytes).curated, found.own, "own rules differ beside the curated ones");
     if (pick(8)) return;
     const what = `${JSON.stringify(set.rules)}: ${Buffer.from(bytes).toString("base64")}`;
-    assertLinear((size) => repeated(bytes, size), counting.steps, what);
+    assertLinear((size) => repeated(bytes, size), counting.steps, what, VIEWS_BASE_BYTES);
   });
 }

@@ -3,18 +3,15 @@
 import assert from "node:assert/strict";
 import { type Leaf, leaf } from "../support/leaf.ts";
 import { fuzzText, rounds, TEXT_MAX, tenfold } from "./inspect-texts.ts";
-import { assertLinear, GROWTH, repeated } from "./linear.ts";
+import { assertLinear, repeated, VIEWS_BASE_BYTES, VIEWS_LARGE_BYTES } from "./linear.ts";
 
 /** Bytes of views per byte of text (views.ts), and for the windows' overlaps. */
 const GROWTH_MAX = 9;
 const SLACK = 4096;
-/** Of the smaller text: where windows cut a repeated text drifts slowly, so it takes many before their mean settles. */
-const BASE_BYTES = 1 << 18;
-const LARGE_BYTES = GROWTH * BASE_BYTES;
 
 function viewer({ exports, reserve, write, read, takeSteps }: Leaf) {
-  const from = reserve(LARGE_BYTES + TEXT_MAX);
-  const to = reserve(LARGE_BYTES + TEXT_MAX);
+  const from = reserve(VIEWS_LARGE_BYTES + TEXT_MAX);
+  const to = reserve(VIEWS_LARGE_BYTES + TEXT_MAX);
   const steps = (bytes: Uint8Array, escaped: boolean) => {
     write(from, bytes);
     takeSteps();
@@ -57,7 +54,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
       make,
       (input) => counting.steps(input, escaped),
       Buffer.from(bytes).toString("base64"),
-      BASE_BYTES,
+      VIEWS_BASE_BYTES,
     );
   });
 }
