@@ -9,7 +9,7 @@ import { chatBodies, chatTexts } from "./texts.ts";
 
 const rounds = Number(process.argv[2] ?? 15);
 const BYTES_PER_ROUND = 4 << 20;
-const STAGES = ["json", "prompt", "normalise", "rules", "views", "classifier", "all, with memo"];
+const STAGES = ["json", "prompt", "normalise", "classifier", "rules", "views", "all, with memo"];
 
 const { passes, reserve, run, write } = await openInspector(1 << 18);
 const { texts, from } = chatTexts(passes);

@@ -4,22 +4,12 @@
 //   slots    u16 … the features of block 0, of block 1, … in the order they are met
 //   ends     u32 per block: how many slots up to its end
 //
-// Bounds: at most 2 × 64 + 3 × 32 slots per block; what does not fit in the room given is not written.
+// Bounds: at most 64 + 3 × 32 slots per block; what does not fit in the room given is not written.
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
-import {
-  BLOCK,
-  slotLong,
-  slotPair,
-  slotShort,
-  slotSkip,
-  slotWord,
-  wordKey,
-  wordMask,
-  wordRun,
-} from "./classifier";
+import { BLOCK, slotGram, slotPair, slotSkip, slotWord, wordKey, wordMask, wordRun } from "./classifier";
 
 /** Most slots of one block. */
-export const BLOCK_SLOTS_MAX: i32 = 2 * BLOCK + 3 * (BLOCK / 2);
+export const BLOCK_SLOTS_MAX: i32 = BLOCK + 3 * (BLOCK / 2);
 
 /**
  * Writes the features of `text`, at most `blocksMax` blocks, and returns how many blocks. `text` must be followed
@@ -35,10 +25,8 @@ export function features(text: Slice, slots: usize, ends: usize, blocksMax: i32)
   let before2: u64 = 0;
   for (let block = 0; block < blocks; block++, at += 64) {
     for (let i: usize = 0; i < 64; i++) {
-      const bytes = load<u64>(at + i);
-      store<u16>(to, <u16>slotShort(bytes));
-      store<u16>(to, <u16>slotLong(bytes), 2);
-      to += 4;
+      store<u16>(to, <u16>slotGram(load<u32>(at + i)));
+      to += 2;
     }
     const mask = wordMask(at);
     const ahead = wordMask(at + 64);

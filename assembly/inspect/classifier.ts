@@ -2,8 +2,9 @@
 // hashed n-grams of normalised text (normalise.ts) and of its decoded views (views.ts); each is scored by itself
 // and the highest score counts. Linear, because one addition per n-gram is what 32 KB in 100 µs allows.
 //
-// Features: at every byte the next 4 and the next 7 bytes; at every word its first bytes (6, or 12 when not ASCII:
-// about six letters, so that endings do not matter), and these with the word before and the word before that.
+// Features: at every byte the next 4 bytes; at every word its first bytes (6, or 12 when not ASCII: about six letters, so
+// that endings do not matter), and these with the word before and the word before that. With the next 7 bytes, too, it found
+// no more and cost half as much again.
 // Each hashes to one of 2^BITS int8 weights, 32 KB: they stay in the L1 cache.
 //
 //   text    │ 64 │ 64 │ 64 │ 64 │ …  blocks; each has one sum of weights
@@ -12,16 +13,20 @@
 // A window's logit is gain × sum / √(bytes + SMOOTH) + bias; the text's is the highest of its windows, so an attack
 // inside a long document is not averaged away. sidecar/pack/train.ts made the numbers.
 //
+// Of every 64 bytes, and of the 64 that begin in the middle of these, it also says whether they have a trace of an attack: there the
+// rules look (traces.ts).
+//
 // Pack, little-endian:
 //
 //    0 magic "WEIRCLS1"   8 version u32   12 BITS u32   16 gain f32   20 bias i32   24 threshold i32   28 zero u32
 //   32 SHA-256 of corpus, feature code and trainer      64 weights i8 × 2^BITS
 //
-// Logits are fixed-point, LOGIT_ONE to one. Bounds: one pass, at most 2 + 3/2 additions per byte, no allocation;
+// Logits are fixed-point, LOGIT_ONE to one. Bounds: one pass, at most 1 + 3/2 additions per byte, no allocation;
 // nothing outside the text is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
 import { copyFew, fillFew, within } from "../vectors";
+import { addTrace, clearTraces, traceAll } from "./traces";
 
 /** log2 of the number of weights. */
 export const BITS: u64 = 15;
@@ -36,13 +41,13 @@ export const LOGIT_ONE: i32 = 256;
 export const LOGIT_MAX: i32 = 16 * LOGIT_ONE;
 /** Size of a pack in bytes. */
 export const PACK_BYTES: i32 = 64 + (1 << (<i32>BITS));
-export const PACK_VERSION: u32 = 1;
+export const PACK_VERSION: u32 = 2;
 
 const MAGIC: u64 = 0x31534c4352494557; // "WEIRCLS1"
 const SHIFT: u64 = 64 - BITS;
 // Odd multipliers, one per feature family (from XXH64's primes and the golden ratio).
-const K_SHORT: u64 = 0x9e3779b185ebca87;
-const K_LONG: u64 = 0xc2b2ae3d27d4eb4f;
+const K_GRAM: u64 = 0x9e3779b185ebca87;
+const K_LETTERS: u64 = 0xc2b2ae3d27d4eb4f;
 const K_WORD: u64 = 0x165667b19e3779f9;
 const K_PAIR: u64 = 0x27d4eb2f165667c5;
 const K_SKIP: u64 = 0x85ebca77c2b2ae63;
@@ -60,6 +65,13 @@ const ring = reserve(WINDOW_BLOCKS << 2);
 /** The end of a text and spaces after it. */
 const TAIL: i32 = 384;
 const tail = reserve(TAIL);
+
+/** 64 bytes with a higher logit than this have a trace of an attack: the threshold is further above it than rules can add. */
+const TRACE: i32 = -LOGIT_ONE / 2;
+/** In texts up to this length, in blocks, the rules look everywhere. */
+const TRACED_MAX: i32 = 2;
+/** The sum of 64 bytes with a trace. */
+let traceSum: i32 = 0;
 
 /** Half a window with a higher logit than this is looked at closer. */
 const SUSPECT: i32 = (3 * LOGIT_ONE) / 2;
@@ -96,6 +108,7 @@ export function loadPack(ptr: usize, len: i32): bool {
     store<u16>(curve + ((<usize>i) << 1), <u16>(1000.0 / (1.0 + Math.exp(-logit)) + 0.5));
   }
   suspectSum = sumFor(SUSPECT, 2 * BLOCK);
+  traceSum = sumFor(TRACE, BLOCK);
   ready = true;
   return true;
 }
@@ -104,8 +117,10 @@ export function loadPack(ptr: usize, len: i32): bool {
 export function score(text: Slice): i32 {
   const len = lenOf(text);
   suspectCount = 0;
-  if (!ready || len <= 0) return -LOGIT_MAX;
+  clearTraces();
   const blocks = (len + BLOCK - 1) >> 6;
+  if (!ready || blocks <= TRACED_MAX) traceAll(blocks);
+  if (!ready || len <= 0) return -LOGIT_MAX;
   // Blocks read where they are: a block reads up to 64 + 64 + 16 bytes from its start.
   const direct = len >= 144 ? ((len - 144) >> 6) + 1 : 0;
   const rest = len - (direct << 6);
@@ -121,23 +136,33 @@ export function score(text: Slice): i32 {
   let before2: u64 = 0;
   let windowSum = 0;
   let sumBefore = 0;
+  let secondBefore = 0;
   let best = -LOGIT_MAX;
   for (let block = 0; block < blocks; block++) {
     const ahead = block + 1 == direct ? tail : at + 64;
     const maskAhead = wordMask(ahead);
     let sum = grams(at, table);
+    // Of the second half of the block.
+    let second = grams(at + 32, table);
+    sum += second;
     let starts = mask & ~((mask << 1) | carry);
     carry = mask >> 63;
     while (starts) {
       const bit = ctz(starts);
       starts &= starts - 1;
       const word = wordKey(at + <usize>bit, wordRun(mask, maskAhead, bit));
-      sum += <i32>load<i8>(table + slotWord(word)) + <i32>load<i8>(table + slotPair(before, word));
-      sum += <i32>load<i8>(table + slotSkip(before2, word));
+      const weight =
+        <i32>load<i8>(table + slotWord(word)) +
+        <i32>load<i8>(table + slotPair(before, word)) +
+        <i32>load<i8>(table + slotSkip(before2, word));
+      sum += weight;
+      second += weight & -(<i32>(bit >> 5));
       before2 = before;
       before = word;
     }
     if (sum + sumBefore > suspectSum) suspect(block << 6);
+    if (max(sum, secondBefore + sum - second) > traceSum && blocks > TRACED_MAX) addTrace(block, blocks);
+    secondBefore = second;
     sumBefore = sum;
     const cell = ring + ((<usize>block % WINDOW_BLOCKS) << 2);
     windowSum += sum - load<i32>(cell);
@@ -189,32 +214,21 @@ function clamp(logit: i32): i32 {
   return max(min(logit, LOGIT_MAX), -LOGIT_MAX);
 }
 
-/** The sum over the 64 bytes at `at` of the n-grams that begin there, by the weights at `table`; reads 7 bytes more. */
+/** The sum over the 32 bytes at `at` of the n-grams that begin there, by the weights at `table`; reads 3 bytes more. */
 function grams(at: usize, table: usize): i32 {
-  let a = 0;
-  let b = 0;
-  for (const end = at + 64; at < end; at += 4) {
-    const w0 = load<u64>(at);
-    const w1 = load<u64>(at, 1);
-    const w2 = load<u64>(at, 2);
-    const w3 = load<u64>(at, 3);
-    a += <i32>load<i8>(table + slotShort(w0)) + <i32>load<i8>(table + slotShort(w1));
-    b += <i32>load<i8>(table + slotLong(w0)) + <i32>load<i8>(table + slotLong(w1));
-    a += <i32>load<i8>(table + slotShort(w2)) + <i32>load<i8>(table + slotShort(w3));
-    b += <i32>load<i8>(table + slotLong(w2)) + <i32>load<i8>(table + slotLong(w3));
+  let sum = 0;
+  for (const end = at + 32; at < end; at += 4) {
+    sum += <i32>load<i8>(table + slotGram(load<u32>(at))) + <i32>load<i8>(table + slotGram(load<u32>(at, 1)));
+    sum +=
+      <i32>load<i8>(table + slotGram(load<u32>(at, 2))) + <i32>load<i8>(table + slotGram(load<u32>(at, 3)));
   }
-  return a + b;
+  return sum;
 }
 
-/** The weight of the first 4 of the 8 bytes in `w`. */
-export function slotShort(w: u64): usize {
-  // The upper half of ((w << 32) · K_SHORT), shifted: only the lower halves meet there.
-  return <usize>((<u32>w * <u32>K_SHORT) >> <u32>(SHIFT - 32));
-}
-
-/** The weight of the first 7 of the 8 bytes in `w`. */
-export function slotLong(w: u64): usize {
-  return <usize>((w * (K_LONG << 8)) >> SHIFT);
+/** The weight of 4 bytes. */
+export function slotGram(bytes: u32): usize {
+  // The upper half of ((bytes << 32) · K_GRAM), shifted: only the lower halves meet there.
+  return <usize>((bytes * <u32>K_GRAM) >> <u32>(SHIFT - 32));
 }
 
 export function slotWord(word: u64): usize {
@@ -240,12 +254,12 @@ export function wordKey(at: usize, len: i32): u64 {
   const head = load<u64>(at);
   if ((head & 0x80) == 0) {
     const keep: u64 = <u64>min(len, 6);
-    return (head & (((<u64>1) << (keep << 3)) - 1)) * K_LONG;
+    return (head & (((<u64>1) << (keep << 3)) - 1)) * K_LETTERS;
   }
-  if (len < 8) return (head & (((<u64>1) << ((<u64>len) << 3)) - 1)) * K_LONG;
+  if (len < 8) return (head & (((<u64>1) << ((<u64>len) << 3)) - 1)) * K_LETTERS;
   const keep: u64 = <u64>min(len - 8, 4);
   const next = load<u64>(at, 8) & (((<u64>1) << (keep << 3)) - 1);
-  return (head + rotl<u64>(next * K_SHORT, 29)) * K_LONG;
+  return (head + rotl<u64>(next * K_GRAM, 29)) * K_LETTERS;
 }
 
 /** Bit i says that byte i of the 64 at `at` belongs to a word: ASCII letter or digit, or not ASCII. */

@@ -1,5 +1,5 @@
-// Does a request try to turn the model against its owner? Every span is normalised, and the rules and the
-// classifier read it and each of its decoded views; the highest score of any span counts. A span that this worker has
+// Does a request try to turn the model against its owner? Every span is normalised, and the classifier reads it and each of its
+// decoded views, and the rules what it does not find plainly harmless; the highest score of any span counts. A span that this worker has
 // judged before is not read again but remembered (memo.ts).
 //
 // How rules and classifier make one score is `combine`, and nowhere else: the filter, the component (`weir scan`) and
@@ -120,9 +120,10 @@ let passage: i32 = 0;
 /** Passages below this logit are not looked for. */
 const FAINT: i32 = 0;
 
-/** Takes in one normalised text, which the rules have just read. */
+/** Takes in one normalised text. */
 function weigh(text: Slice): void {
   const whole = classify(text);
+  match(text);
   const least = max(max(passage, whole), FAINT);
   const found = bestPassage(text, least);
   if (found > least) passage = found;
@@ -203,14 +204,10 @@ function judgeSpan(prompt: Prompt, i: i32, work: usize): i32 {
 export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i32 {
   const normal = slice(work, normalise(raw, escaped, work, lenOf(raw)));
   begin(trust == Trust.Untrusted ? SPAN_UNTRUSTED : SPAN_TRUSTED);
-  match(normal);
   logit = -LOGIT_MAX;
   passage = -LOGIT_MAX;
   weigh(normal);
-  for (start(raw, escaped, normal); next(); ) {
-    match(view);
-    weigh(view);
-  }
+  for (start(raw, escaped, normal); next(); ) weigh(view);
   spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   spanReport = blocking < 0 ? reporting : -1;
   return combine(blocking >= 0, logit, evidence, passage, strongestScore);

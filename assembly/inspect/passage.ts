@@ -19,9 +19,8 @@ import {
   LOGIT_ONE,
   logitOf,
   sumFor,
-  slotLong,
+  slotGram,
   slotPair,
-  slotShort,
   slotSkip,
   slotWord,
   suspectAt,
@@ -54,7 +53,7 @@ const BEFORE_END: i32 = 32;
 /** Rules found nearer to each other than this are one place. */
 const SAME: i32 = 16;
 /** What the best of many runs is above a text as a whole: where a rule was found, and where none was. */
-const CHOICE: i32 = (3 * LOGIT_ONE) / 4;
+const CHOICE: i32 = LOGIT_ONE / 2;
 const CHOICE_ALONE: i32 = (5 * LOGIT_ONE) / 4;
 
 /** The text around a place, and 32 bytes to read ahead. */
@@ -171,8 +170,7 @@ function measure(text: Slice, from: i32, to: i32): i32 {
     }
     run = word ? run + 1 : 0;
     inWord = word;
-    const bytes = load<u64>(at);
-    let weight = weightOf(slotShort(bytes)) + weightOf(slotLong(bytes));
+    let weight = weightOf(slotGram(load<u32>(at)));
     if (starts) {
       let size = 1;
       while (size < 16 && isWordByte(load<u8>(at + size))) size++;

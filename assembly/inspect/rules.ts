@@ -2,7 +2,7 @@
 // pieces have gaps between them is joined here, from where each piece last ended. So a gap costs one number to
 // remember, not a product of automaton states, and time is linear whatever the rules are.
 //
-//   for (views...) { begin(trust) once; match(main view); match(decoded view) ... }   then read found, score
+//   begin(trust); for (main view, decoded views ...) { classify(view); match(view) }   then read found, score
 //
 // The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. rules-table.ts checks every offset and index in
 // it once, so that matching needs no checks; a pack that does not pass is refused and the old one stays.
@@ -15,13 +15,14 @@
 // this piece lie at most `words` spaces and `bytes` bytes (each counts this piece too) and no end of a sentence,
 // and the pieces do not overlap.
 //
-// Most text is never read by the automaton: while no piece is in hand,
-// rules-seek.ts skips to the next place where a rule may begin, or go on with a piece that was found before.
+// Most text is never read by the automaton. The curated rules look only where the classifier, which has read the text
+// before, found traces (traces.ts); the policy's own rules look everywhere. And while no piece is in hand, rules-seek.ts
+// skips to the next place where a rule may begin, or go on with a piece that was found before.
 //
 // Bounds: one step per byte and one per rule that uses a reported piece; memory RULES_MAX bits and SLOTS_MAX
 // positions.
 import { reserve } from "../memory";
-import { endOf, NONE, ptrOf, Slice, slice } from "../slice";
+import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
 import { addPlace, clearPlaces } from "./rules-places";
 import {
@@ -50,6 +51,7 @@ import {
   RuleTable,
   SLOTS_MAX,
 } from "./rules-table";
+import { stretchCount, stretchFrom, stretchTo } from "./traces";
 
 export { checkRules, RULE_TABLE_BYTES, RULES_MAX };
 /** The number of the first of the policy's own rules. */
@@ -99,6 +101,7 @@ let uses: usize = 0;
 let rules: usize = 0;
 let trust: u32 = SPAN_TRUSTED;
 let textStart: usize = 0;
+let textEnd: usize = 0;
 /** Up to here a piece found earlier may be followed by another. */
 let watch: usize = 0;
 /** The groups that these pieces are in, and FIRST. */
@@ -179,23 +182,28 @@ export function begin(spanTrust: u32): void {
   trust = spanTrust;
 }
 
-/** Finds rules in one normalised text (a view), in addition to those found since `begin`. Returns `found`. */
+/**
+ * Finds rules in one normalised text (a view), in addition to those found since `begin`: curated ones in its stretches
+ * (traces.ts), own ones everywhere. Returns `found`.
+ */
 export function match(text: Slice): i32 {
   clearPlaces();
-  search(text);
+  for (let i = 0; i < stretchCount; i++) search(text, stretchFrom(i), min(stretchTo(i), lenOf(text)));
   if (own) {
     use(own);
-    search(text);
+    search(text, 0, lenOf(text));
     use(curated);
   }
   return found;
 }
 
-function search(text: Slice): void {
+/** Finds rules in the text from offset `first` to `last`. */
+function search(text: Slice, first: i32, last: i32): void {
   if (ruleCount == 0) return;
-  let at = ptrOf(text);
-  const end = endOf(text);
-  textStart = at;
+  textStart = ptrOf(text);
+  textEnd = endOf(text);
+  let at = textStart + first;
+  const end = textStart + last;
   watch = at;
   follow = FIRST;
   const table = entries;
@@ -205,7 +213,7 @@ function search(text: Slice): void {
   const fresh = startState;
   const skip = (flags & CAN_SKIP) != 0;
   const seeks = (flags & CAN_SEEK) != 0;
-  let state = fresh;
+  let state = stateAt(at);
   let work = 0;
   beginSeek();
   while (at < end) {
@@ -213,11 +221,11 @@ function search(text: Slice): void {
       if (seeks) {
         at = seek(textStart, at, end, watch, follow);
         if (at == end) break;
-        state = at > textStart && isWordByte(load<u8>(at - 1)) ? idle : fresh;
+        state = stateAt(at);
         if (state == fresh && seekState != STEP_BY_STEP && at + seekLength <= end) {
           state = seekState;
           at += seekLength;
-          if (state & 2) report(state, at, end);
+          if (state & 2) report(state, at);
           if (at == end) break;
           if (state == fresh || state == idle) continue;
         }
@@ -232,13 +240,18 @@ function search(text: Slice): void {
     state =
       (entry & 0xff) == <u32>c + 1 ? entry >> 8 : load<u32>(rows + (((<usize>(state & 1)) << 10) | (c << 2)));
     at++;
-    if (state & 2) report(state, at, end);
+    if (state & 2) report(state, at);
   }
   steps += work + seekSteps;
   passed += <u32>(end - textStart) + 1;
   if (passed < PLACES_MAX) return;
   memory.fill(ends, 0, SLOTS_MAX << 3);
   passed = 0;
+}
+
+/** The state before the byte at `at` with no piece in hand. */
+function stateAt(at: usize): u32 {
+  return at > textStart && isWordByte(load<u8>(at - 1)) ? idleState : startState;
 }
 
 /** The first byte from `at` on that is no lower-case letter or digit, or where fewer than 16 are left. */
@@ -254,13 +267,13 @@ function wordEnd(at: usize, end: usize): usize {
 }
 
 /** Takes note of the pieces that end at `at`. */
-function report(state: u32, at: usize, end: usize): void {
+function report(state: u32, at: usize): void {
   const tooth = load<u32>(entries + ((<usize>(state >> 2) + REPORT) << 2));
   if ((tooth & 0xff) != REPORT + 1) return;
   let index = lists + ((<usize>load<u32>(reports + ((<usize>(tooth >> 8)) << 2))) << 1);
   const count: u32 = load<u16>(index);
   const now = <u32>(at - textStart) + 1 + passed;
-  const edge = at >= end || !isWordByte(load<u8>(at));
+  const edge = at >= textEnd || !isWordByte(load<u8>(at));
   steps += count;
   for (const last = index + ((<usize>count) << 1); index < last; ) {
     index += 2;

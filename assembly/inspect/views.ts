@@ -29,7 +29,7 @@ import {
 import { decodeIslands, islandEnd } from "./views-islands";
 
 /** Bytes of text that become one view; also the most that a view holds. */
-export const WINDOW: i32 = 4096;
+export const WINDOW: i32 = 1024;
 /** Bytes at the end of a window that the next one begins with, so that no phrase is cut in both. */
 export const OVERLAP: i32 = 160;
 

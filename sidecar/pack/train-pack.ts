@@ -22,6 +22,9 @@ export function quantise(model: Model): Quantised {
   return { weights, step };
 }
 
+/** As assembly/inspect/classifier.ts has it: which features the weights are for. */
+const PACK_VERSION = 2;
+
 /** The threshold that a pack was made with, as a logit. */
 export function packThreshold(pack: Uint8Array): number {
   return new DataView(pack.buffer, pack.byteOffset).getInt32(24, true) / LOGIT_ONE;
@@ -37,7 +40,7 @@ export function writePack(
 ): Buffer {
   const pack = Buffer.alloc(HEADER_BYTES + SLOTS);
   pack.write("WEIRCLS1", "latin1");
-  pack.writeUInt32LE(1, 8);
+  pack.writeUInt32LE(PACK_VERSION, 8);
   pack.writeUInt32LE(Math.log2(SLOTS), 12);
   pack.writeFloatLE(calibration.slope * step, 16);
   pack.writeInt32LE(Math.round((calibration.slope * bias + calibration.offset) * LOGIT_ONE), 20);

@@ -35,7 +35,7 @@ type Module = typeof simd;
 function makePack(module: Module, gain = 0.01, bias = 0): Buffer {
   const pack = Buffer.alloc(module.exports.packBytes());
   pack.write("WEIRCLS1", "latin1");
-  pack.writeUInt32LE(1, 8);
+  pack.writeUInt32LE(2, 8);
   pack.writeUInt32LE(15, 12);
   pack.writeFloatLE(gain, 16);
   pack.writeInt32LE(bias, 20);
@@ -73,12 +73,14 @@ function naiveScore(module: Module, bytes: Uint8Array, pack: Buffer): number {
   return Math.max(-LOGIT_MAX, Math.min(LOGIT_MAX, best));
 }
 
+// Of every size: by itself fast-check makes short ones only.
 const anyText = fc.oneof(
-  fc.uint8Array({ maxLength: TEXT_MAX }),
-  fc.string({ unit: "binary", maxLength: 900 }).map((s) => new TextEncoder().encode(s)),
+  fc.uint8Array({ maxLength: TEXT_MAX, size: "max" }),
+  fc.string({ unit: "binary", maxLength: 900, size: "max" }).map((s) => new TextEncoder().encode(s)),
   fc
     .array(fc.constantFrom("ignore", "all", "the", "наш", "指示", "a1", ",", "previous instructions"), {
       maxLength: 300,
+      size: "max",
     })
     .map((words) => new TextEncoder().encode(words.join(" ")).subarray(0, TEXT_MAX)),
 );
@@ -108,6 +110,102 @@ test("the score does not depend on what follows the text in memory", () => {
   }
 });
 
+const isLetter = (byte: number) => /[a-z0-9]/i.test(String.fromCharCode(byte)) || byte >= 0x80;
+
+/** The sums of weights of the halves of a text's blocks, from the trainer's features. */
+function halves(module: Module, bytes: Uint8Array, pack: Buffer): number[] {
+  const { exports, memory, textAt, slotsAt, endsAt, blocksMax } = module;
+  module.write(textAt, bytes);
+  const blocks = exports.featuresOf(textAt, bytes.length, slotsAt, endsAt, blocksMax);
+  const ends = new Uint32Array(memory.buffer, endsAt, blocks);
+  const slots = new Uint16Array(memory.buffer, slotsAt, ends[blocks - 1] ?? 0);
+  const sums: number[] = Array(2 * blocks).fill(0);
+  let slot = 0;
+  const add = (place: number) => {
+    const half = place >> 5;
+    sums[half] = (sums[half] as number) + pack.readInt8(64 + (slots[slot++] as number));
+  };
+  for (let block = 0; block < blocks; block++) {
+    for (let i = 0; i < 64; i++) add(64 * block + i);
+    for (let i = 64 * block; i < 64 * block + 64; i++) {
+      const starts = isLetter(bytes[i] ?? 32) && !isLetter(bytes[i - 1] ?? 32);
+      if (starts) for (let n = 0; n < 3; n++) add(i);
+    }
+  }
+  assert.equal(slot, slots.length);
+  return sums;
+}
+
+/** The stretches of the text that was scored last, in blocks. */
+const stretches = ({ exports }: Module) =>
+  Array.from({ length: exports.stretchCount.value }, (_, i) => [
+    exports.stretchFrom(i) / 64,
+    exports.stretchTo(i) / 64,
+  ]);
+
+test("the rules look at the two blocks on either side of each 64 bytes with a trace", () => {
+  const pack = makePack(simd, 0.02, -500);
+  for (const module of [simd, scalar]) assert.ok(load(module, pack));
+  let some = 0;
+  fc.assert(
+    fc.property(anyText, (bytes) => {
+      const sums = halves(simd, bytes, pack);
+      const blocks = sums.length / 2;
+      // As logitOf has it: −½ is −128.
+      const least = ((-128 - pack.readInt32LE(20)) * Math.sqrt(64 + 32)) / (pack.readFloatLE(16) * 256);
+      const near = (sum: number) => Math.abs(sum - least) < 1;
+      const pairs = sums.map((sum, i) => sum + (sums[i - 1] ?? 0));
+      fc.pre(!pairs.some(near));
+      const looked = Array.from({ length: blocks }, (_, block) =>
+        [-2, -1, 0, 1, 2].some((by) => {
+          const at = 2 * (block + by);
+          return (
+            (pairs[at] ?? Number.NEGATIVE_INFINITY) > least ||
+            (pairs[at + 1] ?? Number.NEGATIVE_INFINITY) > least
+          );
+        }),
+      );
+      score(simd, bytes);
+      const made = stretches(simd);
+      score(scalar, bytes);
+      assert.deepEqual(stretches(scalar), made);
+      for (let i = 0; i < blocks; i++) {
+        const inside = made.some(([from, to]) => i >= (from as number) && i < (to as number));
+        assert.equal(inside, blocks <= 2 || looked[i], `block ${i} of ${blocks}`);
+        some += Number(inside && blocks > 2);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(some > 0);
+});
+
+test("with more traces than there is room for, the last stretch goes on to the end", async () => {
+  const module = await leaf(ENTRY);
+  const { exports, reserve, write } = module;
+  const most = exports.STRETCHES_MAX.value as number;
+  const pack = makePack(simd);
+  pack.fill(0, 64);
+  // A word that is a trace, and bytes that are none.
+  pack.writeInt32LE(-256, 20);
+  const packAt = reserve(pack.length);
+  const period = 64 * 8;
+  const text = Buffer.alloc(period * (most + 10), 32);
+  for (let at = 0; at < text.length; at += period) text.write("attack", at);
+  const textAt = reserve(text.length + 256);
+  simd.write(simd.textAt, Buffer.from("attack"));
+  simd.exports.featuresOf(simd.textAt, 6, simd.slotsAt, simd.endsAt, simd.blocksMax);
+  for (const slot of new Uint16Array(simd.memory.buffer, simd.slotsAt, 3)) pack.writeInt8(127, 64 + slot);
+  pack.writeFloatLE(0.05, 16);
+  write(packAt, pack);
+  assert.ok(exports.loadPack(packAt, pack.length));
+  write(textAt, text);
+  exports.scoreText(textAt, text.length);
+  assert.equal(exports.stretchCount.value, most);
+  assert.ok(exports.stretchTo(most - 2) < period * (most - 1));
+  assert.equal(exports.stretchTo(most - 1), text.length);
+});
+
 test("an attack scores the same inside a long text as at its most exposed place", () => {
   const pack = makePack(simd);
   pack.fill(0, 64);
@@ -121,7 +219,8 @@ test("an attack scores the same inside a long text as at its most exposed place"
     simd.blocksMax,
   );
   assert.equal(blocks, 1);
-  const slots = new Uint16Array(simd.memory.buffer, simd.slotsAt, 40); // Past these come the spaces after a text.
+  // Behind the n-grams of the attack come those of the spaces after a text.
+  const slots = new Uint16Array(simd.memory.buffer, simd.slotsAt, attack.length - 3);
   for (const slot of slots) pack.writeInt8(50, 64 + slot);
   assert.ok(load(simd, pack));
   const quiet = score(simd, filler);
@@ -149,7 +248,7 @@ test("a pack of another size, magic, version, table or gain is refused and the l
   assert.equal(
     load(
       simd,
-      broken((pack) => pack.writeUInt32LE(2, 8)),
+      broken((pack) => pack.writeUInt32LE(1, 8)),
     ),
     false,
   );

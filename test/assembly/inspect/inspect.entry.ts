@@ -30,9 +30,9 @@ export enum Upto {
   Json = 0,
   Prompt = 1,
   Normal = 2,
-  Rules = 3,
-  Views = 4,
-  Classifier = 5,
+  Classifier = 3,
+  Rules = 4,
+  Views = 5,
   /** The filter's own way, over a memo that knows none of the texts. */
   All = 6,
 }
@@ -66,13 +66,11 @@ function readSpan(n: i32, work: usize, upto: i32): i32 {
   const normal = slice(work, normalise(raw, prompt.escaped(n), work, lenOf(raw)));
   if (upto == Upto.Normal) return lenOf(normal);
   begin(SPAN_TRUSTED);
-  let result = match(normal);
-  if (upto == Upto.Classifier) result += score(normal);
+  let result = score(normal);
+  if (upto == Upto.Classifier) return result;
+  result += match(normal);
   if (upto == Upto.Rules) return result;
-  for (start(raw, prompt.escaped(n), normal); next(); ) {
-    result += match(view);
-    if (upto == Upto.Classifier) result += score(view);
-  }
+  for (start(raw, prompt.escaped(n), normal); next(); ) result += score(view) + match(view);
   return result;
 }
 

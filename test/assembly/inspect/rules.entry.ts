@@ -18,7 +18,8 @@ import {
   steps,
 } from "../../../assembly/inspect/rules";
 import { kind, next, start, view } from "../../../assembly/inspect/views";
-import { slice } from "../../../assembly/slice";
+import { addTrace, clearTraces, traceAll } from "../../../assembly/inspect/traces";
+import { lenOf, Slice, slice } from "../../../assembly/slice";
 
 import { reserve } from "../../../assembly/memory";
 
@@ -38,8 +39,22 @@ export function getReporting(): i32 {
   return reporting;
 }
 
-export function matchText(ptr: usize, len: i32): i32 {
+/** Without a classifier the rules look everywhere. */
+function matchAll(text: Slice): i32 {
+  traceAll((lenOf(text) + 63) >> 6);
+  return match(text);
+}
+
+/** Matches as if the classifier had found one trace, in this block. */
+export function matchNear(ptr: usize, len: i32, block: i32): i32 {
+  begin(2);
+  clearTraces();
+  addTrace(block, (len + 63) >> 6);
   return match(slice(ptr, len));
+}
+
+export function matchText(ptr: usize, len: i32): i32 {
+  return matchAll(slice(ptr, len));
 }
 
 /** Normalises and matches the main view, and the decoded ones if asked; returns the number of rules found. */
@@ -47,8 +62,8 @@ export function inspect(ptr: usize, len: i32, escaped: bool, to: usize, views: b
   begin(trust);
   const raw = slice(ptr, len);
   const normal = slice(to, normalise(raw, escaped, to, len));
-  match(normal);
-  if (views) for (start(raw, escaped, normal); next(); ) match(view);
+  matchAll(normal);
+  if (views) for (start(raw, escaped, normal); next(); ) matchAll(view);
   return found;
 }
 
@@ -66,7 +81,7 @@ export function matchMany(ptr: usize, len: i32, times: i32): i32 {
   let n = 0;
   for (let i = 0; i < times; i++) {
     begin(2);
-    n += match(slice(ptr, len));
+    n += matchAll(slice(ptr, len));
   }
   return n;
 }

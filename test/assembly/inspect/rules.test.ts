@@ -10,6 +10,7 @@ const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entr
 const source = reserve(capacity);
 const target = reserve(capacity + 64);
 const packAt = reserve(1 << 20);
+const ownAt = reserve(1 << 18);
 const loadPack = (pack: Uint8Array) => {
   write(packAt, pack);
   return exports.loadRules(packAt, pack.length) as number;
@@ -79,6 +80,39 @@ test("a rule is found wherever in a text it lies, by the scalar twin too", async
       }
     }
   }
+});
+
+test("curated rules look around traces only, a policy's own rules everywhere", () => {
+  const phrase = (text: string) => compileRules([customRule("own", [text], [], "score")]).pack;
+  loadPack(phrase("ignore all of it"));
+  const own = phrase("purple monkey");
+  write(ownAt, own);
+  assert.ok(exports.loadOwnRules(ownAt, own.length));
+  // Blocks 0 to 9; the phrase of the curated rule in block 4.
+  const text = "purple monkey".padEnd(260, " word").concat(" ignore all of it").padEnd(640, " word");
+  write(source, Buffer.from(text));
+  for (let block = 0; block < 10; block++) {
+    exports.matchNear(source, text.length, block);
+    assert.equal(Boolean(exports.isFound(0)), block >= 2 && block <= 6, `a trace in block ${block}`);
+    assert.ok(exports.isFound(1024));
+  }
+  exports.loadOwnRules(ownAt, 0);
+});
+
+test("where a stretch begins or ends in a word, no word begins or ends", () => {
+  loadPack(compileRules([customRule("one", ["cat nap"], [], "score")]).pack);
+  const found = (text: string, block: number) => {
+    write(source, Buffer.from(text));
+    exports.matchNear(source, text.length, block);
+    return Boolean(exports.isFound(0));
+  };
+  // The stretch around block 4 is that of bytes 128 to 447.
+  const at = (place: number, words: string) => "-".repeat(place).concat(words).padEnd(640, "-");
+  assert.ok(found(at(128, "cat nap"), 4));
+  assert.ok(!found(at(126, "concat nap"), 4));
+  assert.ok(!found(at(127, "acat nap"), 4));
+  assert.ok(found(at(441, "cat nap"), 4));
+  assert.ok(!found(at(441, "cat naps"), 4));
 });
 
 test("nothing found in one text counts in the next", () => {
