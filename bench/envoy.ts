@@ -75,7 +75,8 @@ export async function bench(rounds: number, requests: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
   const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
   const common = { upstreamPort: upstream.port, sidecarPort: sidecar.port };
-  const limits = { requests: "1M/s" };
+  // What looks like an attack to nearly the last is inspected like the rest; a refusal would end the run.
+  const limits = { requests: "1M/s", prompt: { threshold: 1000 } };
   const policies = {
     limits: { tiers: { pro: limits }, keys: [key] },
     budgets: { tiers: { pro: { ...limits, tokens: "1000G/month" } }, keys: [key] },
