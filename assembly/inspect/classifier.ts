@@ -67,7 +67,7 @@ const TAIL: i32 = 384;
 const tail = reserve(TAIL);
 
 /** 64 bytes with a higher logit than this have a trace of an attack: the threshold is further above it than rules can add. */
-const TRACE: i32 = -LOGIT_ONE / 2;
+const TRACE: i32 = (-3 * LOGIT_ONE) / 8;
 /** In texts up to this length, in blocks, the rules look everywhere. */
 const TRACED_MAX: i32 = 2;
 /** The sum of 64 bytes with a trace. */
@@ -245,8 +245,7 @@ export function slotSkip(before: u64, word: u64): usize {
 
 /** Bytes of the word at `bit` of a block, given the masks of this block and the next; at most 64 are seen. */
 export function wordRun(mask: u64, ahead: u64, bit: u64): i32 {
-  const run = bit == 0 ? mask : (mask >> bit) | (ahead << (64 - bit));
-  return ~run == 0 ? 64 : <i32>ctz(~run);
+  return <i32>ctz(~((mask >> bit) | ((ahead << 1) << (63 - bit))));
 }
 
 /** A number for the first letters of the word of `len` bytes at `at`; reads 16 bytes. */

@@ -162,11 +162,17 @@ function scan(start: usize, at: usize, end: usize): void {
   seekSteps += 4 + <i32>popcnt(candidates);
   let first: u64 = 0;
   let all: u64 = 0;
+  // In locals: globals are read anew for each candidate.
+  const source = blockBytes;
+  const near = words;
+  const ahead = wordsAhead;
+  const long = bits;
+  const short = bits + LONG_BYTES;
   for (; candidates; candidates &= candidates - 1) {
     const place = ctz(candidates);
-    const bytes = load<u64>(blockBytes + <usize>place);
-    const known =
-      twoBits(bits, longHash(bytes)) | twoBits(bits + LONG_BYTES, shortHash(headOf(bytes, lengthAt(place))));
+    const bytes = load<u64>(source + <usize>place);
+    const head = headOf(bytes, wordLength(place, near, ahead));
+    const known = twoBits(long, longHash(bytes)) | twoBits(short, shortHash(head));
     first |= (<u64>(known & 1)) << place;
     all |= (<u64>((known >> 1) & 1)) << place;
   }
@@ -174,9 +180,9 @@ function scan(start: usize, at: usize, end: usize): void {
   allHits = all;
 }
 
-/** Bytes of the word at `place` of the block, counted up to 4. */
-function lengthAt(place: u64): u32 {
-  const run = (words >> place) | ((wordsAhead << 1) << (63 - place));
+/** Bytes of the word at `place` of a block, counted up to 4; `near` and `ahead`: bytes of words there and behind it. */
+function wordLength(place: u64, near: u64, ahead: u64): u32 {
+  const run = (near >> place) | ((ahead << 1) << (63 - place));
   return ctz(~(<u32>run) | 16);
 }
 
@@ -205,7 +211,7 @@ function isKey(place: u32, groups: u32): bool {
     seekLength = LONG_KEY;
     return true;
   }
-  const length = lengthAt(place);
+  const length = wordLength(place, words, wordsAhead);
   const head = headOf(bytes, length);
   seekLength = length;
   return hasKey(
