@@ -39,3 +39,18 @@ export function fillFew(to: usize, byte: u8, len: usize): void {
   if (!ASC_FEATURE_SIMD) return memory.fill(to, byte, (len + 15) & ~15);
   for (let at: usize = 0; at < len; at += 16) v128.store(to + at, i8x16.splat(<i8>byte));
 }
+
+/**
+ * The last `len` bytes of a text, copied to `room`, with zeros up to `size` (a multiple of 16), so that a load never leaves the
+ * text's buffer. Returns `room`.
+ */
+export function padded(room: usize, from: usize, len: usize, size: usize): usize {
+  fillFew(room, 0, size);
+  copyFew(room, from, len);
+  return room;
+}
+
+/** Of two groups of 64 bits each those from `bit` of the first on, as many as one has. */
+export function bitsFrom(bits: u64, ahead: u64, bit: u64): u64 {
+  return (bits >> bit) | ((ahead << 1) << (63 - bit));
+}

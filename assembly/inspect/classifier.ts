@@ -19,13 +19,13 @@
 // Pack, little-endian:
 //
 //    0 magic "WEIRCLS1"   8 version u32   12 BITS u32   16 gain f32   20 bias i32   24 threshold i32   28 zero u32
-//   32 SHA-256 of corpus, feature code and trainer      64 weights i8 × 2^BITS
+//   32 SHA-256 of corpus and data      64 weights i8 × 2^BITS
 //
 // Logits are fixed-point, LOGIT_ONE to one. Bounds: one pass, at most 1 + 3/2 additions per byte, no allocation;
 // nothing outside the text is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
-import { copyFew, fillFew, within } from "../vectors";
+import { bitsFrom, copyFew, fillFew, within } from "../vectors";
 import { addTrace, clearTraces, traceAll } from "./traces";
 
 /** log2 of the number of weights. */
@@ -161,7 +161,7 @@ export function score(text: Slice): i32 {
       before = word;
     }
     if (sum + sumBefore > suspectSum) suspect(block << 6);
-    if (max(sum, secondBefore + sum - second) > traceSum && blocks > TRACED_MAX) addTrace(block, blocks);
+    if (max(sum, secondBefore + sum - second) > traceSum) addTrace(block, blocks);
     secondBefore = second;
     sumBefore = sum;
     const cell = ring + ((<usize>block % WINDOW_BLOCKS) << 2);
@@ -245,7 +245,7 @@ export function slotSkip(before: u64, word: u64): usize {
 
 /** Bytes of the word at `bit` of a block, given the masks of this block and the next; at most 64 are seen. */
 export function wordRun(mask: u64, ahead: u64, bit: u64): i32 {
-  return <i32>ctz(~((mask >> bit) | ((ahead << 1) << (63 - bit))));
+  return <i32>ctz(~bitsFrom(mask, ahead, bit));
 }
 
 /** A number for the first letters of the word of `len` bytes at `at`; reads 16 bytes. */

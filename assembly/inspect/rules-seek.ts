@@ -13,7 +13,7 @@
 // Bounds: each candidate costs one look-up in the bits, each hit one among the keys (KEY_PROBES slots); nothing at or
 // after the text's end is read (its last bytes are copied to a padded buffer).
 import { reserve } from "../memory";
-import { copyFew, fillFew, highNibbles, within } from "../vectors";
+import { bitsFrom, highNibbles, padded, within } from "../vectors";
 
 export const LONG_HASH_BITS: i32 = 16;
 export const SHORT_HASH_BITS: i32 = 14;
@@ -46,7 +46,7 @@ let inside: usize = 0;
 const lowRows = reserve(ROWS_BYTES);
 const highRows = lowRows + 16;
 /** The end of a text and zeros behind it. */
-const lastBytes = reserve(2 * BLOCK_READS);
+const lastBytes = reserve(BLOCK_READS);
 let longKeys: usize = 0;
 let longShift: u32 = 0;
 let shortKeys: usize = 0;
@@ -130,12 +130,7 @@ export function seek(start: usize, at: usize, end: usize, watch: usize, follow: 
 function scan(start: usize, at: usize, end: usize): void {
   blockStart = at;
   blockEnd = min(at + BLOCK, end);
-  blockBytes = at;
-  if (at + BLOCK_READS > end) {
-    copyFew(lastBytes, at, end - at);
-    fillFew(lastBytes + (end - at), 0, BLOCK_READS);
-    blockBytes = lastBytes;
-  }
+  blockBytes = at + BLOCK_READS > end ? padded(lastBytes, at, end - at, BLOCK_READS) : at;
   const carry: u64 = at > start ? u64(isWordByte(load<u8>(at - 1))) : 0;
   let anywhere: u64 = 0;
   if (ASC_FEATURE_SIMD) {
@@ -182,8 +177,7 @@ function scan(start: usize, at: usize, end: usize): void {
 
 /** Bytes of the word at `place` of a block, counted up to 4; `near` and `ahead`: bytes of words there and behind it. */
 function wordLength(place: u64, near: u64, ahead: u64): u32 {
-  const run = (near >> place) | ((ahead << 1) << (63 - place));
-  return ctz(~(<u32>run) | 16);
+  return ctz(~(<u32>bitsFrom(near, ahead, place)) | 16);
 }
 
 function headOf(bytes: u64, length: u32): u32 {

@@ -10,12 +10,11 @@
 //
 // Bound: each byte is classified once, a block counted at most once for each gate, and with up to three blocks before it.
 import { reserve } from "../memory";
-import { copyFew, eq, fillFew, highNibbles, within } from "../vectors";
+import { eq, fillFew, highNibbles, padded, within } from "../vectors";
 import { begins, isCode, isLeet, isMirrored, isTurned, lonePairs, oddsIn, opened } from "./views-gate-marks";
 
 const GROUP: i32 = 64;
 
-/** The last group is copied here, so that a load never leaves the text's buffer. */
 const lastGroup = reserve(GROUP);
 /** Steps from class to class of the group before and the group in hand, in turns. */
 const steps = reserve(2 * GROUP);
@@ -67,13 +66,8 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
   fillFew(steps, 0, 2 * GROUP);
   for (let at = 0; at < len; at += GROUP) {
     const left = len - at;
-    let source = from + at;
-    if (left < GROUP) {
-      // Zeros are in no set.
-      fillFew(lastGroup, 0, GROUP);
-      copyFew(lastGroup, source, <usize>left);
-      source = lastGroup;
-    }
+    // Zeros are in no set.
+    const source = left < GROUP ? padded(lastGroup, from + at, <usize>left, GROUP) : from + at;
     const a = v128.load(source);
     const b = v128.load(source, 16);
     const c = v128.load(source, 32);

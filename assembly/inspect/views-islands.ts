@@ -4,7 +4,7 @@
 // Bound: a group of 64 characters is classified once; a run is walked and decoded once, a long one in parts. What comes out is at most 3/4 of
 // what was read, plus one space for each run (≥ 16 characters).
 import { reserve } from "../memory";
-import { copyFew, eq, fillFew, highNibbles } from "../vectors";
+import { eq, highNibbles, padded } from "../vectors";
 
 /** The shortest run that is looked at, in characters. */
 export const ISLAND_MIN: i32 = 16;
@@ -25,8 +25,7 @@ store<u8>(values + 47, 64);
 store<u8>(values + 95, 64);
 
 const GROUP: usize = 64;
-/** The last group is copied here, so that a load never leaves the text's buffer. */
-const lastGroup = reserve(<i32>GROUP);
+const lastGroup = reserve(GROUP);
 
 /** Where reading stopped; `decodeIslands` goes on from there when called with it. */
 export let islandEnd: usize = 0;
@@ -86,13 +85,8 @@ function nextRunOfGroups(from: usize, end: usize): usize {
   /** Bytes of a run that ends with the group before. */
   let run: i32 = 0;
   for (let at = from; at < end; at += GROUP) {
-    let group = at;
-    if (at + GROUP > end) {
-      // Zeros are in no run.
-      fillFew(lastGroup, 0, GROUP);
-      copyFew(lastGroup, at, end - at);
-      group = lastGroup;
-    }
+    // Zeros are in no run.
+    const group = at + GROUP > end ? padded(lastGroup, at, end - at, GROUP) : at;
     const others =
       <u64>othersIn(group) |
       ((<u64>othersIn(group + 16)) << 16) |
