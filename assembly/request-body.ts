@@ -8,7 +8,7 @@ import { Policy, Tier } from "./policy/policy";
 import { BufferType, MapType } from "./proxy-wasm/abi";
 import { arenaTake } from "./proxy-wasm/arena";
 import { setHeader } from "./proxy-wasm/headers";
-import { replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { rewrite, rewriteModel, wantsUsage } from "./rewrite";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
@@ -39,6 +39,13 @@ export function readBody(stream: Stream, body: Slice): i32 {
   const error = tape.scan(ptrOf(body), lenOf(body), BODY_DEPTH_MAX);
   if (error == 0) findPrompt(tape, stream.path, stream.isPost ? POST : NONE, prompt);
   return error;
+}
+
+/** Reads once more the body of a stream that waits, which the host holds; NONE when it cannot be had. */
+export function readWaiting(stream: Stream): Slice {
+  const body = bufferBytes(BufferType.RequestBody, stream.bodySize);
+  if (lenOf(body) != stream.bodySize || !openBody(stream.bodySize)) return NONE;
+  return readBody(stream, body) == 0 ? body : NONE;
 }
 
 /**

@@ -13,20 +13,24 @@ import {
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { rememberDenial } from "./budget/denials";
 import { Passage, passInOutage } from "./budget/outage";
+import { leftPlenty } from "./budget/grants";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, retryAfter } from "./deny";
+import { beginMemo } from "./inspect/memo";
 import { toU64 } from "./json/text";
 import { count, Metric, tally } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
+import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
 import { carryNothing, carryTrace } from "./observe";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
+import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusals";
-import { bodyLength, hasTools, prompt, replaceBody, work } from "./request-body";
+import { bodyLength, hasTools, prompt, readWaiting, replaceBody, work } from "./request-body";
 import { goOn, refuse, release } from "./request-ends";
 import { downgradeWaiting } from "./request-downgrade";
 import { contentLength } from "./request-headers";
-import { NONE, Slice } from "./slice";
+import { lenOf, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import { countPrompt } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
@@ -71,10 +75,12 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   const budgets = <i32>popcnt<u32>(stream.budgetMask);
   let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
   if (outcome == Reserve.NeedsLease && tier.counts) {
-    // The slice at hand is not ample: now the exact count is worth its price.
-    stream.promptTokens = countPrompt(prompt, stream.model, bodyLength, hasTools(), work);
-    bound(stream, tier, policy.price(stream.model), stream.promptTokens, stream.outputsMax);
-    if (policy.leases) outcome = reserveLocally(stream, budgets, now());
+    // The exact count costs more than the question to the ledger: it is made when the budget itself is no longer ample.
+    stream.loose = !nginx && leftPlenty(stream.leaseTag);
+    if (!stream.loose) {
+      countExactly(stream, tier, bodyLength);
+      if (policy.leases) outcome = reserveLocally(stream, budgets, now());
+    }
   }
   if (outcome == Reserve.Reserved) {
     tally(Metric.LeaseHits, 1);
@@ -96,6 +102,33 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   }
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
+}
+
+/** Reserves by the tokens of the prompt at hand, whose body has `bytes`. */
+function countExactly(stream: Stream, tier: Tier, bytes: i32): void {
+  stream.promptTokens = countPrompt(prompt, stream.model, bytes, hasTools(), work);
+  bound(
+    stream,
+    tier,
+    changetype<Policy>(stream.policy).price(stream.model),
+    stream.promptTokens,
+    stream.outputsMax,
+  );
+}
+
+/** The ledger denied what the prompt's bytes may be: reserves by its tokens. False: that is what was denied. */
+function countWaiting(stream: Stream, tier: Tier): bool {
+  if (!stream.loose) return false;
+  stream.loose = false;
+  // One answer may end the wait of many: what each body takes is given back.
+  const mark = arenaMark();
+  const body = readWaiting(stream);
+  if (body != NONE) {
+    beginMemo();
+    countExactly(stream, tier, lenOf(body));
+  }
+  arenaRewind(mark);
+  return body != NONE;
 }
 
 /** Makes the stream wait for a lease that covers it, asked for in its trace; false when none can be asked for. */
@@ -162,7 +195,7 @@ function waiter(i: i32): u32 {
 function resume(stream: Stream, outcome: Outcome, time: u64): void {
   const tier = changetype<Tier>(stream.tier);
   let budgets = <i32>popcnt<u32>(stream.budgetMask);
-  const denied = outcome == Outcome.Denied && denialCovers(stream, budgets);
+  const denied = outcome == Outcome.Denied && denialCovers(stream, budgets) && !countWaiting(stream, tier);
   if (denied && !deniedBusy && tier.downgradeCount > 0) rememberDenial(stream, budgets, time);
   if (stream.ahead) {
     stream.ahead = false;

@@ -6,11 +6,9 @@ import { applyBudgets, bound } from "./budget/amounts";
 import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { Key, matchesAny, Meter, Policy, Tier } from "./policy/policy";
-import { BufferType } from "./proxy-wasm/abi";
 import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
-import { bufferBytes } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { hasTools, openBody, prompt, readBody, replaceModel, work } from "./request-body";
+import { hasTools, prompt, readWaiting, replaceModel, work } from "./request-body";
 import { eq, lenOf, NONE, Slice } from "./slice";
 import { Stream } from "./stream";
 import { countPrompt } from "./tokens/prompt";
@@ -35,9 +33,8 @@ export function downgradeWaiting(stream: Stream, tier: Tier): bool {
 }
 
 function change(stream: Stream, tier: Tier, model: Slice): bool {
-  const body = bufferBytes(BufferType.RequestBody, stream.bodySize);
-  if (lenOf(body) != stream.bodySize || !openBody(stream.bodySize)) return false;
-  if (readBody(stream, body) != 0) return false;
+  const body = readWaiting(stream);
+  if (body == NONE) return false;
   beginMemo();
   if (!named(stream) || !replaceModel(stream, model, body)) return false;
   adopt(stream, tier, model);

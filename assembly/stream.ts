@@ -64,6 +64,8 @@ export class Stream {
   guarded: bool;
   /** Let through while the ledger was away: the reservation is in debts.ts, not in a lease. */
   indebted: bool;
+  /** The lease that is waited for was asked for by the prompt's bytes, not by its tokens. */
+  loose: bool;
   /** A cheaper model than the client's is asked. */
   downgraded: bool;
   /** The budget to warn of, if `warnPercent` is not 0: its place among those that apply. */

@@ -10,7 +10,7 @@ import { LeaseState, Shard } from "../shards";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
-import { rememberGrowth } from "./growth";
+import { rememberGrant, rememberScarcity } from "./grants";
 import { HeldState, hold, letGo } from "./held";
 import { callLedger, Purpose } from "../sidecar";
 import { nameHigh, nextLow } from "./names";
@@ -39,6 +39,8 @@ const GROWTH_MAX: i32 = 20;
 const NS_PER_MS: u64 = 1_000_000;
 const NEEDS: usize = 8 * BUDGETS_MAX;
 const RETURNED: usize = 16 * RETURNS_MAX;
+/** The ledger has plenty left if it covers so many requests like the one that asked. */
+const PLENTY: u64 = 64;
 /** No lease is asked for ahead of its use so soon after the ledger failed to answer. */
 const QUIET_NS: u64 = 5_000_000_000;
 const SILENT_NS: u64 = 1_000_000_000;
@@ -90,6 +92,8 @@ const acquires = reserve(<usize>ACQUIRES_MAX * ACQUIRE_SIZE);
 const message = new Writer(16 << 10);
 const shard = new Shard();
 const granted = reserve(8 * BUDGETS_MAX);
+/** What was left of each budget after that. */
+const remaining = reserve(8 * BUDGETS_MAX);
 /** What the acquire that was answered last had needed. */
 const needed = reserve(8 * BUDGETS_MAX);
 
@@ -212,6 +216,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   let count = 0;
   noWarning();
   memory.fill(granted, 0, 8 * BUDGETS_MAX);
+  memory.fill(remaining, 0, 8 * BUDGETS_MAX);
   openMessage(answer);
   while (nextField()) {
     if (fieldNumber == 1) outcome = fieldValue;
@@ -222,13 +227,17 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
     else if (fieldNumber == 6) deniedUsed = fieldValue;
     else if (fieldNumber == 7) deniedResetSeconds = fieldValue;
     else if (fieldNumber == 8) deniedWindow = fieldBytes;
+    else if (fieldNumber == 10) unpack(fieldBytes, remaining, BUDGETS_MAX);
     else if (fieldNumber == 11) deniedNever = fieldValue != 0;
     else if (fieldNumber == 12) deniedBusy = fieldValue != 0;
     else if (fieldNumber == 13) readWarning(fieldBytes);
   }
   if (malformed() || (outcome != 1 && outcome != 2)) return abandon(acquire, now, Outcome.Failed);
   dropReturned(acquire.subjectTag, acquire.returned, acquire.returns);
-  if (outcome == 2) return Outcome.Denied;
+  if (outcome == 2) {
+    rememberScarcity(acquire.leaseTag);
+    return Outcome.Denied;
+  }
   if (count != <i32>acquire.count) return abandon(acquire, now, Outcome.Failed);
   return install(acquire, now + usableMs * NS_PER_MS, now);
 }
@@ -268,12 +277,21 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
     held.tier = acquire.tier;
     held.mask = acquire.mask;
     if (shard.commit()) {
-      rememberGrowth(acquire.leaseTag, acquire.growth);
+      rememberGrant(acquire.leaseTag, acquire.growth, plenty(<i32>acquire.count));
       return Outcome.Granted;
     }
     letGo(held);
   }
   return abandon(acquire, now, Outcome.NoRoom);
+}
+
+/** Whether what is left of each budget covers many requests like the one that asked. */
+function plenty(count: i32): bool {
+  for (let i = 0; i < count; i++) {
+    const at = (<usize>i) << 3;
+    if (load<u64>(remaining + at) / PLENTY < load<u64>(needed + at)) return false;
+  }
+  return true;
 }
 
 /** Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. */

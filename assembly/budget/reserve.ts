@@ -4,7 +4,7 @@ import { BUDGETS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Lease, LeaseState, Shard } from "../shards";
 import { Stream } from "../stream";
-import { growthBefore } from "./growth";
+import { growthBefore } from "./grants";
 import {
   emptyPurse,
   fillPurse,
