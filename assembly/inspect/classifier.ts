@@ -67,7 +67,7 @@ const TAIL: i32 = 384;
 const tail = reserve(TAIL);
 
 /** 64 bytes with a higher logit than this have a trace of an attack: the threshold is further above it than rules can add. */
-const TRACE: i32 = (-3 * LOGIT_ONE) / 8;
+export const TRACE: i32 = -LOGIT_ONE / 8;
 /** In texts up to this length, in blocks, the rules look everywhere. */
 const TRACED_MAX: i32 = 2;
 /** The sum of 64 bytes with a trace. */
