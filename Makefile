@@ -3,6 +3,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 T ?= 60
 SEEDS ?= 1000
+FLEETS ?= 20
 NODE := node --import tsx
 
 .PHONY: demo test check wasm bench fuzz sim eval clean install
@@ -37,7 +38,7 @@ fuzz: install
 	@$(NODE) test/fuzz/run.ts $(T)
 
 sim: install
-	@$(NODE) test/sim/run.ts --seeds $(SEEDS)
+	@$(NODE) test/sim/run.ts --seeds $(SEEDS) --fleets $(FLEETS)
 
 clean:
 	rm -rf build dist

@@ -27,6 +27,9 @@ import {
 const IDLE_NS: u64 = 3_000_000_000;
 /** A lease without news is reported this often, so that the ledger knows that its edge lives. */
 const HEARTBEAT_NS: u64 = 10_000_000_000;
+/** After so long without any change nobody is left who could settle what is reserved of a lease: a worker that had it has died.
+ *  The lease is no longer kept alive, and the ledger resolves it as the policy says. */
+const ABANDONED_NS: u64 = 3_600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
 export enum ReportStatus {
@@ -98,7 +101,8 @@ function prepare(held: Held, now: u64): bool {
       lease.state = <u8>LeaseState.Draining;
     }
     const last = lease.state == LeaseState.Draining && !lease.busy();
-    if (!last && !held.dirty && now - held.reportedNs < HEARTBEAT_NS) {
+    const beats = now - held.reportedNs >= HEARTBEAT_NS && now - held.activeNs < ABANDONED_NS;
+    if (!last && !held.dirty && !beats) {
       // A mark that loses a race is set again at the next tick.
       if (lease.state == LeaseState.Draining) shard.commit();
       return false;

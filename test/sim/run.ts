@@ -1,6 +1,7 @@
 /**
  * `npx tsx test/sim/run.ts --seeds N [--from S]`: runs N histories and stops at the first that breaks a rule, with its seed.
- * `--redis M` also replays the first M of them on a real Redis and compares every reply.
+ * `--redis M` also replays the first M of them on a real Redis and compares every reply. `--fleets N` runs N histories of the
+ * filter itself under each host's profile (fleet.ts).
  */
 import { parseArgs } from "node:util";
 import { World } from "./world.ts";
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     redis: { type: "string", default: "0" },
+    fleets: { type: "string", default: "0" },
   },
 });
 const from = Number(values.from);
@@ -35,4 +37,18 @@ if (Number(values.redis) > 0) {
   const { replayOnRedis } = await import("./replay.ts");
   const compared = await replayOnRedis(from, Number(values.redis));
   console.log(`${values.redis} seeds again on Redis: ${compared} replies, all equal`);
+}
+
+if (Number(values.fleets) > 0) {
+  const { Fleet } = await import("./fleet.ts");
+  for (const profile of ["envoy", "ngx_wasm"] as const)
+    for (let seed = from; seed < from + Number(values.fleets); seed++)
+      try {
+        await new Fleet({ seed, profile }).run();
+      } catch (error) {
+        console.error(`fleet under ${profile}, seed ${seed}:`);
+        console.error(error);
+        process.exit(1);
+      }
+  console.log(`${values.fleets} fleets under each profile: every rule held`);
 }
