@@ -8,7 +8,7 @@ const TARGETS: Record<string, string> = {
   wasm: "Builds `dist/weir.wasm` (one file for Envoy and ngx_wasm_module) and `dist/weir.js` (the command).",
   bench: "Runs every benchmark.",
   fuzz: "Runs the fuzz targets for `T` seconds (60).",
-  sim: "Runs `SEEDS` (1000) simulated histories of the ledger; stops at the first that breaks a rule, with its seed.",
+  sim: "Runs `SEEDS` (1000) simulated histories of the ledger, and `FLEETS` (20) of the filter in several workers; stops at the first that breaks a rule, with its seed.",
   eval: "Measures the injection classifier on labelled texts (`WEIR_DATA`: a JSONL file, or a directory with `prompts.jsonl`).",
   clean: "Removes what was built.",
   install:
