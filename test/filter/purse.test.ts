@@ -10,6 +10,8 @@ import { chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
 
 const OUTPUT = 40;
 const IDLE_MS = 12_000;
+/** A lease's life at the ledger, and some more. */
+const LEASE_MS = 90_000;
 const policyOf = (limit: number) => ({
   tiers: { pro: { budgets: [{ meter: "completion_tokens", limit, window: "month" }] } },
   keys: [keyEntry("k1", "pro")],
@@ -107,6 +109,21 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.ok(admitted > limit - OUTPUT, `${admitted} of ${limit}`);
       await edge.wait(IDLE_MS);
       assert.deepEqual(await edge.budget("acme"), { spent: admitted, outstanding: 0 });
+    });
+
+    test("regression: what a dead worker had of another's lease comes back when that has not changed for an hour", async () => {
+      const edge = await LocalEdge.open({ profile, policy: policyOf(10_000_000), workers: 2 });
+      await sendUntilAmple(edge);
+      assert.equal((await edge.send(call(USED, { worker: 1 }))).status, 200);
+      edge.vms[1]!.reload();
+      await edge.wait(IDLE_MS);
+      assert.ok((await edge.budget("acme")).outstanding > 0, "the dead worker had a part");
+      await edge.wait(3_600_000 + LEASE_MS);
+      await edge.ledger.sweep("acme");
+      // What was not told of it is charged like all that a dead lease leaves: whole, as long as the policy says nothing else.
+      const { spent, outstanding } = await edge.budget("acme");
+      assert.equal(outstanding, 0);
+      assert.ok(spent >= (WARM + 1) * USED, String(spent));
     });
 
     test("a policy that ends has told what was spent under it, and what is in flight settles after it", async () => {

@@ -37,10 +37,6 @@ describe("fleets of the filter", () => {
     });
   }
 
-  // What a worker that died had reserved of another's lease kept that lease alive for ever.
-  it("regression: a lease of which a dead worker had a part comes back", () =>
-    run({ seed: 7, profile: "envoy" }));
-
   for (const [name, sabotage] of Object.entries(BROKEN)) {
     it(`are caught when ${name}`, async () => {
       assert.ok(await caught(sabotage), `not caught in ${CANARY_SEEDS} seeds`);

@@ -3,7 +3,7 @@
  * that uses what the seed says, and no real time.
  *
  *   requests ──▶ workers (Wasm: purses, leases, debts) ── calls: refused, or their answers lost ──▶ ledger
- *                   └── restarts: what was only in a worker's memory is gone
+ *                   └── restarts: what was only in a worker's memory is gone; policies that replace each other
  *
  * Where `world.ts` has a model of an edge, here is the edge. After the history the world heals and waits; then no lease is open,
  * and every budget holds what the upstream says was used: exactly, or, where workers died, never less (`charge_all`) or
@@ -11,9 +11,11 @@
  * Bounds: 25 steps of at most 20 requests; 1 to 3 workers, keys and budgets.
  */
 import assert from "node:assert/strict";
+import { Phase } from "../../host/abi.ts";
 import { GuestTrap } from "../../host/errors.ts";
 import type { UpstreamRequest, UpstreamResponse } from "../../host/exchange.ts";
 import type { ProfileName } from "../../host/profiles.ts";
+import type { Vm } from "../../host/vm.ts";
 import { type Call, chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
 import { Random } from "./random.ts";
 
@@ -47,6 +49,8 @@ export class Fleet {
   readonly #faults;
   readonly #budgets;
   readonly #workers: number;
+  /** What is charged, by budget and window; a window that is over is forgotten by the ledger in time. */
+  readonly #charged = new Map<string, number>();
   #deaths = 0;
 
   constructor(options: FleetOptions) {
@@ -58,6 +62,7 @@ export class Fleet {
       down: some(0.3),
       silent: some(0.2),
       death: some(0.15),
+      replacement: some(0.15),
       abort: some(0.2),
       failure: some(0.2),
       overspend: some(0.3),
@@ -70,7 +75,7 @@ export class Fleet {
       name: `b${i}`,
       meter: random.pick(METERS),
       limit: random.pick([40, 4_000, 40_000, 50_000_000]),
-      window: "month",
+      window: random.pick(["hour", "month"]),
       per: random.pick(["key", "team", "organisation"]),
     }));
   }
@@ -105,6 +110,7 @@ export class Fleet {
     for (let i = 0; i < HEALS_MAX && (i === 0 || (await edge.ledger.leases("acme")).length > 0); i++) {
       await edge.wait(HEAL_MS);
       await edge.ledger.sweep("acme");
+      await this.#checkLimits(edge);
     }
     await this.#checkEnd(edge);
   }
@@ -119,6 +125,7 @@ export class Fleet {
       this.#deaths++;
       random.pick(edge.vms).reload();
     }
+    if (random.chance(this.#faults.replacement)) replacePolicy(random.pick(edge.vms));
     await edge.wait(random.pick([0, 50, 700, 2_500, 15_000, 70_000]));
   }
 
@@ -129,13 +136,26 @@ export class Fleet {
     const text = TEXT.repeat(random.pick([1, 3, 40]));
     const used = { key, prompt: random.between(1, 12), completion: random.between(0, OUTPUT_MAX) };
     if (random.chance(overspend)) used.completion += random.between(1, 100);
+    const stream = random.chance(0.5);
     const leaves = random.chance(abort);
+    const early = random.chance(0.5);
     const fails = random.chance(failure);
     const client = new AbortController();
     const upstream = async (request: UpstreamRequest): Promise<UpstreamResponse> => {
-      if (leaves) {
+      const leave = () => {
         client.abort();
         throw new Error("the client has left");
+      };
+      if (leaves && early) leave();
+      if (leaves) {
+        const headers = { "content-type": stream ? "text/event-stream" : "application/json" };
+        const body = (async function* () {
+          yield Buffer.from(
+            stream ? 'data: {"choices":[{"index":0,"delta":{"content":"Wa"}}]}\n\n' : '{"choices":[',
+          );
+          leave();
+        })();
+        return { headers, body };
       }
       const answer = await llm(request);
       if (!fails) this.#used.push(used);
@@ -144,7 +164,7 @@ export class Fleet {
     const call: Call = {
       key,
       worker: random.between(0, this.#workers - 1),
-      body: chat(text, random.chance(0.5) ? { max_tokens: OUTPUT_MAX } : {}),
+      body: chat(text, { ...(random.chance(0.5) && { max_tokens: OUTPUT_MAX }), ...(stream && { stream }) }),
       signal: client.signal,
       upstream,
       headers: [
@@ -164,18 +184,26 @@ export class Fleet {
 
   /** No budget is passed, but by answers above their bound and by what an outage allows. */
   async #checkLimits(edge: LocalEdge): Promise<void> {
-    if (this.#faults.overspend > 0 || this.#faults.allowance) return;
-    for (const { key, spent, outstanding, limit } of await edge.ledger.budgets("acme"))
+    const { overspend, allowance } = this.#faults;
+    for (const { key, spent, outstanding, limit } of await edge.ledger.budgets("acme")) {
+      this.#charged.set(key, spent);
+      if (overspend > 0 || allowance) continue;
       assert.ok(spent + outstanding <= limit, `${key}: ${spent} + ${outstanding} of ${limit}`);
+    }
   }
 
   async #checkEnd(edge: LocalEdge): Promise<void> {
     assert.deepEqual(await edge.ledger.leases("acme"), [], "a lease is open");
-    const records = await edge.ledger.budgets("acme");
-    for (const { key, spent, outstanding } of records) {
+    for (const { key, outstanding } of await edge.ledger.budgets("acme"))
       assert.equal(outstanding, 0, `${key}: something is held`);
-      const truth = this.#usedOf(key);
-      const told = `${key}: ${spent} charged, ${truth} used, ${this.#deaths} deaths`;
+    const sums = new Map<string, number>();
+    for (const [key, spent] of this.#charged) {
+      const budget = key.slice(0, key.lastIndexOf("|"));
+      sums.set(budget, (sums.get(budget) ?? 0) + spent);
+    }
+    for (const [budget, spent] of sums) {
+      const truth = this.#usedOf(budget);
+      const told = `${budget}: ${spent} charged, ${truth} used, ${this.#deaths} deaths`;
       if (this.#deaths === 0) assert.equal(spent, truth, told);
       else if (this.#faults.chargeAll) assert.ok(spent >= truth, told);
       else assert.ok(spent <= truth, told);
@@ -194,4 +222,12 @@ export class Fleet {
     }
     return sum;
   }
+}
+
+/** The same policy as another root context, as a proxy does when its configuration changes. */
+function replacePolicy(vm: Vm): void {
+  const [old] = vm.roots;
+  if (!old || !vm.addRoot({ configuration: old.configuration }).ok) throw new Error("the policy was refused");
+  vm.run(Phase.Delete, old.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+  vm.roots.shift();
 }
