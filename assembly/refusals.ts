@@ -1,15 +1,6 @@
 // What callers are told when a request is refused: each function writes the message (and whom to blame, and how
 // long to wait) and answers the reason. No decision is made here; request.ts makes them.
 import { Admission, limiting, waitNs } from "./admission/admission";
-import {
-  deniedBudget,
-  deniedBusy,
-  deniedLimit,
-  deniedNever,
-  deniedResetSeconds,
-  deniedUsed,
-  deniedWindow,
-} from "./budget/acquire";
 import { because, blame, more, retryAfter, waitFor } from "./deny";
 import { emptyPointer, Prompt } from "./inspect/prompt";
 import { Report } from "./inspect/schema";
@@ -33,7 +24,7 @@ export function unidentified(reason: Reason, ambiguous: bool): Reason {
   } else if (reason == Reason.ExpiredApiKey) text.text("This API key has expired, or is not valid yet.");
   else if (reason == Reason.AddressNotAllowed)
     text.text("This API key may not be used from your network address.");
-  else if (ambiguous) text.text("The request shows different API keys in different headers.");
+  else if (ambiguous) text.text("The request shows different API keys in several headers.");
   else text.text("Incorrect API key provided.");
   return reason;
 }
@@ -108,7 +99,7 @@ export function tooManyTexts(): Reason {
 
 export function unknownShape(): Reason {
   because().text(
-    "This is not a request of a supported API (chat completions, responses, completions, embeddings,",
+    "This is not a POST request of a supported API (chat completions, responses, completions, embeddings,",
   );
   more().text(" Anthropic messages, Gemini generateContent), so it cannot be checked.");
   return Reason.UnknownShape;
@@ -175,10 +166,14 @@ export function tokenPrompt(): Reason {
   return Reason.UnknownShape;
 }
 
-export function badMember(tape: Tape, node: i32): Reason {
+export function badMember(tape: Tape, prompt: Prompt): Reason {
   names.reset();
-  pointer(tape, node, names);
-  because().text("The member ").json(names.written).text(" has a value of the wrong type or range.");
+  pointer(tape, prompt.bad, names);
+  because()
+    .text("The member ")
+    .json(names.written)
+    .text(" has a value of the wrong type or range: expected ");
+  more().text(prompt.badExpected).text(".");
   blame(names.written);
   return Reason.EmptyPrompt;
 }
@@ -198,7 +193,7 @@ export function oddModel(): Reason {
 }
 
 export function modelNotAllowed(stream: Stream): Reason {
-  because().text("This API key may not use the model ").bytes(stream.model);
+  because().text("This API key may not use the model ").bytes(stream.model).text(".");
   blame(MODEL_POINTER);
   return Reason.ModelNotAllowed;
 }
@@ -218,26 +213,4 @@ export function notPriced(stream: Stream): Reason {
     .text(", so it cannot be charged.");
   blame(MODEL_POINTER);
   return Reason.ModelNotPriced;
-}
-
-/** The ledger denied: what is left does not cover the request, for now or until the window ends. */
-export function overBudget(stream: Stream): Reason {
-  const text = because();
-  text.text("The budget ").json(deniedBudget).text(" of ").bytes(stream.subject);
-  if (deniedNever) {
-    text
-      .text(" (")
-      .u64(deniedLimit)
-      .text(" per ")
-      .json(deniedWindow)
-      .text(") is smaller than this request may need.");
-    return Reason.InsufficientQuota;
-  }
-  text.text(" is used up: ").u64(deniedUsed).text(" of ").u64(deniedLimit).text(" per ").json(deniedWindow);
-  text.text(" are spent or reserved. It resets in ").u64(deniedResetSeconds).text(" s.");
-  if (deniedBusy) {
-    retryAfter(1);
-    return Reason.BudgetBusy;
-  }
-  return Reason.InsufficientQuota;
 }

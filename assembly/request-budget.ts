@@ -25,7 +25,7 @@ import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
 import { carryNothing, carryTrace } from "./observe";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { overBudget } from "./refusals";
+import { overBudget } from "./refusal-budget";
 import { bodyLength, hasTools, prompt, readWaiting, replaceBody, work } from "./request-body";
 import { goOn, refuse, release } from "./request-ends";
 import { downgradeWaiting } from "./request-downgrade";
@@ -205,7 +205,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
   }
   if (denied) {
     if (!downgradeWaiting(stream, tier)) {
-      refuse(stream, overBudget(stream));
+      refuse(stream, overBudget(stream, tier));
       return;
     }
     budgets = <i32>popcnt<u32>(stream.budgetMask);

@@ -306,7 +306,7 @@ function inspect(stream: Stream, tier: Tier): Reason {
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {
     return tokenPrompt();
   }
-  if (prompt.bad >= 0) return badMember(tape, prompt.bad);
+  if (prompt.bad >= 0) return badMember(tape, prompt);
   if (!prompt.nonEmpty) return emptyPrompt(tape, prompt);
   if (prompt.modelEscaped || !stream.setModel(prompt.model)) {
     return oddModel();

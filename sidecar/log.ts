@@ -7,6 +7,11 @@ import { makeMetrics } from "./metrics.ts";
 import type { Extensions } from "./server.ts";
 import type { Settings } from "./settings.ts";
 
+/** What an edge asks wrongly it asks with every request: a line for each message, again after a minute. */
+const REPEAT_MS = 60_000;
+/** Messages that are known again. */
+const MESSAGES_MAX = 64;
+
 export interface Observed extends Extensions {
   /** For parts that count for themselves. */
   readonly registry: Registry;
@@ -18,9 +23,20 @@ export function observed(
   write: (level: "error" | "notice", line: string) => void,
 ): Observed {
   const { hooks, registry } = makeMetrics(settings.ledger.kind);
+  const told = new Map<string, number>();
+  const isNew = (message: string): boolean => {
+    const now = Date.now();
+    if (now - (told.get(message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return false;
+    if (told.size === MESSAGES_MAX) told.clear();
+    told.set(message, now);
+    return true;
+  };
   return {
     registry,
     ...hooks,
+    onInvalid: ({ code, message }) => {
+      if (isNew(message)) write("error", JSON.stringify({ level: "error", code, message }));
+    },
     onError: (error) => {
       hooks.onError?.(error);
       const cause = error.cause instanceof Error ? error.cause.message : undefined;

@@ -70,7 +70,7 @@ function putBudget(to: Writer, budget: Budget, subject: Slice, need: u64, want: 
 }
 
 /** The subject, or the part of it whose usage counts together. */
-function scope(subject: Slice, per: u8): Slice {
+export function scope(subject: Slice, per: u8): Slice {
   if (per == Per.Key) return subject;
   let segments = per == Per.Organisation ? 1 : 2;
   for (let p = ptrOf(subject); p < endOf(subject); p++) {

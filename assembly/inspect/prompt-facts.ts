@@ -11,7 +11,7 @@ import { Prompt } from "./prompt-spans";
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   const model = present(tape, 0, "model");
   if (model >= 0) {
-    if (tape.kind(model) != Kind.String) bad(out, model);
+    if (tape.kind(model) != Kind.String) bad(out, model, "a text");
     else {
       out.model = tape.raw(model);
       out.modelEscaped = tape.escaped(model);
@@ -20,7 +20,7 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   out.stream = flag(tape, present(tape, 0, "stream"), out);
   const options = present(tape, 0, "stream_options");
   if (options >= 0) {
-    if (tape.kind(options) != Kind.Object) bad(out, options);
+    if (tape.kind(options) != Kind.Object) bad(out, options, "an object");
     else out.includeUsage = flag(tape, present(tape, options, "include_usage"), out);
   }
   limit(tape, present(tape, 0, "max_tokens"), out);
@@ -36,7 +36,7 @@ function gemini(tape: Tape, path: Slice, out: Prompt): void {
   const snake = present(tape, 0, "generation_config");
   config(tape, camel, out);
   config(tape, snake, out);
-  if (camel >= 0 && snake >= 0) bad(out, snake);
+  if (camel >= 0 && snake >= 0) bad(out, snake, "one spelling of it in the body");
   out.stream = isGeminiStream(path);
   let colon = lenOf(path) - 1;
   while (colon > 0 && load<u8>(ptrOf(path) + colon) != 58) colon--;
@@ -51,7 +51,7 @@ function gemini(tape: Tape, path: Slice, out: Prompt): void {
 function config(tape: Tape, node: i32, out: Prompt): void {
   if (node < 0) return;
   if (tape.kind(node) != Kind.Object) {
-    bad(out, node);
+    bad(out, node, "an object");
     return;
   }
   limit(tape, present(tape, node, "maxOutputTokens"), out);
@@ -66,14 +66,17 @@ function present(tape: Tape, object: i32, name: string): i32 {
   return node >= 0 && tape.kind(node) == Kind.Null ? -1 : node;
 }
 
-function bad(out: Prompt, node: i32): void {
-  if (out.bad < 0) out.bad = node;
+/** `expected` is what should have been there, in words. */
+function bad(out: Prompt, node: i32, expected: string): void {
+  if (out.bad >= 0) return;
+  out.bad = node;
+  out.badExpected = expected;
 }
 
 function flag(tape: Tape, node: i32, out: Prompt): bool {
   if (node < 0) return false;
   const kind = tape.kind(node);
-  if (kind != Kind.True && kind != Kind.False) bad(out, node);
+  if (kind != Kind.True && kind != Kind.False) bad(out, node, "true or false");
   return kind == Kind.True;
 }
 
@@ -81,7 +84,7 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
   if (node < 0) return absent;
   const value = tape.kind(node) == Kind.Number ? toU64(tape.raw(node)) : NOT_WHOLE;
   if (value != NOT_WHOLE) return value;
-  bad(out, node);
+  bad(out, node, "a whole number from 0");
   return absent;
 }
 

@@ -53,6 +53,8 @@ export class Prompt {
   bestOf: u64 = 1;
   /** The first fact of the wrong type or range ("n": "2"), or -1. */
   bad: i32 = -1;
+  /** What should have been there, in words; of `bad` only. */
+  badExpected: string = "";
 
   private readonly spans: usize;
   private readonly spansMax: i32;

@@ -55,6 +55,8 @@ export interface ServiceHooks {
   readonly onUntold?: (notices: number) => void;
   /** What a caller was told only a code of; with the cause, for the log. */
   readonly onError?: (error: WeirError) => void;
+  /** An edge asked for what cannot be, such as a budget in a time zone that is none. It tells its callers only that it failed. */
+  readonly onInvalid?: (error: WeirError) => void;
 }
 
 const METERS: Record<MeterPb, Meter | null> = {
@@ -195,8 +197,10 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
       return answer;
     } catch (thrown) {
       const error = WeirError.from(thrown);
-      if (error.code === "invalid_argument") outcome = "invalid";
-      else hooks.onError?.(error);
+      if (error.code === "invalid_argument") {
+        outcome = "invalid";
+        hooks.onInvalid?.(error);
+      } else hooks.onError?.(error);
       throw new ConnectError(error.message, connectCode(error.code));
     } finally {
       hooks.onCall?.(method, (performance.now() - started) / 1_000, outcome);

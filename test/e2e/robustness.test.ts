@@ -244,6 +244,18 @@ describe("robustness", () => {
     await unharmed();
   });
 
+  it("counts nothing that Envoy refuses before it asks the filter", async () => {
+    const { port } = w.envoys[0] as (typeof w.envoys)[0];
+    const first = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", reject).once("data", (bytes) => resolve(bytes.toString()));
+      socket.end("POST /v1/chat/completions HTTP/1.0\r\ncontent-length: 0\r\n\r\n");
+    });
+    assert.match(first, /^HTTP\/1\.1 426 /);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(await w.stat("weir_requests_total.tier.none.verdict.ok"), 0);
+  });
+
   it(`survives ${ANSWERS} mutated answers`, async (t) => {
     const events = [chunkEvent("Water "), chunkEvent("finds"), usageEvent(3, 4), DONE].join("");
     const anthropic =

@@ -50,7 +50,18 @@ export const bodies: Scenario[] = [
         assert.equal(answer.json.error.param, param);
       }
       refused(edge, await edge.send({ ...k1, body: { model: "gpt-4o" } }), "empty_prompt");
-      refused(edge, await edge.send({ ...k1, body: chat("Hi", { max_tokens: "many" }) }), "empty_prompt");
+      for (const [name, value, expected] of [
+        ["max_tokens", "many", "a whole number from 0"],
+        ["n", -1, "a whole number from 0"],
+        ["stream", "yes", "true or false"],
+        ["stream_options", "x", "an object"],
+        ["model", 5, "a text"],
+      ] as const) {
+        const odd = await edge.send({ ...k1, body: chat("Hi", { [name]: value }) });
+        refused(edge, odd, "empty_prompt");
+        assert.equal(odd.json.error.param, `/${name}`);
+        assert.ok(odd.json.error.message.endsWith(`: expected ${expected}.`), odd.text);
+      }
     },
   },
   {

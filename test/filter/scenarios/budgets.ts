@@ -94,8 +94,11 @@ export const budgets: Scenario[] = [
       const denied = await edge.send({ ...k1, body: chat("Hi", { max_tokens: 41 }) });
       refused(edge, denied, "insufficient_quota");
       assert.match(denied.json.error.message, /completion_tokens-month/);
-      assert.match(denied.json.error.message, /60 of 100 per month/);
-      assert.match(denied.json.error.message, /resets in \d+ s/);
+      assert.match(
+        denied.json.error.message,
+        /60 of 100 per month are spent or reserved, and it may need 41\./,
+      );
+      assert.match(denied.json.error.message, /resets in \d+ s \((\d+ d )?\d+ h \d+ min\)/);
       assert.equal(denied.header("retry-after"), undefined);
       passed(await edge.send({ ...k1, headers: using(40), body: chat("Hi", { max_tokens: 40 }) }));
       await spends(edge, 100);
@@ -229,6 +232,24 @@ export const budgets: Scenario[] = [
       // 25,001 tokens could all be thoughts: that is more than a dollar.
       const denied = await edge.send({ ...k1, body: chat("Hi", { max_tokens: 25_001 }) });
       refused(edge, denied, "insufficient_quota");
+      assert.match(
+        denied.json.error.message,
+        /\(\$1\.00 per month\) is smaller than this request may need, which is \$1\.000040\./,
+      );
+    },
+  },
+  {
+    name: "402 of an organisation's budget names the organisation",
+    clock: true,
+    policy: policy({
+      budgets: [{ meter: "completion_tokens", limit: 100, window: "hour", per: "organisation" }],
+    }),
+    async run(edge) {
+      passed(await edge.send({ ...k1, headers: using(60), body: chat("Hi", { max_tokens: 60 }) }));
+      await edge.wait(IDLE_MS);
+      const denied = await edge.send({ ...k1, body: chat("Hi", { max_tokens: 41 }) });
+      refused(edge, denied, "insufficient_quota");
+      assert.match(denied.json.error.message, / of acme does not cover this request: 60 of 100 per hour /);
     },
   },
   {

@@ -1,0 +1,52 @@
+/** What the sidecar logs of what edges ask wrongly: the filter can only say that the ledger did not answer. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { Ledger, Meter, Window } from "./gen/weir/v1/ledger_pb.ts";
+import { observed } from "./log.ts";
+import { startSidecar } from "./server.ts";
+import { makeSettings } from "./settings.ts";
+
+test("a budget that the ledger cannot take is logged once a minute, with what was expected", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-log-"));
+  const settings = makeSettings({ port: 0, ledger: { kind: "embedded", directory } });
+  const lines: string[] = [];
+  const sidecar = await startSidecar(
+    settings,
+    observed(settings, (_level, line) => lines.push(line)),
+  );
+  const baseUrl = `http://127.0.0.1:${sidecar.port}`;
+  const client = createClient(Ledger, createConnectTransport({ baseUrl, httpVersion: "1.1" }));
+  const budget = {
+    name: "b",
+    subject: "acme",
+    meter: Meter.TOKENS,
+    limit: 9n,
+    window: Window.DAY,
+    need: 1n,
+    want: 1n,
+  };
+  const ask = (timeZone: string, leaseId: string) =>
+    client.acquire({
+      leaseId,
+      edge: "e",
+      subject: "acme",
+      ttlMs: 60_000,
+      budgets: [{ ...budget, timeZone }],
+    });
+  try {
+    for (const leaseId of ["a", "b", "c"]) await assert.rejects(ask("Europe/Berln", leaseId));
+    await assert.rejects(ask("+02:00x", "d"));
+    assert.equal(lines.length, 2, lines.join("\n"));
+    const { level, code, message } = JSON.parse(lines[0] as string);
+    assert.deepEqual([level, code], ["error", "invalid_argument"]);
+    assert.match(message, /time_zone.*Europe\/Berln.*expected an IANA time zone/);
+  } finally {
+    await sidecar.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
