@@ -3,7 +3,7 @@
 import { MapType } from "./proxy-wasm/abi";
 import { headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
-import { eq, is, isFolded, lenOf, NONE, Slice, startsWith, startsWithFolded, sub, trim } from "./slice";
+import { eq, indexOf, is, isFolded, lenOf, NONE, ptrOf, Slice, startsWithFolded, sub, trim } from "./slice";
 
 /** Header forms of a key, as bits of `Policy.keyHeaders`. */
 export const FORM_AUTHORIZATION: u8 = 1;
@@ -11,6 +11,8 @@ export const FORM_X_API_KEY: u8 = 2;
 export const FORM_API_KEY: u8 = 4;
 export const FORM_X_GOOG_API_KEY: u8 = 8;
 
+const QUOTE: u8 = 34;
+const SEMICOLON: u8 = 59;
 /** Inbound x-weir-* headers of a name of their own; more of them is refused. */
 const FORGED_MAX: i32 = 16;
 /** nginx hands over so many headers and keeps the rest to itself: what is not seen could be anything. */
@@ -111,7 +113,7 @@ export function readRequestHeaders(accepted: u8): bool {
         else if (isFolded(name, "accept-encoding")) acceptEncoding = value;
         break;
       case 16:
-        if (isFolded(name, "content-encoding")) contentEncoding = value;
+        if (isFolded(name, "content-encoding") && !isFolded(value, "identity")) contentEncoding = value;
         break;
       case 17:
         if (isFolded(name, "transfer-encoding")) hasChunks = true;
@@ -138,8 +140,24 @@ function show(key: Slice, form: u8): void {
   else if (!eq(credential, key)) ambiguous = true;
 }
 
-/** Whether the body claims to be JSON: no content-type counts as one, since clients leave it out. */
+/** Whether the body claims to be JSON in UTF-8: no content-type counts as one, since clients leave it out. */
 export function claimsJson(): bool {
   if (contentType == NONE) return true;
-  return startsWithFolded(contentType, "application/json") || startsWith(contentType, "text/json");
+  let name = indexOf(contentType, SEMICOLON);
+  if (name < 0) name = lenOf(contentType);
+  const type = trim(sub(contentType, 0, name));
+  if (!isFolded(type, "application/json") && !isFolded(type, "text/json")) return false;
+  return name == lenOf(contentType) || isUtf8(sub(contentType, name, lenOf(contentType)));
+}
+
+/** Whether the parameters of a media type name no charset but UTF-8, of which ASCII is a part. */
+function isUtf8(parameters: Slice): bool {
+  for (let at = 0; at >= 0; at = indexOf(parameters, SEMICOLON, at + 1)) {
+    const parameter = trim(sub(parameters, at + 1, lenOf(parameters)));
+    if (!startsWithFolded(parameter, "charset=")) continue;
+    const quoted = lenOf(parameter) > 8 && load<u8>(ptrOf(parameter) + 8) == QUOTE;
+    const value = sub(parameter, quoted ? 9 : 8, lenOf(parameter));
+    if (!startsWithFolded(value, "utf-8") && !startsWithFolded(value, "us-ascii")) return false;
+  }
+  return true;
 }

@@ -73,7 +73,7 @@ export const bypasses: Record<string, [Call, string]> = {
   "in UTF-16 without a mark": [{ body: Buffer.from(json(chat(ATTACK)), "utf16le") }, "malformed_json"],
   "in UTF-16, and said so": [
     { headers: typed("application/json; charset=utf-16"), body: utf16(json(chat(ATTACK))) },
-    "malformed_json",
+    "unsupported_media_type",
   ],
   "behind a byte-order mark": [{ body: `\ufeff${json(chat(ATTACK))}` }, "malformed_json"],
   "as plain text": [{ headers: typed("text/plain"), body: chat(ATTACK) }, "unsupported_media_type"],
@@ -86,7 +86,22 @@ export const bypasses: Record<string, [Call, string]> = {
     "unsupported_media_type",
   ],
   "as audio": [{ headers: typed("audio/wav"), body: ATTACK }, "unsupported_media_type"],
-  "as JSON by its type alone": [{ headers: typed("application/json-seq"), body: ATTACK }, "malformed_json"],
+  "as what its type only begins like": [
+    { headers: typed("application/json-seq"), body: chat(ATTACK) },
+    "unsupported_media_type",
+  ],
+  "in another charset, said last and in quotes": [
+    { headers: typed('application/json; v=1 ;charset="ISO-2022-JP"'), body: chat(ATTACK) },
+    "unsupported_media_type",
+  ],
+  "in UTF-8, said in quotes": [
+    { headers: typed('Application/JSON ; v=1; charset="UTF-8"'), body: chat(ATTACK) },
+    "injection_detected",
+  ],
+  "not encoded, and said so": [
+    { headers: [...typed("application/json"), ["content-encoding", "identity"]], body: chat(ATTACK) },
+    "injection_detected",
+  ],
   "without a type": [{ headers: typed(""), body: chat(ATTACK) }, "unsupported_media_type"],
   "in chunks, without a length": [
     {
