@@ -1,13 +1,34 @@
-// `weir check FILE`: the filter itself reads the policy, in the Node host, so that its answer is the proxy's answer; and its
-// own rules go through the compiler that the sidecar has.
+// `weir check FILE`: the filter itself reads the policy, in the Node host, so that its answer is the proxy's answer. What the
+// filter leaves to the sidecar is judged as the sidecar will: time zones by the ledger's calendar, the policy's own rules by
+// their compiler.
 import { createVm } from "../../host/vm.ts";
 import { compileOwnRules, type OwnRule } from "../control/rules.ts";
+import { isTimeZone } from "../ledger/calendar.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
 
 const PREFIX = "weir: policy: ";
 
-/** The problems of a policy in JSON, a line each: `path: value: expected`. None: the filter takes it. */
+/** What is read here of a policy that the filter has taken. */
+interface Policy {
+  tiers: Record<string, { budgets?: { time_zone?: string }[] }>;
+  rules?: OwnRule[];
+}
+
+/** The filter has no table of time zones: the ledger would refuse each request for a budget with an unknown one. */
+function zoneProblems({ tiers }: Policy): string[] {
+  return Object.entries(tiers).flatMap(([name, { budgets = [] }]) =>
+    budgets.flatMap(({ time_zone: zone = "UTC" }, i) =>
+      isTimeZone(zone)
+        ? []
+        : [
+            `/tiers/${name}/budgets/${i}/time_zone: ${JSON.stringify(zone)}: expected an IANA time zone such as "Europe/Berlin"`,
+          ],
+    ),
+  );
+}
+
+/** The problems of a policy in JSON, a line each: `path: value: expected`. None: filter and sidecar take it. */
 export function problemsOf(policy: string, wasm: Uint8Array = filterBytes()): string[] {
   const problems: string[] = [];
   const vm = createVm({
@@ -19,8 +40,8 @@ export function problemsOf(policy: string, wasm: Uint8Array = filterBytes()): st
   });
   const root = vm.addRoot({ configuration: Buffer.from(policy) });
   if (!root.ok) return problems;
-  const { rules } = JSON.parse(policy) as { rules?: OwnRule[] };
-  return rules ? [...compileOwnRules(rules).problems] : [];
+  const read = JSON.parse(policy) as Policy;
+  return [...zoneProblems(read), ...(read.rules ? compileOwnRules(read.rules).problems : [])];
 }
 
 export async function checkCommand(args: string[]): Promise<number> {

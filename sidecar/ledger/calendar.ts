@@ -56,8 +56,9 @@ function formatter(timeZone: string): Intl.DateTimeFormat | null {
   return found;
 }
 
+/** Whether it is an IANA name. An offset such as `+02:00` is none, though newer versions of Node would take it. */
 export function isTimeZone(name: string): boolean {
-  return formatter(name) !== null;
+  return !/^[+-]/.test(name) && formatter(name) !== null;
 }
 
 /** Local wall clock minus UTC at an instant, in ms. */
