@@ -46,6 +46,29 @@ test("each rule that does not compile is told with its path, its text and what i
   ]);
 });
 
+test("an escape that is none of the language is refused, not taken as its letter", () => {
+  const problems = (pattern: string) => compileOwnRules([{ id: "a", pattern }]).problems.join();
+  const known =
+    "outside of classes there are \\w (a letter, digit or _) and \\_ (a space), anywhere a backslash before a sign; a digit is [0-9]";
+  assert.equal(
+    problems("case-\\d{4}"),
+    `/rules/0/pattern: "case-\\\\d{4}": expected a pattern that compiles: "\\d" is unknown: ${known}`,
+  );
+  for (const pattern of ["a\\sb", "x\\b", "[\\d]{4}", "[\\w.]x", "case \\7", "ab[0-\\z]"])
+    assert.match(problems(pattern), /"\\[sbdw7z]" is unknown/, pattern);
+  for (const pattern of ["abc\\", "ab[x\\", "ab[x-", "ab[x"])
+    assert.match(problems(pattern), /a backslash at the end|a class is not closed/, pattern);
+  for (const pattern of [
+    "c\\+\\+ \\w{2}",
+    "a\\_b",
+    "x[\\]\\-.]y",
+    "[+-\\.]z",
+    "case-[0-9]{4}",
+    "\\w*titan\\w*",
+  ])
+    assert.equal(problems(pattern), "", pattern);
+});
+
 test("rules that would grow without bounds are refused, and soon", () => {
   const many = (count: number, pattern: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => ({ id: `r${i}`, pattern: pattern(i) }));

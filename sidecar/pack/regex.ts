@@ -5,7 +5,7 @@
 //   piece     alternatives of sequences: literals, [a-z] [^"] classes, ( | ), ? and {m,n} with n ≤ 16
 //   .         one character, not a space              \w  one ASCII letter, digit or `_`
 //   space     one space, `-` or `_`; ` ?` if it may be missing \_  a space that must be there
-//   \x        the character x itself                   {NAME}  a macro, put in parentheses
+//   \x        the sign x itself, no letter or digit    {NAME}  a macro, put in parentheses
 //
 // A piece is bounded by words on either side, unless it starts or ends with `\w*`, which says "any rest of
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
@@ -192,15 +192,33 @@ class Parser {
       return { type: "alt", items: [{ type: "bytes", set: new Set(plain) }, ...wide] };
     }
     if (c === "\\") {
-      const name = this.chars[this.at++];
-      if (name === undefined) throw new PatternError("a backslash at the end");
+      const name = this.chars[this.at];
+      if (name === "w" || name === "_") this.at++;
       if (name === "w") return { type: "bytes", set: new Set([...wordBytes].filter((b) => b < 0x80)) };
       if (name === "_") return byte(32);
-      return literal(name);
+      return literal(this.sign());
     }
     if ("?*+{}]".includes(c))
       throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
     return literal(foldText(c));
+  }
+
+  /** What a backslash was before: only signs stand for themselves, so that `\d` is no `d`. */
+  private sign(): string {
+    const c = this.chars[this.at++];
+    if (c === undefined) throw new PatternError("a backslash at the end");
+    if (/[\p{L}\p{N}]/u.test(c))
+      throw new PatternError(
+        `"\\${c}" is unknown: outside of classes there are \\w (a letter, digit or _) and \\_ (a space), anywhere a backslash before a sign; a digit is [0-9]`,
+      );
+    return c;
+  }
+
+  /** One character of a class. */
+  private classCharacter(): number {
+    const c = this.chars[this.at++];
+    if (c === undefined) throw new PatternError("a class is not closed");
+    return (c === "\\" ? this.sign() : c).charCodeAt(0);
   }
 
   private charClass(): Node {
@@ -208,20 +226,18 @@ class Parser {
     const negated = this.chars[this.at] === "^";
     if (negated) this.at++;
     for (;;) {
-      let c = this.chars[this.at++];
-      if (c === undefined) throw new PatternError("a class is not closed");
-      if (c === "]") break;
-      if (c === "\\") c = this.chars[this.at++] as string;
-      const from = c.charCodeAt(0);
+      if (this.chars[this.at] === "]") break;
+      const from = this.classCharacter();
       let to = from;
       if (this.chars[this.at] === "-" && this.chars[this.at + 1] !== "]") {
-        to = (this.chars[this.at + 1] as string).charCodeAt(0);
-        this.at += 2;
+        this.at++;
+        to = this.classCharacter();
       }
       if (from > 126 || to > 126 || to < from)
         throw new PatternError("a class holds ASCII characters; use (é|è) for others");
       for (let b = from; b <= to; b++) set.add(b);
     }
+    this.at++;
     if (!negated) return { type: "bytes", set };
     const rest = new Set(Array.from({ length: 95 }, (_, i) => 32 + i).filter((b) => !set.has(b)));
     return { type: "alt", items: [{ type: "bytes", set: rest }, ...wide] };
