@@ -23,7 +23,7 @@ import {
   TYPE_COUNT,
   US_SSN,
 } from "../redact/types";
-import { is, lenOf, ptrOf, Slice, slice } from "../slice";
+import { is, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { take } from "./block";
 import { choice, count, first, member } from "./read";
 import { problem } from "./problems";
@@ -34,9 +34,9 @@ export let phrases: usize = 0;
 /** The actions (one byte for each type) that the members `redact`, `patterns` and `canaries` of `node` ask for. */
 export function compileRedaction(tape: Tape, node: i32): usize {
   const actions = take(TYPE_COUNT);
-  compileActions(tape, member(tape, node, "redact"), actions);
   const patterns = member(tape, node, "patterns");
   const canaries = member(tape, node, "canaries");
+  compileActions(tape, member(tape, node, "redact"), patterns, canaries, actions);
   compilePhrases(tape, patterns, canaries);
   byDefault(actions, CUSTOM, patterns, REDACT);
   byDefault(actions, CANARY, canaries, BLOCK);
@@ -59,12 +59,16 @@ function byDefault(actions: usize, type: i32, texts: i32, action: u8): void {
   if (texts >= 0 && load<u8>(actions + type) == IGNORE) store<u8>(actions + type, action);
 }
 
-/** A list of types, or an action for each. */
-function compileActions(tape: Tape, node: i32, actions: usize): void {
+/** A list of types, or an action for each. One whose texts are missing would never find anything. */
+function compileActions(tape: Tape, node: i32, patterns: i32, canaries: i32, actions: usize): void {
   if (node < 0) return;
   const listed = tape.kind(node) == Kind.Array;
   for (let n = first(tape, node); n >= 0; n = tape.next(n)) {
     const type = typeOf(listed ? tape.raw(n) : tape.key(n));
+    if (type == CUSTOM && patterns < 0)
+      problem(tape, n, "`patterns` beside `redact`, as they are what `custom` finds");
+    if (type == CANARY && canaries < 0)
+      problem(tape, n, "`canaries` beside `redact`, as they are what `canary` finds");
     store<u8>(actions + type, listed ? REDACT : actionOf(tape, n));
   }
 }
@@ -104,27 +108,51 @@ function addText(tape: Tape, node: i32, type: i32, table: usize): void {
   const raw = tape.raw(node);
   const to = take(<usize>lenOf(raw));
   let text = slice(to, decode(raw, to, lenOf(raw)));
-  if (type == CUSTOM) text = withClasses(text);
+  if (type == CUSTOM) {
+    text = withClasses(text);
+    if (text == NONE) {
+      problem(
+        tape,
+        node,
+        "a text in which \\d is a digit, \\a a letter, \\w either, and \\\\ \\[ \\] \\{ \\} \\+ \\* are the signs themselves: no regular expression",
+      );
+      return;
+    }
+  }
   // Collapsed in place: it never grows.
   if (!addPhrase(table, text, type, to))
     problem(tape, node, "at least 4 characters without leading space, the first of them not a class");
 }
 
-/** Turns `\d`, `\a` and `\w` into the class bytes of phrases.ts, in place; `\\` is a backslash. */
+/**
+ * Turns `\d`, `\a` and `\w` into the class bytes of phrases.ts, in place, and `\[` into the sign. NONE when another escape
+ * or a bare sign stands there: whoever wrote it means a regular expression, which would never match as a text.
+ */
 function withClasses(text: Slice): Slice {
   const from = ptrOf(text);
   let length = 0;
   for (let i = 0; i < lenOf(text); i++) {
     let b = load<u8>(from + i);
-    if (b == 92 && i + 1 < lenOf(text)) {
+    if (b == 92) {
       i++;
-      b = load<u8>(from + i);
-      if (b == 100) b = 1;
-      else if (b == 97) b = 2;
-      else if (b == 119) b = 3;
-    }
+      b = i < lenOf(text) ? escaped(load<u8>(from + i)) : 0;
+      if (b == 0) return NONE;
+    } else if (isSign(b)) return NONE;
     store<u8>(from + length, b);
     length++;
   }
   return slice(from, length);
+}
+
+/** What stands for `b` after a backslash; 0: nothing. */
+function escaped(b: u8): u8 {
+  if (b == 100) return 1;
+  if (b == 97) return 2;
+  if (b == 119) return 3;
+  return b == 92 || isSign(b) ? b : 0;
+}
+
+/** `[ ] { } + *` */
+function isSign(b: u8): bool {
+  return b == 91 || b == 93 || b == 123 || b == 125 || b == 43 || b == 42;
 }

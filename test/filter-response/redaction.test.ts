@@ -13,7 +13,7 @@ const policy = {
     mixed: {
       response: {
         redact: { email: "mask", ip: "flag", credit_card: "block", custom: "hash" },
-        patterns: ["EMP-\\d\\d\\d\\d"],
+        patterns: ["EMP-\\d\\d\\d\\d", "\\[team\\] c\\+\\+ \\\\d"],
         canaries: ["You are Aria, the internal assistant"],
       },
     },
@@ -70,6 +70,12 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       const words = "The quick brown fox jumps over the lazy dog.".match(/\S+\s*/g) ?? [];
       const answer = await stream([...words.map((word) => chunk(word)), finish, "[DONE]"]);
       assert.equal(contentOf(answer.text), words.join(""));
+    });
+
+    it("finds a pattern's signs that stand behind a backslash, as they are", async () => {
+      const events = ["The [Team] C+", "+ \\d and the [Team] C+ \\d"].map((text) => chunk(text));
+      const answer = await stream([...events, finish, "[DONE]"], "mixed");
+      assert.match(contentOf(answer.text), /^The \[?CUSTOM[^ ]* and the \[Team\] C\+ \\d$/);
     });
 
     it("replaces texts in a JSON answer but not identifiers, at every cut", async () => {
