@@ -3,7 +3,7 @@ import { Tape } from "../json/tape";
 import { BUDGETS_MAX } from "../limits";
 import { eq, lenOf, lit, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
-import { Budget, Meter, Per, Policy, Price, Rate, Tier } from "./policy";
+import { Budget, hasInnerStar, Meter, Per, Policy, Price, Rate, Tier } from "./policy";
 import { problem } from "./problems";
 import { choice, count, first, list, member, quantity, textOf } from "./read";
 import {
@@ -122,6 +122,7 @@ export function compilePrices(tape: Tape, prices: i32, policy: Policy): void {
   for (let i = 0; i < policy.priceCount; i++, node = tape.next(node)) {
     const price = changetype<Price>(policy.prices + <usize>i * offsetof<Price>());
     price.model = textOf(tape.key(node));
+    if (hasInnerStar(price.model)) problem(tape, node, "a model's name with * at its end only");
     price.promptNanos = nanos(tape, member(tape, node, "prompt"));
     price.completionNanos = nanos(tape, member(tape, node, "completion"));
     const cached = member(tape, node, "cached");

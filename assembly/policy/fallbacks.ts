@@ -3,7 +3,7 @@
 import { Tape } from "../json/tape";
 import { endOf, eq, Slice } from "../slice";
 import { take } from "./block";
-import { Downgrade, Meter, Outage, Policy, Tier } from "./policy";
+import { Downgrade, hasInnerStar, Meter, Outage, Policy, Tier } from "./policy";
 import { problem } from "./problems";
 import { choice, count, first, member, textOf } from "./read";
 import { parsedQuantity, parsePercent, share } from "./units";
@@ -34,6 +34,8 @@ export function compileDowngrades(tape: Tape, node: i32, tier: Tier): void {
     const downgrade = tier.downgrade(i);
     downgrade.from = textOf(tape.key(value));
     downgrade.to = textOf(tape.raw(value));
+    if (hasInnerStar(downgrade.from))
+      problem(tape, value, "a model's name on the left with * at its end only");
     if (eq(downgrade.from, downgrade.to))
       problem(tape, value, "another model than the one that it stands in for");
     else if (hasStar(downgrade)) problem(tape, value, "one model: a * stands only on the left");

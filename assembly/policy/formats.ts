@@ -4,6 +4,7 @@ import { parseNetwork } from "../identity/address";
 import { isOddPath } from "../inspect/prompt-shape";
 import { reserve } from "../memory";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import { hasInnerStar } from "./policy";
 import {
   isDigest,
   isSubject,
@@ -82,7 +83,9 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       : 'a name of printable characters without spaces, ",", "|", "{" or "}"';
   }
   if (is(format, "model")) {
-    return !ask && printable(raw) ? null : 'a model\'s name such as "gpt-4o" or "gpt-4*"';
+    return !ask && printable(raw) && !hasInnerStar(raw)
+      ? null
+      : 'a model\'s name such as "gpt-4o" or "gpt-4*", with * at its end only';
   }
   if (is(format, "path")) {
     return !ask && isPath(raw)

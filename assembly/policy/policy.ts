@@ -3,7 +3,7 @@
 // the key's digest.
 import { DIGEST } from "../identity/sha256";
 import { BUDGETS_MAX, RATES_MAX } from "../limits";
-import { endOf, eq, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+import { endOf, eq, indexOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 
 export enum Lane {
   Interactive = 0,
@@ -298,6 +298,12 @@ export function matches(name: Slice, pattern: Slice): bool {
   const len = lenOf(pattern);
   if (len == 0 || load<u8>(endOf(pattern) - 1) != 42) return eq(name, pattern);
   return lenOf(name) >= len - 1 && memory.compare(ptrOf(name), ptrOf(pattern), len - 1) == 0;
+}
+
+/** Whether a `*` stands elsewhere than at the end, where it would only match itself. */
+export function hasInnerStar(pattern: Slice): bool {
+  const star = indexOf(pattern, 42);
+  return star >= 0 && star < lenOf(pattern) - 1;
 }
 
 /** Whether `name` matches one of the patterns, which are joined by commas. */
