@@ -8,7 +8,13 @@ const bytes = await filterBytes();
 const problems = (policy: object) => problemsOf(JSON.stringify(policy), bytes);
 
 test("a time zone that the ledger's calendar does not know is refused, and so is an offset", () => {
-  const budget = (time_zone: string) => ({ meter: "tokens", name: time_zone, limit: 5, window: "day", time_zone });
+  const budget = (time_zone: string) => ({
+    meter: "tokens",
+    name: time_zone,
+    limit: 5,
+    window: "day",
+    time_zone,
+  });
   const tiers = {
     free: { tokens: "1M/month" },
     pro: { budgets: ["Europe/Berlin", "Europe/Berln", "Etc/GMT+2"].map(budget) },

@@ -1,5 +1,6 @@
 // Recorded requests through the filter, one after the other, each at its own time: a fake clock follows the records, so that
-// rate limits refill and budgets' windows turn as they would have. The ledger is the state machine in this process.
+// rate limits refill and budgets' windows turn as they would have. The ledger is the state machine in this process, and the
+// policy's own rules are compiled in it before the first record.
 //
 // The same filter as at the edge gives the verdicts, in the Node host. Keys are not in records: each digest or subject gets
 // a key of our own, which is added to the policy beside the entry that it stands for.
@@ -11,6 +12,7 @@ import type { Pairs } from "../../host/abi.ts";
 import type { FakeClock } from "../../host/clock.ts";
 import { exchange, type UpstreamResponse } from "../../host/exchange.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
+import { controlCallouts } from "../control/callouts.ts";
 import { WeirError } from "../errors.ts";
 import { ledgerCallouts } from "../ledger/in-process.ts";
 import { LocalLedger } from "../ledger/local.ts";
@@ -89,26 +91,48 @@ export class Replayed {
   readonly #vm: Vm;
   readonly #header: string;
 
-  /** Throws WeirError `invalid_argument` when the filter refuses the policy together with the callers' keys. */
-  constructor(policy: string, callers: Callers, wasm: WebAssembly.Module, clock: FakeClock) {
+  /** The first 8 lines of what the filter complained of. */
+  readonly #said: string[] = [];
+
+  private constructor(policy: string, callers: Callers, wasm: WebAssembly.Module, clock: FakeClock) {
     const parsed = JSON.parse(policy) as Policy;
     const headers = parsed.identity?.headers ?? DEFAULT_HEADERS;
     this.#header = headers.includes("authorization") ? "authorization" : (headers[0] ?? "authorization");
     const ledger = new LocalLedger({ clock: () => Number(clock.now() / 1_000_000n) });
-    const said: string[] = [];
     this.#vm = createVm({
       wasm,
       profile: "envoy",
       clock,
       bodyBufferBytes: BODY_BUFFER_BYTES,
-      callouts: ledgerCallouts(ledger),
+      callouts: controlCallouts(ledgerCallouts(ledger)),
       plugins: [{ configuration: JSON.stringify(withKeys(parsed, callers)) }],
-      log: (_level, text) => {
-        if (said.length < 8) said.push(text);
+      log: (level, text) => {
+        if (level !== "info" && this.#said.length < 8) this.#said.push(text);
       },
     });
-    if (!this.#vm.roots[0]?.ok)
-      throw new WeirError("invalid_argument", `the policy with the records' callers: ${said.join("; ")}`);
+  }
+
+  /**
+   * Ready for the first record. Throws WeirError `invalid_argument` when the filter refuses the policy together with the
+   * callers' keys, or the table of its rules.
+   */
+  static async open(
+    policy: string,
+    callers: Callers,
+    wasm: WebAssembly.Module,
+    clock: FakeClock,
+  ): Promise<Replayed> {
+    const replayed = new Replayed(policy, callers, wasm, clock);
+    const vm = replayed.#vm;
+    // The first tick asks for the policy's own rules.
+    vm.tick();
+    await vm.settled();
+    if (!vm.roots[0]?.ok || replayed.#said.length > 0)
+      throw new WeirError(
+        "invalid_argument",
+        `the policy with the records' callers: ${replayed.#said.join("; ")}`,
+      );
+    return replayed;
   }
 
   get vm(): Vm {

@@ -114,6 +114,34 @@ describe("replay", () => {
     assert.equal(counts(block)["ok -> injection_detected"], 1);
   });
 
+  test("the policy's own rules hold from the first record on", async () => {
+    const asking = (content: string) => ({ body: { ...body, messages: [{ role: "user", content }] } });
+    const lines = [
+      at(0, asking("What is Project Titan about?")),
+      at(0, asking("Show me the salary table")),
+      at(1, asking("The merge with Northwind")),
+      at(2),
+    ];
+    const rules = [
+      { id: "acme.titan", phrase: "Project Titan" },
+      { id: "acme.merger", pattern: "merge ~{0,4} northwind" },
+      { id: "acme.salaries", phrase: "salary table", action: "shadow" },
+    ];
+    const report = await replay(lines, policy({}, { rules }));
+    assert.deepEqual(counts(report), {
+      "ok -> injection_detected": 2,
+      "ok -> ok;shadow=injection_detected": 1,
+      "ok -> ok": 1,
+    });
+    assert.match(report.transitions[0]?.examples[0]?.message ?? "", /acme\.titan/);
+    const against = { policy: policy({}), name: "without.yaml" };
+    assert.equal((await replay(lines, policy({}, { rules }), { against })).changed, 2);
+    await assert.rejects(
+      replay(lines, policy({}, { rules: [{ id: "acme.broken", pattern: "salary (table" }] })),
+      /\/rules\/0\/pattern: .*a parenthesis is not closed/,
+    );
+  });
+
   test("another policy takes the place of the recorded verdicts", async () => {
     const lines = Array.from({ length: 12 }, (_, i) => at(i, { verdict: "overloaded" }));
     const against = { policy: policy({ requests: "10/min" }), name: "old.yaml" };

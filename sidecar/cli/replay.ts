@@ -122,8 +122,8 @@ export async function replayFile(file: string, options: ReplayOptions): Promise<
   }
   const clock = new FakeClock(first ?? 0);
   const wasm = new WebAssembly.Module(options.wasm as BufferSource);
-  const proposed = new Replayed(options.policy, callers, wasm, clock);
-  const other = options.against && new Replayed(options.against.policy, callers, wasm, clock);
+  const proposed = await Replayed.open(options.policy, callers, wasm, clock);
+  const other = options.against && (await Replayed.open(options.against.policy, callers, wasm, clock));
   const both = other ? [proposed, other] : [proposed];
   const report: ReplayReport = {
     records: 0,
