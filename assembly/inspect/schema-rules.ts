@@ -22,7 +22,7 @@
 // Bounds: `nodesMax` values and keys in the schema, half as many schema objects, SCHEMA_DEPTH levels.
 import { errorText } from "../json/errors";
 import { Kind, NODE_BYTES, Tape } from "../json/tape";
-import { equalsDecoded, NOT_WHOLE, pointer, sameText, toU64 } from "../json/text";
+import { equalsDecoded, NOT_WHOLE, pointer, sameText, toF64, toU64 } from "../json/text";
 import { reserve } from "../memory";
 import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { Writer } from "../writer";
@@ -184,8 +184,27 @@ export class Rules {
     store<u8>(this.marks + r, 0);
     store<i32>(this.index + ((<usize>node) << 2), r + 1);
     for (let n = tape.first(node); n >= 0; n = tape.next(n)) if (!this.keyword(r, n)) return false;
+    if (!this.ordered(r, node)) return false;
     if (!this.get(r, Slot.Types)) this.set(r, Slot.Types, this.typesOfValues(r));
     return true;
+  }
+
+  /** Whether some value can be between the bounds. */
+  private ordered(r: i32, node: i32): bool {
+    const least = this.get(r, Slot.Minimum);
+    const most = this.get(r, Slot.Maximum);
+    if (least >= 0 && most >= 0 && toF64(this.tape.raw(least)) > toF64(this.tape.raw(most)))
+      return this.refuse(node, "a minimum that is not above maximum");
+    if (this.crossed(r, Slot.MinLength, Slot.MaxLength))
+      return this.refuse(node, "a minLength that is not above maxLength");
+    return (
+      !this.crossed(r, Slot.MinItems, Slot.MaxItems) ||
+      this.refuse(node, "a minItems that is not above maxItems")
+    );
+  }
+
+  private crossed(r: i32, least: Slot, most: Slot): bool {
+    return this.get(r, most) >= 0 && this.get(r, least) > this.get(r, most);
   }
 
   /** The types that `const` or `enum` leave, where `type` is not given; 0 = any. */

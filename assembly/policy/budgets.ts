@@ -1,7 +1,7 @@
 // Compiles what a tier limits in amounts: rates and budgets, and the prices that budgets on cost need.
 import { Tape } from "../json/tape";
 import { BUDGETS_MAX } from "../limits";
-import { eq, lenOf, lit, ptrOf, slice, Slice } from "../slice";
+import { eq, is, lenOf, lit, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
 import { Budget, hasInnerStar, Meter, Per, Policy, Price, Rate, Tier } from "./policy";
 import { problem } from "./problems";
@@ -99,7 +99,10 @@ function compileBudget(tape: Tape, node: i32, tier: Tier): void {
   budget.per = <u8>(
     (choice(tape, per, "organisation") ? Per.Organisation : choice(tape, per, "team") ? Per.Team : Per.Key)
   );
-  budget.billingDay = <u8>quantity(tape, member(tape, node, "billing_day"), 1);
+  const billingDay = member(tape, node, "billing_day");
+  budget.billingDay = <u8>quantity(tape, billingDay, 1);
+  if (billingDay >= 0 && !is(window, "month"))
+    problem(tape, billingDay, "no billing_day in a budget by hour, day or week");
   const zone = member(tape, node, "time_zone");
   budget.zone = zone >= 0 ? textOf(tape.raw(zone)) : UTC;
   const models = member(tape, node, "models");

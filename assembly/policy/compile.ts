@@ -61,6 +61,8 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     tier.name = textOf(tape.key(node));
     tier.counters = take(<usize>REASONS * 4);
     if (!isName(tier.name)) problem(tape, node, "a name of at most 32 letters, digits, _ and -");
+    if (is(tier.name, "none"))
+      problem(tape, node, 'another name: metrics say "none" of requests without a tier');
     if (is(tier.name, "anonymous")) policy.anonymous = changetype<usize>(tier);
     const requests = member(tape, node, "requests");
     if (requests >= 0) {

@@ -2,7 +2,7 @@
 import { parseNetwork } from "../identity/address";
 import { DIGEST } from "../identity/sha256";
 import { Tape } from "../json/tape";
-import { eq, NONE, ptrOf } from "../slice";
+import { eq, NONE, ptrOf, startsWith } from "../slice";
 import { take } from "./block";
 import { Key, KEY_SIZE, Lane, NETWORK_SIZE, Policy } from "./policy";
 import { problem } from "./problems";
@@ -36,7 +36,10 @@ function compileKey(tape: Tape, node: i32, key: Key, policy: Policy): void {
       <u8>((nibble(load<u8>(digest + 2 * b)) << 4) | nibble(load<u8>(digest + 2 * b + 1))),
     );
   }
-  key.subject = textOf(tape.raw(member(tape, node, "subject")));
+  const subject = member(tape, node, "subject");
+  key.subject = textOf(tape.raw(subject));
+  if (startsWith(key.subject, "anonymous/"))
+    problem(tape, subject, "another organisation: callers without a key are anonymous/ADDRESS");
   const tierNode = member(tape, node, "tier");
   const tierName = textOf(tape.raw(tierNode));
   for (let i = 0; i < policy.tierCount; i++) {

@@ -8,7 +8,7 @@ import { Rules } from "../inspect/schema-rules";
 import { isOddPath, withoutQuery } from "../inspect/prompt-shape";
 import { Tape } from "../json/tape";
 import { ROUTE_SCHEMA_VALUES_MAX } from "../limits";
-import { eq, fold, lenOf, NONE, ptrOf, slice, Slice, sub } from "../slice";
+import { endOf, eq, fold, lenOf, NONE, ptrOf, slice, Slice, sub } from "../slice";
 import { take } from "./block";
 import { Meter, Policy, Route, Tier } from "./policy";
 import { problem } from "./problems";
@@ -28,7 +28,7 @@ export function compileRoutes(tape: Tape, routes: i32, policy: Policy): void {
     route.tiers = list(tape, member(tape, node, "tiers"));
     checkTiers(tape, member(tape, node, "tiers"), policy);
     if (isShadowed(policy, i))
-      problem(tape, path, "a path that no entry before this one has for all its tiers");
+      problem(tape, path, "a path that entries before this one do not take for all its tiers");
     const schema = member(tape, node, "schema");
     if (schema >= 0) compileSchema(tape, schema, route);
     compileAllowed(tape, node, route, policy);
@@ -47,14 +47,26 @@ function checkTiers(tape: Tape, tiers: i32, policy: Policy): void {
   }
 }
 
-/** Whether an entry before the `i`th takes all its requests. */
+/** Whether entries before the `i`th take all its requests, so that it could never hold. */
 function isShadowed(policy: Policy, i: i32): bool {
   const route = policy.route(i);
-  for (let j = 0; j < i; j++) {
-    const other = policy.route(j);
-    if (eq(other.path, route.path) && (other.tiers == NONE || eq(other.tiers, route.tiers))) return true;
+  let shadowed = false;
+  for (let t = 0; t < policy.tierCount; t++) {
+    const tier = policy.tier(t);
+    if (!route.holdsFor(tier)) continue;
+    shadowed = true;
+    let taken = false;
+    for (let j = 0; j < i && !taken; j++)
+      taken = policy.route(j).holdsFor(tier) && covers(policy.route(j).path, route.path);
+    if (!taken) return false;
   }
-  return false;
+  return shadowed;
+}
+
+/** Whether every path that fits `pattern` fits `wider`. */
+function covers(wider: Slice, pattern: Slice): bool {
+  if (load<u8>(endOf(pattern) - 1) != 42) return fits(withoutSlashes(pattern), wider);
+  return load<u8>(endOf(wider) - 1) == 42 && fits(pattern, wider);
 }
 
 function compileSchema(tape: Tape, node: i32, route: Route): void {

@@ -24,9 +24,9 @@ function someSchema(pick: Pick, depth: number): Record<string, unknown> {
     () => ({ type: pick(2) ? type() : [type(), type()] }),
     () => ({ enum: Array.from({ length: 1 + pick(4) }, scalar) }),
     () => ({ const: scalar() }),
-    () => ({ minimum: pick(4) - 2, maximum: pick(4) }),
-    () => ({ minLength: pick(3), maxLength: pick(5) }),
-    () => ({ minItems: pick(3), maxItems: pick(5) }),
+    () => ({ minimum: pick(4) - 2, maximum: 1 + pick(3) }),
+    () => ({ minLength: pick(3), maxLength: 2 + pick(3) }),
+    () => ({ minItems: pick(3), maxItems: 2 + pick(3) }),
     () => ({ required: Array.from({ length: pick(3) }, key) }),
     () => ({ $ref: `#/$defs/${["one", "two"][pick(2)]}` }),
   ];
