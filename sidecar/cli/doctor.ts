@@ -11,8 +11,10 @@ import { WeirError } from "../errors.ts";
 import { remoteBooks } from "../ledger/admin.ts";
 import { problemsOf } from "./check.ts";
 import { readPolicy } from "./policy-file.ts";
+import { baseUrlOf, UsageError } from "./usage.ts";
 
-const USAGE = `usage: weir doctor [--policy FILE] [--sidecar URL] [--proxy URL] [--envoy-admin URL] [--json]
+export const USAGE = `usage: weir doctor [--policy FILE] [--sidecar URL] [--proxy URL] [--envoy-admin URL] [--path PATH] [--model NAME]
+                   [--timeout SECONDS] [--json]
 
 looks at what is named, at least one of:
   --policy FILE        is it valid, and is it the one that Envoy has?
@@ -26,7 +28,9 @@ looks at what is named, at least one of:
   --json               {"ok": …, "checks": [{"check", "level", "text", "fix"}]} instead of lines
 
 environment: WEIR_KEY, a caller's key; WEIR_ADMIN_TOKEN, the sidecar's. With both, a sidecar and a policy (a file, or from
-Envoy) it is seen whether the request was charged. Exit status 1 if a check failed.`;
+Envoy) it is seen whether the request was charged.
+
+exit status: 0 no check failed, 1 one failed, 2 wrong usage`;
 
 interface Options {
   readonly policy: string | undefined;
@@ -137,9 +141,7 @@ export function lineOf({ check, level, text, fix }: Finding): string {
   return `${mark}  ${check.padEnd(22)} ${text}${fix === undefined ? "" : ` → ${fix}`}`;
 }
 
-const trimmed = (url: string | undefined) => url?.replace(/\/+$/, "");
-
-export async function doctorCommand(args: string[]): Promise<number> {
+export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -153,26 +155,19 @@ export async function doctorCommand(args: string[]): Promise<number> {
       json: { type: "boolean", default: false },
     },
   });
-  const { policy, sidecar, proxy, "envoy-admin": admin, path, model, json } = values;
+  const { policy, path, model, json } = values;
+  const urlOf = (name: "sidecar" | "proxy" | "envoy-admin") => {
+    const url = values[name];
+    return url === undefined ? undefined : baseUrlOf(`--${name}`, url);
+  };
+  const urls = { sidecar: urlOf("sidecar"), proxy: urlOf("proxy"), admin: urlOf("envoy-admin") };
+  if (policy === undefined && Object.values(urls).every((url) => url === undefined))
+    throw new UsageError("expected one of --policy, --sidecar, --proxy, --envoy-admin");
   const timeoutMs = Number(values.timeout) * 1_000;
-  const urls = [sidecar, proxy, admin].filter((url) => url !== undefined);
-  if ((urls.length === 0 && policy === undefined) || !(timeoutMs > 0 && timeoutMs <= 600_000)) {
-    console.error(USAGE);
-    return 2;
-  }
-  const odd = urls.find((url) => !/^https?:\/\/./.test(url) || !URL.canParse(url));
-  if (odd !== undefined)
-    throw new WeirError("invalid_argument", `${odd}: expected http://HOST:PORT or https://…`);
+  if (!(timeoutMs > 0 && timeoutMs <= 600_000))
+    throw new UsageError(`--timeout: ${values.timeout}: expected seconds, above 0 and at most 600`);
   const findings = await examine({
-    ...{
-      policy,
-      path,
-      model,
-      timeoutMs,
-      sidecar: trimmed(sidecar),
-      proxy: trimmed(proxy),
-      admin: trimmed(admin),
-    },
+    ...{ policy, path, model, timeoutMs, ...urls },
     key: process.env.WEIR_KEY ?? "",
     adminToken: process.env.WEIR_ADMIN_TOKEN ?? "",
   });

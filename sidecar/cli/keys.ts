@@ -2,11 +2,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { problemsOf } from "./check.ts";
+import { UsageError } from "./usage.ts";
 
-const USAGE =
-  "usage: weir keys new --subject ORG[/TEAM[/KEY]] --tier TIER [--lane batch] [--expires 2027-01-01T00:00:00Z]";
+export const USAGE = `usage: weir keys new --subject ORG[/TEAM[/KEY]] --tier TIER [--lane batch] [--expires 2027-01-01T00:00:00Z]
 
-export async function keysCommand(args: string[]): Promise<number> {
+Prints a new key, which is shown only then, and the entry that lets it in, for the policy's keys.
+
+exit status: 0 made, 1 such an entry would be refused, 2 wrong usage`;
+
+export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -17,10 +21,9 @@ export async function keysCommand(args: string[]): Promise<number> {
       expires: { type: "string" },
     },
   });
-  if (positionals.join(" ") !== "new" || !values.subject || !values.tier) {
-    console.error(USAGE);
-    return 2;
-  }
+  if (positionals.join(" ") !== "new") throw new UsageError("expected new");
+  if (!values.subject) throw new UsageError("--subject is missing");
+  if (!values.tier) throw new UsageError("--tier is missing");
   const key = `weir-${randomBytes(24).toString("base64url")}`;
   const entry = {
     sha256: createHash("sha256").update(key).digest("hex"),

@@ -1,7 +1,7 @@
 // `weir ledger` on each kind of ledger: a stopped sidecar's directory, a running sidecar, Redis. What it prints is compared
 // in the words that matter; the sums are the ledger's own, and tested there.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -12,8 +12,9 @@ import { acquire, budget } from "../ledger/testing.ts";
 import type { Ledger } from "../ledger/types.ts";
 import { startSidecar } from "../server.ts";
 import { makeSettings } from "../settings.ts";
-import { ledgerCommand } from "./ledger.ts";
+import { run as runLedger } from "./ledger.ts";
 import { amount, duration } from "./ledger-text.ts";
+import { UsageError } from "./usage.ts";
 
 const TOKEN = "0123456789abcdef";
 const directory = mkdtempSync(join(tmpdir(), "weir-cli-"));
@@ -25,7 +26,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string }> {
   const lines: string[] = [];
   console.log = console.error = (line: string) => lines.push(line);
   try {
-    return { code: await ledgerCommand(args), out: lines.join("\n") };
+    return { code: await runLedger(args), out: lines.join("\n") };
   } finally {
     [console.log, console.error] = [log, error];
   }
@@ -74,8 +75,7 @@ describe("weir ledger", () => {
 
     const tooMuch = await run("adjust", ...target, "-41", "--reason", "x", ...where);
     assert.deepEqual([tooMuch.code, /cannot go below 0/.test(tooMuch.out)], [1, true]);
-    const silent = await run("reset", ...target, ...where);
-    assert.deepEqual([silent.code, /--reason is missing/.test(silent.out)], [2, true]);
+    await assert.rejects(run("reset", ...target, ...where), /--reason is missing/);
     assert.match((await run("reset", ...target, "--reason", "new contract", ...where)).out, /spent is now 0/);
     await assert.rejects(
       run("reset", "acme/search", "daily", "--reason", "x", ...where),
@@ -144,8 +144,14 @@ describe("weir ledger", () => {
     }
   });
 
-  it("makes no new ledger where there is none", async () => {
-    await assert.rejects(run("show", "--directory", join(directory, "none")), /there is no ledger in/);
+  it("makes no new ledger where there is none, whether the directory exists or not", async () => {
+    await assert.rejects(
+      run("show", "--directory", join(directory, "none")),
+      /no ledger in .*none: expected/,
+    );
+    const empty = mkdtempSync(join(directory, "empty-"));
+    await assert.rejects(run("show", "--directory", empty), /no ledger in .*: expected data\.mdb/);
+    assert.deepEqual(readdirSync(empty), []);
   });
 
   it("compares an export with a provider's usage, and fails when they differ beyond the tolerance", async () => {
@@ -194,10 +200,30 @@ describe("weir ledger", () => {
   });
 
   it("explains itself when it is used wrongly", async () => {
-    for (const args of [[], ["nonsense"], ["adjust", "x"], ["reconcile"]]) {
-      const { code, out } = await run(...args);
-      assert.deepEqual([code, out.startsWith("usage: weir ledger show")], [2, true], args.join(" "));
-    }
+    for (const [args, message] of [
+      [[], /nothing: expected one of show, adjust/],
+      [["nonsense"], /nonsense: expected one of show, adjust/],
+      [["adjust", "x"], /adjust: 1 arguments: expected 2 or 3/],
+      [["reconcile"], /reconcile: 0 arguments: expected 1/],
+      [["adjust", "acme", "monthly", "1.5", "--reason", "x"], /AMOUNT: 1\.5: .*micro-dollars for a cost/],
+      [["reconcile", "x", "--tolerance", "much"], /--tolerance: much: expected a percentage/],
+      [["reconcile", "x", "--time-zone", "here"], /--time-zone: here: expected a zone's name/],
+      [["show", "--sidecar", "127.0.0.1:8081"], /--sidecar: 127\.0\.0\.1:8081: expected http:\/\/HOST:PORT/],
+      [["show", "--redis", "127.0.0.1"], /--redis: expected redis:\/\/HOST:PORT/],
+    ] as const)
+      await assert.rejects(
+        run(...args),
+        (thrown) => thrown instanceof UsageError && message.test(thrown.message),
+      );
+  });
+
+  it("names a file that it cannot read, and the line of an export that is none", async () => {
+    const none = join(directory, "none.csv");
+    await assert.rejects(run("reconcile", none), /none\.csv: cannot be read: ENOENT: no such file/);
+    const [usage, broken] = [join(directory, "u.csv"), join(directory, "broken.jsonl")];
+    writeFileSync(usage, "date,subject,tokens\n");
+    writeFileSync(broken, '{"type":"lease"}\nnull\n{oops\n');
+    await assert.rejects(run("reconcile", usage, "--export", broken), /broken\.jsonl:3: not JSON/);
   });
 
   it("writes spans and dollars for people", () => {

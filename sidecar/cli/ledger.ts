@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { type Books, remoteBooks } from "../ledger/admin.ts";
@@ -12,12 +13,13 @@ import { openRedis } from "../ledger/redis/store.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.ts";
 import { settingsFromEnvironment } from "../settings.ts";
 import { budgetText, journalText, leaseText, amount as shown, title } from "./ledger-text.ts";
+import { baseUrlOf, UsageError, unreadable } from "./usage.ts";
 
-const USAGE = `usage: weir ledger show [SUBJECT]                 budgets, open leases and the journal, of one organisation or all
-       weir ledger adjust BUDGET AMOUNT --reason TEXT    charges AMOUNT more; below zero gives back
-       weir ledger reset BUDGET --reason TEXT     gives back all that is spent; open leases stay as they are
-       weir ledger export [SUBJECT]               one JSON object per line: budgets, leases, journal
-       weir ledger reconcile FILE                 windows that have ended against a provider's usage CSV; exit 1 if they differ
+export const USAGE = `usage: weir ledger show [SUBJECT]                          budgets, open leases and the journal, of one organisation or all
+       weir ledger adjust BUDGET AMOUNT --reason TEXT      charges AMOUNT more; below zero gives back
+       weir ledger reset BUDGET --reason TEXT              gives back all that is spent; open leases stay as they are
+       weir ledger export [SUBJECT]                        one JSON object per line: budgets, leases, journal
+       weir ledger reconcile FILE                          windows that have ended against a provider's usage CSV
 
 BUDGET is a key as \`show\` prints it (in quotes), or SUBJECT NAME for the current window. A cost is in micro-dollars.
 
@@ -30,7 +32,9 @@ which ledger; the first that is given:
 adjust, reset:  --by NAME (your login)   --id ID (to repeat one whose answer was lost: it counts once)
 reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS=MODEL,MODEL (repeatable)
                 --export FILE  compare what \`weir ledger export\` wrote instead of the ledger
-                CSV columns: date, subject, model, and any of requests, prompt_tokens, completion_tokens, tokens, cost (dollars)`;
+                CSV columns: date, subject, model, and any of requests, prompt_tokens, completion_tokens, tokens, cost (dollars)
+
+exit status: 0 done, 1 refused, nothing found, or the books differ, 2 wrong usage`;
 
 const OPTIONS = {
   sidecar: { type: "string" },
@@ -56,24 +60,30 @@ function parse(args: string[]) {
 
 async function openBooks(values: Values): Promise<Books> {
   if (values.sidecar !== undefined) {
+    const url = baseUrlOf("--sidecar", values.sidecar);
     const token = process.env.WEIR_ADMIN_TOKEN ?? "";
     if (token === "")
       throw new WeirError(
         "invalid_argument",
         "WEIR_ADMIN_TOKEN is not set: expected the token of the sidecar",
       );
-    return remoteBooks(values.sidecar, token);
+    return remoteBooks(url, token);
   }
+  // The URL may carry a password: it is not repeated.
+  if (values.redis !== undefined && !/^rediss?:\/\/./.test(values.redis))
+    throw new UsageError("--redis: expected redis://HOST:PORT or rediss://HOST:PORT");
+  const { WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY } = process.env;
   const { ledger } = settingsFromEnvironment({
-    ...process.env,
+    ...{ WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY },
     ...(values.directory !== undefined && { WEIR_REDIS_URL: "", WEIR_LEDGER_DIRECTORY: values.directory }),
     ...(values.redis !== undefined && { WEIR_REDIS_URL: values.redis }),
   });
   if (ledger.kind === "redis") return openRedis({ urls: ledger.urls, cluster: ledger.cluster });
-  if (!existsSync(ledger.directory))
+  // Opening makes what is not there: whoever mistypes a path would be shown an empty ledger.
+  if (!existsSync(join(ledger.directory, "data.mdb")))
     throw new WeirError(
       "unavailable",
-      `there is no ledger in ${ledger.directory}: see --directory, --redis, --sidecar`,
+      `no ledger in ${ledger.directory}: expected data.mdb; --directory, --redis or --sidecar say where it is`,
     );
   try {
     return await openEmbedded({ directory: ledger.directory });
@@ -149,16 +159,13 @@ async function find(books: Books, subject: string, name: string | undefined): Pr
 }
 
 async function change(books: Books, record: BudgetRecord, by: number, values: Values): Promise<number> {
-  if (values.reason === undefined || values.reason.trim() === "") {
-    console.error("weir ledger: --reason is missing: the journal keeps why, for whoever asks later");
-    return 2;
-  }
   const id = values.id ?? `adjust-${randomUUID()}`;
   const { meter, subject } = describeKey(record.key);
+  const { by: login = userInfo().username, reason = "" } = values;
   const command = { kind: "adjust", id, subject, budget: record.key, amount: by } as const;
   let reply: Awaited<ReturnType<Books["adjust"]>>;
   try {
-    reply = await books.adjust({ ...command, by: values.by ?? userInfo().username, reason: values.reason });
+    reply = await books.adjust({ ...command, by: login, reason });
   } catch (thrown) {
     if (WeirError.from(thrown).code === "unavailable")
       console.error(`weir ledger: whether it was done is unknown. Repeat it with --id ${id}: it counts once`);
@@ -185,18 +192,9 @@ async function change(books: Books, record: BudgetRecord, by: number, values: Va
   }
 }
 
-async function adjust(books: Books, targets: string[], values: Values): Promise<number> {
-  const by = Number(targets.at(-1));
-  if (!Number.isSafeInteger(by) || by === 0) {
-    console.error(`weir ledger: ${targets.at(-1)}: expected an amount, an integer other than 0`);
-    return 2;
-  }
-  return change(
-    books,
-    await find(books, targets[0] ?? "", targets.length > 2 ? targets[1] : undefined),
-    by,
-    values,
-  );
+async function adjust(books: Books, targets: string[], by: number, values: Values): Promise<number> {
+  const [subject = "", name] = targets;
+  return change(books, await find(books, subject, name), by, values);
 }
 
 async function reset(books: Books, targets: string[], values: Values): Promise<number> {
@@ -221,13 +219,27 @@ async function exportAll(books: Books, subject: string | undefined): Promise<num
   return 0;
 }
 
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (thrown) {
+    throw unreadable(file, thrown);
+  }
+}
+
 function readExport(file: string): BudgetRecord[] {
-  const lines = readFileSync(file, "utf8")
-    .split("\n")
-    .filter((line) => line !== "");
-  return lines
-    .map((line) => JSON.parse(line) as BudgetRecord & { type: string })
-    .filter(({ type }) => type === "budget");
+  const records: BudgetRecord[] = [];
+  for (const [i, line] of read(file).split("\n").entries()) {
+    if (line === "") continue;
+    let item: { type?: unknown } | null;
+    try {
+      item = JSON.parse(line);
+    } catch (thrown) {
+      throw new WeirError("invalid_argument", `${file}:${i + 1}: not JSON: expected an export`, thrown);
+    }
+    if (item?.type === "budget") records.push(item as unknown as BudgetRecord);
+  }
+  return records;
 }
 
 async function recordsOf(values: Values): Promise<BudgetRecord[]> {
@@ -250,19 +262,27 @@ function differenceText(difference: Difference): string {
   return `${within ? "  ok  " : "DIFFER"}  ${days}  ${subject}  ${budget}  ${meter}  ${modelClass || "all models"}: ${amounts}, ${gap}`;
 }
 
+function isTimeZone(name: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
 async function compare(file: string, values: Values): Promise<number> {
   const tolerance = Number(values.tolerance.replace(/%$/, "")) / 100;
   if (!(tolerance >= 0 && tolerance <= 1))
-    throw new WeirError(
-      "invalid_argument",
-      `--tolerance: ${values.tolerance}: expected a percentage, 0 to 100`,
-    );
+    throw new UsageError(`--tolerance: ${values.tolerance}: expected a percentage, 0 to 100`);
+  const timeZone = values["time-zone"];
+  if (!isTimeZone(timeZone))
+    throw new UsageError(`--time-zone: ${timeZone}: expected a zone's name, as Europe/Berlin`);
   const classes = (values.class ?? []).map((text): [string, string[]] => {
     const [name = "", models = ""] = text.split("=", 2);
     return [name, models.split(",")];
   });
-  const usage = parseUsage(readFileSync(file, "utf8"));
-  const options = { now: Date.now(), timeZone: values["time-zone"], classes: new Map(classes), tolerance };
+  const usage = parseUsage(read(file));
+  const options = { now: Date.now(), timeZone, classes: new Map(classes), tolerance };
   const differences = reconcile(await recordsOf(values), usage, options);
   for (const difference of differences) console.log(differenceText(difference));
   const beyond = differences.filter(({ within }) => !within).length;
@@ -276,28 +296,50 @@ async function compare(file: string, values: Values): Promise<number> {
   return beyond > 0 ? 1 : 0;
 }
 
-/** 0 done, 1 refused or different, 2 wrong usage. Throws WeirError where the ledger cannot be reached. */
-export async function ledgerCommand(args: string[]): Promise<number> {
+function requireReason({ reason }: Values): void {
+  if (reason === undefined || reason.trim() === "")
+    throw new UsageError("--reason is missing: the journal keeps why, for whoever asks later");
+}
+
+function amountOf(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value !== 0) return value;
+  throw new UsageError(
+    `AMOUNT: ${text}: expected an integer other than 0, in the budget's unit: requests, tokens, or micro-dollars for a cost`,
+  );
+}
+
+/** How many targets each action takes, at least and at most. */
+const ACTIONS: ReadonlyMap<string, readonly [number, number]> = new Map([
+  ["show", [0, 1]],
+  ["adjust", [2, 3]],
+  ["reset", [1, 2]],
+  ["export", [0, 1]],
+  ["reconcile", [1, 1]],
+]);
+
+export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse(args);
   const [action = "", ...targets] = positionals;
-  const counts: Record<string, readonly [number, number]> = {
-    show: [0, 1],
-    adjust: [2, 3],
-    reset: [1, 2],
-    export: [0, 1],
-    reconcile: [1, 1],
-  };
-  const [least, most] = counts[action] ?? [1, 0];
-  if (targets.length < least || targets.length > most) {
-    console.error(USAGE);
-    return 2;
-  }
+  const counts = ACTIONS.get(action);
+  if (!counts)
+    throw new UsageError(`${action || "nothing"}: expected one of ${[...ACTIONS.keys()].join(", ")}`);
+  const [least, most] = counts;
+  if (targets.length < least || targets.length > most)
+    throw new UsageError(
+      `${action}: ${targets.length} arguments: expected ${least === most ? least : `${least} or ${most}`}`,
+    );
   if (action === "reconcile") return compare(targets[0] ?? "", values);
+  if (action === "adjust" || action === "reset") requireReason(values);
+  // What is given wrongly is told before a ledger is opened for it.
+  const by = action === "adjust" ? amountOf(targets.pop() ?? "") : 0;
   const books = await openBooks(values);
   try {
     if (action === "show") return await show(books, targets[0]);
     if (action === "export") return await exportAll(books, targets[0]);
-    return action === "adjust" ? await adjust(books, targets, values) : await reset(books, targets, values);
+    return action === "adjust"
+      ? await adjust(books, targets, by, values)
+      : await reset(books, targets, values);
   } finally {
     await books.close();
   }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { LineCounter, parseDocument } from "yaml";
 import { WeirError } from "../errors.ts";
+import { unreadable } from "./usage.ts";
 
 /** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
 export function readPolicy(file: string): string {
@@ -9,11 +10,7 @@ export function readPolicy(file: string): string {
   try {
     text = readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (thrown) {
-    throw new WeirError(
-      "invalid_argument",
-      `${file}: cannot be read: expected a policy in YAML or JSON`,
-      thrown,
-    );
+    throw unreadable(file, thrown);
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });

@@ -6,10 +6,17 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
+import { pipedOutput, UsageError } from "./usage.ts";
 
-const USAGE = "usage: weir redact --jsonl      (lines {id, text} on standard input)";
+export const USAGE = `usage: weir redact --jsonl < TEXTS.jsonl
+
+Finds what the proxy would redact: lines {"id","text"} in, lines {"id","text","spans":[{"start","end","type"}]} out. The text is
+given back as it is; start and end count code points.
+
+exit status: 0 whatever was found, 1 at the first line that is not {"id","text"}, 2 wrong usage`;
 
 /** In the order of assembly/redact/types.ts. */
 const TYPES = ["EMAIL", "PHONE", "CREDIT_CARD", "IBAN", "US_SSN", "IP", "API_KEY", "PRIVATE_KEY", "JWT"];
@@ -69,25 +76,20 @@ export function detector(
   };
 }
 
-export async function redactCommand(
+export async function run(
   args: string[],
   stdin: Readable = process.stdin,
-  stdout: Writable = process.stdout,
+  stdout: Writable = pipedOutput(),
 ): Promise<number> {
-  if (args.length !== 1 || args[0] !== "--jsonl") {
-    console.error(USAGE);
-    return 2;
-  }
+  const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" } } });
+  if (!values.jsonl) throw new UsageError("--jsonl is missing");
   const spansOf = detector();
   let number = 0;
   for await (const line of createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
     number++;
     if (line.trim() === "") continue;
     const row = parse(line);
-    if (!row) {
-      console.error(`line ${number}: expected {"id", "text"}`);
-      return 1;
-    }
+    if (!row) throw new WeirError("invalid_argument", `line ${number}: expected {"id", "text"}`);
     const out = `${JSON.stringify({ id: row.id, text: row.text, spans: spansOf(row.text) })}\n`;
     if (!stdout.write(out)) await once(stdout, "drain");
   }

@@ -1,10 +1,7 @@
 // `weir replay`: what would change if this policy had been there. Recorded requests (replay-record.ts has the format) are
 // put through the filter with the policy; the verdicts are compared with the recorded ones, or with those of another policy.
 //
-//   weir replay --policy FILE [--against FILE] [--json] [--examples N] [--fail-on-change] RECORDS.jsonl
-//
-// Exit status: 0; 1 when a line could not be read, a policy is refused, or with --fail-on-change a request would end
-// otherwise; 2 for wrong usage. A rule in shadow changes no end: it is shown as a verdict of its own and not counted.
+// A rule in shadow changes no end: it is shown as a verdict of its own and not counted.
 //
 // The file is read twice: first for its callers, then for its requests. Bounds: memory is one line, the callers, and the
 // examples; of lines that cannot be read ERRORS_SHOWN_MAX are named, and all are counted.
@@ -19,11 +16,22 @@ import { readPolicy } from "./policy-file.ts";
 import { LineError, parseRecord, type ReplayRecord } from "./replay-record.ts";
 import { moveTo, newCallers, noteCaller, Replayed, type Verdict } from "./replay-run.ts";
 import { linesOf } from "./scan.ts";
+import { integerOf, UsageError, unreadable } from "./usage.ts";
 
-const USAGE =
-  "usage: weir replay --policy FILE [--against FILE] [--json] [--examples N] [--fail-on-change] RECORDS.jsonl";
 const ERRORS_SHOWN_MAX = 100;
 const EXAMPLES_MAX = 1_000;
+
+export const USAGE = `usage: weir replay --policy FILE [--against FILE] [--json] [--examples N] [--fail-on-change] RECORDS.jsonl
+
+  --policy FILE      the policy in question
+  --against FILE     another policy to compare with, instead of the recorded verdicts
+  --json             the report as JSON
+  --examples N       of each change (3), at most ${EXAMPLES_MAX}
+  --fail-on-change   exit status 1 if a request would end otherwise
+
+RECORDS.jsonl is read twice, so that it must be a file.
+
+exit status: 0 replayed, 1 a line or file could not be read, a policy is refused, or --fail-on-change, 2 wrong usage`;
 
 export interface Example {
   line: number;
@@ -101,10 +109,9 @@ export interface ReplayOptions {
 function checkFile(file: string): void {
   let regular: boolean;
   try {
-    regular = statSync(file).isFile();
+    regular = file !== "-" && statSync(file).isFile();
   } catch (thrown) {
-    const { code } = thrown as { code?: string };
-    throw new WeirError("invalid_argument", `${file}: cannot be read: ${code}`, thrown);
+    throw unreadable(file, thrown);
   }
   if (!regular)
     throw new WeirError("invalid_argument", `${file}: expected a regular file, because it is read twice`);
@@ -215,7 +222,7 @@ function text(report: ReplayReport): string {
   return lines.join("\n").trimEnd();
 }
 
-export async function replayCommand(args: string[]): Promise<number> {
+export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -228,11 +235,9 @@ export async function replayCommand(args: string[]): Promise<number> {
     },
   });
   const [file] = positionals;
-  const examples = Number(values.examples);
-  if (!values.policy || !file || positionals.length > 1 || !Number.isInteger(examples) || examples < 0) {
-    console.error(USAGE);
-    return 2;
-  }
+  const examples = integerOf("--examples", values.examples, 0, EXAMPLES_MAX);
+  if (!values.policy) throw new UsageError("--policy is missing");
+  if (!file || positionals.length > 1) throw new UsageError("expected one RECORDS.jsonl");
   const wasm = filterBytes();
   const policies = [values.policy, ...(values.against ? [values.against] : [])].map((name) => {
     const policy = readPolicy(name);
@@ -245,7 +250,7 @@ export async function replayCommand(args: string[]): Promise<number> {
   const report = await replayFile(file, {
     policy: proposed!.policy,
     ...(other && { against: other }),
-    examples: Math.min(examples, EXAMPLES_MAX),
+    examples,
     wasm,
   });
   console.log(values.json ? JSON.stringify(report, null, 2) : text(report));

@@ -1,18 +1,18 @@
 // `weir scan`: what the filter would say, without a proxy. It runs the inspection component (wit/inspect.wit), which is
 // compiled from the filter's sources and carries the same packs.
 //
-//   weir scan [--path PATH] < body.json     one request body → one verdict, as JSON
-//   weir scan --jsonl < texts.jsonl         lines {"id","text"} → lines {"id","score","verdict","rules","tokens"}
-//
 // A score is a probability, 0 … 1 with three decimals: a thousandth is the edge's own unit (policy: prompt.threshold).
 // `verdict` is "allow" or "block", at the threshold that the pack was made with. A text of JSONL is judged as a user's
-// own turn. A line that cannot be read is answered in its place by {"id":null,"error":…}, and the exit code is 1.
+// own turn. A line that cannot be read is answered in its place by {"id":null,"error":…}.
 //
 // Bounds: memory is one line (or body) of at most INPUT_BYTES_MAX and what the reader of stdout has not taken yet, which
 // is waited for.
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { WeirError } from "../errors.ts";
+import { builtFile } from "./filter.ts";
+import { pipedOutput, UsageError } from "./usage.ts";
 
 /** As the filter's BODY_BYTES_MAX, and room for escapes and the rest of a line. */
 const INPUT_BYTES_MAX = 16 << 20;
@@ -21,6 +21,14 @@ const LINE_BYTES_MAX = 2 * INPUT_BYTES_MAX;
 const CHUNK_CHARACTERS = 1 << 16;
 /** Names no API: the members of the body tell which it is. */
 const DEFAULT_PATH = "/";
+
+export const USAGE = `usage: weir scan [--path /v1/chat/completions] < BODY.json
+       weir scan --jsonl < TEXTS.jsonl
+
+  --path PATH   where the body would be sent; without it its members tell which API it is
+  --jsonl       lines {"id","text"} in, lines {"id","score","verdict","rules","tokens"} out
+
+exit status: 0 whatever the verdict, 1 the body or a line could not be scanned, 2 wrong usage`;
 
 export type ScanInput = AsyncIterable<Uint8Array | string>;
 export type ScanOutput = Pick<NodeJS.WritableStream, "write" | "once">;
@@ -73,31 +81,24 @@ const OPTIONS: Options = {
 
 /** The component: beside the bundled command, or in dist/ when run from the sources. */
 export async function loadInspector(): Promise<Inspector> {
-  const places = ["./component/inspect.js", "../../dist/component/inspect.js"];
-  const found = places
-    .map((place) => new URL(place, import.meta.url))
-    .find((url) => existsSync(fileURLToPath(url)));
-  if (!found) throw new Error("the inspection component is not built: run make wasm");
-  const { inspector } = await import(found.href);
+  const { inspector } = await import(pathToFileURL(builtFile("component/inspect.js")).href);
   return inspector;
 }
 
-/** `weir scan`. Answers with the exit code: 0, 1 when some line could not be scanned, 2 for wrong usage. */
-export async function scanCommand(args: string[], stdin: ScanInput, stdout: ScanOutput): Promise<number> {
-  const jsonl = args[0] === "--jsonl" && args.length === 1;
-  const path = args[0] === "--path" && args.length === 2 ? args[1] : undefined;
-  if (args.length > 0 && !jsonl && !path?.startsWith("/")) {
-    process.stderr.write("usage: weir scan [--jsonl | --path /v1/chat/completions] < INPUT\n");
-    return 2;
-  }
+export async function run(
+  args: string[],
+  stdin: ScanInput = process.stdin,
+  stdout: ScanOutput = pipedOutput(),
+): Promise<number> {
+  const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" }, path: { type: "string" } } });
+  const { jsonl, path = DEFAULT_PATH } = values;
+  if (jsonl && values.path !== undefined) throw new UsageError("expected --jsonl or --path, not both");
+  if (!path.startsWith("/")) throw new UsageError(`--path: ${path}: expected a path that begins with /`);
   const inspector = await loadInspector();
   if (jsonl) return scanLines(inspector, stdin, stdout);
   const body = await readBody(stdin);
-  if (!body) {
-    process.stderr.write(`weir: scan: the body is larger than ${INPUT_BYTES_MAX} bytes\n`);
-    return 1;
-  }
-  stdout.write(`${JSON.stringify(bodyVerdict(inspector, body, path ?? DEFAULT_PATH), null, 2)}\n`);
+  if (!body) throw new WeirError("invalid_argument", `the body is larger than ${INPUT_BYTES_MAX} bytes`);
+  stdout.write(`${JSON.stringify(bodyVerdict(inspector, body, path), null, 2)}\n`);
   return 0;
 }
 

@@ -3,15 +3,28 @@
 // that they need no sidecar.
 import { parseArgs } from "node:util";
 import { httpCallouts } from "../../host/callouts.ts";
-import { serve } from "../../host/node-server.ts";
+import { type Gateway, serve } from "../../host/node-server.ts";
 import { controlCallouts } from "../control/callouts.ts";
+import { systemReason, WeirError } from "../errors.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
+import { authorityOf, integerOf, UsageError } from "./usage.ts";
 
-const USAGE = "usage: weir serve --policy FILE --upstream HOST:PORT [--port 8080] [--sidecar HOST:PORT]";
+const ADDRESS = "127.0.0.1";
 
-export async function serveCommand(args: string[]): Promise<number> {
+export const USAGE = `usage: weir serve --policy FILE --upstream HOST:PORT [--port 8080] [--sidecar HOST:PORT]
+
+  --policy FILE          in YAML or JSON
+  --upstream HOST:PORT   of the LLM API, which is asked over plain HTTP
+  --port PORT            to listen on, at ${ADDRESS} (8080); 0 takes a free one
+  --sidecar HOST:PORT    for budgets and events (127.0.0.1:8081); it may be away
+
+Runs until SIGINT or SIGTERM. For development: a production's proxy is Envoy or Kong.
+
+exit status: 0 ended by a signal, 1 the policy is refused or the port taken, 2 wrong usage`;
+
+export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -21,26 +34,39 @@ export async function serveCommand(args: string[]): Promise<number> {
       sidecar: { type: "string", default: "127.0.0.1:8081" },
     },
   });
-  if (!values.policy || !values.upstream) {
-    console.error(USAGE);
-    return 2;
-  }
+  if (!values.policy) throw new UsageError("--policy is missing");
+  if (!values.upstream) throw new UsageError("--upstream is missing");
+  const upstream = authorityOf("--upstream", values.upstream);
+  const sidecar = authorityOf("--sidecar", values.sidecar);
+  const port = integerOf("--port", values.port, 0, 65_535);
   const wasm = filterBytes();
   const policy = readPolicy(values.policy);
   const problems = problemsOf(policy, wasm);
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) return 1;
-  const gateway = await serve({
-    wasm,
-    policy,
-    upstream: values.upstream,
-    port: Number(values.port),
-    clusters: { weir_sidecar: values.sidecar },
-    callouts: controlCallouts(httpCallouts({ weir_sidecar: values.sidecar })),
-    bodyBufferBytes: 4 << 20,
-    log: (_level, text) => console.error(text),
-  });
-  console.log(`weir: ready http://127.0.0.1:${gateway.port}`);
+  let gateway: Gateway;
+  try {
+    gateway = await serve({
+      wasm,
+      policy,
+      upstream,
+      port,
+      address: ADDRESS,
+      clusters: { weir_sidecar: sidecar },
+      callouts: controlCallouts(httpCallouts({ weir_sidecar: sidecar })),
+      bodyBufferBytes: 4 << 20,
+      log: (_level, text) => console.error(text),
+    });
+  } catch (thrown) {
+    const { syscall } = thrown as { syscall?: string };
+    if (syscall !== "listen") throw thrown;
+    throw new WeirError(
+      "unavailable",
+      `cannot listen on ${ADDRESS}:${port}: ${systemReason(thrown)}`,
+      thrown,
+    );
+  }
+  console.log(`weir: ready http://${ADDRESS}:${gateway.port}`);
   await new Promise<void>((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);

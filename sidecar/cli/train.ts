@@ -1,11 +1,9 @@
 // `weir train`: labels → a candidate classifier pack, offered only when it beats the one in use.
 //
-//   weir train --labels FILE.jsonl [--corpus DIR] [--current weights.bin] [--out DIR] [--seed N]
-//
 // Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
 // training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
 // more false positives than the present pack makes. The candidate is written either way, under a name that says
-// whether it is offered. Exit status: 0 offered, 3 not better, 2 wrong usage.
+// whether it is offered.
 //
 // Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
 import { createHash } from "node:crypto";
@@ -19,9 +17,23 @@ import { trainPackOf } from "../pack/train.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
 import { Judge } from "../pack/train-judge.ts";
 import { packThreshold } from "../pack/train-pack.ts";
+import { builtFile } from "./filter.ts";
+import { integerOf, UsageError, unreadable } from "./usage.ts";
 
 const LABELS_MAX = 256 << 20;
 const HELD_OUT = 0.2;
+
+export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--current PACK] [--out DIR] [--seed N]
+
+  --labels FILE.jsonl   lines {"text", "label": 0 | 1, "source"?, "kind"?}, at most ${LABELS_MAX} bytes; 1 is an attack
+  --corpus DIR          the project's own texts, learned with the labels (those that came with the command)
+  --current PACK        the pack in use (the one that came with the command)
+  --out DIR             where classifier.bin is written, or classifier.rejected.bin (the working directory)
+  --seed N              of the training, 0 to 4294967295 (1)
+
+A fifth of the labels is held out, and both packs are judged on it.
+
+exit status: 0 better, offered; 3 not better, not offered; 1 something cannot be read; 2 wrong usage`;
 
 /** What a pack does on the held-out labels. */
 export interface Judged {
@@ -90,7 +102,40 @@ function beside(built: string, source: string): string {
 const line = (name: string, { caught, attacks, falsePositives, benign }: Judged) =>
   `${name.padEnd(10)} caught ${caught} of ${attacks}, false positives ${falsePositives} of ${benign}`;
 
-export async function trainCommand(args: string[]): Promise<number> {
+/** The labels of a file. Throws WeirError that names the file, and the line of one that is no label. */
+function readLabels(file: string): Sample[] {
+  let bytes: number;
+  try {
+    bytes = statSync(file).size;
+  } catch (thrown) {
+    throw unreadable(file, thrown);
+  }
+  if (bytes > LABELS_MAX)
+    throw new WeirError("invalid_argument", `${file}: ${bytes} bytes: expected at most ${LABELS_MAX}`);
+  try {
+    return readSamples(file);
+  } catch (thrown) {
+    if (thrown instanceof WeirError) throw thrown;
+    if ((thrown as { syscall?: string }).syscall !== undefined) throw unreadable(file, thrown);
+    const lines = readFileSync(file, "utf8").split("\n");
+    const number = lines.findIndex((line) => line !== "" && !isObject(line)) + 1;
+    throw new WeirError(
+      "invalid_argument",
+      `${file}:${number}: expected JSON with text and label 0 or 1`,
+      thrown,
+    );
+  }
+}
+
+function isObject(json: string): boolean {
+  try {
+    return JSON.parse(json) !== null;
+  } catch {
+    return false;
+  }
+}
+
+export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -102,17 +147,9 @@ export async function trainCommand(args: string[]): Promise<number> {
     },
   });
   const { labels, corpus, current, out } = values;
-  const seed = Number(values.seed);
-  if (!labels || !Number.isInteger(seed)) {
-    console.error(
-      "usage: weir train --labels FILE.jsonl [--corpus DIR] [--current PACK] [--out DIR] [--seed N]",
-    );
-    return 2;
-  }
-  if (!existsSync(labels) || statSync(labels).size > LABELS_MAX) {
-    throw new WeirError("invalid_argument", `${labels}: expected a file of at most ${LABELS_MAX} bytes`);
-  }
-  const samples = readSamples(labels);
+  if (!labels) throw new UsageError("--labels is missing");
+  const seed = integerOf("--seed", values.seed, 0, 2 ** 32 - 1);
+  const samples = readLabels(labels);
   const test = samples.filter(({ text }) => heldOut(text));
   const rest = samples.filter(({ text }) => !heldOut(text));
   if (!test.some(({ label }) => label) || !test.some(({ label }) => !label)) {
@@ -121,9 +158,9 @@ export async function trainCommand(args: string[]): Promise<number> {
       `${labels}: the held-out fifth (${test.length} texts) needs attacks and benign texts; label more`,
     );
   }
-  const wasm = readFileSync(beside("./features.wasm", "dist/features.wasm"));
+  const wasm = readFileSync(builtFile("features.wasm"));
   const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
-  const rules = readFileSync(beside("./rules.bin", "dist/rules.bin"));
+  const rules = readFileSync(builtFile("rules.bin"));
   const learned = [...ownCorpus(corpus, seed), ...rest];
   const { pack } = trainPackOf(featureModule(wasm), learned, { rules, hash, seed });
   const candidate = judgePack(wasm, rules, pack, test);

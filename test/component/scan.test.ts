@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { encode as encodeCl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { encode as encodeO200k } from "gpt-tokenizer/encoding/o200k_base";
 import { buildComponent } from "../../scripts/build-component.ts";
-import { scanCommand } from "../../sidecar/cli/scan.ts";
+import { run as runScan } from "../../sidecar/cli/scan.ts";
 import { Judge } from "../../sidecar/pack/train-judge.ts";
 import { packThreshold } from "../../sidecar/pack/train-pack.ts";
 import { packs } from "../assembly/inspect/memo-support.ts";
@@ -28,7 +28,7 @@ async function scan(
       setImmediate(done);
     },
   });
-  const code = await scanCommand(args, Readable.from(input), stdout);
+  const code = await runScan(args, Readable.from(input), stdout);
   await new Promise<void>((resolve) => stdout.end(resolve));
   return { code, text };
 }
@@ -110,9 +110,13 @@ test("a line that is no text is answered by an error in its place, and the other
 });
 
 test("wrong usage is refused before anything is read", async () => {
-  for (const args of [["--json"], ["--path"], ["--path", "x"], ["--jsonl", "--path", "/"]]) {
-    assert.equal((await scan(args, [])).code, 2);
-  }
+  for (const [args, message] of [
+    [["--json"], /Unknown option '--json'/],
+    [["--path"], /'--path <value>' argument missing/],
+    [["--path", "x"], /--path: x: expected a path/],
+    [["--jsonl", "--path", "/"], /--jsonl or --path, not both/],
+  ] as const)
+    await assert.rejects(scan([...args], []), message);
 });
 
 test("lines get the score and verdict of the evaluation's judge", async () => {

@@ -1,0 +1,155 @@
+// How every command is called: help, wrong usage and bad input, told in words, with the exit status that the help tells, and never
+// by a stack trace. What each command does is tested beside it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { COMMANDS, runWeir } from "./commands.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "weir-commands-"));
+const at = (name: string, text?: string): string => {
+  const file = join(directory, name);
+  if (text !== undefined) writeFileSync(file, text);
+  return file;
+};
+const policy = at("policy.yaml", "tiers: { pro: {} }\n");
+
+async function weir(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const [log, error] = [console.log, console.error];
+  const told = { out: "", err: "" };
+  console.log = (line: string) => {
+    told.out += `${line}\n`;
+  };
+  console.error = (line: string) => {
+    told.err += `${line}\n`;
+  };
+  try {
+    const code = await runWeir(args);
+    return { code, ...told };
+  } finally {
+    [console.log, console.error] = [log, error];
+  }
+}
+
+describe("weir", () => {
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("lists its commands, and names one that there is not", async () => {
+    const { code, out, err } = await weir("--help");
+    assert.deepEqual([code, err], [0, ""]);
+    for (const name of COMMANDS.keys()) assert.ok(out.includes(`  weir ${name} `), name);
+    for (const name of ["nonsense", "constructor"]) {
+      const wrong = await weir(name);
+      assert.deepEqual([wrong.code, wrong.out], [2, ""]);
+      assert.ok(wrong.err.startsWith(`weir: ${name}: no such command\nusage: weir COMMAND`), wrong.err);
+    }
+  });
+
+  for (const [name, { load }] of COMMANDS)
+    it(`${name} explains itself when asked, and says what is wrong with a wrong option`, async () => {
+      const { USAGE } = await load();
+      assert.ok(USAGE.startsWith(`usage: weir ${name}`));
+      assert.match(USAGE, /\n\nexit status: 0 .*\b2 wrong usage$/);
+      for (const help of ["--help", "-h"])
+        assert.deepEqual(await weir(name, help), { code: 0, out: `${USAGE}\n`, err: "" });
+      const { code, out, err } = await weir(name, "--wrong");
+      assert.deepEqual([code, out], [2, ""]);
+      const [line, ...usage] = err.split("\n");
+      assert.equal(line, `weir ${name}: Unknown option '--wrong'`);
+      assert.ok(usage[0]?.startsWith(`usage: weir ${name}`), err);
+    });
+
+  const serve = ["serve", "--policy", policy, "--upstream", "127.0.0.1:1"];
+  for (const [args, message] of [
+    [["check"], "expected one FILE"],
+    [["check", "a", "b"], "expected one FILE"],
+    [["redact"], "--jsonl is missing"],
+    [["sidecar", "now"], "Unexpected argument 'now'. This command does not take positional arguments"],
+    [["keys", "old"], "expected new"],
+    [["keys", "new", "--tier", "pro"], "--subject is missing"],
+    [["analyze"], "expected one USAGE.csv"],
+    [["train"], "--labels is missing"],
+    [["train", "--labels", "x", "--seed", "one"], "--seed: one: expected an integer, 0 to 4294967295"],
+    [["replay", "x"], "--policy is missing"],
+    [["doctor"], "expected one of --policy, --sidecar, --proxy, --envoy-admin"],
+    [["doctor", "--sidecar", "h:1"], "--sidecar: h:1: expected http://HOST:PORT or https://…"],
+    [["serve", "--upstream", "h:1"], "--policy is missing"],
+    [["serve", "--policy", policy, "--upstream", "nonsense"], "--upstream: nonsense: expected HOST:PORT"],
+    [[...serve, "--sidecar", "h:0"], "--sidecar: h:0: expected HOST:PORT"],
+    [[...serve, "--port", "99999"], "--port: 99999: expected an integer, 0 to 65535"],
+    [[...serve, "--port", "abc"], "--port: abc: expected an integer, 0 to 65535"],
+  ] as const)
+    it(`refuses ${args.slice(0, 2).join(" ")}: ${message}`, async () => {
+      const { code, out, err } = await weir(...args);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.ok(err.startsWith(`weir ${args[0]}: ${message}\nusage: weir ${args[0]}`), err);
+    });
+
+  const refusal = async (args: string[], message: RegExp) => {
+    const { code, out, err } = await weir(...args);
+    assert.deepEqual([code, out], [1, ""], err);
+    assert.match(err, message);
+    assert.equal(err.trimEnd().split("\n").length, 1, err);
+  };
+
+  it("names a file that cannot be read, and why", async () => {
+    const none = at("none");
+    for (const args of [
+      ["check", none],
+      ["serve", "--policy", none, "--upstream", "h:1"],
+      ["replay", "--policy", policy, none],
+      ["analyze", none],
+      ["train", "--labels", none],
+      ["ledger", "reconcile", none],
+    ])
+      await refusal(args, /^weir \w+: \S+none: cannot be read: ENOENT: no such file or directory\n$/);
+    await refusal(["train", "--labels", directory], /cannot be read: EISDIR/);
+    await refusal(
+      ["replay", "--policy", policy, "-"],
+      /-: expected a regular file, because it is read twice/,
+    );
+  });
+
+  it("names the line of labels that are none", async () => {
+    const good = '{"text":"hi","label":0}\n';
+    for (const [line, message] of [
+      ["{oops", /labels\.jsonl:2: expected JSON with text and label 0 or 1/],
+      ["null", /labels\.jsonl:2: expected JSON with text and label 0 or 1/],
+      ['{"text":"hi"}', /labels\.jsonl:2: expected text and label 0 or 1/],
+    ] as const)
+      await refusal(["train", "--labels", at("labels.jsonl", `${good}${line}\n`)], message);
+  });
+
+  it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as { port: number };
+    const reason = new RegExp(
+      `: cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE: address already in use\n$`,
+    );
+    const home = at("ledger");
+    const set = { WEIR_SIDECAR_PORT: `${port}`, WEIR_LEDGER_DIRECTORY: home };
+    Object.assign(process.env, set);
+    try {
+      await refusal([...serve, "--port", `${port}`], reason);
+      await refusal(["sidecar"], reason);
+      assert.equal(existsSync(home), false);
+    } finally {
+      for (const name of Object.keys(set)) delete process.env[name];
+      taken.close();
+    }
+  });
+
+  it("ends without a word when the reader of its output has gone", () => {
+    const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+    const texts = at("texts.jsonl", '{"id":1,"text":"Mail ada@example.com"}\n'.repeat(20_000));
+    const command = `"${process.execPath}" --import tsx "${main}" redact --jsonl < "${texts}" | head -1`;
+    const { stdout, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+    assert.equal(stderr, "");
+    assert.equal(stdout.split("\n").length, 2);
+  });
+});

@@ -1,0 +1,46 @@
+// What the subcommands share in how they are called: the error for a wrong call, and what arguments must look like. Each
+// message is `what: value: expected`.
+import { systemReason, WeirError } from "../errors.ts";
+
+/** Called wrongly: shown with the command's usage, and exit status 2. */
+export class UsageError extends Error {}
+
+/** A whole number given as text. */
+export function integerOf(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`${name}: ${text}: expected an integer, ${min} to ${max}`);
+  return value;
+}
+
+/** `HOST:PORT`, where HOST may be an IPv6 address in brackets. */
+export function authorityOf(name: string, text: string): string {
+  const port = Number(/^(?:[\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(text)?.[1]);
+  if (!(port >= 1 && port <= 65_535)) throw new UsageError(`${name}: ${text}: expected HOST:PORT`);
+  return text;
+}
+
+/** A base URL, without the slash at its end. */
+export function baseUrlOf(name: string, text: string): string {
+  if (!/^https?:\/\/./.test(text) || !URL.canParse(text))
+    throw new UsageError(`${name}: ${text}: expected http://HOST:PORT or https://…`);
+  return text.replace(/\/+$/, "");
+}
+
+/** For a file that the operating system does not give. */
+export function unreadable(file: string, thrown: unknown): WeirError {
+  return new WeirError("invalid_argument", `${file}: cannot be read: ${systemReason(thrown)}`, thrown);
+}
+
+/**
+ * Standard output of a command in a pipe: when its reader has gone (`| head`), the command ends without a word. Those that
+ * only use the console need it not: it ignores such errors.
+ */
+export function pipedOutput(): NodeJS.WriteStream {
+  process.stdout.once("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit();
+    console.error(`weir: standard output: ${systemReason(error)}`);
+    process.exit(1);
+  });
+  return process.stdout;
+}
