@@ -44,4 +44,5 @@ async function main(check: boolean): Promise<number> {
   return problems.length > 0 ? 1 : 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.includes("--check")));
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.exit(await main(process.argv.includes("--check")));

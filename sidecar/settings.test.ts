@@ -43,7 +43,7 @@ describe("the settings", () => {
   it("refuse a port that is a word", () =>
     assert.throws(
       () => settingsFromEnvironment({ WEIR_SIDECAR_PORT: "http" }),
-      /^WeirError: port: NaN: expected/,
+      /^WeirError: WEIR_SIDECAR_PORT: http: expected an integer, 0 to 65535/,
     ));
   it(
     "refuse messages that are not bounded well",
@@ -120,32 +120,52 @@ describe("the settings", () => {
     [
       "a webhook without a secret",
       { WEIR_WEBHOOK_URL: "https://example.com" },
-      "events.webhook: expected a URL and a secret, or neither",
+      "WEIR_WEBHOOK_URL and WEIR_WEBHOOK_SECRET: expected a URL and a secret, or neither",
     ],
     [
       "a short secret, without repeating it",
       { WEIR_WEBHOOK_URL: "https://example.com", WEIR_WEBHOOK_SECRET: "short" },
-      "events.webhook.secret: expected 16 to 256 printable ASCII characters, no spaces",
+      "WEIR_WEBHOOK_SECRET: expected 16 to 256 printable ASCII characters, no spaces",
     ],
     [
       "a URL that is none, without repeating it",
       { WEIR_WEBHOOK_URL: "ftp://user:password@host", WEIR_WEBHOOK_SECRET: "0123456789abcdef" },
-      "events.webhook.url: expected http://… or https://…",
+      "WEIR_WEBHOOK_URL: expected http://… or https://…",
     ],
     [
       "a moderator with a password in its URL, without repeating it",
       { WEIR_MODERATION_ALLOW: "https://user:password@host/" },
-      "events.moderators.url: expected http://… or https://… of at most 256 characters, without user or fragment",
+      "WEIR_MODERATION_ALLOW: expected http://… or https://… of at most 256 characters, without user or fragment",
     ],
     [
       "a moderator whose key is not there",
       { WEIR_MODERATION_ALLOW: "openai=https://api.openai.com/v1/moderations" },
-      "events.moderators.key: expected the key of printable ASCII in WEIR_MODERATION_KEY_OPENAI",
+      "WEIR_MODERATION_ALLOW: expected the key of printable ASCII in WEIR_MODERATION_KEY_OPENAI",
     ],
     [
       "a moderator with a name that no policy can have",
       { WEIR_MODERATION_ALLOW: "Open-AI=https://api.openai.com/v1/moderations" },
-      'events.moderators.name: expected at most 32 lower-case letters, digits and "_"',
+      'WEIR_MODERATION_ALLOW: expected at most 32 lower-case letters, digits and "_"',
+    ],
+    [
+      "a short admin token",
+      { WEIR_ADMIN_TOKEN: "secret" },
+      "WEIR_ADMIN_TOKEN: expected 16 to 256 printable ASCII characters, no spaces",
+    ],
+    [
+      "a Redis URL that is none",
+      { WEIR_REDIS_URL: "http://u:secret@h" },
+      "WEIR_REDIS_URL: expected redis://host:port or rediss://host:port",
+    ],
+    [
+      "a collector's base URL that is none",
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318" },
+      "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://… or https://…",
+    ],
+    [
+      "a whole URL of logs that is none",
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "c:4318" },
+      "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expected http://… or https://…",
     ],
     [
       "headers that are none, without repeating them",

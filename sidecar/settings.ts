@@ -131,10 +131,46 @@ function eventsFromEnvironment(env: Environment): EventsSettings {
   };
 }
 
+/** Where a setting that is checked comes from, for who has only seen the variable. */
+function variableOf(path: string, env: Environment): string | undefined {
+  const endpoint = (own: string) => (env[own] ? own : "OTEL_EXPORTER_OTLP_ENDPOINT");
+  const variables: Readonly<Record<string, string>> = {
+    host: "WEIR_SIDECAR_HOST",
+    port: "WEIR_SIDECAR_PORT",
+    adminToken: "WEIR_ADMIN_TOKEN",
+    "ledger.urls": "WEIR_REDIS_URL",
+    "events.pseudonymKey": "WEIR_EVENTS_KEY",
+    "events.webhook": "WEIR_WEBHOOK_URL and WEIR_WEBHOOK_SECRET",
+    "events.webhook.url": "WEIR_WEBHOOK_URL",
+    "events.webhook.secret": "WEIR_WEBHOOK_SECRET",
+    "events.moderators": "WEIR_MODERATION_ALLOW",
+    "events.moderators.url": "WEIR_MODERATION_ALLOW",
+    "events.moderators.name": "WEIR_MODERATION_ALLOW",
+    "events.moderators.key": "WEIR_MODERATION_ALLOW",
+    "events.otlp.tracesUrl": endpoint("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    "events.otlp.logsUrl": endpoint("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
+    "events.otlp.headers": "OTEL_EXPORTER_OTLP_HEADERS",
+    "events.otlp.timeoutMs": "OTEL_EXPORTER_OTLP_TIMEOUT",
+  };
+  return variables[path];
+}
+
+/** The same refusal with the name of the variable in place of the setting's path. */
+function inVariables(thrown: unknown, env: Environment): unknown {
+  if (!(thrown instanceof WeirError)) return thrown;
+  const [path = "", ...rest] = thrown.message.split(": ");
+  const variable = variableOf(path, env);
+  if (variable === undefined) return thrown;
+  // A text that is no number is shown as it was given.
+  if (rest[0] === "NaN") rest[0] = env[variable] ?? "";
+  return new WeirError(thrown.code, [variable, ...rest].join(": "), thrown);
+}
+
 /**
  * WEIR_SIDECAR_HOST, WEIR_SIDECAR_PORT, WEIR_REDIS_URL (one, or several with commas: then a cluster),
  * WEIR_REDIS_CLUSTER=1 (a cluster known by one URL), WEIR_LEDGER_DIRECTORY (embedded),
  * WEIR_ADMIN_TOKEN; and those of events: WEIR_EVENTS_*, WEIR_WEBHOOK_*, WEIR_MODERATION_*, OTEL_*.
+ * Throws WeirError `invalid_argument` that names the variable.
  */
 export function settingsFromEnvironment(env: Environment): Settings {
   const urls = (env.WEIR_REDIS_URL ?? "").split(",").filter((url) => url !== "");
@@ -143,11 +179,16 @@ export function settingsFromEnvironment(env: Environment): Settings {
     urls.length > 0
       ? { kind: "redis", urls, cluster }
       : { kind: "embedded", directory: env.WEIR_LEDGER_DIRECTORY || ".weir/ledger" };
-  return makeSettings({
+  const given = {
     ledger,
     events: eventsFromEnvironment(env),
     adminToken: env.WEIR_ADMIN_TOKEN ?? "",
     ...(env.WEIR_SIDECAR_HOST && { host: env.WEIR_SIDECAR_HOST }),
     ...(env.WEIR_SIDECAR_PORT && { port: Number(env.WEIR_SIDECAR_PORT) }),
-  });
+  };
+  try {
+    return makeSettings(given);
+  } catch (thrown) {
+    throw inVariables(thrown, env);
+  }
 }

@@ -33,7 +33,7 @@ export function settings(): string {
 
 ## The sidecar
 
-Read once at start and checked; a wrong one ends the start with \`path: value: expected\`.
+Read once at start and checked; a wrong one ends the start with \`VARIABLE: value: expected\`, where what may be secret is not repeated.
 
 ${table(["environment variable", "meaning"], variables(SIDECAR_ENVIRONMENT))}
 

@@ -7,7 +7,7 @@
  */
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
-import { WeirError } from "../errors.ts";
+import { systemReason, WeirError } from "../errors.ts";
 import type { WeirEvent } from "./event.ts";
 import { type Outcome, Queue } from "./queue.ts";
 
@@ -56,7 +56,11 @@ export async function openLines(
       stream.once("ready", resolve);
       stream.once("error", (error) =>
         reject(
-          new WeirError("unavailable", `events.file: ${path}: expected a file that can be written`, error),
+          new WeirError(
+            "unavailable",
+            `the file of events ${path} cannot be written: ${systemReason(error)}`,
+            error,
+          ),
         ),
       );
     });

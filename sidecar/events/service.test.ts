@@ -275,7 +275,8 @@ describe("the places where events go", () => {
   it("refuse a file that cannot be written", async () => {
     await assert.rejects(opened({ file: "/nowhere/at/all/events.jsonl" }), {
       code: "unavailable",
-      message: "events.file: /nowhere/at/all/events.jsonl: expected a file that can be written",
+      message:
+        "the file of events /nowhere/at/all/events.jsonl cannot be written: ENOENT: no such file or directory",
     });
   });
 });

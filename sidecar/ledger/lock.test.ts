@@ -57,6 +57,6 @@ describe("the lock of a directory", () => {
   });
 
   it("refuses a path that a socket's address cannot hold", async () => {
-    await assert.rejects(lockDirectory(`/${"x".repeat(120)}`), /ledger\.directory: .*: expected a path/);
+    await assert.rejects(lockDirectory(`/${"x".repeat(120)}`), /the ledger's directory .*: expected a path/);
   });
 });

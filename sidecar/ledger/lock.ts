@@ -29,7 +29,7 @@ function address(directory: string, name: string): string {
   if (Buffer.byteLength(shorter) > PATH_BYTES_MAX)
     throw new WeirError(
       "invalid_argument",
-      `ledger.directory: ${directory}: expected a path of at most ${PATH_BYTES_MAX - name.length - 1} bytes`,
+      `the ledger's directory ${directory}: expected a path of at most ${PATH_BYTES_MAX - name.length - 1} bytes`,
     );
   return shorter;
 }
