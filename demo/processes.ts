@@ -27,6 +27,8 @@ export interface Child {
   readonly process: ChildProcess;
   /** What it wrote to stdout and stderr; of very much, the end. */
   output(): string;
+  /** Whether it has ended and all that it wrote is here. */
+  hasEnded(): boolean;
   /** Ends it: SIGTERM, and SIGKILL after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
   /** SIGKILL, now. */
@@ -51,9 +53,14 @@ export function start(
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
   child.on("error", (error) => keep(Buffer.from(`${error}\n`)));
+  let hasEnded = false;
   const ended = new Promise<void>((resolve) => {
-    child.once("close", () => resolve());
-    child.once("error", () => resolve());
+    const end = () => {
+      hasEnded = true;
+      resolve();
+    };
+    child.once("close", end);
+    child.once("error", end);
   });
   const signal = async (name: NodeJS.Signals, graceMs: number) => {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
@@ -65,6 +72,7 @@ export function start(
   return {
     process: child,
     output: () => output,
+    hasEnded: () => hasEnded,
     stop: (graceMs = 5000) => signal("SIGTERM", graceMs),
     kill: () => signal("SIGKILL", 5000),
   };
@@ -82,6 +90,20 @@ export async function until(
     if (Date.now() > end) throw new Error(`${what}: not ready after ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Calls `probe` until it answers true, as long as the child runs. Throws with the last line that it wrote. */
+export async function untilUp(
+  what: string,
+  child: Child,
+  probe: () => Promise<boolean> | boolean,
+  timeoutMs?: number,
+): Promise<void> {
+  const lastLine = () => child.output().trimEnd().split("\n").at(-1);
+  await until(what, () => child.hasEnded() || probe(), timeoutMs).catch((error: Error) => {
+    throw new Error(`${error.message}; its last line: ${lastLine()}`);
+  });
+  if (child.hasEnded()) throw new Error(`${what} ended; its last line: ${lastLine()}`);
 }
 
 /** The Envoy to use: $ENVOY, or the one installed into .venv; undefined without one. */
@@ -104,6 +126,7 @@ export interface EnvoyOptions {
   upstreamHost?: string;
   sidecarPort: number;
   port?: number;
+  adminPort?: number;
   concurrency?: number;
   /** Envoy's own log level, and those of its components; the filter's lines come from `wasm`. */
   logLevel?: string;
@@ -134,7 +157,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   const binary = envoyBinary();
   if (!binary) throw new Error("no Envoy: run make install, or name one in ENVOY");
   const port = options.port ?? (await freePort());
-  const adminPort = await freePort();
+  const adminPort = options.adminPort ?? (await freePort());
   const dir = mkdtempSync(join(tmpdir(), "weir-envoy-"));
   const template = readFileSync(join(root, "envoy", options.template ?? "weir.yaml"), "utf8");
   const config = fill(template.replace(/^#.*\n/gm, ""), {
@@ -168,14 +191,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     },
   };
   try {
-    await until(
-      "envoy",
-      async () => {
-        if (child.process.exitCode !== null) throw new Error("ended");
-        return (await admin("/ready")).startsWith("LIVE");
-      },
-      20_000,
-    );
+    await untilUp("envoy", child, async () => (await admin("/ready")).startsWith("LIVE"), 20_000);
     return envoy;
   } catch (error) {
     await envoy.stop();

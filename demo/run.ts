@@ -8,13 +8,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { type MockLlm, startMockLlm } from "./mock-llm.ts";
-import { type Child, envoyBinary, freePort, root, start, startEnvoy, until } from "./processes.ts";
+import { type Child, envoyBinary, freePort, root, start, startEnvoy, untilUp } from "./processes.ts";
 import { scenarioPolicy } from "./scenarios.ts";
 import { table, tour } from "./tour.ts";
 
 const env = process.env;
 const port = Number(env.WEIR_PORT ?? 8080);
 const sidecarPort = Number(env.WEIR_SIDECAR_PORT ?? 8081);
+/** Envoy's; the same when the tour starts it again. */
+const adminPort = await freePort();
 const directory = mkdtempSync(join(tmpdir(), "weir-demo-"));
 const weir = join(root, "dist/weir.js");
 const running: { stop: () => Promise<void> }[] = [];
@@ -37,11 +39,9 @@ async function startSidecar(): Promise<Child> {
   sidecar = start(process.execPath, [weir, "sidecar"], {
     env: { WEIR_SIDECAR_PORT: String(sidecarPort), WEIR_LEDGER_DIRECTORY: join(directory, "ledger") },
   });
-  const healthy = async () => (await fetch(`http://127.0.0.1:${sidecarPort}/healthz`)).ok;
-  await until("the sidecar", healthy).catch((error: Error) => {
-    throw new Error(`${error.message}\n${sidecar?.output()}`);
-  });
-  return sidecar;
+  const child = sidecar;
+  await untilUp("the sidecar", child, () => child.output().includes("weir: sidecar ready"));
+  return child;
 }
 
 async function startProxy(policy: unknown, upstream: { host: string; port: number }): Promise<string> {
@@ -50,6 +50,7 @@ async function startProxy(policy: unknown, upstream: { host: string; port: numbe
     proxy = await startEnvoy({
       policy,
       port,
+      adminPort,
       sidecarPort,
       upstreamHost: upstream.host,
       upstreamPort: upstream.port,
@@ -60,15 +61,10 @@ async function startProxy(policy: unknown, upstream: { host: string; port: numbe
   const file = join(directory, "policy.json");
   writeFileSync(file, JSON.stringify(policy));
   const args = ["serve", "--policy", file, "--upstream", `${upstream.host}:${upstream.port}`];
-  proxy = start(process.execPath, [
-    weir,
-    ...args,
-    "--port",
-    String(port),
-    "--sidecar",
-    `127.0.0.1:${sidecarPort}`,
-  ]);
-  await until("the Node host", () => proxy?.output().includes("weir: ready") ?? false);
+  const where = ["--port", String(port), "--sidecar", `127.0.0.1:${sidecarPort}`];
+  const child = start(process.execPath, [weir, ...args, ...where]);
+  proxy = child;
+  await untilUp("the Node host", child, () => child.output().includes("weir: ready"));
   return url;
 }
 
@@ -86,6 +82,9 @@ async function main(): Promise<void> {
   if (!envoyBinary()) console.log("weir: no Envoy on this machine, so the filter runs in the Node host");
   let url = await startProxy(policy, upstream);
   console.log(`weir: ready ${url}`);
+  if (envoyBinary())
+    console.log(`weir: Envoy's admin http://127.0.0.1:${adminPort} (metrics: /stats/prometheus)`);
+  console.log(`weir: the sidecar http://127.0.0.1:${sidecarPort} (metrics: /metrics)`);
   if (env.TOUR === "0") return;
   if (env.WEIR_POLICY || env.WEIR_UPSTREAM) {
     console.log("weir: the tour needs the demo's own policy and mock; it is left out");
