@@ -144,6 +144,19 @@ describe("weir", () => {
     }
   });
 
+  it("says why a ledger's directory cannot be used", async () => {
+    const set = { WEIR_SIDECAR_PORT: "0", WEIR_LEDGER_DIRECTORY: policy };
+    Object.assign(process.env, set);
+    try {
+      await refusal(
+        ["sidecar"],
+        /the ledger's directory \S+policy\.yaml cannot be used: EEXIST: file already exists/,
+      );
+    } finally {
+      for (const name of Object.keys(set)) delete process.env[name];
+    }
+  });
+
   it("ends without a word when the reader of its output has gone", () => {
     const main = fileURLToPath(new URL("./main.ts", import.meta.url));
     const texts = at("texts.jsonl", '{"id":1,"text":"Mail ada@example.com"}\n'.repeat(20_000));

@@ -19,7 +19,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
-import { WeirError } from "../errors.ts";
+import { systemReason, WeirError } from "../errors.ts";
 import { type Keeper, LocalLedger } from "./local.ts";
 import { type Lock, lockDirectory } from "./lock.ts";
 import { type Change, State } from "./state.ts";
@@ -51,7 +51,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
   } catch (thrown) {
     await lock?.release();
     if (thrown instanceof WeirError) throw thrown;
-    throw new WeirError("unavailable", `the ledger's directory ${options.directory} cannot be used`, thrown);
+    const why = `the ledger's directory ${options.directory} cannot be used: ${systemReason(thrown)}`;
+    throw new WeirError("unavailable", why, thrown);
   }
 }
 

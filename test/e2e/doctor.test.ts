@@ -133,7 +133,7 @@ describe("weir doctor, where all is well", () => {
     for (const { output } of [well, wrong])
       assert.doesNotMatch(output, /doctors-key|nobodys-key|admin-token/);
     assert.equal((await run([], {})).status, 2);
-    assert.equal((await run(["--proxy", "127.0.0.1:1"], {})).status, 1);
+    assert.equal((await run(["--proxy", "127.0.0.1:1"], {})).status, 2);
   });
 
   it("says that a key is wrong, too old, used up, limited, or of a tier that only shadows", async () => {
