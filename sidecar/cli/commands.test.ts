@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { COMMANDS, runWeir } from "./commands.ts";
+import { builtFile } from "./filter.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-commands-"));
 const at = (name: string, text?: string): string => {
@@ -155,6 +156,11 @@ describe("weir", () => {
     } finally {
       for (const name of Object.keys(set)) delete process.env[name];
     }
+  });
+
+  it("says what is not built, and how it is", () => {
+    const message = "component/none.js is not built: run make wasm";
+    assert.throws(() => builtFile("component/none.js"), { name: "WeirError", message });
   });
 
   it("ends without a word when the reader of its output has gone", () => {
