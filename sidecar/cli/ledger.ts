@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { type Books, remoteBooks } from "../ledger/admin.ts";
+import { isTimeZone } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
 import { type Difference, parseUsage, reconcile } from "../ledger/reconcile.ts";
 import { openRedis } from "../ledger/redis/store.ts";
@@ -260,14 +261,6 @@ function differenceText(difference: Difference): string {
   const gap = `${ledger > provider ? "+" : ""}${shown(ledger - provider, meter)}${percent}`;
   const amounts = `ledger ${shown(ledger, meter)}, provider ${shown(provider, meter)}`;
   return `${within ? "  ok  " : "DIFFER"}  ${days}  ${subject}  ${budget}  ${meter}  ${modelClass || "all models"}: ${amounts}, ${gap}`;
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
-  } catch {
-    return false;
-  }
 }
 
 async function compare(file: string, values: Values): Promise<number> {
