@@ -28,7 +28,7 @@ import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";
 import { bodyLength, hasTools, prompt, readWaiting, replaceBody, work } from "./request-body";
 import { goOn, refuse, release } from "./request-ends";
-import { downgradeWaiting } from "./request-downgrade";
+import { boundAnew, downgradeWaiting } from "./request-downgrade";
 import { contentLength } from "./request-headers";
 import { lenOf, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -107,16 +107,10 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
 /** Reserves by the tokens of the prompt at hand, whose body has `bytes`. */
 function countExactly(stream: Stream, tier: Tier, bytes: i32): void {
   stream.promptTokens = countPrompt(prompt, stream.model, bytes, hasTools(), work);
-  bound(
-    stream,
-    tier,
-    changetype<Policy>(stream.policy).price(stream.model),
-    stream.promptTokens,
-    stream.outputsMax,
-  );
+  boundAnew(stream, tier);
 }
 
-/** The ledger denied what the prompt's bytes may be: reserves by its tokens. False: that is what was denied. */
+/** Not by the bytes of the prompt, for which the ledger was asked, but by its tokens reserves from now on; false: it did already. */
 function countWaiting(stream: Stream, tier: Tier): bool {
   if (!stream.loose) return false;
   stream.loose = false;
@@ -153,6 +147,8 @@ function unreachableLedger(stream: Stream, tier: Tier): bool {
 /** Whether the tier lets the request pass in an outage. What it uses is then remembered for the ledger. */
 function passes(stream: Stream, tier: Tier): bool {
   if (tier.outage == Outage.Deny) return false;
+  // An allowance is small.
+  countWaiting(stream, tier);
   const budgets = <i32>popcnt<u32>(stream.budgetMask);
   const passage = passInOutage(stream, changetype<Policy>(stream.policy), tier, budgets, now());
   const all = tier.outage == Outage.Allow;

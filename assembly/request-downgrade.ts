@@ -40,7 +40,7 @@ function change(stream: Stream, tier: Tier, model: Slice): bool {
   adopt(stream, tier, model);
   if (stream.budgetMask == 0 || !tier.counts) return true;
   stream.promptTokens = countPrompt(prompt, model, lenOf(body), hasTools(), work);
-  hold(stream, tier);
+  boundAnew(stream, tier);
   return true;
 }
 
@@ -66,10 +66,11 @@ function adopt(stream: Stream, tier: Tier, model: Slice): void {
   stream.setModel(model);
   stream.downgraded = true;
   applyBudgets(stream, tier);
-  hold(stream, tier);
+  boundAnew(stream, tier);
 }
 
-function hold(stream: Stream, tier: Tier): void {
+/** Reserves what the stream's model, prompt and answers can cost as they are known now. */
+export function boundAnew(stream: Stream, tier: Tier): void {
   const price = changetype<Policy>(stream.policy).price(stream.model);
   bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
 }

@@ -236,8 +236,8 @@ export function onLog(context: u32): void {
   const stream = findStream(context);
   if (stream == null) return;
   if (stream.phase == Phase.Waiting) cancelAcquire(context, now());
-  // What the proxy refused before it asked us is no request of ours.
-  if (stream.phase != Phase.Denied && stream.tier != 0) counted(stream, stream.reason);
+  // What we refused was counted then; what the proxy refused, or a client broke off, before it went upstream has no verdict.
+  if (stream.phase == Phase.Upstream) counted(stream, stream.reason);
   const settled = stream.reservedOpen;
   if (settled) settle(stream);
   if (stream.draft) finishObserved(stream, settled ? spent : 0);

@@ -2,7 +2,8 @@
 // no longer so.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import type { UpstreamRequest } from "../../host/exchange.ts";
+import { chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
 
 const LIMIT = 1_000_000;
 const IDLE_MS = 12_000;
@@ -17,9 +18,10 @@ const call = (text: string, used: number, worker = 0) => ({
   headers: [["x-mock-prompt-tokens", String(used)]] as [string, string][],
 });
 
-async function open() {
+async function open(outage?: object) {
+  const budgets = [{ meter: "prompt_tokens", limit: LIMIT, window: "month" }];
   const policy = {
-    tiers: { pro: { budgets: [{ meter: "prompt_tokens", limit: LIMIT, window: "month" }] } },
+    tiers: { pro: { budgets, ...(outage && { outage }) } },
     keys: [keyEntry("k1", "pro")],
   };
   const edge = await LocalEdge.open({ profile: "envoy", policy, workers: 2 });
@@ -68,4 +70,34 @@ test("after a denial the next lease is asked for by tokens at once", async () =>
   };
   assert.equal(await asked(), 2);
   assert.equal(await asked(), 1);
+});
+
+test("in an outage the allowance is taken by tokens", async () => {
+  const { edge } = await open({ allowance: "1%" });
+  assert.equal((await edge.send(call(TEXT, 10))).status, 200);
+  await edge.wait(IDLE_MS);
+  edge.setLedgerUp(false);
+  const together = 3;
+  assert.ok(together * TEXT.length > LIMIT / 100 && together * TOKENS_MAX < LIMIT / 100);
+  let there = 0;
+  let all = () => {};
+  const allThere = new Promise<void>((resolve) => {
+    all = resolve;
+  });
+  const upstream = async (request: UpstreamRequest) => {
+    if (++there === together) all();
+    await allThere;
+    return llm(request);
+  };
+  const answers = await Promise.all(
+    Array.from({ length: together }, () => {
+      const answer = edge.send({ ...call(TEXT, 10), upstream });
+      // One that is refused must not leave the others waiting.
+      return answer.then((got) => {
+        if (got.status !== 200) all();
+        return got.status;
+      });
+    }),
+  );
+  assert.deepEqual(answers, [200, 200, 200]);
 });
