@@ -75,7 +75,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   const budgets = <i32>popcnt<u32>(stream.budgetMask);
   let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
   if (outcome == Reserve.NeedsLease && tier.counts) {
-    // The exact count costs more than the question to the ledger: it is made when the budget itself is no longer ample.
+    // The exact count holds the thread, the question to the ledger does not: it is made when the budget is no longer ample.
     stream.loose = !nginx && leftPlenty(stream.leaseTag);
     if (!stream.loose) {
       countExactly(stream, tier, bodyLength);
