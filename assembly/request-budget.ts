@@ -12,8 +12,8 @@ import {
 } from "./budget/acquire";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { rememberDenial } from "./budget/denials";
-import { Passage, passInOutage } from "./budget/outage";
 import { leftPlenty } from "./budget/grants";
+import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, retryAfter } from "./deny";
 import { beginMemo } from "./inspect/memo";
@@ -26,13 +26,13 @@ import { carryNothing, carryTrace } from "./observe";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";
-import { bodyLength, hasTools, prompt, readWaiting, replaceBody, work } from "./request-body";
+import { bodyLength, readWaiting, replaceBody } from "./request-body";
+import { countExactly } from "./request-bound";
 import { goOn, refuse, release } from "./request-ends";
-import { boundAnew, downgradeWaiting } from "./request-downgrade";
+import { downgradeWaiting } from "./request-downgrade";
 import { contentLength } from "./request-headers";
 import { lenOf, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
-import { countPrompt } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
 /**
@@ -76,7 +76,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
   if (outcome == Reserve.NeedsLease && tier.counts) {
     // The exact count holds the thread, the question to the ledger does not: it is made when the budget is no longer ample.
-    stream.loose = !nginx && leftPlenty(stream.leaseTag);
+    stream.loose = !nginx && leftPlenty(stream.leaseTag) && !ledgerSilent(now());
     if (!stream.loose) {
       countExactly(stream, tier, bodyLength);
       if (policy.leases) outcome = reserveLocally(stream, budgets, now());
@@ -104,25 +104,15 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   return goOn(stream);
 }
 
-/** Reserves by the tokens of the prompt at hand, whose body has `bytes`. */
-function countExactly(stream: Stream, tier: Tier, bytes: i32): void {
-  stream.promptTokens = countPrompt(prompt, stream.model, bytes, hasTools(), work);
-  boundAnew(stream, tier);
-}
-
 /** Not by the bytes of the prompt, for which the ledger was asked, but by its tokens reserves from now on; false: it did already. */
 function countWaiting(stream: Stream, tier: Tier): bool {
   if (!stream.loose) return false;
   stream.loose = false;
-  // One answer may end the wait of many: what each body takes is given back.
-  const mark = arenaMark();
   const body = readWaiting(stream);
-  if (body != NONE) {
-    beginMemo();
-    countExactly(stream, tier, lenOf(body));
-  }
-  arenaRewind(mark);
-  return body != NONE;
+  if (body == NONE) return false;
+  beginMemo();
+  countExactly(stream, tier, lenOf(body));
+  return true;
 }
 
 /** Makes the stream wait for a lease that covers it, asked for in its trace; false when none can be asked for. */
@@ -172,7 +162,10 @@ export function onAcquired(number: i32, answer: Slice): void {
     const stream = findStream(waiter(i));
     if (stream == null || stream.phase != Phase.Waiting) continue;
     setEffectiveContext(stream.context);
+    // One answer may end the wait of many: what each one's body takes is given back.
+    const mark = arenaMark();
     resume(stream, outcome, time);
+    arenaRewind(mark);
   }
 }
 

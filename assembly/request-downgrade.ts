@@ -2,16 +2,15 @@
 // priced, and held against its own budgets. It happens at most once to a request, in one of two places: with the body in
 // hand, if the ledger denied the like a moment ago; or after the ledger's answer, on hosts that let a body be changed
 // after a pause (not nginx: there the denial stands).
-import { applyBudgets, bound } from "./budget/amounts";
+import { applyBudgets } from "./budget/amounts";
 import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { Key, matchesAny, Meter, Policy, Tier } from "./policy/policy";
-import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
 import { nginx } from "./proxy-wasm/kind";
-import { hasTools, prompt, readWaiting, replaceModel, work } from "./request-body";
+import { prompt, readWaiting, replaceModel } from "./request-body";
+import { boundAnew, countExactly } from "./request-bound";
 import { eq, lenOf, NONE, Slice } from "./slice";
 import { Stream } from "./stream";
-import { countPrompt } from "./tokens/prompt";
 
 /** Takes the cheaper model for the body in hand, which is rewritten next; false when none may be asked. */
 export function takeCheaper(stream: Stream, tier: Tier): bool {
@@ -24,12 +23,7 @@ export function takeCheaper(stream: Stream, tier: Tier): bool {
 /** The ledger has denied: puts the cheaper model into the body, which waits at the host. False: the denial stands. */
 export function downgradeWaiting(stream: Stream, tier: Tier): bool {
   const model = nginx || stream.downgraded ? NONE : cheaper(stream, tier);
-  if (model == NONE) return false;
-  // One answer may end the wait of many: what each body takes is given back.
-  const mark = arenaMark();
-  const done = change(stream, tier, model);
-  arenaRewind(mark);
-  return done;
+  return model != NONE && change(stream, tier, model);
 }
 
 function change(stream: Stream, tier: Tier, model: Slice): bool {
@@ -39,8 +33,7 @@ function change(stream: Stream, tier: Tier, model: Slice): bool {
   if (!named(stream) || !replaceModel(stream, model, body)) return false;
   adopt(stream, tier, model);
   if (stream.budgetMask == 0 || !tier.counts) return true;
-  stream.promptTokens = countPrompt(prompt, model, lenOf(body), hasTools(), work);
-  boundAnew(stream, tier);
+  countExactly(stream, tier, lenOf(body));
   return true;
 }
 
@@ -67,10 +60,4 @@ function adopt(stream: Stream, tier: Tier, model: Slice): void {
   stream.downgraded = true;
   applyBudgets(stream, tier);
   boundAnew(stream, tier);
-}
-
-/** Reserves what the stream's model, prompt and answers can cost as they are known now. */
-export function boundAnew(stream: Stream, tier: Tier): void {
-  const price = changetype<Policy>(stream.policy).price(stream.model);
-  bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
 }

@@ -110,6 +110,7 @@ import {
   tape,
   work,
 } from "./request-body";
+import { countExactly } from "./request-bound";
 import { fetchAhead, reserve } from "./request-budget";
 import { takeCheaper } from "./request-downgrade";
 import { goOn, refuse } from "./request-ends";
@@ -358,8 +359,7 @@ function hold(stream: Stream, tier: Tier, size: i32): Reason {
   bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
   if (tier.downgradeCount == 0 || !deniedLately(stream, budgets, stream.startNs)) return Reason.None;
   if (tier.counts) {
-    stream.promptTokens = countPrompt(prompt, stream.model, size, hasTools(), work);
-    bound(stream, tier, price, stream.promptTokens, stream.outputsMax);
+    countExactly(stream, tier, size);
     if (!deniedLately(stream, budgets, stream.startNs)) return Reason.None;
   }
   takeCheaper(stream, tier);

@@ -115,23 +115,7 @@ function readLabels(file: string): Sample[] {
   try {
     return readSamples(file);
   } catch (thrown) {
-    if (thrown instanceof WeirError) throw thrown;
-    if ((thrown as { syscall?: string }).syscall !== undefined) throw unreadable(file, thrown);
-    const lines = readFileSync(file, "utf8").split("\n");
-    const number = lines.findIndex((line) => line !== "" && !isObject(line)) + 1;
-    throw new WeirError(
-      "invalid_argument",
-      `${file}:${number}: expected JSON with text and label 0 or 1`,
-      thrown,
-    );
-  }
-}
-
-function isObject(json: string): boolean {
-  try {
-    return JSON.parse(json) !== null;
-  } catch {
-    return false;
+    throw thrown instanceof WeirError ? thrown : unreadable(file, thrown);
   }
 }
 

@@ -84,19 +84,29 @@ export function labelledFile(path: string): string | undefined {
   return existsSync(file) ? file : undefined;
 }
 
-/** Labelled rows of a JSONL file. */
+/** Labelled rows of a JSONL file. Throws WeirError `invalid_argument` that names the line of one that is no label. */
 export function readSamples(file: string): Sample[] {
   const samples: Sample[] = [];
   for (const [index, line] of readFileSync(file, "utf8").split("\n").entries()) {
     if (!line) continue;
-    const row = JSON.parse(line) as Partial<Sample>;
-    if (typeof row.text !== "string" || (row.label !== 0 && row.label !== 1)) {
-      throw new WeirError("invalid_argument", `${file}:${index + 1}: expected text and label 0 or 1`);
+    const row = parsed(line);
+    if (typeof row?.text !== "string" || (row.label !== 0 && row.label !== 1)) {
+      const expected = `expected ${row ? "" : "JSON with "}text and label 0 or 1`;
+      throw new WeirError("invalid_argument", `${file}:${index + 1}: ${expected}`);
     }
     const { text, label, source = "labels", kind = "unknown" } = row;
     samples.push({ text: text.slice(0, TEXT_MAX), label, source, kind });
   }
   return samples;
+}
+
+/** The row that `line` has; null or undefined: none. */
+function parsed(line: string): Partial<Sample> | null | undefined {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 function lines(dir: string, part: string): Line[] {

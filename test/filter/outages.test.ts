@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Phase } from "../../host/abi.ts";
-import { type Call, chat, keyEntry, LocalEdge, policyFor } from "../support/filter.ts";
+import { type Call, chat, keyEntry, LocalEdge, policyFor, replacePolicy } from "../support/filter.ts";
 
 const budgets = [{ name: "answers", meter: "completion_tokens", limit: 1000, window: "month" }];
 const ledger = { sync: "5s" };
@@ -77,10 +77,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       await pass(edge, 4);
       await edge.wait(3_000);
       const other = { ...policy, tiers: { pro: { budgets: [{ ...budgets[0], name: "other" }] } } };
-      const [first] = vm.roots;
-      assert.equal(vm.addRoot({ configuration: JSON.stringify(policyFor(profile, other)) }).ok, true);
-      vm.roots.splice(0, 1);
-      vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+      replacePolicy(vm, JSON.stringify(policyFor(profile, other)));
       edge.setLedgerUp(true);
       await edge.wait(SETTLED_MS);
       const records = await edge.ledger.budgets("acme");

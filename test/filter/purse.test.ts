@@ -2,11 +2,10 @@
 // the bill stays right whatever workers do with it: under both profiles, with several workers on one budget.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Phase } from "../../host/abi.ts";
 import type { UpstreamRequest } from "../../host/exchange.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { random } from "../assembly/tokens/corpus.ts";
-import { chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
+import { chat, keyEntry, LocalEdge, llm, replacePolicy } from "../support/filter.ts";
 
 const OUTPUT = 40;
 const IDLE_MS = 12_000;
@@ -137,11 +136,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
           call(USED, {
             upstream: (request: UpstreamRequest) => {
               // The first of them to go upstream sees the policy end.
-              if (vm.roots[0] === first) {
-                assert.equal(vm.addRoot({ configuration: first!.configuration }).ok, true);
-                vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
-                vm.roots.shift();
-              }
+              if (vm.roots[0] === first) replacePolicy(vm);
               return llm(request);
             },
           }),

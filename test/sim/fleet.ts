@@ -11,12 +11,10 @@
  * Bounds: 25 steps of at most 20 requests; 1 to 3 workers, keys and budgets.
  */
 import assert from "node:assert/strict";
-import { Phase } from "../../host/abi.ts";
 import { GuestTrap } from "../../host/errors.ts";
 import type { UpstreamRequest, UpstreamResponse } from "../../host/exchange.ts";
 import type { ProfileName } from "../../host/profiles.ts";
-import type { Vm } from "../../host/vm.ts";
-import { type Call, chat, keyEntry, LocalEdge, llm } from "../support/filter.ts";
+import { type Call, chat, keyEntry, LocalEdge, llm, replacePolicy } from "../support/filter.ts";
 import { Random } from "./random.ts";
 
 const STEPS = 25;
@@ -222,12 +220,4 @@ export class Fleet {
     }
     return sum;
   }
-}
-
-/** The same policy as another root context, as a proxy does when its configuration changes. */
-function replacePolicy(vm: Vm): void {
-  const [old] = vm.roots;
-  if (!old || !vm.addRoot({ configuration: old.configuration }).ok) throw new Error("the policy was refused");
-  vm.run(Phase.Delete, old.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
-  vm.roots.shift();
 }

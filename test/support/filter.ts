@@ -4,7 +4,7 @@
 //
 // `Edge` is what scenarios are written against; the Kong plugin's tests implement the same interface.
 import { createHash } from "node:crypto";
-import type { Pairs } from "../../host/abi.ts";
+import { type Pairs, Phase } from "../../host/abi.ts";
 import { FakeClock } from "../../host/clock.ts";
 import { type ExchangeRequest, exchange, type Upstream, type UpstreamRequest } from "../../host/exchange.ts";
 import { Metrics } from "../../host/metrics.ts";
@@ -203,6 +203,15 @@ export function seal(vm: Vm): void {
 
 export function unseal(vm: Vm): void {
   new DataView(vm.exports.memory.buffer).setUint32(SEAL, 0, true);
+}
+
+/** `configuration`, or the same policy again, as another root context in the first one's place: what a proxy does when its configuration changes. */
+export function replacePolicy(vm: Vm, configuration?: string): void {
+  const [old] = vm.roots;
+  if (!old || !vm.addRoot({ configuration: configuration ?? old.configuration }).ok)
+    throw new Error("the policy was refused");
+  vm.roots.shift();
+  vm.run(Phase.Delete, old.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
 }
 
 /** A call as a host gets it. */
