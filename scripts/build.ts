@@ -62,10 +62,15 @@ async function packs(small: boolean): Promise<Partial<Record<PackName, Uint8Arra
 
 async function buildFilter(small: boolean): Promise<void> {
   const core = "build/weir.core.wasm";
-  const sources = [...files("assembly"), at("asconfig.json"), at("package-lock.json")];
-  await cached(core, hashOf(sources), () =>
-    compile(["assembly/index.ts", "--target", "release", "--outFile", core]),
-  );
+  const sources = [
+    ...files("assembly"),
+    ...["asconfig.json", "package-lock.json", "scripts/inline.ts"].map((name) => at(name)),
+  ];
+  await cached(core, hashOf(sources), async () => {
+    await compile(["assembly/index.ts", "--target", "release", "--outFile", core]);
+    const { inlineMore } = await import("./inline.ts");
+    writeFileSync(at(core), inlineMore(readFileSync(at(core))));
+  });
   const out = small ? "dist/weir-small.wasm" : "dist/weir.wasm";
   const packed = [...files("packs"), ...files("sidecar/pack"), ...files("scripts"), at(core)];
   await cached(out, hashOf(packed, String(small)), async () => {
