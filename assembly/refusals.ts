@@ -83,6 +83,11 @@ export function bodyTooLarge(tier: Tier): Reason {
   return Reason.BodyTooLarge;
 }
 
+export function emptyBody(): Reason {
+  because().text("The body is empty: expected a JSON object.");
+  return Reason.MalformedJson;
+}
+
 export function bodyUnavailable(size: i32): Reason {
   because()
     .text("The proxy could not hand over the body of ")

@@ -127,6 +127,11 @@ export function readRequestHeaders(accepted: u8): bool {
   return !nginx || pairs < NGINX_PAIRS_MAX;
 }
 
+/** Whether the headers announce no body. (Over HTTP/2 one may come all the same: its length need not be told.) */
+export function announcesNoBody(): bool {
+  return !hasChunks && (contentLength == NONE || is(contentLength, "0"));
+}
+
 function showBearer(value: Slice): void {
   if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))), FORM_AUTHORIZATION);
   else show(trim(value), FORM_AUTHORIZATION);

@@ -5,16 +5,17 @@
 // that has others cannot allow it (policy/routes.ts refuses such a policy).
 import { applyBudgets, bound } from "./budget/amounts";
 import { Report, Schema } from "./inspect/schema";
-import { isOddPath, withoutQuery } from "./inspect/prompt-shape";
+import { isApiPath, isOddPath, withoutQuery } from "./inspect/prompt-shape";
 import { Tape } from "./json/tape";
 import { count, Metric } from "./metrics";
 import { Key, Policy, Route, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
-import { connects, contentLength, hasChunks, method, upgrade } from "./request-headers";
+import { property } from "./proxy-wasm/host";
+import { announcesNoBody, connects, contentLength, method, upgrade } from "./request-headers";
 import { reserve } from "./request-budget";
 import { goOn, refuse } from "./request-ends";
-import { misfit, modelUnknown, oddPath, unsupportedUpgrade } from "./refusals";
-import { is, isFolded, lenOf, NONE } from "./slice";
+import { emptyBody, misfit, modelUnknown, oddPath, unsupportedUpgrade } from "./refusals";
+import { is, isFolded, lenOf, lit, NONE, startsWith } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
 
@@ -23,14 +24,15 @@ const schema = new Schema(0);
 /** One problem is told: room for its pointer, value and expectation. */
 const report = new Report(1, 1280);
 
+const REQUEST_PROTOCOL = lit("request\0protocol");
+
 /** Whether the request that wants to switch protocols may: a WebSocket's opening, where the policy lets it pass. */
 export function judgeUpgrade(stream: Stream): Reason {
   const route = stream.route ? changetype<Route>(stream.route) : null;
   if (route == null || !route.upgrades) return unsupportedUpgrade();
   // A body would go upstream unseen if the upstream does not switch.
   const opens = isFolded(upgrade, "websocket") && is(method, "GET") && !connects;
-  const empty = !hasChunks && (contentLength == NONE || is(contentLength, "0"));
-  if (!opens || !empty) return unsupportedUpgrade();
+  if (!opens || !announcesNoBody()) return unsupportedUpgrade();
   stream.uninspected = true;
   return Reason.None;
 }
@@ -42,6 +44,26 @@ export function passUninspected(stream: Stream, tier: Tier, size: i32): Action {
   if (applyBudgets(stream, tier) == 0) return goOn(stream);
   bound(stream, tier, null, 0, 0);
   return reserve(stream, tier, size);
+}
+
+/** A request without a body goes on, not charged; where a body would have been inspected, there has to be one. */
+export function passBodiless(stream: Stream): Action {
+  return needsBody(stream) ? refuse(stream, emptyBody()) : goOn(stream);
+}
+
+/** Whether the request says nothing without a body: a POST to a known API, or to a path that has a schema. */
+function needsBody(stream: Stream): bool {
+  if (!stream.isPost) return false;
+  return isApiPath(stream.path) || (stream.route != 0 && changetype<Route>(stream.route).schema != 0);
+}
+
+/**
+ * nginx: whether it is sure from the headers that the body does not come which there has to be, as then no callback does. A
+ * body of chunks that turns out to be empty, or one over HTTP/2 whose length is not told, cannot be told from a full one.
+ */
+export function lacksBody(stream: Stream): bool {
+  if (!announcesNoBody() || !needsBody(stream)) return false;
+  return contentLength != NONE || startsWith(property(REQUEST_PROTOCOL), "HTTP/1.");
 }
 
 /** Whether the body fits what the policy says of its path. */

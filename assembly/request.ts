@@ -115,7 +115,7 @@ import { fetchAhead, reserve } from "./request-budget";
 import { takeCheaper } from "./request-downgrade";
 import { goOn, refuse } from "./request-ends";
 import { redacted, redactPrompt } from "./request-redact";
-import { checkRoute, judgeUpgrade, passUninspected } from "./request-route";
+import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } from "./request-route";
 import { openRedaction } from "./response-redact";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
@@ -142,10 +142,7 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
   const tier = changetype<Tier>(stream.tier);
   forward(stream, tier, policy);
   if (upgrade != NONE) return passUninspected(stream, tier, 0);
-  if (end) {
-    stream.phase = Phase.Upstream;
-    return Action.Continue;
-  }
+  if (end || (nginx && lacksBody(stream))) return passBodiless(stream);
   stream.phase = Phase.Body;
   if (nginx) return fetchAhead(stream, tier, policy);
   if (policy.holdHeaders) return Action.Pause;
@@ -256,7 +253,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   const tier = changetype<Tier>(stream.tier);
   if (<u64>size > tier.bytesMax) return refuse(stream, bodyTooLarge(tier));
   if (!end) return Action.Pause;
-  if (size == 0) return goOn(stream);
+  if (size == 0) return passBodiless(stream);
   if (stream.uninspected) return passUninspected(stream, tier, size);
   let body = bufferBytes(BufferType.RequestBody, size);
   if (lenOf(body) != size) {

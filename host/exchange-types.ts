@@ -8,10 +8,10 @@ export interface ExchangeRequest {
   method?: string;
   path?: string;
   authority?: string;
-  /** Further headers; content-length is added for a body unless `chunked`. */
+  /** Further headers; content-length is added for a body, or transfer-encoding. */
   headers?: Pairs | Record<string, string>;
   body?: BodySource;
-  /** Send no content-length. */
+  /** Send no content-length, but chunks. */
   chunked?: boolean;
   /** End of stream comes in a callback of its own, with no bytes (Envoy, HTTP/2 or chunked). */
   emptyEnd?: boolean;

@@ -151,11 +151,13 @@ class Exchange {
     const pairs = pairsOf(headers);
     const has = (name: string) => pairs.some(([header]) => header === name);
     const whole = typeof body === "string" || body instanceof Uint8Array || Array.isArray(body);
-    if (body !== undefined && whole && !chunked && !has("content-length")) {
-      const bytes = Array.isArray(body)
-        ? body.reduce((sum, c) => sum + c.length, 0)
-        : Buffer.byteLength(body);
-      pairs.push(["content-length", String(bytes)]);
+    if (body !== undefined && !has("content-length")) {
+      if (whole && !chunked) {
+        const bytes = Array.isArray(body)
+          ? body.reduce((sum, c) => sum + c.length, 0)
+          : Buffer.byteLength(body);
+        pairs.push(["content-length", String(bytes)]);
+      } else if (!has("transfer-encoding")) pairs.push(["transfer-encoding", "chunked"]);
     }
     if (has(":method")) return pairs;
     const verb = method ?? (body === undefined ? "GET" : "POST");

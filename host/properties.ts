@@ -71,6 +71,8 @@ function ofRequest(stream: Stream, field: string): PropertyValue | undefined {
       return headers.get(":scheme");
     case "useragent":
       return headers.get("user-agent");
+    case "protocol":
+      return "HTTP/1.1";
     case "id":
       return headers.get("x-request-id");
     case "referer":

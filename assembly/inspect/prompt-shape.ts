@@ -24,6 +24,12 @@ export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
   return known != Shape.Unknown ? known : byBody(tape);
 }
 
+/** Whether the path alone tells which API it is, so that a POST to it says all that it wants in its body. */
+export function isApiPath(path: Slice): bool {
+  const clean = withoutQuery(path);
+  return !isOddPath(clean) && byPath(clean) != Shape.Unknown;
+}
+
 /** The member that holds the prompt. */
 export function mainMember(shape: i32): string {
   if (shape == Shape.Completions) return "prompt";

@@ -228,7 +228,8 @@ export function requestOf(call: Call): ExchangeRequest {
     path: call.path ?? "/v1/chat/completions",
     headers,
     ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
-    ...(call.chunked && { chunked: true }),
+    // The end of a body in chunks is a chunk of its own.
+    ...(call.chunked && { chunked: true, emptyEnd: true }),
     properties: new Map([["source.address", `${call.from ?? CLIENT}:4711`]]),
   };
 }

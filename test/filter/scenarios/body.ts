@@ -29,6 +29,47 @@ export const bodies: Scenario[] = [
     },
   },
   {
+    name: "a POST without a body is 400 where one would be inspected; what needs none passes without being charged",
+    policy: {
+      tiers: {
+        pro: { budgets: [{ name: "calls", meter: "requests", limit: 10, window: "day" }] },
+        lax: { prompt: { unknown_shape: "allow" } },
+      },
+      keys: [keyEntry("k1", "pro"), keyEntry("k2", "lax")],
+      routes: [{ path: "/v1/odd", schema: { type: "object" } }],
+      ledger: { sync: "200ms" },
+    },
+    async run(edge) {
+      const length: [string, string][] = [["content-length", "0"]];
+      for (const call of [
+        {},
+        { headers: length },
+        { body: "" },
+        { path: "/v1/messages?beta=true", headers: length },
+        { path: "/v1beta/models/gemini:generateContent" },
+        { path: "/v1/odd", headers: length },
+      ]) {
+        for (const key of ["k1", "k2"]) {
+          const answer = await edge.send({ key, ...call });
+          refused(edge, answer, "malformed_json");
+          assert.equal(answer.json.error.message, "The body is empty: expected a JSON object.");
+        }
+      }
+      // nginx does not tell that a body of chunks is empty.
+      const chunked = await edge.send({ ...k1, chunked: true, body: "" });
+      if (edge.host === "ngx_wasm") passed(chunked);
+      else refused(edge, chunked, "malformed_json");
+      for (const method of ["GET", "HEAD", "DELETE", "OPTIONS"])
+        passed(await edge.send({ ...k1, method, path: "/v1/chat/completions" }));
+      passed(await edge.send({ ...k1, path: "/v1/responses/resp_1/cancel" }));
+      passed(await edge.send({ ...k1, path: "/v1/responses/resp_1/cancel", headers: length }));
+      passed(await edge.send({ ...k1, body: chat("Hi") }));
+      await edge.wait(1000);
+      const { spent } = await edge.budget("acme");
+      assert.equal(spent, 1);
+    },
+  },
+  {
     name: "what is not UTF-8 is 400",
     policy: plain,
     async run(edge) {
