@@ -7,9 +7,9 @@ import { arenaReset, arenaTake } from "./proxy-wasm/arena";
 import { answered, calloutPurpose, calloutReference } from "./proxy-wasm/callouts";
 import { now } from "./proxy-wasm/host";
 import { onReported } from "./observe";
-import { onRequestBody, onRequestHeaders } from "./request";
+import { onRequestBody, onRequestHeaders, onRequestTrailers } from "./request";
 import { onAcquired } from "./request-budget";
-import { onLog, onResponseBody, onResponseHeaders } from "./response";
+import { onLog, onResponseBody, onResponseHeaders, onResponseTrailers } from "./response";
 import { onConfigure, onContextCreate, onRootDelete, onRulesCompiled, onTick, seed } from "./root";
 import { closeStream, findStream } from "./stream";
 
@@ -51,6 +51,11 @@ export function proxy_on_request_body(context: u32, size: i32, end: i32): i32 {
   return onRequestBody(context, size, end != 0);
 }
 
+export function proxy_on_request_trailers(context: u32, trailers: i32): i32 {
+  arenaReset();
+  return onRequestTrailers(context);
+}
+
 export function proxy_on_response_headers(context: u32, headers: i32, end: i32): i32 {
   arenaReset();
   return onResponseHeaders(context, end != 0);
@@ -59,6 +64,11 @@ export function proxy_on_response_headers(context: u32, headers: i32, end: i32):
 export function proxy_on_response_body(context: u32, size: i32, end: i32): i32 {
   arenaReset();
   return onResponseBody(context, size, end != 0);
+}
+
+export function proxy_on_response_trailers(context: u32, trailers: i32): i32 {
+  arenaReset();
+  return onResponseTrailers(context);
 }
 
 export function proxy_on_http_call_response(

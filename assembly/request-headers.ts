@@ -1,7 +1,7 @@
 // One walk over the request's headers, which leaves what the stages need. The slices point into the host's copy
 // and live until the callback returns.
 import { MapType } from "./proxy-wasm/abi";
-import { headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
+import { headerName, headerValue, nextHeader, openHeaders, removeHeader } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
 import { eq, indexOf, is, isFolded, lenOf, NONE, ptrOf, Slice, startsWithFolded, sub, trim } from "./slice";
 
@@ -135,6 +135,13 @@ export function announcesNoBody(): bool {
 function showBearer(value: Slice): void {
   if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))), FORM_AUTHORIZATION);
   else show(trim(value), FORM_AUTHORIZATION);
+}
+
+/** Takes the request's trailers off; false when the host could not hand them over. */
+export function removeTrailers(): bool {
+  if (!openHeaders(MapType.RequestTrailers)) return false;
+  while (nextHeader()) removeHeader(MapType.RequestTrailers, headerName());
+  return true;
 }
 
 /** Different keys in two headers: whichever was checked, the upstream might use the other. */

@@ -76,6 +76,7 @@ import {
   method,
   path,
   readRequestHeaders,
+  removeTrailers,
   requestId,
   shownIn,
   upgrade,
@@ -252,7 +253,10 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (stream.phase != Phase.Body) return Action.Continue;
   const tier = changetype<Tier>(stream.tier);
   if (<u64>size > tier.bytesMax) return refuse(stream, bodyTooLarge(tier));
-  if (!end) return Action.Pause;
+  if (!end) {
+    stream.bodyHeld = size;
+    return Action.Pause;
+  }
   if (size == 0) return passBodiless(stream);
   if (stream.uninspected) return passUninspected(stream, tier, size);
   let body = bufferBytes(BufferType.RequestBody, size);
@@ -275,6 +279,17 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (tier.budgetCount > 0 && stream.budgetMask != 0) return reserve(stream, tier, size);
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
+}
+
+/**
+ * Trailers end a request in the place of its body's last bytes (Envoy, HTTP/2): what is held of the body is all of it. They
+ * go no further, as what they say would pass by what the headers are held against.
+ */
+export function onRequestTrailers(context: u32): Action {
+  const stream = findStream(context);
+  if (stream == null) return Action.Continue;
+  if (!removeTrailers()) return refuse(stream, tooManyHeaders());
+  return onRequestBody(context, stream.bodyHeld, true);
 }
 
 /** json → prompt → schema. */

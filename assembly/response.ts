@@ -174,7 +174,10 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   if (end && stream.draft != 0) observeEnd(stream);
   if (stream.replaced != Replaced.No) return sendReplacement(stream, size);
   if (stream.answer == 0 && stream.redaction == 0) return Action.Continue;
-  if (stream.redaction != 0 && !end && waitsForAll(stream)) return Action.Pause;
+  if (stream.redaction != 0 && !end && waitsForAll(stream)) {
+    stream.answerHeld = size;
+    return Action.Pause;
+  }
   end = end || endsHere(stream, size);
   const chunk = size > 0 ? bufferBytes(BufferType.ResponseBody, size) : NONE;
   if (lenOf(chunk) != size) return unread(stream, size);
@@ -199,6 +202,12 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
     observeBytes(stream, passed, end);
   }
   return Action.Continue;
+}
+
+/** Trailers end an answer in the place of its last bytes (Envoy, HTTP/2): what is held of it is what is left. */
+export function onResponseTrailers(context: u32): Action {
+  const stream = findStream(context);
+  return stream == null ? Action.Continue : onResponseBody(context, stream.answerHeld, true);
 }
 
 /** nginx may never say that an answer of known length has ended. */

@@ -86,6 +86,9 @@ export class Stream {
   contentLength: u32;
   /** The request body's length as it is to go upstream. */
   bodySize: i32;
+  /** Bytes of the request's body, and of the answer's, that the host holds while their end has not come. */
+  bodyHeld: i32;
+  answerHeld: i32;
   status: i32;
   /** 1 + the handle of the usage reader; 0 when the answer is not read. */
   answer: i32;

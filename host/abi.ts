@@ -62,7 +62,9 @@ export const Phase = {
   Done: 1 << 10,
   Delete: 1 << 11,
   Queue: 1 << 12,
-  Every: (1 << 13) - 1,
+  RequestTrailers: 1 << 13,
+  ResponseTrailers: 1 << 14,
+  Every: (1 << 15) - 1,
 } as const;
 
 /** The name of one phase bit, for messages. */
@@ -91,8 +93,10 @@ export interface GuestExports {
   proxy_on_queue_ready?: GuestFunction;
   proxy_on_request_headers?: GuestFunction;
   proxy_on_request_body?: GuestFunction;
+  proxy_on_request_trailers?: GuestFunction;
   proxy_on_response_headers?: GuestFunction;
   proxy_on_response_body?: GuestFunction;
+  proxy_on_response_trailers?: GuestFunction;
   proxy_on_http_call_response?: GuestFunction;
   proxy_on_log?: GuestFunction;
   proxy_on_done?: GuestFunction;

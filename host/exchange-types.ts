@@ -15,6 +15,8 @@ export interface ExchangeRequest {
   chunked?: boolean;
   /** End of stream comes in a callback of its own, with no bytes (Envoy, HTTP/2 or chunked). */
   emptyEnd?: boolean;
+  /** What follows the body, as HTTP/2 has it; they end the message. Envoy only: nginx drops them. */
+  trailers?: Pairs;
   properties?: Properties;
   /** Which root context serves it; default the first. */
   root?: RootContext;
@@ -23,6 +25,7 @@ export interface ExchangeRequest {
 export interface UpstreamRequest {
   headers: Pairs;
   body: Uint8Array;
+  trailers?: Pairs;
   /** Fires when the client is gone. */
   signal: AbortSignal;
 }
@@ -33,6 +36,7 @@ export interface UpstreamResponse {
   /** A generator that throws is a reset in the middle of the body. */
   body?: BodySource;
   emptyEnd?: boolean;
+  trailers?: Pairs;
 }
 
 /** Throwing is a connection that broke before the response. */

@@ -83,7 +83,7 @@ class Exchange {
       const response = await this.#callUpstream();
       if (response && !stream.interrupted) {
         const pairs: Pairs = [[":status", String(response.status ?? 200)], ...pairsOf(response.headers)];
-        await this.#encode(pairs, response.body, response.emptyEnd);
+        await this.#encode(pairs, response);
       }
     }
     stream.check();
@@ -98,19 +98,21 @@ class Exchange {
     const { request } = stream;
     const headers = this.#requestHeaders();
     const { body } = this.#request;
-    const empty = isEmpty(body) && !this.#request.emptyEnd;
+    const trailers = this.#vm.profile.wholeRequestBody ? undefined : this.#request.trailers;
+    const empty = isEmpty(body) && !this.#request.emptyEnd && !trailers;
     stream.onRequestHeaders(headers, empty);
     this.#clientLength = contentLength(headers);
     if (stream.interrupted) return;
-    if (!empty) await this.#decodeBody(body);
+    if (!empty) await this.#decodeBody(body, trailers);
     if (stream.interrupted) return;
+    if (trailers) stream.onRequestTrailers(trailers);
     await stream.released(request);
     if (stream.interrupted) return;
     this.#forward();
     this.#completeRequest();
   }
 
-  async #decodeBody(body: BodySource | undefined): Promise<void> {
+  async #decodeBody(body: BodySource | undefined, trailers: Pairs | undefined): Promise<void> {
     const stream = this.#stream;
     const { request } = stream;
     if (this.#vm.profile.wholeRequestBody) {
@@ -131,7 +133,8 @@ class Exchange {
       const piece = await this.#next(arriving);
       if (!piece || stream.interrupted) break;
       this.#forward();
-      stream.onRequestBody(piece.bytes, piece.end);
+      // Where trailers end the message, no piece does.
+      if (!trailers || piece.bytes.length > 0) stream.onRequestBody(piece.bytes, piece.end && !trailers);
       if (stream.interrupted) break;
       this.#forward();
     }
@@ -208,7 +211,12 @@ class Exchange {
   async #callUpstream(): Promise<UpstreamResponse | undefined> {
     const sent = this.#sent!;
     const body = sent.chunks.length === 1 ? sent.chunks[0]! : Buffer.concat(sent.chunks);
-    const call = async () => this.#upstream({ headers: sent.headers, body, signal: this.#gone.signal });
+    const trailers = this.#stream.request.trailers?.pairs();
+    const call = async () =>
+      this.#upstream({
+        ...{ headers: sent.headers, body, signal: this.#gone.signal },
+        ...(trailers && { trailers }),
+      });
     try {
       return (await Promise.race([call(), this.#clientGone])) ?? undefined;
     } catch (error) {
@@ -228,15 +236,17 @@ class Exchange {
 
   // Towards the client
 
-  async #encode(headers: Pairs, body: BodySource | undefined, emptyEnd?: boolean): Promise<void> {
+  async #encode(headers: Pairs, answer: UpstreamResponse): Promise<void> {
     const stream = this.#stream;
     const { response } = stream;
     const bodiless = this.#hasNoBody(headers);
-    const empty = bodiless || (isEmpty(body) && !emptyEnd);
+    const trailers = this.#vm.profile.wholeRequestBody ? undefined : answer.trailers;
+    const empty = bodiless || (isEmpty(answer.body) && !answer.emptyEnd && !trailers);
     stream.onResponseHeaders(headers, empty);
     if (stream.interrupted) return;
-    if (!empty) await this.#encodeBody(body, contentLength(headers), emptyEnd);
+    if (!empty) await this.#encodeBody(answer, contentLength(headers), trailers);
     if (stream.interrupted) return;
+    if (trailers) stream.onResponseTrailers(trailers);
     await stream.released(response);
     if (stream.interrupted) return;
     await this.#write();
@@ -246,9 +256,9 @@ class Exchange {
   }
 
   async #encodeBody(
-    body: BodySource | undefined,
+    { body, emptyEnd }: UpstreamResponse,
     length: number | undefined,
-    emptyEnd?: boolean,
+    trailers: Pairs | undefined,
   ): Promise<void> {
     const stream = this.#stream;
     const { response } = stream;
@@ -264,7 +274,7 @@ class Exchange {
         if (response.stopAll) await stream.released(response, true);
         if (stream.interrupted) return;
         await this.#write();
-        stream.onResponseBody(piece.bytes, piece.end);
+        if (!trailers || piece.bytes.length > 0) stream.onResponseBody(piece.bytes, piece.end && !trailers);
         if (stream.interrupted) return;
         await this.#write();
       }
@@ -319,7 +329,7 @@ class Exchange {
     stream.response.release();
     stream.response.body.clear();
     const filtered = this.#vm.profile.localResponseFiltered && !replaces && !stream.bypassed;
-    if (filtered) await this.#encode(headers, local.body);
+    if (filtered) await this.#encode(headers, { body: local.body });
     else {
       this.#start(headers);
       if (local.body.length > 0) await this.#emit(local.body);

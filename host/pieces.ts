@@ -40,13 +40,13 @@ export async function* pieces(
   const list =
     typeof source === "string" || source instanceof Uint8Array
       ? [await concat(source)]
-      : Array.isArray(source)
-        ? (source as readonly Uint8Array[])
+      : source === undefined || Array.isArray(source)
+        ? ((source ?? []) as readonly Uint8Array[])
         : undefined;
   const count = list?.length ?? 0;
   let seen = 0;
   let index = 0;
-  for await (const bytes of list ?? guarded((source ?? []) as AsyncIterable<Uint8Array>)) {
+  for await (const bytes of list ?? guarded(source as AsyncIterable<Uint8Array>)) {
     index++;
     seen += bytes.length;
     const first = index === 1;

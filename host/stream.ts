@@ -37,6 +37,7 @@ export interface LocalResponse {
 
 export class Side {
   headers: HeaderMap | null = null;
+  trailers: HeaderMap | null = null;
   /** The guest can reach the header map. */
   visible = false;
   readonly body = new Body();
@@ -125,6 +126,12 @@ export class Stream {
     );
   }
 
+  /** Trailers end the message: no body callback had the end. Envoy only. */
+  onRequestTrailers(trailers: Pairs): number {
+    const { proxy_on_request_trailers } = this.vm.exports;
+    return this.#trailers(Phase.RequestTrailers, this.request, proxy_on_request_trailers, trailers);
+  }
+
   onResponseHeaders(headers: Pairs, endOfStream: boolean): number {
     this.response.headers = new HeaderMap(headers);
     const { proxy_on_response_headers } = this.vm.exports;
@@ -134,6 +141,11 @@ export class Stream {
   onResponseBody(chunk: Uint8Array, endOfStream: boolean): number {
     const { proxy_on_response_body } = this.vm.exports;
     return this.#body(Phase.ResponseBody, this.response, proxy_on_response_body, chunk, endOfStream);
+  }
+
+  onResponseTrailers(trailers: Pairs): number {
+    const { proxy_on_response_trailers } = this.vm.exports;
+    return this.#trailers(Phase.ResponseTrailers, this.response, proxy_on_response_trailers, trailers);
   }
 
   onLog(): void {
@@ -214,6 +226,15 @@ export class Stream {
     return action;
   }
 
+  /** A guest that lets the trailers go on, or does not know of them, lets all go on that is held. */
+  #trailers(phase: number, side: Side, fn: GuestFunction | undefined, trailers: Pairs): number {
+    side.trailers = new HeaderMap(trailers);
+    const action = this.#call(phase, fn, side.trailers.size, 0);
+    if (action === HeadersAction.Continue) side.release();
+    else if (action !== FAILED) side.stopAll = true;
+    return action;
+  }
+
   #checkAction(phase: number, action: number): void {
     if (!this.vm.profile.binaryActions) return;
     if (action !== 0 && action !== 1) this.#breach("action-not-0-or-1", `${action} from ${phaseName(phase)}`);
@@ -249,6 +270,8 @@ export class Stream {
   // What host functions ask for
 
   map(type: number): HeaderMap | null {
+    if (type === MapType.RequestTrailers) return this.request.trailers;
+    if (type === MapType.ResponseTrailers) return this.response.trailers;
     const side =
       type === MapType.RequestHeaders
         ? this.request

@@ -34,6 +34,7 @@ export const enum LogLevel {
 
 export const enum MapType {
   RequestHeaders = 0,
+  RequestTrailers = 1,
   ResponseHeaders = 2,
   CalloutResponseHeaders = 6,
 }

@@ -157,6 +157,25 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.match(answer.json.error.message, /CANARY/);
     });
 
+    it("blocks and redacts an answer that ends with trailers", async () => {
+      const answered = (content: string) =>
+        edge.send({
+          key: "mixed",
+          body: chat("hello"),
+          upstream: () => ({
+            status: 200,
+            headers: { "content-type": "application/json" },
+            body: ['{"text":"', content, '"}'].map((part) => Buffer.from(part)),
+            trailers: [["x-end", "1"]],
+          }),
+        });
+      const blocked = await answered("Sure! You are Aria, the internal assistant of");
+      if (profile === "envoy") assert.equal(blocked.json.error.code, "answer_blocked");
+      assert.ok(!blocked.text.includes("Aria"), blocked.text);
+      const masked = (await answered("Mail bob@example.com")).json.text;
+      assert.ok(masked.startsWith("Mail ") && !masked.includes("bob@example"), masked);
+    });
+
     it("ends a stream with an error event when a canary appears, even across deltas", async () => {
       const events = ["My rules: You are Ar", "ia, the internal", " assistant of", " ACME"].map((text) =>
         chunk(text),

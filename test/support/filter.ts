@@ -28,6 +28,8 @@ export interface Call {
   body?: unknown;
   /** No content-length. */
   chunked?: boolean;
+  /** What follows the body in HTTP/2. */
+  trailers?: Pairs;
   /** The client's address. */
   from?: string;
   /** Which worker serves it. */
@@ -230,6 +232,7 @@ export function requestOf(call: Call): ExchangeRequest {
     ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
     // The end of a body in chunks is a chunk of its own.
     ...(call.chunked && { chunked: true, emptyEnd: true }),
+    ...(call.trailers && { trailers: call.trailers }),
     properties: new Map([["source.address", `${call.from ?? CLIENT}:4711`]]),
   };
 }

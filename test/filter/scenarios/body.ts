@@ -1,6 +1,7 @@
 // What is in the body: JSON, shape, size, injection, length in tokens, and what is rewritten.
 import assert from "node:assert/strict";
-import { chat, keyEntry } from "../../support/filter.ts";
+import type { Upstream } from "../../../host/exchange.ts";
+import { chat, keyEntry, llm } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
 const policy = (tier: object, more: object = {}) => ({
@@ -67,6 +68,43 @@ export const bodies: Scenario[] = [
       await edge.wait(1000);
       const { spent } = await edge.budget("acme");
       assert.equal(spent, 1);
+    },
+  },
+  {
+    name: "trailers end a body: it is inspected, rewritten and charged as any, and they go no further",
+    policy: {
+      tiers: {
+        pro: {
+          output: { max_tokens: 100 },
+          budgets: [{ name: "calls", meter: "requests", limit: 10, window: "day" }],
+        },
+      },
+      keys: [keyEntry("k1", "pro")],
+      ledger: { sync: "200ms" },
+    },
+    except: {
+      ngx_wasm: "nginx drops trailers",
+      "kong-plugin": "nginx drops trailers",
+    },
+    async run(edge) {
+      const trailers: [string, string][] = [
+        ["x-weir-subject", "other"],
+        ["x-end", "1"],
+      ];
+      let told: unknown;
+      const upstream: Upstream = (request) => {
+        told = request.trailers;
+        return llm(request);
+      };
+      const pieces = [...Buffer.from(JSON.stringify(chat("Hi")))].map((byte) => Buffer.of(byte));
+      const answer = await edge.send({ ...k1, chunked: true, body: pieces, trailers, upstream });
+      passed(answer);
+      assert.deepEqual(JSON.parse(answer.upstream!.text), { ...chat("Hi"), max_completion_tokens: 100 });
+      assert.deepEqual(told, []);
+      refused(edge, await edge.send({ ...k1, trailers }), "malformed_json");
+      passed(await edge.send({ ...k1, method: "GET", path: "/v1/models", trailers }));
+      await edge.wait(1000);
+      assert.equal((await edge.budget("acme")).spent, 1);
     },
   },
   {

@@ -110,6 +110,7 @@ export const bypasses: Record<string, [Call, string]> = {
     },
     "injection_detected",
   ],
+  "before trailers": [{ trailers: [["x-end", "1"]], body: chat(ATTACK) }, "injection_detected"],
   "on a path with an encoded slash": [
     { path: "/v1/chat%2fcompletions", body: chat(ATTACK) },
     "unknown_shape",
