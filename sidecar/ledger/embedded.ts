@@ -18,8 +18,10 @@
  * Bounds: the state is held in memory as well (≈ 1 KiB per record); start reads all of it.
  */
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { systemReason, WeirError } from "../errors.ts";
+import { checkLmdbFile } from "./lmdb-file.ts";
 import { type Keeper, LocalLedger } from "./local.ts";
 import { type Lock, lockDirectory } from "./lock.ts";
 import { type Change, State } from "./state.ts";
@@ -44,7 +46,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
   try {
     mkdirSync(options.directory, { recursive: true });
     lock = await lockDirectory(options.directory);
-    const db = open<Value, string>({ path: options.directory, overlappingSync: false });
+    checkLmdbFile(join(options.directory, "data.mdb"));
+    const db = open<Value, string>({ path: options.directory, noSubdir: false, overlappingSync: false });
     const state = recover(db);
     const keeper = new LmdbKeeper(db, lock);
     return new LocalLedger({ state, keeper, ...(options.clock && { clock: options.clock }) });
