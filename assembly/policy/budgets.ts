@@ -1,7 +1,7 @@
 // Compiles what a tier limits in amounts: rates and budgets, and the prices that budgets on cost need.
 import { Tape } from "../json/tape";
 import { BUDGETS_MAX } from "../limits";
-import { eq, is, lenOf, lit, ptrOf, slice, Slice } from "../slice";
+import { eq, is, lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
 import { Budget, hasInnerStar, Meter, Per, Policy, Price, Rate, Tier } from "./policy";
 import { problem } from "./problems";
@@ -115,6 +115,30 @@ function compileBudget(tape: Tape, node: i32, tier: Tier): void {
     if (eq(other.name, budget.name)) {
       problem(tape, node, "a name of its own: this tier has another budget of the same name");
     }
+  }
+}
+
+/**
+ * A budget smaller than the tier's longest answer would deny, for good, every request that does not ask for a shorter one.
+ * (One for single models may: the tier has one bound on answers for all models.) The budgets of `tierNode` are compiled.
+ */
+export function checkAnswers(tape: Tape, tierNode: i32, tier: Tier): void {
+  const tokens = member(tape, tierNode, "tokens");
+  if (tokens >= 0) checkAnswer(tape, tokens, tier.budget(0), tier);
+  const list = member(tape, tierNode, "budgets");
+  let i = tier.budgetCount - count(tape, list);
+  for (let n = first(tape, list); n >= 0; n = tape.next(n), i++)
+    checkAnswer(tape, member(tape, n, "limit"), tier.budget(i), tier);
+}
+
+function checkAnswer(tape: Tape, limit: i32, budget: Budget, tier: Tier): void {
+  const answers = budget.meter == Meter.Tokens || budget.meter == Meter.CompletionTokens;
+  if (answers && budget.modelClass == NONE && budget.limit < tier.outputTokensMax) {
+    problem(
+      tape,
+      limit,
+      "at least the tier's output.max_tokens (4096 unless given), as an answer of that length could never be paid",
+    );
   }
 }
 

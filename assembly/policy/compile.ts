@@ -7,7 +7,7 @@ import { REVERSIBLE } from "../redact/types";
 import { fold, is, lenOf, lit, ptrOf, Slice } from "../slice";
 import { REASONS } from "../verdicts.gen";
 import { take } from "./block";
-import { checkCost, compileBudgets, compilePrices, compileRates } from "./budgets";
+import { checkAnswers, checkCost, compileBudgets, compilePrices, compileRates } from "./budgets";
 import { checkDowngrades, compileDowngrades, compileOutage } from "./fallbacks";
 import { compileEvents } from "./events";
 import { compileKeys } from "./keys";
@@ -80,7 +80,8 @@ function compileTiers(tape: Tape, tiers: i32, policy: Policy): void {
     compileDowngrades(tape, member(tape, node, "downgrade"), tier);
     // Without a budget on tokens nothing has to be bounded.
     const longest = member(tape, output, "max_tokens");
-    tier.outputTokensMax = quantity(tape, longest, tier.counts ? DEFAULT_OUTPUT_TOKENS : u64.MAX_VALUE);
+    tier.outputTokensMax = atLeastOne(tape, longest, tier.counts ? DEFAULT_OUTPUT_TOKENS : u64.MAX_VALUE);
+    checkAnswers(tape, node, tier);
     if (tier.budgetCount > 0) policy.budgeted = true;
   }
 }
@@ -98,15 +99,22 @@ function compilePrompt(tape: Tape, node: i32, tier: Tier): void {
   tier.untrustedThreshold = <i32>(
     quantity(tape, member(tape, node, "untrusted_threshold"), <u64>tier.threshold)
   );
-  tier.promptTokensMax = quantity(tape, member(tape, node, "max_tokens"), u64.MAX_VALUE);
+  tier.promptTokensMax = atLeastOne(tape, member(tape, node, "max_tokens"), u64.MAX_VALUE);
   const bytes = member(tape, node, "max_bytes");
-  tier.bytesMax = quantity(tape, bytes, DEFAULT_BODY_BYTES);
+  tier.bytesMax = atLeastOne(tape, bytes, DEFAULT_BODY_BYTES);
   if (tier.bytesMax > BODY_BYTES_MAX) problem(tape, bytes, "at most 16Mi");
   tier.unknownShapeAllowed = choice(tape, member(tape, node, "unknown_shape"), "allow");
   tier.promptRedactions = compileRedaction(tape, node);
   tier.promptPhrases = phrases;
   tier.redactsPrompt = hasActions(tier.promptRedactions);
   tier.restores = hasAction(tier.promptRedactions, REVERSIBLE);
+}
+
+/** The most that something may have, which must let something pass. */
+function atLeastOne(tape: Tape, node: i32, otherwise: u64): u64 {
+  const most = quantity(tape, node, otherwise);
+  if (most == 0) problem(tape, node, "at least 1, as nothing could pass");
+  return most;
 }
 
 /** Tier names become labels of metrics. */

@@ -9,7 +9,7 @@ const problems = (policy: object) => problemsOf(JSON.stringify(policy), bytes);
 
 test("a time zone that the ledger's calendar does not know is refused, and so is an offset", () => {
   const budget = (time_zone: string) => ({
-    meter: "tokens",
+    meter: "requests",
     name: time_zone,
     limit: 5,
     window: "day",

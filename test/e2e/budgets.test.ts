@@ -22,7 +22,7 @@ const tokens = (limit: number, more: object = {}) => ({
 const policy = {
   tiers: {
     small: { budgets: [tokens(1000)], output: { max_tokens: 20 } },
-    tiny: { budgets: [tokens(10)], output: { max_tokens: 20 } },
+    tiny: { budgets: [tokens(10)], output: { max_tokens: 10 } },
     ten: { budgets: [requests(10)] },
     ample: { budgets: [requests(10_000), tokens(1_000_000)], output: { max_tokens: 100 } },
     shared: { budgets: [requests(100), requests(6, { name: "team-calls", per: "organisation" })] },

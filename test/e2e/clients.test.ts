@@ -12,7 +12,7 @@ const policy = {
       prompt: { max_tokens: 500 },
     },
     once: { requests: "1/hour" },
-    broke: { tokens: "1/month" },
+    broke: { tokens: "1/month", output: { max_tokens: 1 } },
   },
   keys: [
     keyEntry("pro", "acme/clients/pro", "pro"),

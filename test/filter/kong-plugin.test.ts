@@ -30,7 +30,12 @@ describe("weir-buffered in Kong's plugin server", () => {
 });
 
 const budgeted = {
-  tiers: { pro: { budgets: [{ meter: "completion_tokens", limit: 1000, window: "month" }] } },
+  tiers: {
+    pro: {
+      output: { max_tokens: 100 },
+      budgets: [{ meter: "completion_tokens", limit: 1000, window: "month" }],
+    },
+  },
   keys: [keyEntry("k1", "pro")],
 };
 const call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };

@@ -9,7 +9,7 @@ const budgets = [{ name: "answers", meter: "completion_tokens", limit: 1000, win
 const ledger = { sync: "5s" };
 const policy = {
   ledger,
-  tiers: { pro: { budgets, outage: { allowance: "50%" } } },
+  tiers: { pro: { output: { max_tokens: 100 }, budgets, outage: { allowance: "50%" } } },
   keys: [keyEntry("k1", "pro")],
 };
 const call: Call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };
@@ -76,7 +76,10 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       edge.setLedgerUp(false);
       await pass(edge, 4);
       await edge.wait(3_000);
-      const other = { ...policy, tiers: { pro: { budgets: [{ ...budgets[0], name: "other" }] } } };
+      const other = {
+        ...policy,
+        tiers: { pro: { ...policy.tiers.pro, budgets: [{ ...budgets[0], name: "other" }] } },
+      };
       replacePolicy(vm, JSON.stringify(policyFor(profile, other)));
       edge.setLedgerUp(true);
       await edge.wait(SETTLED_MS);
@@ -122,7 +125,7 @@ for (const outage of [{ allowance: "50%" }, "allow"] as const)
       ...{ name: `${"n".repeat(120)}${i}`, meter: "requests", limit: 1000, window: "day" },
       models: ["gpt-4o", ...models],
     }));
-    const tiers = { anonymous: { budgets: [...budgets, ...long], outage } };
+    const tiers = { anonymous: { ...policy.tiers.pro, budgets: [...budgets, ...long], outage } };
     const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers, ledger } });
     edge.setLedgerUp(false);
     let passed = 0;

@@ -12,7 +12,12 @@ const IDLE_MS = 12_000;
 /** A lease's life at the ledger, and some more. */
 const LEASE_MS = 90_000;
 const policyOf = (limit: number) => ({
-  tiers: { pro: { budgets: [{ meter: "completion_tokens", limit, window: "month" }] } },
+  tiers: {
+    pro: {
+      output: { max_tokens: OUTPUT },
+      budgets: [{ meter: "completion_tokens", limit, window: "month" }],
+    },
+  },
   keys: [keyEntry("k1", "pro")],
 });
 const call = (used: number, more: object = {}) => ({

@@ -72,7 +72,7 @@ export class Fleet {
     this.#budgets = Array.from({ length: random.between(1, 3) }, (_, i) => ({
       name: `b${i}`,
       meter: random.pick(METERS),
-      limit: random.pick([40, 4_000, 40_000, 50_000_000]),
+      limit: random.pick([OUTPUT_MAX, 4_000, 40_000, 50_000_000]),
       window: random.pick(["hour", "month"]),
       per: random.pick(["key", "team", "organisation"]),
     }));

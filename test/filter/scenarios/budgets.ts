@@ -4,7 +4,7 @@ import { type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
 const policy = (tier: object, more: object = {}) => ({
-  tiers: { pro: tier },
+  tiers: { pro: { output: { max_tokens: 100 }, ...tier } },
   keys: [keyEntry("k1", "pro")],
   ...more,
 });
@@ -110,7 +110,7 @@ export const budgets: Scenario[] = [
     name: "402 when the budget is smaller than the request may need",
     policy: policy({ budgets: answers(100) }),
     async run(edge) {
-      const denied = await edge.send({ ...k1, body: chat("Hi", { max_tokens: 101 }) });
+      const denied = await edge.send({ ...k1, body: chat("Hi", { max_tokens: 60, n: 2 }) });
       refused(edge, denied, "insufficient_quota");
       assert.match(denied.json.error.message, /smaller than this request may need/);
     },

@@ -4,7 +4,7 @@ import { type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
 const policy = (tier: object, more: object = {}) => ({
-  tiers: { pro: tier },
+  tiers: { pro: { output: { max_tokens: 100 }, ...tier } },
   keys: [keyEntry("k1", "pro"), keyEntry("k2", "pro")],
   ...more,
 });
