@@ -42,6 +42,11 @@ export function observed(
       const cause = error.cause instanceof Error ? error.cause.message : undefined;
       write("error", JSON.stringify({ level: "error", code: error.code, message: error.message, cause }));
     },
+    onConnectionError: (reason) => {
+      hooks.onConnectionError?.(reason);
+      const message = `the connection to Redis failed: ${reason}`;
+      if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
+    },
     onNotices: (notices) => {
       hooks.onNotices?.(notices);
       for (const { budget, subject, percent } of notices)

@@ -5,7 +5,7 @@
  * reply that comes after its deadline helps nobody. Reconnecting backs off from 50 ms to 2 s, with jitter so that many
  * sidecars do not come back in step.
  */
-import { createClient, createCluster, RESP_TYPES } from "redis";
+import { createClient, createCluster, ErrorReply, RESP_TYPES } from "redis";
 import { WeirError } from "../../errors.ts";
 
 /** A script's keys and arguments; packed numbers are bytes. */
@@ -33,8 +33,8 @@ export interface ConnectOptions {
   /** redis://[user:password@]host:port or rediss://… for TLS. */
   readonly urls: readonly string[];
   readonly cluster: boolean;
-  /** Every failure of the connection; it keeps trying by itself. */
-  readonly onConnectionError: (error: Error) => void;
+  /** Every failure of the connection, in words without secrets; it keeps trying by itself. */
+  readonly onConnectionError: (reason: string) => void;
 }
 
 const CONNECT_MS = 2_000;
@@ -47,6 +47,14 @@ const PING_MS = 5_000;
 export function backoff(retries: number): number {
   const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(retries, 10));
   return ceiling / 2 + (Math.random() * ceiling) / 2;
+}
+
+/** Why a connection failed. Of what Redis answers only the code is told: some versions repeat what they were sent, passwords too. */
+function reasonOf(error: Error & { code?: string }): string {
+  if (error instanceof ErrorReply)
+    return `Redis answered ${/^[A-Z]+/.exec(error.message)?.[0] ?? "an error"}`;
+  // Of a host with several addresses the error has no message of its own.
+  return error.message || error.code || error.name;
 }
 
 /** Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password. */
@@ -74,12 +82,17 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
         },
       })
     : createClient({ ...common, url: options.urls[0] ?? "" });
-  client.on("error", options.onConnectionError);
+  let reason: string | undefined;
+  client.on("error", (error: Error) => {
+    reason = reasonOf(error);
+    options.onConnectionError(reason);
+  });
   try {
     await withDeadline<unknown>(client.connect(), CONNECT_MS * 2);
   } catch (thrown) {
     client.destroy();
-    throw new WeirError("unavailable", "Redis cannot be reached", thrown);
+    const why = reason ?? reasonOf(thrown as Error);
+    throw new WeirError("unavailable", `Redis cannot be reached: ${why}`, thrown);
   }
   const commands = client as unknown as RedisCommands & { get(key: string): Promise<Buffer | null> };
   const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }) as unknown as typeof commands;

@@ -29,7 +29,7 @@ describe("the Redis ledger through an outage", {
           assert.ok(seconds >= 0);
           ran.push(`${name} ${outcome}`);
         },
-        onConnectionError: (error) => errors.push(error.message),
+        onConnectionError: (reason) => errors.push(reason),
       },
     });
   });

@@ -48,7 +48,8 @@ import { loadScripts, type Script, type Scripts } from "./scripts.ts";
 export interface RedisHooks {
   /** Each script that ran; `reloaded` if Redis did not have it. For latency and error metrics. */
   readonly onScript?: (name: string, seconds: number, outcome: "ok" | "reloaded" | "error") => void;
-  readonly onConnectionError?: (error: Error) => void;
+  /** Why the connection failed, without secrets. */
+  readonly onConnectionError?: (reason: string) => void;
 }
 
 export interface RedisOptions {
@@ -73,7 +74,7 @@ export async function openRedis(options: RedisOptions): Promise<Ledger> {
   const client = await connect({
     urls,
     cluster,
-    onConnectionError: (error) => hooks.onConnectionError?.(error),
+    onConnectionError: (reason) => hooks.onConnectionError?.(reason),
   });
   return new RedisLedger(client, loadScripts(), hooks);
 }

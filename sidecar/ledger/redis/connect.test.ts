@@ -1,0 +1,65 @@
+/** What is told of a Redis that cannot be reached: why, and never the password. It needs no `redis-server`. */
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:net";
+import { test } from "node:test";
+import { WeirError } from "../../errors.ts";
+import { observed } from "../../log.ts";
+import { makeSettings } from "../../settings.ts";
+import { openRedis } from "./store.ts";
+
+const PASSWORD = "s3cret-of-redis";
+
+/** Opens a ledger on `port`; gives what the sidecar would say, and what it logs. */
+async function failing(port: number, cluster: boolean): Promise<{ said: string; logged: string[] }> {
+  const urls = [`redis://weir:${PASSWORD}@127.0.0.1:${port}`];
+  const logged: string[] = [];
+  const hooks = observed(makeSettings({ ledger: { kind: "redis", urls, cluster } }), (_level, line) =>
+    logged.push(line),
+  );
+  try {
+    await openRedis({ urls, cluster, hooks });
+  } catch (thrown) {
+    assert.ok(thrown instanceof WeirError && thrown.code === "unavailable");
+    return { said: thrown.message, logged };
+  }
+  throw new Error("it connected");
+}
+
+async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return (server.address() as { port: number }).port;
+}
+
+for (const cluster of [false, true]) {
+  const kind = cluster ? "a cluster" : "Redis";
+
+  test(`${kind} that nobody listens for is told with the system's reason, once a minute`, async () => {
+    const server = createServer();
+    const port = await listening(server);
+    await new Promise((resolve) => server.close(resolve));
+    const { said, logged } = await failing(port, cluster);
+    assert.equal(said, `Redis cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}`);
+    assert.deepEqual(
+      logged.map((line) => JSON.parse(line).message),
+      [`the connection to Redis failed: connect ECONNREFUSED 127.0.0.1:${port}`],
+    );
+  });
+
+  test(`${kind} that refuses the password is told with its code, without what it repeats`, async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.on("data", () =>
+        socket.write(`-WRONGPASS with args beginning with: 'AUTH' 'weir' '${PASSWORD}'\r\n`.repeat(2)),
+      );
+    });
+    const port = await listening(server);
+    try {
+      const { said, logged } = await failing(port, cluster);
+      assert.equal(said, "Redis cannot be reached: Redis answered WRONGPASS");
+      assert.match(logged.join("\n"), /the connection to Redis failed: Redis answered WRONGPASS/);
+      assert.ok(!logged.join("\n").includes(PASSWORD));
+    } finally {
+      server.close();
+    }
+  });
+}
