@@ -28,6 +28,10 @@ import { take } from "./block";
 import { choice, count, first, member } from "./read";
 import { problem } from "./problems";
 
+const OPENING: u8 = 40;
+const QUESTION: u8 = 63;
+const CARET: u8 = 94;
+
 /** The table of phrases (redact/phrases.ts) that `compileRedaction` made last; 0: there are none. */
 export let phrases: usize = 0;
 
@@ -114,7 +118,7 @@ function addText(tape: Tape, node: i32, type: i32, table: usize): void {
       problem(
         tape,
         node,
-        "a text in which \\d is a digit, \\a a letter, \\w either, and \\\\ \\[ \\] \\{ \\} \\+ \\* are the signs themselves: no regular expression",
+        "a text in which \\d is a digit, \\a a letter, \\w either, and \\\\ \\[ \\] \\{ \\} \\+ \\* \\| \\^ \\(? are the signs themselves: no regular expression",
       );
       return;
     }
@@ -126,18 +130,22 @@ function addText(tape: Tape, node: i32, type: i32, table: usize): void {
 
 /**
  * Turns `\d`, `\a` and `\w` into the class bytes of phrases.ts, in place, and `\[` into the sign. NONE when another escape
- * or a bare sign stands there: whoever wrote it means a regular expression, which would never match as a text.
+ * or a bare sign stands there, `^` at the start or `(?`: whoever wrote it means a regular expression, which would never match
+ * as a text. Other parentheses, dots, question marks and dollars are in ordinary texts too, and stand for themselves.
  */
 function withClasses(text: Slice): Slice {
   const from = ptrOf(text);
   let length = 0;
+  let opened = false;
   for (let i = 0; i < lenOf(text); i++) {
     let b = load<u8>(from + i);
+    const opens = b == OPENING;
     if (b == 92) {
       i++;
       b = i < lenOf(text) ? escaped(load<u8>(from + i)) : 0;
       if (b == 0) return NONE;
-    } else if (isSign(b)) return NONE;
+    } else if (isSign(b) || (i == 0 && b == CARET) || (opened && b == QUESTION)) return NONE;
+    opened = opens;
     store<u8>(from + length, b);
     length++;
   }
@@ -149,10 +157,11 @@ function escaped(b: u8): u8 {
   if (b == 100) return 1;
   if (b == 97) return 2;
   if (b == 119) return 3;
-  return b == 92 || isSign(b) ? b : 0;
+  const plain = b == OPENING || b == 41 || b == 46 || b == QUESTION || b == CARET || b == 36;
+  return b == 92 || plain || isSign(b) ? b : 0;
 }
 
-/** `[ ] { } + *` */
+/** `[ ] { } + * |` */
 function isSign(b: u8): bool {
-  return b == 91 || b == 93 || b == 123 || b == 125 || b == 43 || b == 42;
+  return b == 91 || b == 93 || b == 123 || b == 125 || b == 43 || b == 42 || b == 124;
 }

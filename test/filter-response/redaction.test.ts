@@ -13,7 +13,7 @@ const policy = {
     mixed: {
       response: {
         redact: { email: "mask", ip: "flag", credit_card: "block", custom: "hash" },
-        patterns: ["EMP-\\d\\d\\d\\d", "\\[team\\] c\\+\\+ \\\\d"],
+        patterns: ["EMP-\\d\\d\\d\\d", "\\[team\\] c\\+\\+ \\\\d", "north\\|south (x\\)"],
         canaries: ["You are Aria, the internal assistant"],
       },
     },
@@ -76,6 +76,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       const events = ["The [Team] C+", "+ \\d and the [Team] C+ \\d"].map((text) => chunk(text));
       const answer = await stream([...events, finish, "[DONE]"], "mixed");
       assert.match(contentOf(answer.text), /^The \[?CUSTOM[^ ]* and the \[Team\] C\+ \\d$/);
+      const bars = await stream([chunk("North and North|South (x) or South"), finish, "[DONE]"], "mixed");
+      assert.match(contentOf(bars.text), /^North and \[?CUSTOM[^ ]* or South$/);
     });
 
     it("replaces texts in a JSON answer but not identifiers, at every cut", async () => {
