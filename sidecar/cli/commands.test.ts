@@ -125,6 +125,18 @@ describe("weir", () => {
       await refusal(["train", "--labels", at("labels.jsonl", `${good}${line}\n`)], message);
   });
 
+  it("tells before the training that the pack in use is none", async () => {
+    const texts = Array.from({ length: 40 }, (_, i) => `{"text":"text ${i}","label":${i % 2}}\n`);
+    // Without texts of the project the training could not begin.
+    const args = ["train", "--labels", at("many.jsonl", texts.join("")), "--corpus", at("none"), "--current"];
+    await refusal([...args, at("none")], /none: cannot be read: ENOENT/);
+    await refusal(
+      [...args, at("garbage.bin", "garbage")],
+      /garbage\.bin: a classifier pack has \d+ bytes, not 7\n$/,
+    );
+    await refusal([...args, at("zeros.bin", "\0".repeat(32_832))], /zeros\.bin: not a classifier pack\n$/);
+  });
+
   it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));

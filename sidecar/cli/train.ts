@@ -119,6 +119,22 @@ function readLabels(file: string): Sample[] {
   }
 }
 
+/** Judges the pack in a file. Throws WeirError that names it when it is none. */
+function judgeCurrent(wasm: Uint8Array, rules: Uint8Array, file: string, samples: readonly Sample[]): Judged {
+  let pack: Uint8Array;
+  try {
+    pack = readFileSync(file);
+  } catch (thrown) {
+    throw unreadable(file, thrown);
+  }
+  try {
+    return judgePack(wasm, rules, pack, samples);
+  } catch (thrown) {
+    const { code, message } = WeirError.from(thrown);
+    throw new WeirError(code, `${file}: ${message}`, thrown);
+  }
+}
+
 export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -145,10 +161,11 @@ export async function run(args: string[]): Promise<number> {
   const wasm = readFileSync(builtFile("features.wasm"));
   const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
   const rules = readFileSync(builtFile("rules.bin"));
+  // Before the training, which takes minutes: what is no pack is told at once.
+  const present = judgeCurrent(wasm, rules, current, test);
   const learned = [...ownCorpus(corpus, seed), ...rest];
   const { pack } = trainPackOf(featureModule(wasm), learned, { rules, hash, seed });
   const candidate = judgePack(wasm, rules, pack, test);
-  const present = judgePack(wasm, rules, readFileSync(current), test);
   const offered = better(candidate, present);
   mkdirSync(out, { recursive: true });
   const file = join(out, offered ? "classifier.bin" : "classifier.rejected.bin");
