@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** In the order of the directory; 0: the capacity is the pack's length. As in `assembly/packs.ts`. */
-const CAPACITY = { rules: 1 << 20, classifier: 256 << 10, o200k: 0, cl100k: 0 };
+const CAPACITY = { rules: 5 << 18, classifier: 256 << 10, o200k: 0, cl100k: 0 };
 export type PackName = keyof typeof CAPACITY;
 const ENTRY_BYTES = 16;
 const PAGE_BYTES = 65536;

@@ -1,6 +1,7 @@
 // Quotations in a piece of normalised text: what is quoted is talked about more often than meant. A quotation begins
 // with a quotation mark after a space or bracket and at least INTRODUCED bytes of other text, and ends with the same
-// kind of mark before a space, a sign or the end; a mark before a colon is a key of JSON and quotes nothing. What is to be
+// kind of mark before a space, a sign or the end. The marks of JSON quote nothing, neither a key's (a colon follows) nor
+// those of a key's value: so come the results of tools. What is to be
 // said ("say …", "reply with …") is part of the order, not talked about.
 //
 // Bounds: one pass over at most TEXT_MAX bytes.
@@ -13,6 +14,8 @@ export const TEXT_MAX: i32 = 512;
 const INTRODUCED: i32 = 3;
 /** Shorter ones are names and words. */
 const QUOTED_MIN: i32 = 12;
+/** Spaces and brackets between a key, its colon and its value. */
+const VALUE_GAP: i32 = 3;
 
 const marks = reserve(TEXT_MAX);
 
@@ -20,6 +23,7 @@ const marks = reserve(TEXT_MAX);
 export function findQuotations(ptr: usize, len: i32): i32 {
   memory.fill(marks, 0, len);
   let quoted = 0;
+  let inJson = false;
   let i = INTRODUCED;
   while (i < len) {
     if (ASC_FEATURE_SIMD && i + 16 <= len) {
@@ -33,6 +37,11 @@ export function findQuotations(ptr: usize, len: i32): i32 {
     const kind = opening(ptr, i, len);
     const size = kind < 0x80 ? 1 : kind > 0xffff ? 3 : 2;
     if (kind == 0 || !opens(load<u8>(ptr + i - 1)) || isOrdered(wordBefore(ptr, i))) {
+      i++;
+      continue;
+    }
+    inJson = inJson || isValue(ptr, i);
+    if (inJson && isItem(ptr, i)) {
       i++;
       continue;
     }
@@ -73,6 +82,27 @@ function opening(ptr: usize, i: i32, len: i32): u32 {
 /** Whether a quotation may follow this byte. */
 function opens(byte: u32): bool {
   return byte == 0x20 || byte == 0x28 || byte == 0x3a || byte == 0x5b || byte >= 0x80;
+}
+
+/** Whether a key's mark and a colon stand before offset `i`: it begins a value of JSON, or of the list that is one. */
+function isValue(ptr: usize, i: i32): bool {
+  const colon = skipBack(ptr, i - 1);
+  if (colon < 0 || load<u8>(ptr + colon) != 0x3a) return false;
+  const mark = skipBack(ptr, colon - 1);
+  return mark >= 0 && load<u8>(ptr + mark) == 0x22;
+}
+
+/** Whether offset `i` stands where JSON has a value, in a list or behind a key. */
+function isItem(ptr: usize, i: i32): bool {
+  const at = skipBack(ptr, i - 1);
+  return at < 0 || load<u8>(ptr + at) == 0x2c || load<u8>(ptr + at) == 0x3a;
+}
+
+/** Goes back from offset `at` over at most VALUE_GAP spaces and brackets; where that leads, which may be before the start. */
+function skipBack(ptr: usize, at: i32): i32 {
+  const least = max(at - VALUE_GAP, -1);
+  while (at > least && (load<u8>(ptr + at) == 0x20 || load<u8>(ptr + at) == 0x5b)) at--;
+  return at;
 }
 
 /** The word before offset `i`, with at most two signs and spaces between. */

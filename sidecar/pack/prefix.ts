@@ -18,7 +18,7 @@ export const LONG = 6;
 const KEY = 4;
 export const LONG_BITS = 16;
 export const SHORT_BITS = 14;
-const KEYS_MAX = 8192;
+const KEYS_MAX = 12288;
 /** Long keys of one piece; with more it counts by its short ones. */
 const LONG_KEYS_MAX = 2048;
 

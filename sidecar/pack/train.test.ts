@@ -11,6 +11,7 @@ import { ownCorpus, templateCounts } from "./train-corpus.ts";
 import { DISGUISES, disguise } from "./train-disguise.ts";
 import { folds, origin } from "./train-folds.ts";
 import { expand, parseGrammar, random } from "./train-grammar.ts";
+import { SLOTS } from "./train-model.ts";
 import { quantise, writePack } from "./train-pack.ts";
 
 const corpus = fileURLToPath(new URL("../../training", import.meta.url));
@@ -88,7 +89,7 @@ test("sources of one origin and their disguised twins share a fold; the own corp
 
 test("quantised weights are within half a step, and the pack holds them after its header", () => {
   const rand = random(2);
-  const weights = Float32Array.from({ length: 1 << 15 }, () => rand() - 0.5);
+  const weights = Float32Array.from({ length: SLOTS }, () => rand() - 0.5);
   const small = quantise({ weights, bias: 0 });
   for (const [i, weight] of weights.entries()) {
     assert.ok(Math.abs((small.weights[i] ?? 0) * small.step - weight) <= small.step / 2 + 1e-3);

@@ -2,14 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { compileRules, customRule, RuleError, readRules } from "../../../sidecar/pack/rules.ts";
+import {
+  compileRules,
+  customRule,
+  PACK_BYTES_MAX,
+  RuleError,
+  readRules,
+} from "../../../sidecar/pack/rules.ts";
 import { leaf } from "../../support/leaf.ts";
 
 const capacity = 1 << 16;
 const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entry.ts");
 const source = reserve(capacity);
 const target = reserve(capacity + 64);
-const packAt = reserve(1 << 20);
+const packAt = reserve(PACK_BYTES_MAX);
 const ownAt = reserve(1 << 18);
 const loadPack = (pack: Uint8Array) => {
   write(packAt, pack);
@@ -53,17 +59,24 @@ test("the curated pack covers twelve languages and stays under its size", () => 
     "ko",
     "ar",
     "hi",
+    "bn",
+    "th",
     "id",
     "vi",
+    "tl",
   ]) {
     assert.ok(languages.has(l), l);
   }
-  assert.ok(compiled.pack.length <= 1 << 20, `${compiled.pack.length} bytes`);
+  assert.ok(compiled.pack.length <= PACK_BYTES_MAX, `${compiled.pack.length} bytes`);
 });
 
 test("a rule is found wherever in a text it lies, by the scalar twin too", async () => {
   const twin = await leaf("test/assembly/inspect/rules.entry.ts", { scalar: true });
-  const [text, work, pack] = [twin.reserve(capacity), twin.reserve(capacity + 64), twin.reserve(1 << 20)];
+  const [text, work, pack] = [
+    twin.reserve(capacity),
+    twin.reserve(capacity + 64),
+    twin.reserve(PACK_BYTES_MAX),
+  ];
   twin.write(pack, compiled.pack);
   assert.equal(twin.exports.loadRules(pack, compiled.pack.length), 1);
   assert.equal(loadPack(compiled.pack), 1);
