@@ -245,6 +245,7 @@ export class RedisLedger implements Ledger {
 
   /** Undefined: our guess of the time was off, and is better now. */
   async #tryAcquire(command: Acquire, prefix: string): Promise<AcquireReply | undefined> {
+    const offset = this.#offset;
     const guess = this.now();
     const keys = [`${prefix}lease:${command.leaseId}`];
     const numbers: number[] = [];
@@ -257,7 +258,8 @@ export class RedisLedger implements Ledger {
     const args = [prefix, leaseId, edge, subject, String(ttlMs), onExpiry, packNumbers(numbers)];
     const [outcome, ...rest] = await this.run(this.#scripts.acquire, keys, args);
     if (outcome === "stale") {
-      this.#offset += Number(rest[0]) - guess;
+      // Of the offset that was guessed with: many commands may learn the same at once.
+      this.#offset = offset + Number(rest[0]) - guess;
       return undefined;
     }
     if (outcome === "conflict")
