@@ -106,10 +106,10 @@ function replace(stream: Stream, size: i32): void {
 export function outputBound(tier: Tier): u64 {
   if (prompt.shape == Shape.Embeddings) return 0;
   const each = prompt.limitCount > 0 ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
-  const answers = max(max(prompt.n, prompt.bestOf), 1);
-  return answers > ANSWERS_MAX || each > OUTPUT_MAX ? OUTPUT_MAX : each * answers;
+  const answers = min(max(max(prompt.n, prompt.bestOf), 1), ANSWERS_MAX) * prompt.prompts;
+  return min(each, OUTPUT_MAX) * min(answers, ANSWERS_MAX);
 }
 
-/** Beyond any model; keeps sums far from the ends of their ranges. */
-const ANSWERS_MAX: u64 = 1024;
+/** Beyond any model; keeps products far from the ends of their ranges. */
+const ANSWERS_MAX: u64 = 1 << 20;
 const OUTPUT_MAX: u64 = 1 << 30;

@@ -79,19 +79,42 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
     edit(tape.offset(node), lenOf(tape.raw(node)), since(from));
   }
   if (prompt.limitCount > 0) return;
-  const from = text.length;
-  if (prompt.shape == Shape.Gemini) {
-    const config = tape.member(0, "generationConfig");
-    const inside = config >= 0 && tape.kind(config) == Kind.Object;
-    if (!inside) text.text('"generationConfig":{');
-    text.text('"maxOutputTokens":').u64(most);
-    if (!inside) text.text("},");
-    else if (tape.count(config) > 0) text.text(",");
-    edit(tape.offset(inside ? config : 0) + 1, 0, since(from));
+  if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
+  else putLimit(tape, 0, limitName(prompt.shape), most);
+}
+
+/** Gemini's limit stands in the configuration, which has two spellings. */
+function boundGemini(tape: Tape, most: u64): void {
+  const camel = tape.member(0, "generationConfig");
+  const snake = tape.member(0, "generation_config");
+  const config = snake >= 0 && (camel < 0 || tape.kind(camel) == Kind.Null) ? snake : camel;
+  if (config >= 0 && tape.kind(config) == Kind.Object) {
+    const other = tape.member(config, "max_output_tokens");
+    putLimit(tape, config, other >= 0 ? "max_output_tokens" : "maxOutputTokens", most);
     return;
   }
-  text.text('"').text(limitName(prompt.shape)).text('":').u64(most).text(",");
-  edit(tape.offset(0) + 1, 0, since(from));
+  const from = text.length;
+  if (config < 0) text.text('"generationConfig":');
+  text.text('{"maxOutputTokens":').u64(most).text("}");
+  if (config >= 0) edit(tape.offset(config), lenOf(tape.raw(config)), since(from));
+  else {
+    text.text(",");
+    edit(tape.offset(0) + 1, 0, since(from));
+  }
+}
+
+/** Gives `object` the limit `name`: in the place of a null, which would win over a member before it, or as a member of its own. */
+function putLimit(tape: Tape, object: i32, name: string, most: u64): void {
+  const from = text.length;
+  const empty = tape.member(object, name);
+  if (empty >= 0) {
+    text.u64(most);
+    edit(tape.offset(empty), lenOf(tape.raw(empty)), since(from));
+    return;
+  }
+  text.text('"').text(name).text('":').u64(most);
+  if (tape.count(object) > 0) text.text(",");
+  edit(tape.offset(object) + 1, 0, since(from));
 }
 
 /** The member that bounds the answer, in the current API of each shape. */

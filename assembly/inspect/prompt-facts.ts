@@ -23,12 +23,29 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
     if (tape.kind(options) != Kind.Object) bad(out, options, "an object");
     else out.includeUsage = flag(tape, present(tape, options, "include_usage"), out);
   }
-  limit(tape, present(tape, 0, "max_tokens"), out);
-  limit(tape, present(tape, 0, "max_completion_tokens"), out);
-  limit(tape, present(tape, 0, "max_output_tokens"), out);
+  limits(tape, out);
   out.n = number(tape, present(tape, 0, "n"), 1, out);
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
+  if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
+}
+
+/** Only what the shape's own API takes for a limit is one: servers pass over other members, whatever they are called. */
+function limits(tape: Tape, out: Prompt): void {
+  const shape = out.shape;
+  const unknown = shape == Shape.Unknown;
+  if (shape == Shape.Chat || shape == Shape.Completions || shape == Shape.Messages || unknown) {
+    limit(tape, present(tape, 0, "max_tokens"), out);
+  }
+  if (shape == Shape.Chat || unknown) limit(tape, present(tape, 0, "max_completion_tokens"), out);
+  if (shape == Shape.Responses || unknown) limit(tape, present(tape, 0, "max_output_tokens"), out);
+}
+
+/** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */
+function prompts(tape: Tape, node: i32): u64 {
+  if (node < 0 || tape.kind(node) != Kind.Array) return 1;
+  const first = tape.first(node);
+  return first < 0 || tape.kind(first) == Kind.Number ? 1 : <u64>tape.count(node);
 }
 
 function gemini(tape: Tape, path: Slice, out: Prompt): void {

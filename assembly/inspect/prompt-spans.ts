@@ -18,8 +18,8 @@ export enum Trust {
   Untrusted = 3,
 }
 
-/** Members that limit the output: three at the root and two in each spelling of Gemini's configuration. */
-const LIMITS_MAX: i32 = 7;
+/** Members that limit the output: three at the root, or two in each spelling of Gemini's configuration. */
+const LIMITS_MAX: i32 = 4;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;
 
@@ -51,6 +51,8 @@ export class Prompt {
   /** Answers asked for. */
   n: u64 = 1;
   bestOf: u64 = 1;
+  /** Prompts, each of which has its answers: more than one only where the API takes a list of them. */
+  prompts: u64 = 1;
   /** The first fact of the wrong type or range ("n": "2"), or -1. */
   bad: i32 = -1;
   /** What should have been there, in words; of `bad` only. */
@@ -85,6 +87,7 @@ export class Prompt {
     this.limitCount = 0;
     this.n = 1;
     this.bestOf = 1;
+    this.prompts = 1;
     this.bad = -1;
   }
 

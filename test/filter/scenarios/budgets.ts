@@ -57,7 +57,117 @@ const endings: [string, Call, number][] = [
   ],
 ];
 
+/** Bodies that bound their answer in no way that their API has, and what they must be upstream, where the tier's limit is 20. */
+const unbounded: [string, string, object, object][] = [
+  [
+    "a limit that is null",
+    "chat/completions",
+    { max_completion_tokens: null },
+    { max_completion_tokens: 20 },
+  ],
+  ["a limit that is null", "responses", { max_output_tokens: null }, { max_output_tokens: 20 }],
+  ["a limit that is null", "messages", { max_tokens: null }, { max_tokens: 20 }],
+  [
+    "another API's limit",
+    "chat/completions",
+    { max_output_tokens: 1 },
+    { max_output_tokens: 1, max_completion_tokens: 20 },
+  ],
+  ["another API's limit", "responses", { max_tokens: 1 }, { max_tokens: 1, max_output_tokens: 20 }],
+  [
+    "another API's limit",
+    "completions",
+    { max_completion_tokens: 1 },
+    { max_completion_tokens: 1, max_tokens: 20 },
+  ],
+  ["no limit", "x:generateContent", {}, { generationConfig: { maxOutputTokens: 20 } }],
+  [
+    "another API's limit",
+    "x:generateContent",
+    { max_tokens: 1 },
+    { max_tokens: 1, generationConfig: { maxOutputTokens: 20 } },
+  ],
+  [
+    "an empty configuration",
+    "x:generateContent",
+    { generationConfig: {} },
+    { generationConfig: { maxOutputTokens: 20 } },
+  ],
+  [
+    "a configuration that is null",
+    "x:generateContent",
+    { generationConfig: null },
+    { generationConfig: { maxOutputTokens: 20 } },
+  ],
+  [
+    "a limit that is null",
+    "x:generateContent",
+    { generationConfig: { temperature: 1, maxOutputTokens: null } },
+    { generationConfig: { temperature: 1, maxOutputTokens: 20 } },
+  ],
+  [
+    "a configuration in the other spelling",
+    "x:generateContent",
+    { generation_config: { temperature: 1 } },
+    { generation_config: { maxOutputTokens: 20, temperature: 1 } },
+  ],
+  [
+    "a limit that is null in the other spelling",
+    "x:generateContent",
+    { generationConfig: null, generation_config: { max_output_tokens: null } },
+    { generationConfig: null, generation_config: { max_output_tokens: 20 } },
+  ],
+];
+
+/** A prompt as each path has it. */
+const prompts: Record<string, object> = {
+  "chat/completions": { messages: [{ role: "user", content: "Hi" }] },
+  messages: { messages: [{ role: "user", content: "Hi" }] },
+  responses: { input: "Hi" },
+  completions: { prompt: "Hi" },
+  "x:generateContent": { contents: [{ parts: [{ text: "Hi" }] }] },
+};
+
+/** Prompts of the completions API, and how many answers they get. */
+const lists: [string, unknown, number][] = [
+  ["a text", "Hi", 1],
+  ["a list of texts", ["Hi", "Ho", "Hu"], 3],
+  ["a list of tokens", [1, 2, 3], 1],
+  ["lists of tokens", [[1, 2], [3]], 2],
+];
+
 export const budgets: Scenario[] = [
+  ...unbounded.map(
+    ([what, path, members, upstream]): Scenario => ({
+      name: `${what} bounds no answer: ${path} ${JSON.stringify(members)}`,
+      policy: policy({ output: { max_tokens: 20 } }),
+      async run(edge) {
+        const body = { model: "gpt-4o", ...prompts[path], ...members };
+        const answer = await edge.send({ ...k1, path: `/v1/${path}`, body });
+        passed(answer);
+        const sent = answer.upstream?.text ?? "";
+        assert.deepEqual(JSON.parse(sent), { model: "gpt-4o", ...prompts[path], ...upstream });
+        const limits = sent.match(/max_?(completion_|output_?)?tokens/gi) ?? [];
+        assert.equal(limits.length, new Set(limits).size, sent);
+      },
+    }),
+  ),
+  ...lists.map(
+    ([what, prompt, count]): Scenario => ({
+      name: `completions of ${what} have as many answers: ${JSON.stringify(prompt)}`,
+      policy: policy({ prompt: { injection: "off" }, budgets: answers(20 * count * 2) }),
+      async run(edge) {
+        const ask = (max_tokens: number) =>
+          edge.send({
+            ...k1,
+            path: "/v1/completions",
+            body: { model: "gpt-3.5-turbo-instruct", prompt, n: 2, max_tokens },
+          });
+        refused(edge, await ask(21), "insufficient_quota");
+        passed(await ask(20));
+      },
+    }),
+  ),
   ...endings.map(
     ([name, request, charged]): Scenario => ({
       name: `exactly once: ${name}`,
