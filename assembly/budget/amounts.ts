@@ -4,8 +4,8 @@ import { BUDGETS_MAX } from "../limits";
 import { Budget, Meter, Policy, Price, Tier } from "../policy/policy";
 import { Stream } from "../stream";
 
-/** Nano-dollars in a micro-dollar. */
-const NANOS: u64 = 1_000;
+/** Pico-dollars in a micro-dollar. */
+const PICOS: u64 = 1_000_000;
 /** No request's bound goes above this: the sum of the bounds of all streams stays exact in the ledger. */
 const AMOUNT_MAX: u64 = 1 << 40;
 
@@ -33,8 +33,8 @@ export function needsPrice(stream: Stream, tier: Tier): bool {
 /** Writes the upper bound of the request into the stream's reservation. */
 export function bound(stream: Stream, tier: Tier, price: Price | null, prompt: u64, completion: u64): void {
   // Whichever of the two prices of a token is the higher.
-  const cached = price != null && price.cachedNanos > price.promptNanos ? prompt : 0;
-  const reasoning = price != null && price.reasoningNanos > price.completionNanos ? completion : 0;
+  const cached = price != null && price.cachedPicos > price.promptPicos ? prompt : 0;
+  const reasoning = price != null && price.reasoningPicos > price.completionPicos ? completion : 0;
   let n = 0;
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
     const budget = tier.budget(ctz<u32>(mask));
@@ -92,12 +92,22 @@ export function costOf(price: Price, prompt: u64, cached: u64, completion: u64, 
   return cost(price, p, min(cached, p), c, min(reasoning, c));
 }
 
-/** Micro-dollars, rounded up, so that many small requests are not free. */
+/**
+ * Micro-dollars, rounded up, so that many small requests are not free. A million tokens cost whole micro-dollars, so only the rest is
+ * counted in pico-dollars, and no product wraps.
+ */
 function cost(price: Price, prompt: u64, cached: u64, completion: u64, reasoning: u64): u64 {
-  const nanos =
-    (prompt - cached) * price.promptNanos +
-    cached * price.cachedNanos +
-    (completion - reasoning) * price.completionNanos +
-    reasoning * price.reasoningNanos;
-  return (nanos + NANOS - 1) / NANOS;
+  const plain = prompt - cached;
+  const answer = completion - reasoning;
+  const micros =
+    (plain / PICOS) * price.promptPicos +
+    (cached / PICOS) * price.cachedPicos +
+    (answer / PICOS) * price.completionPicos +
+    (reasoning / PICOS) * price.reasoningPicos;
+  const picos =
+    (plain % PICOS) * price.promptPicos +
+    (cached % PICOS) * price.cachedPicos +
+    (answer % PICOS) * price.completionPicos +
+    (reasoning % PICOS) * price.reasoningPicos;
+  return micros + (picos + PICOS - 1) / PICOS;
 }

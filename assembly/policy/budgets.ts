@@ -22,6 +22,8 @@ const COST_NAME = lit("cost-");
 const UTC = lit("UTC");
 /** The ledger's bound on a model class. */
 const CLASS_MAX: i32 = 256;
+/** Of a million tokens, in micro-dollars: what a request costs stays far from wrapping (budget/amounts.ts). */
+const PRICE_MAX: u64 = 1_000_000_000_000;
 
 /** One rate or a list of them, side by side. */
 export function compileRates(tape: Tape, node: i32): usize {
@@ -150,19 +152,20 @@ export function compilePrices(tape: Tape, prices: i32, policy: Policy): void {
     const price = changetype<Price>(policy.prices + <usize>i * offsetof<Price>());
     price.model = textOf(tape.key(node));
     if (hasInnerStar(price.model)) problem(tape, node, "a model's name with * at its end only");
-    price.promptNanos = nanos(tape, member(tape, node, "prompt"));
-    price.completionNanos = nanos(tape, member(tape, node, "completion"));
+    price.promptPicos = picos(tape, member(tape, node, "prompt"));
+    price.completionPicos = picos(tape, member(tape, node, "completion"));
     const cached = member(tape, node, "cached");
-    price.cachedNanos = cached >= 0 ? nanos(tape, cached) : price.promptNanos;
+    price.cachedPicos = cached >= 0 ? picos(tape, cached) : price.promptPicos;
     const reasoning = member(tape, node, "reasoning");
-    price.reasoningNanos = reasoning >= 0 ? nanos(tape, reasoning) : price.completionNanos;
+    price.reasoningPicos = reasoning >= 0 ? picos(tape, reasoning) : price.completionPicos;
   }
 }
 
-/** "$2.50" for a million tokens is 2,500 nano-dollars for one. */
-function nanos(tape: Tape, node: i32): u64 {
+/** "$2.50" for a million tokens is 2,500,000 pico-dollars for one. */
+function picos(tape: Tape, node: i32): u64 {
   parseMoney(tape.raw(node));
-  return parsedQuantity / 1_000;
+  if (parsedQuantity > PRICE_MAX) problem(tape, node, "at most $1000000 for a million tokens");
+  return parsedQuantity;
 }
 
 /** A budget on cost that no price can ever charge would silently let everything pass. */

@@ -171,11 +171,11 @@ export const NETWORK_SIZE: usize = 24;
 @unmanaged
 export class Price {
   model: Slice;
-  /** Nano-dollars per token: dollars per million tokens times a thousand. */
-  promptNanos: u64;
-  cachedNanos: u64;
-  completionNanos: u64;
-  reasoningNanos: u64;
+  /** Pico-dollars per token, which are micro-dollars for a million tokens. */
+  promptPicos: u64;
+  cachedPicos: u64;
+  completionPicos: u64;
+  reasoningPicos: u64;
 }
 
 /** What holds for one path. */

@@ -319,6 +319,37 @@ export const budgets: Scenario[] = [
     },
   },
   {
+    name: "prices are charged to their last decimal, for however many tokens",
+    clock: true,
+    policy: policy(
+      { cost: "$900000000/month", response: { on_abort: "reserved" } },
+      {
+        prices: {
+          "gpt-4o": { prompt: "$0.000900", completion: "$0.0375" },
+          dear: { prompt: "$0", completion: "$1000000" },
+        },
+      },
+    ),
+    async run(edge) {
+      const send = async (model: string, prompt: number, completion: number) =>
+        passed(
+          await edge.send({
+            ...k1,
+            body: chat("Hi", { model, max_tokens: 50 }),
+            headers: [["x-mock-prompt-tokens", String(prompt)], ...using(completion)],
+          }),
+        );
+      // 40,000 × 0.0009 + 1,000 × 0.0375 = 73.5 micro-dollars.
+      await send("gpt-4o", 40_000, 1_000);
+      await spends(edge, 74);
+      await send("gpt-4o", 2_500_000, 0);
+      await spends(edge, 74 + 2_250);
+      // A dollar for each token, of which an upstream tells absurdly many.
+      await send("dear", 0, 90_000_000);
+      await spends(edge, 74 + 2_250 + 90_000_000_000_000);
+    },
+  },
+  {
     name: "thoughts are charged at a price of their own, and bounded by the higher of the two",
     clock: true,
     policy: policy(
