@@ -305,7 +305,10 @@ function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
     acquire.count,
     now,
   );
-  if (held != null) held.state = <u8>HeldState.Unused;
+  if (held != null) {
+    held.state = <u8>HeldState.Unused;
+    held.dirty = true;
+  }
   return outcome;
 }
 

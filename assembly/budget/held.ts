@@ -35,7 +35,7 @@ export class Held {
   count: u8;
   /** The last report sent was the final one. */
   final: bool;
-  /** Something was spent that no acknowledged report carries. */
+  /** Something was spent, or an unused lease ended, that no acknowledged report carries. */
   dirty: bool;
   subjectLength: i32;
 

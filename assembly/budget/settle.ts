@@ -1,13 +1,13 @@
 // Reporting leases to the ledger, from the tick. One Settle message is in flight per worker; it carries every
 // lease with news. What an answer does not acknowledge is reported again at the next tick.
-import { REPORTS_MAX, SWAP_TRIES } from "../limits";
+import { LEASES_HELD_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy } from "../policy/policy";
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { Held, heldAt, heldEnd, HeldState, letGo } from "./held";
+import { Held, heldAt, heldCount, heldEnd, HeldState, letGo } from "./held";
 import { refillAhead } from "./ahead";
 import { callLedger, Purpose } from "../sidecar";
 import { writeReport } from "./returns";
@@ -30,6 +30,10 @@ const HEARTBEAT_NS: u64 = 10_000_000_000;
 /** After so long without any change nobody is left who could settle what is reserved of a lease: a worker that had it has died.
  *  The lease is no longer kept alive, and the ledger resolves it as the policy says. */
 const ABANDONED_NS: u64 = 3_600_000_000_000;
+/** A question that was given up may reach the ledger so much later: its lease, then, would be dead before it was used, and charged.
+ *  Its end is told once more after this, unless so many are waiting for that that leases might find no room. */
+const LATE_NS: u64 = 20_000_000_000;
+const LATE_MAX: i32 = LEASES_HELD_MAX / 2;
 const NS_PER_MS: u64 = 1_000_000;
 
 export enum ReportStatus {
@@ -87,7 +91,11 @@ function mine(held: Held, policy: Policy): bool {
 
 /** Writes the entry's report; false when there is nothing to tell. */
 function prepare(held: Held, now: u64): bool {
-  if (held.state == HeldState.Unused) return write(held, 0, 1, true);
+  if (held.state == HeldState.Unused) {
+    if (!held.dirty && now - held.activeNs < LATE_NS) return false;
+    held.dirty = false;
+    return write(held, 0, 1, true);
+  }
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(held.subjectTag)) return false;
     const lease = shard.lease(held.high, held.low);
@@ -161,7 +169,8 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     else if (fieldNumber == 4) readWarning(fieldBytes);
   }
   if (held.state == HeldState.Unused) {
-    letGo(held);
+    const mayCome = status == ReportStatus.UnknownLease && now - held.activeNs < LATE_NS;
+    if (!mayCome || heldCount() > LATE_MAX) letGo(held);
     return;
   }
   if (status == ReportStatus.UnknownLease || status == ReportStatus.Invalid) lostReports++;

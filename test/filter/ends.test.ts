@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { exchange } from "../../host/exchange.ts";
+import { WeirError } from "../../sidecar/errors.ts";
 import { type Call, chat, keyEntry, LocalEdge, llm, requestOf } from "../support/filter.ts";
 
 const policy = {
@@ -13,6 +14,8 @@ const call: Call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };
 const event = (value: unknown) => Buffer.from(`data: ${JSON.stringify(value)}\n\n`);
 const delta = event({ choices: [{ index: 0, delta: { content: "Water" } }] });
 const IDLE_MS = 8_000;
+/** A lease's life at the ledger, and some more. */
+const LEASE_MS = 70_000;
 const resetError = () => Object.assign(new Error("reset"), { upstream: true });
 
 async function settled(edge: LocalEdge): Promise<number> {
@@ -109,6 +112,30 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       await edge.wait(IDLE_MS);
       assert.equal(value("weir_lost_reports_total"), 1);
       assert.equal(value("weir_ledger_failures_total"), failed);
+    });
+
+    test("a question that reaches the ledger after its edge has given up costs nothing", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const { ledger } = edge;
+      const acquire = ledger.acquire.bind(ledger);
+      let late: () => Promise<unknown> = async () => undefined;
+      ledger.acquire = async (command) => {
+        late = () => acquire(command);
+        throw new WeirError("unavailable", "slow");
+      };
+      assert.equal((await edge.send(call)).status, 503);
+      ledger.acquire = acquire;
+      await edge.wait(2_000);
+      await late();
+      assert.notEqual((await edge.budget("acme")).outstanding, 0);
+      await edge.wait(LEASE_MS);
+      await ledger.sweep("acme");
+      assert.deepEqual(await edge.budget("acme"), { spent: 0, outstanding: 0 });
+      assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
+      // Nothing is left that is told again and again.
+      const before = edge.callouts.length;
+      await edge.wait(LEASE_MS);
+      assert.equal(edge.callouts.length, before);
     });
 
     test("a root configured beside another serves its own policy, and outlives it", async () => {
