@@ -52,6 +52,8 @@ class Acquire {
   high: u64;
   low: u64;
   policy: usize;
+  /** Whose ledger is asked, also when the policy is gone. */
+  ledger: u64;
   tier: usize;
   mask: u32;
   active: bool;
@@ -174,6 +176,7 @@ function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i
   acquire.high = nameHigh();
   acquire.low = nextLow();
   acquire.policy = changetype<usize>(policy);
+  acquire.ledger = policy.ledgerTag;
   acquire.tier = changetype<usize>(tier);
   acquire.mask = stream.budgetMask;
   acquire.leaseTag = stream.leaseTag;
@@ -270,6 +273,7 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
       acquire.subjectTag,
       acquire.subject,
       acquire.policy,
+      acquire.ledger,
       acquire.count,
       now,
     );
@@ -302,6 +306,7 @@ function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
     acquire.subjectTag,
     acquire.subject,
     acquire.policy,
+    acquire.ledger,
     acquire.count,
     now,
   );

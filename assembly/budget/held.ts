@@ -28,6 +28,8 @@ export class Held {
   /** When the newest report was sent. */
   reportedNs: u64;
   policy: usize;
+  /** Whose ledger granted it (Policy.ledgerTag). */
+  ledger: u64;
   /** The tier and its budgets (one bit each), as long as the policy is there. */
   tier: usize;
   mask: u32;
@@ -69,6 +71,7 @@ export function hold(
   subjectTag: u64,
   subject: Slice,
   policy: usize,
+  ledger: u64,
   count: i32,
   now: u64,
 ): Held | null {
@@ -85,6 +88,7 @@ export function hold(
   held.subjectLength = min(lenOf(subject), SUBJECT_MAX);
   memory.copy(changetype<usize>(held) + offsetof<Held>(), ptrOf(subject), held.subjectLength);
   held.policy = policy;
+  held.ledger = ledger;
   held.count = <u8>count;
   held.activeNs = now;
   held.reportedNs = now;

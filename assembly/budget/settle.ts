@@ -34,6 +34,8 @@ const ABANDONED_NS: u64 = 3_600_000_000_000;
  *  Its end is told once more after this, unless so many are waiting for that that leases might find no room. */
 const LATE_NS: u64 = 20_000_000_000;
 const LATE_MAX: i32 = LEASES_HELD_MAX / 2;
+/** A lease of a ledger that no policy has had for so long is given up: it is told to whichever there is, which does not know it. */
+const ORPHAN_NS: u64 = 600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
 export enum ReportStatus {
@@ -73,7 +75,7 @@ export function sendReports(policy: Policy, now: u64): void {
     seen++, i = i + 1 < end ? i + 1 : 0
   ) {
     const held = heldAt(i);
-    if (!mine(held, policy) || !prepare(held, now)) continue;
+    if (!mine(held, policy, now) || !prepare(held, now)) continue;
     store<u32>(sent + ((<usize>sentCount) << 2), i);
     sentCount++;
     held.reportedNs = now;
@@ -83,10 +85,11 @@ export function sendReports(policy: Policy, now: u64): void {
   if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, false, closeFrame(message));
 }
 
-/** Whether the entry's lease came from this policy's ledger, or its policy is gone. */
-function mine(held: Held, policy: Policy): bool {
+/** Whether the entry's lease is this policy's, or one of the same ledger whose own policy is gone. */
+function mine(held: Held, policy: Policy, now: u64): bool {
   if (held.state == HeldState.Free) return false;
-  return held.policy == 0 || held.policy == changetype<usize>(policy);
+  if (held.policy != 0) return held.policy == changetype<usize>(policy);
+  return held.ledger == policy.ledgerTag || now > held.reportedNs + ORPHAN_NS;
 }
 
 /** Writes the entry's report; false when there is nothing to tell. */
@@ -192,7 +195,7 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
   letGo(held);
 }
 
-/** The leases of a policy that ends will be reported by whichever remains, also those that its last message was about:
+/** The leases of a policy that ends will be reported by another of the same ledger, also those that its last message was about:
  *  with its root context goes the answer. */
 export function orphanLeases(policy: usize): void {
   if (inFlight && asked == policy) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { exchange } from "../../host/exchange.ts";
 import { WeirError } from "../../sidecar/errors.ts";
-import { type Call, chat, keyEntry, LocalEdge, llm, requestOf } from "../support/filter.ts";
+import { type Call, chat, keyEntry, LocalEdge, llm, replacePolicy, requestOf } from "../support/filter.ts";
 
 const policy = {
   tiers: { pro: { budgets: [{ meter: "completion_tokens", limit: 1_000_000, window: "month" }] } },
@@ -136,6 +136,26 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       const before = edge.callouts.length;
       await edge.wait(LEASE_MS);
       assert.equal(edge.callouts.length, before);
+    });
+
+    test("a lease outlives its policy, and is told to no other ledger than its own", async () => {
+      const targets = new Set<string>();
+      const of = (cluster: string) => JSON.stringify({ ...policy, ledger: { cluster } });
+      const edge = await LocalEdge.open({
+        profile,
+        policy: JSON.parse(of("127.0.0.1:1")),
+        onCallout: (_headers, target) => targets.add(target),
+      });
+      const vm = edge.vms[0]!;
+      assert.equal((await edge.send(call)).status, 200);
+      targets.clear();
+      replacePolicy(vm, of("127.0.0.1:2"));
+      await edge.wait(IDLE_MS);
+      assert.deepEqual([...targets], []);
+      assert.notEqual((await edge.budget("acme")).outstanding, 0);
+      assert.equal(vm.addRoot({ configuration: of("127.0.0.1:1") }).ok, true);
+      assert.equal(await settled(edge), 3);
+      assert.deepEqual([...targets], ["127.0.0.1:1"]);
     });
 
     test("a root configured beside another serves its own policy, and outlives it", async () => {

@@ -113,8 +113,8 @@ export interface EdgeOptions {
   bodyBufferBytes?: number;
   /** Methods beside the ledger's, by path. */
   methods?: ReadonlyMap<string, UnaryMethod>;
-  /** Headers of each callout, as they are made. */
-  onCallout?: (headers: Pairs) => void;
+  /** Headers of each callout, as they are made, and where it goes. */
+  onCallout?: (headers: Pairs, target: string) => void;
 }
 
 const LEDGER_ADDRESS = "127.0.0.1:8081";
@@ -163,7 +163,7 @@ export class LocalEdge implements Edge {
         log: (level, message) => edge.log.push(`${level}: ${message}`),
         callouts: async (target, headers, body, timeoutMs) => {
           edge.callouts.push(headers.find(([name]) => name === ":path")?.[1] ?? "");
-          options.onCallout?.(headers);
+          options.onCallout?.(headers, target);
           if (!edge.#up) return { failure: "broken connection" };
           const answer = await ledger(target, headers, body, timeoutMs);
           return edge.answersLost ? { failure: "timeout" } : answer;
