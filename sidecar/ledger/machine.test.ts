@@ -86,6 +86,24 @@ describe("the ledger's machine", () => {
     assert.equal(settle(2, 20, false, START + 2 * TTL - 2).status, "applied");
   });
 
+  it("moves the end of a window whose time zone changes, as the beginning is the same", () => {
+    const state = new State();
+    const ask = (timeZone: string, now: number, limit = 1_000) => {
+      const reply = apply(state, acquire([budget("org", limit, { timeZone, need: 100 })]), now);
+      return "usableMs" in reply && "granted" in reply ? [reply.outcome, reply.usableMs] : reply;
+    };
+    const hour = 3_600_000;
+    // Summer time begins on March 29: London's March ends an hour before that of UTC.
+    assert.deepEqual(ask("Europe/London", Date.UTC(2026, 2, 15)), ["granted", TTL / 2]);
+    const last = Date.UTC(2026, 2, 31, 23, 30);
+    assert.deepEqual(ask("UTC", last), ["granted", TTL / 2]);
+    const [record] = state.organisation("org").budgets.values();
+    assert.equal(record?.end, Date.UTC(2026, 3, 1));
+    assert.equal(record?.keepUntil, record.end + 31 * 24 * hour);
+    const denied = ask("UTC", last, 150);
+    assert.deepEqual("resetMs" in denied && denied.resetMs, hour / 2);
+  });
+
   it("lets a lease be used to the end of its window at most, and charges that window afterwards", () => {
     const { state, settle, books } = lease("charge_reported");
     assert.equal(settle(1, 10, false, START + 50_000).usableMs, 10_000);

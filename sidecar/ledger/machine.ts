@@ -191,21 +191,30 @@ function deny(
 function openBudget(step: Step, request: BudgetRequest): BudgetRecord {
   const { start, end } = windowAt(request, step.now);
   const key = `${identityOf(request)}|${start}`;
-  return (
-    step.state.budget(step.org, key, step.now) ?? {
-      key,
-      start,
-      end,
-      limit: request.limit,
-      limitMax: request.limit,
-      spent: 0,
-      outstanding: 0,
-      debt: 0,
-      leases: 0,
-      notified: 0,
-      keepUntil: end + (end - start),
+  const keepUntil = end + (end - start);
+  const known = step.state.budget(step.org, key, step.now);
+  if (known !== undefined) {
+    // Another time zone or billing day may begin a window with the same instant and end it with another.
+    if (known.end !== end) {
+      known.end = end;
+      known.keepUntil = Math.max(known.keepUntil, keepUntil);
+      step.state.putBudget(step.org, known);
     }
-  );
+    return known;
+  }
+  return {
+    key,
+    start,
+    end,
+    limit: request.limit,
+    limitMax: request.limit,
+    spent: 0,
+    outstanding: 0,
+    debt: 0,
+    leases: 0,
+    notified: 0,
+    keepUntil,
+  };
 }
 
 function settle(step: Step, command: Settle): ReportReply {

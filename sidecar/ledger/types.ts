@@ -181,7 +181,8 @@ export type Reply = AcquireReply | ReportReply | SweepReply | AdjustReply;
 export interface BudgetRecord {
   readonly key: string;
   readonly start: number;
-  readonly end: number;
+  /** As of the last question. */
+  end: number;
   /** As of the last grant, and the highest of this window. */
   limit: number;
   limitMax: number;

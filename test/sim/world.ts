@@ -224,7 +224,9 @@ export class World {
     const scale = this.faults.hugeNumbers ? Math.floor(LIMITS.amount / 6_000) : 1;
     const need = random.between(0, 60) * scale;
     const want = need * random.between(0, 8);
-    const common = { timeZone: "Europe/Berlin", billingDay: 31, modelClass: "", need, want } as const;
+    // On this day both have the same midnight, but not the next one.
+    const timeZone = this.faults.limitChanges && random.chance(0.05) ? "Africa/Lagos" : "Europe/Berlin";
+    const common = { timeZone, billingDay: 31, modelClass: "", need, want } as const;
     const budgets: BudgetRequest[] = [
       { ...common, name: "key", subject, meter: "tokens", limit: ofKey, window: "hour" },
       {

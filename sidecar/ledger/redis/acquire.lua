@@ -47,12 +47,17 @@ local wend = math.huge
 for i, request in ipairs(requests) do
   local limit, need = request.limit, request.need
   local record = budgets[request.key] or values[i + 1] and keep_budget(request.key, values[i + 1])
+  local keep = request.stop + (request.stop - request.start)
   if not record then
     record = {
       key = request.key, start = request.start, stop = request.stop, limit = limit, max = limit,
-      spent = 0, out = 0, debt = 0, leases = 0, told = 0, keep = request.stop + (request.stop - request.start),
+      spent = 0, out = 0, debt = 0, leases = 0, told = 0, keep = keep,
     }
     fresh[i] = true
+  elseif record.stop ~= request.stop then
+    -- Another time zone or billing day may begin a window with the same instant and end it with another.
+    record.stop, record.keep = request.stop, math.max(record.keep, keep)
+    save_budget(record)
   end
   local used = math.max(0, record.spent + record.out)
   if need > 0 and need > limit - used then
