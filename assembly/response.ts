@@ -55,6 +55,7 @@ import {
   filter,
   filterHead,
   finished,
+  notJson,
   openAnswer,
   outputTokensEstimate,
   promptTokens,
@@ -300,6 +301,7 @@ function measure(stream: Stream): Charged {
   if (stream.status == 0) return brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
   const handle = stream.answer - 1;
+  if (notJson(handle)) return Charged.Reserved;
   if (!finished(handle)) return brokeOff(stream, handle);
   if (!seen(handle)) return Charged.Reserved;
   stream.promptTokens = promptTokens(handle);

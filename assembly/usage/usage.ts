@@ -135,6 +135,12 @@ export function unreadable(handle: i32): u32 {
   return stateOf(handle).unreadable;
 }
 
+/** Whether the answer is a body that is no JSON: what it told and delivered is not known. */
+export function notJson(handle: i32): bool {
+  const state = stateOf(handle);
+  return state.kind == AnswerKind.Json && state.broken;
+}
+
 /** Events that passed in several pieces because they were too long to be held. */
 export function oversized(handle: i32): u32 {
   return stateOf(handle).oversized;

@@ -33,6 +33,18 @@ const endings: [string, Call, number][] = [
     50,
   ],
   [
+    "an answer that is no JSON, though it says so, is charged the bound",
+    {
+      ...call,
+      upstream: () => ({
+        status: 200,
+        headers: { "content-type": "application/json" },
+        body: ["Wa", "ter"].map((content) => `${JSON.stringify({ message: { content } })}\n`).join(""),
+      }),
+    },
+    50,
+  ],
+  [
     "a compressed answer is charged the bound",
     {
       ...call,
