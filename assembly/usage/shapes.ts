@@ -83,6 +83,16 @@ export enum Counter {
 }
 export const COUNTERS: i32 = 14;
 
+/** Whether what is charged would be too little without this counter: the others only divide what these have. */
+export function isAmount(index: i32): bool {
+  return (
+    index != Counter.Total &&
+    index != Counter.GeminiTotal &&
+    index != Counter.Cached &&
+    index != Counter.Reasoning
+  );
+}
+
 const NODES: i32 = 128;
 const NAMES: i32 = 128;
 

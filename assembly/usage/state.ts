@@ -39,6 +39,8 @@ export class State {
 
   // The answer so far.
   seen: bool;
+  /** An amount was told that is no number of tokens. */
+  odd: bool;
   finished: bool;
   failed: bool;
   /** Choices of which text has come, and those that are complete, one bit each (modulo 32). */

@@ -50,9 +50,10 @@ export function feed(handle: i32, chunk: Slice, last: bool): void {
   readAnswer(state, ptrOf(chunk), lenOf(chunk), last);
 }
 
-/** Whether any usage was read. */
+/** Whether any usage was read, and all amounts that were told are numbers of tokens. */
 export function seen(handle: i32): bool {
-  return stateOf(handle).seen;
+  const state = stateOf(handle);
+  return state.seen && !state.odd;
 }
 
 /** Whether the answer is complete: then the usage is final, if it was seen. */

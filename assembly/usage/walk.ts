@@ -19,6 +19,7 @@ import {
   ERROR,
   FAILED,
   INCOMPLETE,
+  isAmount,
   ITEM_DONE,
   Mark,
   markOf,
@@ -125,6 +126,7 @@ function enter(state: State, depth: i32, isArray: bool): void {
   const node = <i32>state.pending;
   const what = whatOf(node);
   if (what == What.Error && !isArray) state.failed = true;
+  if (what == What.Counter) noteOdd(state, node);
   if (what == What.Any) {
     state.anyDepth = depth;
     return;
@@ -227,6 +229,7 @@ function afterValue(state: State, depth: i32): void {
 function scalar(state: State, s: Scanner, event: i32): void {
   const node = state.anyDepth ? ANY : <i32>state.pending;
   const what = whatOf(node);
+  if (what == What.Counter && event != Event.Number && event != Event.Null) noteOdd(state, node);
   if (what == What.Nothing || what == What.Inner) return;
   if (event == Event.String) {
     if (what == What.Text || what == What.Any) {
@@ -239,18 +242,22 @@ function scalar(state: State, s: Scanner, event: i32): void {
       if (id) state.typeId = <u8>id;
     } else if (what == What.Model) keepModel(state, token(state, s));
     else if (what == What.Error) state.failed = true;
-  } else if (event == Event.Number) number(state, what, detailOf(node), token(state, s));
+  } else if (event == Event.Number) number(state, node, token(state, s));
   else if (event == Event.True && what == What.Thought) {
     state.thoughts = true;
     if (state.kind == AnswerKind.Events) changeKind(Channel.Text, Channel.Reasoning, true);
   }
 }
 
-function number(state: State, what: i32, index: i32, raw: Slice): void {
-  if (what < What.Counter || raw == NONE) return;
-  const value = toU64(raw);
-  if (value == NOT_WHOLE) return;
-  if (what == What.Counter) state.count(index, value);
+function number(state: State, node: i32, raw: Slice): void {
+  const what = whatOf(node);
+  if (what < What.Counter) return;
+  const value = raw == NONE ? NOT_WHOLE : toU64(raw);
+  if (value == NOT_WHOLE) {
+    if (what == What.Counter) noteOdd(state, node);
+    return;
+  }
+  if (what == What.Counter) state.count(detailOf(node), value);
   // Texts of a JSON answer may be out already when their index comes: there, their order is their index.
   if (state.kind == AnswerKind.Json) return;
   if (what == What.Major) {
@@ -260,6 +267,11 @@ function number(state: State, what: i32, index: i32, raw: Slice): void {
     state.minor = <i32>min(value, INDEX_MAX);
     moveMinor(state.minor);
   }
+}
+
+/** The value at a counter is no whole number from 0, nor absent. */
+function noteOdd(state: State, node: i32): void {
+  if (isAmount(detailOf(node))) state.odd = true;
 }
 
 function keepModel(state: State, raw: Slice): void {

@@ -21,8 +21,26 @@ async function spends(edge: Edge, expected: number): Promise<void> {
   assert.deepEqual(await edge.budget("acme"), { spent: expected, outstanding: 0 });
 }
 
+/** Usage whose completion tokens, of which none are known, are not a number that can be charged. */
+const oddUsage = [2.5, -3, "3", 1e300, true, { of: 3 }].map((completion_tokens): [string, Call, number] => [
+  `usage of ${JSON.stringify(completion_tokens)} tokens is charged the bound`,
+  {
+    ...call,
+    upstream: () => ({
+      status: 200,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        choices: [{ index: 0, message: { content: "Water." } }],
+        usage: { prompt_tokens: 5, completion_tokens, prompt_tokens_details: { cached_tokens: null } },
+      }),
+    }),
+  },
+  50,
+]);
+
 /** How one request ends, and what of its bound of 50 is charged. */
 const endings: [string, Call, number][] = [
+  ...oddUsage,
   ["an answer that says what it used is charged just that", call, 3],
   [
     "an answer that breaks no rule but says nothing is charged the bound",
