@@ -70,7 +70,8 @@ function byPath(path: Slice): i32 {
   if (endsWith(path, "/chat/completions")) return Shape.Chat;
   if (endsWith(path, "/v1/responses") || endsWith(path, "/openai/responses")) return Shape.Responses;
   if (endsWith(path, "/v1/completions")) return Shape.Completions;
-  if (endsWith(path, "/v1/embeddings")) return Shape.Embeddings;
+  // Azure and some gateways have no version before it.
+  if (endsWith(path, "/embeddings")) return Shape.Embeddings;
   if (endsWith(path, "/v1/messages")) return Shape.Messages;
   if (endsWith(path, ":generateContent") || isGeminiStream(path)) return Shape.Gemini;
   return Shape.Unknown;
@@ -93,6 +94,6 @@ function byBody(tape: Tape): i32 {
     const anthropic = tape.member(0, "system") >= 0 || tape.member(0, "anthropic_version") >= 0;
     return anthropic ? Shape.Messages : Shape.Chat;
   }
-  const vectors = tape.member(0, "encoding_format") >= 0 || tape.member(0, "dimensions") >= 0;
-  return vectors ? Shape.Embeddings : Shape.Responses;
+  // Never embeddings, which have no answer to bound: no member that a server may pass over says so.
+  return Shape.Responses;
 }

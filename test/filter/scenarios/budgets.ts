@@ -103,6 +103,12 @@ const unbounded: [string, string, object, object][] = [
     { max_output_tokens: 1 },
     { max_output_tokens: 1, max_completion_tokens: 20 },
   ],
+  [
+    "a member of embeddings",
+    "other/responses",
+    { dimensions: 5, encoding_format: "float" },
+    { dimensions: 5, encoding_format: "float", max_output_tokens: 20 },
+  ],
   ["another API's limit", "responses", { max_tokens: 1 }, { max_tokens: 1, max_output_tokens: 20 }],
   [
     "another API's limit",
@@ -154,6 +160,7 @@ const prompts: Record<string, object> = {
   "chat/completions": { messages: [{ role: "user", content: "Hi" }] },
   messages: { messages: [{ role: "user", content: "Hi" }] },
   responses: { input: "Hi" },
+  "other/responses": { input: "Hi" },
   completions: { prompt: "Hi" },
   "x:generateContent": { contents: [{ parts: [{ text: "Hi" }] }] },
 };
