@@ -123,9 +123,7 @@ export function misfit(report: Report): Reason {
 }
 
 export function oddPath(): Reason {
-  because().text(
-    "Servers could read this path in different ways, so it is not known what the body must look like.",
-  );
+  because().text("Servers could read this path in different ways, so it is not known what it asks for.");
   return Reason.UnknownShape;
 }
 
@@ -200,6 +198,19 @@ export function oddModel(): Reason {
 export function modelNotAllowed(stream: Stream): Reason {
   because().text("This API key may not use the model ").bytes(stream.model).text(".");
   blame(MODEL_POINTER);
+  return Reason.ModelNotAllowed;
+}
+
+/** The key, or a budget, is for some models only, and a list of them leaves open which one answers. */
+export function severalModels(tape: Tape, prompt: Prompt): Reason {
+  names.reset();
+  pointer(tape, prompt.fallbacks, names);
+  because()
+    .text("The member ")
+    .json(names.written)
+    .text(" names models that may answer instead, and what this");
+  more().text(" API key may use or is charged depends on the model: name one, as /model.");
+  blame(names.written);
   return Reason.ModelNotAllowed;
 }
 

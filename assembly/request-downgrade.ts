@@ -4,7 +4,6 @@
 // after a pause (not nginx: there the denial stands).
 import { applyBudgets } from "./budget/amounts";
 import { beginMemo } from "./inspect/memo";
-import { Shape } from "./inspect/prompt";
 import { Key, matchesAny, Meter, Policy, Tier } from "./policy/policy";
 import { nginx } from "./proxy-wasm/kind";
 import { prompt, readWaiting, replaceModel } from "./request-body";
@@ -50,9 +49,9 @@ function cheaper(stream: Stream, tier: Tier): Slice {
   return model;
 }
 
-/** Whether the body at hand names the stream's model. Gemini's is in the path. */
+/** Whether the body at hand names the stream's model, and not the path. */
 function named(stream: Stream): bool {
-  return prompt.shape != Shape.Gemini && !prompt.modelEscaped && eq(prompt.model, stream.model);
+  return !prompt.modelInPath && !prompt.modelEscaped && eq(prompt.model, stream.model);
 }
 
 function adopt(stream: Stream, tier: Tier, model: Slice): void {

@@ -91,8 +91,10 @@ import {
   modelNotAllowed,
   notPriced,
   oddModel,
+  oddPath,
   promptTooLong,
   rulesUnavailable,
+  severalModels,
   tokenPrompt,
   tooManyHeaders,
   tooManyTexts,
@@ -325,6 +327,9 @@ function inspect(stream: Stream, tier: Tier): Reason {
     return oddModel();
   }
   const allowed = stream.key ? changetype<Key>(stream.key).models : NONE;
+  if ((prompt.oddPath || prompt.fallbacks >= 0) && (allowed != NONE || tier.dependsOnModel)) {
+    return prompt.oddPath ? oddPath() : severalModels(tape, prompt);
+  }
   if (allowed != NONE && !matchesAny(stream.model, allowed)) {
     return modelNotAllowed(stream);
   }

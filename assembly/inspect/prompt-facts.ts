@@ -3,20 +3,17 @@
 // A member of the wrong type is not guessed at: `bad` names it, and the request is refused, because the provider
 // might read it in another way than we did. null means absent, as the providers have it.
 import { Kind, Tape } from "../json/tape";
-import { NOT_WHOLE, toU64 } from "../json/text";
-import { lenOf, ptrOf, Slice, sub } from "../slice";
+import { NOT_WHOLE, sameText, toU64 } from "../json/text";
+import { lenOf, Slice, startsWith, sub } from "../slice";
+import { findPathModel } from "./prompt-path";
 import { isGeminiStream, Shape, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
-  const model = present(tape, 0, "model");
-  if (model >= 0) {
-    if (tape.kind(model) != Kind.String) bad(out, model, "a text");
-    else {
-      out.model = tape.raw(model);
-      out.modelEscaped = tape.escaped(model);
-    }
-  }
+  findPathModel(path, out);
+  findModel(tape, present(tape, 0, "model"), out);
+  const models = present(tape, 0, "models");
+  out.fallbacks = models >= 0 ? models : present(tape, 0, "fallbacks");
   out.stream = flag(tape, present(tape, 0, "stream"), out);
   const options = present(tape, 0, "stream_options");
   if (options >= 0) {
@@ -48,6 +45,24 @@ function prompts(tape: Tape, node: i32): u64 {
   return first < 0 || tape.kind(first) == Kind.Number ? 1 : <u64>tape.count(node);
 }
 
+/** The path's model holds, and the body may only repeat it. */
+function findModel(tape: Tape, node: i32, out: Prompt): void {
+  if (node < 0) return;
+  if (tape.kind(node) != Kind.String) bad(out, node, "a text");
+  else if (!out.modelInPath) {
+    out.model = tape.raw(node);
+    out.modelEscaped = tape.escaped(node);
+  } else if (!repeats(tape.raw(node), tape.escaped(node), out.model)) {
+    bad(out, node, "the model that the path names");
+  }
+}
+
+/** Google's models are also written with their collection: `models/gemini-2.0-flash`. */
+function repeats(raw: Slice, escaped: bool, model: Slice): bool {
+  const name = startsWith(raw, "models/") ? sub(raw, 7, lenOf(raw)) : raw;
+  return sameText(name, escaped, model, false);
+}
+
 function gemini(tape: Tape, path: Slice, out: Prompt): void {
   const camel = present(tape, 0, "generationConfig");
   const snake = present(tape, 0, "generation_config");
@@ -55,14 +70,6 @@ function gemini(tape: Tape, path: Slice, out: Prompt): void {
   config(tape, snake, out);
   if (camel >= 0 && snake >= 0) bad(out, snake, "one spelling of it in the body");
   out.stream = isGeminiStream(path);
-  let colon = lenOf(path) - 1;
-  while (colon > 0 && load<u8>(ptrOf(path) + colon) != 58) colon--;
-  let from = colon;
-  while (from > 0 && load<u8>(ptrOf(path) + from - 1) != 47) from--;
-  if (colon > from) {
-    out.model = sub(path, from, colon);
-    out.modelEscaped = false;
-  }
 }
 
 function config(tape: Tape, node: i32, out: Prompt): void {

@@ -40,9 +40,14 @@ export class Prompt {
   nonEmpty: bool = false;
   emptyAt: i32 = -1;
 
-  /** As it stands in the body or, for Gemini, in the path; NONE if absent. */
+  /** As it stands in the path or, where that names none, in the body; NONE if absent. */
   model: Slice = NONE;
   modelEscaped: bool = false;
+  modelInPath: bool = false;
+  /** The path could name a model that is not known here. */
+  oddPath: bool = false;
+  /** The member that lists other models which may answer, or -1. */
+  fallbacks: i32 = -1;
   stream: bool = false;
   includeUsage: bool = false;
   /** The largest output limit that the body asks for; 0 if none. All of `limitNode` must be clamped together. */
@@ -81,6 +86,9 @@ export class Prompt {
     this.emptyAt = -1;
     this.model = NONE;
     this.modelEscaped = false;
+    this.modelInPath = false;
+    this.oddPath = false;
+    this.fallbacks = -1;
     this.stream = false;
     this.includeUsage = false;
     this.limit = 0;

@@ -131,6 +131,14 @@ export class Tier {
   downgrade(i: i32): Downgrade {
     return changetype<Downgrade>(this.downgrades + <usize>i * offsetof<Downgrade>());
   }
+  /** Whether some budget depends on which model is asked. */
+  get dependsOnModel(): bool {
+    for (let i = 0; i < this.budgetCount; i++) {
+      const budget = this.budget(i);
+      if (budget.meter == Meter.Cost || budget.modelClass != NONE) return true;
+    }
+    return false;
+  }
   /** The model that stands in for `model` where budgets do not cover it; NONE without one. */
   cheaper(model: Slice): Slice {
     let best = NONE;

@@ -64,6 +64,9 @@ export function emptyAt(): Slice {
 export function model(): Slice {
   return found.model;
 }
+export function oddPath(): bool {
+  return found.oddPath;
+}
 export function stream(): bool {
   return found.stream;
 }

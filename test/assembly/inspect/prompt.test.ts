@@ -48,6 +48,7 @@ async function open(scalar: boolean) {
       messages: x.messages(),
       empty: x.nonEmpty() ? "" : str(x.emptyAt()),
       model: str(x.model()),
+      oddPath: x.oddPath() === 1,
       stream: x.stream() === 1,
       includeUsage: x.includeUsage() === 1,
       limit: Number(x.limit()),
@@ -115,6 +116,59 @@ test("a shape is only taken from a path that is exactly known", () => {
   }
   assert.equal(builds.SIMD("/v1//chat/completions", chat).shape, "unknown");
   assert.equal(builds.SIMD("/elsewhere", chat).shape, "chat");
+});
+
+test("a model is taken from a path that names it, as a server decodes it", () => {
+  const body = json({ messages: [{ role: "user", content: "x" }] });
+  const ODD = null;
+  for (const [path, model] of [
+    ["/openai/deployments/gpt-4o/chat/completions?api-version=1", "gpt-4o"],
+    ["/OPENAI/Deployments/gpt-4o/embeddings", "gpt-4o"],
+    ["/openai/%64eployments/gpt%2D4o/chat/completions", "gpt-4o"],
+    ["/openai/deployments/gpt-4o", ""],
+    ["/v1/engines/davinci/completions", "davinci"],
+    ["/engines/v1/chat/completions", ""],
+    ["/engines/llama.cpp/v1/chat/completions", ""],
+    ["/v1beta/models/gemini-2.0-flash:generateContent", "gemini-2.0-flash"],
+    ["/v1/projects/p/publishers/anthropic/models/claude-opus@20240229:rawPredict", "claude-opus@20240229"],
+    ["/v1/models/claude:streamRawPredict/", "claude"],
+    ["/v1/models/a:b:predict", "a:b"],
+    ["/v1/models/:generateContent", ""],
+    ["/model/anthropic.claude-v1%3A0/invoke", "anthropic.claude-v1:0"],
+    ["/model/anthropic.claude-v1:0/converse-stream", "anthropic.claude-v1:0"],
+    ["/model/m/count-tokens", "m"],
+    ["/model/v1/chat/completions", ""],
+    ["/v1/chat/completions?x=/openai/deployments/gpt-4o/y", ""],
+    ["", ""],
+    ["/openai/deployments/a/deployments/b/x", ODD],
+    ["/openai/deployments/a/deployments/a/x", "a"],
+    ["/model/a%2Fb/invoke", ODD],
+    ["/model/a%252D/invoke", ODD],
+    ["/model/%00/invoke", ODD],
+    ["/model/%/invoke", ODD],
+    ["/model/a%2", ODD],
+    ["/model/%C3%A4/invoke", ODD],
+    ["/x/%2e%2E/model/a/invoke", ODD],
+    ["/x;a/model/a/invoke", ODD],
+    ["//model/a/invoke", ODD],
+    [`/${"x".repeat(300)}/deployments/a/x`, "a"],
+    [`/${"x".repeat(300)}/deployments/%61/x`, ODD],
+  ] as const) {
+    const found = builds.SIMD(path, body);
+    assert.equal(found.oddPath, model === ODD, path);
+    if (model !== ODD) assert.equal(found.model, model, path);
+  }
+});
+
+test("a body may repeat the model of its path, and name no other", () => {
+  const path = "/v1beta/models/gemini:generateContent";
+  for (const model of ['"gemini"', '"models/gemini"', '"gem\\u0069ni"', "null"]) {
+    const found = builds.SIMD(path, Buffer.from(`{"model":${model},"contents":[]}`));
+    assert.deepEqual([found.model, found.bad], ["gemini", ""], model);
+  }
+  for (const model of ['"gemini-pro"', '"Gemini"', '""', '"models/"', '"x/gemini"', "5"]) {
+    assert.equal(builds.SIMD(path, Buffer.from(`{"model":${model},"contents":[]}`)).bad, "/model", model);
+  }
 });
 
 test("more texts than the table holds are told", () => {

@@ -6,6 +6,7 @@ import { bypassScenarios } from "./bypasses.ts";
 import { downgrades } from "./downgrade.ts";
 import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
+import { models } from "./models.ts";
 import { outages } from "./outages.ts";
 import { routes } from "./routes.ts";
 import { ownRules } from "./rules.ts";
@@ -14,6 +15,7 @@ export const scenarios: readonly Scenario[] = [
   ...identity,
   ...limits,
   ...bodies,
+  ...models,
   ...bypassScenarios,
   ...routes,
   ...ownRules,
