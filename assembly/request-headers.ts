@@ -3,7 +3,20 @@
 import { MapType } from "./proxy-wasm/abi";
 import { headerName, headerValue, nextHeader, openHeaders, removeHeader } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
-import { eq, indexOf, is, isFolded, lenOf, NONE, ptrOf, Slice, startsWithFolded, sub, trim } from "./slice";
+import {
+  eq,
+  fold,
+  indexOf,
+  is,
+  isFolded,
+  lenOf,
+  NONE,
+  ptrOf,
+  Slice,
+  startsWithFolded,
+  sub,
+  trim,
+} from "./slice";
 
 /** Header forms of a key, as bits of `Policy.keyHeaders`. */
 export const FORM_AUTHORIZATION: u8 = 1;
@@ -13,7 +26,10 @@ export const FORM_X_GOOG_API_KEY: u8 = 8;
 
 const QUOTE: u8 = 34;
 const SEMICOLON: u8 = 59;
-/** Inbound x-weir-* headers of a name of their own; more of them is refused. */
+const DASH: u8 = 45;
+const UNDERSCORE: u8 = 95;
+const LETTER_X: u8 = 120;
+/** Inbound headers with a name of ours; more of them is refused. */
 const FORGED_MAX: i32 = 16;
 /** nginx hands over so many headers and keeps the rest to itself: what is not seen could be anything. */
 const NGINX_PAIRS_MAX: i32 = 100;
@@ -119,7 +135,7 @@ export function readRequestHeaders(accepted: u8): bool {
         if (isFolded(name, "transfer-encoding")) hasChunks = true;
         break;
     }
-    if (startsWithFolded(name, "x-weir-")) {
+    if (isOurs(name)) {
       if (forgedCount == FORGED_MAX) return false;
       unchecked((forged[forgedCount++] = name));
     }
@@ -130,6 +146,17 @@ export function readRequestHeaders(accepted: u8): bool {
 /** Whether the headers announce no body. (Over HTTP/2 one may come all the same: its length need not be told.) */
 export function announcesNoBody(): bool {
   return !hasChunks && (contentLength == NONE || is(contentLength, "0"));
+}
+
+/** Whether an upstream could read `name` as x-weir-…: CGI and WSGI make no difference between `-` and `_`. */
+function isOurs(name: Slice): bool {
+  if (lenOf(name) < 7 || fold(load<u8>(ptrOf(name))) != LETTER_X) return false;
+  if (!startsWithFolded(sub(name, 2, lenOf(name)), "weir")) return false;
+  return isDash(load<u8>(ptrOf(name), 1)) && isDash(load<u8>(ptrOf(name), 6));
+}
+
+function isDash(byte: u8): bool {
+  return byte == DASH || byte == UNDERSCORE;
 }
 
 function showBearer(value: Slice): void {

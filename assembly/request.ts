@@ -237,7 +237,7 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
   if (acceptEncoding != NONE && (tier.counts || tier.redacts || tier.restores)) {
     removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
   }
-  // None of these is there: whatever begins with x-weir- is off.
+  // None of these is there: whatever could be read as x-weir-… is off.
   addHeader(MapType.RequestHeaders, WEIR_SUBJECT, stream.subject);
   addHeader(MapType.RequestHeaders, WEIR_TIER, tier.name);
   addHeader(MapType.RequestHeaders, WEIR_LANE, laneName(stream.lane));

@@ -130,8 +130,8 @@ export function headers(): string {
   };
   return `# Headers
 
-Names are compared without regard to case. Every header of a request that starts with \`x-weir-\` is removed: only the filter
-may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused with 431 (\`too_many_headers\`).
+Names are compared without regard to case. Every header of a request that starts with \`x-weir-\`, or would
+with \`-\` in the place of \`_\` (which CGI and WSGI do not tell apart), is removed: only the filter may say what they say. More than 16 of them, or a header map that the proxy cannot hand over, is refused with 431 (\`too_many_headers\`).
 
 ${part("Of the client's request", ["request", "both"])}
 ${part("To the upstream", ["upstream"])}

@@ -63,6 +63,10 @@ export const identity: Scenario[] = [
         ["x-weir-subject", "acme/admin"],
         ["x-weir-tier", "internal"],
         ["x-weir-anything", "1"],
+        // What CGI and WSGI would read as the same.
+        ["x_weir_subject", "acme/admin"],
+        ["x-weir_tier", "internal"],
+        ["X_WEIR-LANE", "interactive"],
       ];
       const { upstream } = await edge.send({
         key: "k1",
@@ -73,7 +77,15 @@ export const identity: Scenario[] = [
       assert.equal(upstream?.header("x-weir-tier"), "pro");
       assert.equal(upstream?.header("x-weir-lane"), "batch");
       assert.equal(upstream?.header("x-weir-request-id"), "r-1");
-      assert.equal(upstream?.header("x-weir-anything"), undefined);
+      for (const name of ["x-weir-anything", "x_weir_subject", "x-weir_tier", "x_weir-lane"])
+        assert.equal(upstream?.header(name), undefined, name);
+      const others: [string, string][] = [
+        ["x-weirs", "1"],
+        ["xxweir-a", "1"],
+        ["x-weir", "1"],
+      ];
+      const other = await edge.send({ key: "k1", headers: others, body });
+      for (const [name] of others) assert.equal(other.upstream?.header(name), "1", name);
     },
   },
   {
