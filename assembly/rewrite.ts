@@ -2,6 +2,7 @@
 // and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
 import { Kind, Tape } from "./json/tape";
+import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";
 import { endOf, lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Writer } from "./writer";
@@ -73,7 +74,7 @@ function putModel(prompt: Prompt, body: Slice, model: Slice): void {
 function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
   for (let i = 0; i < prompt.limitCount; i++) {
     const node = prompt.limitNode(i);
-    if (prompt.limit <= most) return;
+    if (toU64(tape.raw(node)) <= most) continue;
     const from = text.length;
     text.u64(most);
     edit(tape.offset(node), lenOf(tape.raw(node)), since(from));

@@ -268,6 +268,17 @@ export const bodies: Scenario[] = [
         [{}, { max_completion_tokens: 100 }],
         [{ max_tokens: 5000 }, { max_tokens: 100 }],
         [{ max_tokens: 7 }, { max_tokens: 7 }],
+        [
+          { max_tokens: 100_000, max_completion_tokens: 5 },
+          { max_tokens: 100, max_completion_tokens: 5 },
+        ],
+        [
+          { max_tokens: 5, max_completion_tokens: 101 },
+          { max_tokens: 5, max_completion_tokens: 100 },
+        ],
+        // Another API's limit bounds nothing here, and is lowered all the same.
+        [{ max_output_tokens: 5 }, { max_completion_tokens: 100, max_output_tokens: 5 }],
+        [{ max_output_tokens: 500 }, { max_completion_tokens: 100, max_output_tokens: 100 }],
       ] as const) {
         const answer = await edge.send({ ...k1, body: chat("Hi", more) });
         passed(answer);
