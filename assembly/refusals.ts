@@ -17,14 +17,15 @@ const MODEL_POINTER = lit("/model");
 const NS_PER_S: u64 = 1_000_000_000;
 const names = new Writer(512);
 
-export function unidentified(reason: Reason, ambiguous: bool): Reason {
+export function unidentified(reason: Reason, several: bool): Reason {
   const text = because();
   if (reason == Reason.MissingApiKey) {
     text.text("You did not provide an API key. Send it as Authorization: Bearer KEY or x-api-key.");
   } else if (reason == Reason.ExpiredApiKey) text.text("This API key has expired, or is not valid yet.");
   else if (reason == Reason.AddressNotAllowed)
     text.text("This API key may not be used from your network address.");
-  else if (ambiguous) text.text("The request shows different API keys in several headers.");
+  else if (several)
+    text.text("The request shows several API keys, in several headers or in one that was sent twice.");
   else text.text("Incorrect API key provided.");
   return reason;
 }

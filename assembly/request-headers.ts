@@ -25,6 +25,7 @@ export const FORM_API_KEY: u8 = 4;
 export const FORM_X_GOOG_API_KEY: u8 = 8;
 
 const QUOTE: u8 = 34;
+const COMMA: u8 = 44;
 const SEMICOLON: u8 = 59;
 const DASH: u8 = 45;
 const UNDERSCORE: u8 = 95;
@@ -57,6 +58,8 @@ export let credential: Slice = NONE;
 export let shownIn: u8 = 0;
 /** Two headers showed different keys. */
 export let ambiguous: bool = false;
+/** One header shows several keys, as Envoy makes one of two `authorization` headers. */
+export let joined: bool = false;
 export let forgedCount: i32 = 0;
 
 const forged = new StaticArray<u64>(FORGED_MAX);
@@ -82,7 +85,7 @@ export function readRequestHeaders(accepted: u8): bool {
     credential =
     upgrade =
       NONE;
-  connects = hasChunks = ambiguous = false;
+  connects = hasChunks = ambiguous = joined = false;
   let pairs = 0;
   let traces = 0;
   forgedCount = 0;
@@ -160,6 +163,8 @@ function isDash(byte: u8): bool {
 }
 
 function showBearer(value: Slice): void {
+  const comma = indexOf(value, COMMA);
+  joined = comma >= 0 && startsWithFolded(trim(sub(value, comma + 1, lenOf(value))), "bearer ");
   if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))), FORM_AUTHORIZATION);
   else show(trim(value), FORM_AUTHORIZATION);
 }

@@ -73,6 +73,7 @@ import {
   forgedCount,
   forgedName,
   forwardedFor,
+  joined,
   method,
   path,
   readRequestHeaders,
@@ -180,7 +181,7 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
     if (shielded != Admission.Admitted) return limited(stream, shielded, Reason.AddressLimitExceeded);
   }
   const unknown = ambiguous ? Reason.InvalidApiKey : identify(stream, policy, credential, seed);
-  if (unknown != Reason.None) return unidentified(unknown, ambiguous);
+  if (unknown != Reason.None) return unidentified(unknown, ambiguous || joined);
   const tier = changetype<Tier>(stream.tier);
   const admitted = admitSubject(tier, stream.lane, stream.subjectTag, stream.startNs);
   if (limiting != null) {

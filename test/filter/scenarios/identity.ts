@@ -56,6 +56,20 @@ export const identity: Scenario[] = [
     },
   },
   {
+    name: "two keys in one header, as Envoy joins them, are refused and said to be several",
+    policy: keyed,
+    async run(edge) {
+      for (const value of ["Bearer k1,Bearer k2", "Bearer k1, bearer k1"]) {
+        const answer = await edge.send({ headers: [["authorization", value]], body });
+        refused(edge, answer, "invalid_api_key");
+        assert.match(answer.json.error.message, /shows several API keys/);
+      }
+      const wrong = await edge.send({ headers: [["authorization", "Bearer k2,k1"]], body });
+      refused(edge, wrong, "invalid_api_key");
+      assert.match(wrong.json.error.message, /^Incorrect API key/);
+    },
+  },
+  {
     name: "the upstream is told who calls, and a caller cannot say so itself",
     policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro", { lane: "batch" })] },
     async run(edge) {
