@@ -1,6 +1,7 @@
+# The port is that of the chart's values.yaml unless `values` says otherwise.
 output "ledger" {
   description = "Where proxies reach the ledger, for proxies that the chart does not configure."
-  value       = "${strcontains(var.name, "weir") ? var.name : "${var.name}-weir"}.${var.namespace}.svc.cluster.local:8081"
+  value       = "${strcontains(var.name, "weir") ? var.name : "${var.name}-weir"}.${var.namespace}.svc.cluster.local:${try(var.values.sidecar.port, 8081)}"
 }
 
 output "release" {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { envoyConfig } from "../../deploy/envoy-config.ts";
 import { tarOfOne, writeImageLayout } from "../../deploy/image-layout.ts";
 import { at, type Loose } from "./chart.ts";
@@ -97,6 +97,23 @@ test("a policy that does not hold headers gets the configuration for it", () => 
   const text = envoyConfig({ ...options, policy: { hold_headers: false } });
   assert.ok(!text.includes(stop));
   assert.ok(text.includes('address: "0.0.0.0", port_value: 1 '));
+});
+
+test("what installs the chart names images of the reader's, which the chart's own values cannot", () => {
+  const own = parse(read("deploy/helm/weir/values.yaml"));
+  const argo = parse(read("deploy/gitops/argocd.yaml")).spec.source.helm.valuesObject;
+  const flux = parseAllDocuments(read("deploy/gitops/flux.yaml")).map((document) => document.toJS())[1].spec
+    .values;
+  for (const values of [argo, flux]) {
+    assert.match(values.image.repository, /example\.com/);
+    assert.match(values.filter.image.repository, /example\.com/);
+  }
+  assert.deepEqual(flux, argo);
+  const hcl = read("deploy/README.md").match(/^module "weir" \{[\s\S]*?^\}/m)?.[0] ?? "";
+  for (const { repository } of [argo.image, argo.filter.image]) assert.ok(hcl.includes(`"${repository}"`));
+  assert.ok(
+    read("deploy/terraform/outputs.tf").includes(`try(var.values.sidecar.port, ${own.sidecar.port})`),
+  );
 });
 
 test("the Terraform files are formatted", (context) => {

@@ -193,6 +193,20 @@ test("kong-pluginserver.conf loads what kong/plugin/build.ts writes", async () =
     assert.deepEqual(conf.match(/^plugins = (.*)$/m)?.[1]?.split(","), ["bundled", ...built.sort()]);
     const where = conf.match(/--plugins-directory (\S+)/g);
     assert.deepEqual([...new Set(where)].length, 1, "started and asked in the same folder");
+    const commands = [...conf.matchAll(/^pluginserver_js_\w+_cmd = (.*)$/gm)].map(([, command]) => command!);
+    assert.equal(commands[1], `${commands[0]} --dump-all-plugins`);
+    const here = commands[1]!
+      .replace("/usr/local/lib/node_modules/", at("node_modules/"))
+      .replace(" kong-js-pluginserver ", ` ${at("node_modules/kong-pdk/bin/kong-js-pluginserver")} `)
+      .replace("/opt/weir/plugins", folder);
+    const { stdout, stderr } = spawnSync("sh", ["-c", here], { encoding: "utf8" });
+    assert.match(stdout, /^\[/, stderr);
+    assert.deepEqual(
+      JSON.parse(stdout)
+        .map(({ Name }: Loose) => Name)
+        .sort(),
+      built.sort(),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
