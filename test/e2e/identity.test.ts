@@ -59,6 +59,11 @@ describe("identity", () => {
     assert.ok(!wrong.text.includes("no-such-key"), "a refusal never repeats the key");
     const both = await w.chat(KEY, "hello", { headers: { "x-api-key": "another-key" } });
     assert.deepEqual([both.status, both.code], [401, "invalid_api_key"]);
+    const twice = await w.chat(undefined, "hello", {
+      headers: { authorization: `Bearer ${secret(KEY)}, Bearer ${secret(KEY)}` },
+    });
+    assert.deepEqual([twice.status, twice.code], [401, "invalid_api_key"]);
+    assert.match(twice.json.error.message, /several API keys/);
   });
 
   it("refuses an expired key, a key from another network, and a model that is not the key's", async () => {
@@ -70,6 +75,12 @@ describe("identity", () => {
       [other.status, other.code, other.json.error.param],
       [403, "model_not_allowed", "/model"],
     );
+    const path = "/openai/deployments/o3/chat/completions?api-version=2024-10-21";
+    assert.equal(
+      (await w.chat(NARROW, "hello", { path, body: { model: undefined } })).code,
+      "model_not_allowed",
+    );
+    assert.equal((await w.chat(NARROW, "hello", { path })).json.error.param, "/model");
   });
 
   it("tells the upstream who calls, and lets nobody else say it", async () => {
@@ -79,6 +90,8 @@ describe("identity", () => {
       "X-Weir-Lane": "interactive",
       "x-weir-request-id": "forged",
       "x-weir-anything": "forged",
+      x_weir_subject: "acme/boss",
+      "x-weir_tier": "internal",
     };
     assert.equal((await w.chat(KEY, "hello", { headers: forged })).status, 200);
     const { headers } = w.llm.seen.at(-1) as (typeof w.llm.seen)[0];
@@ -86,7 +99,9 @@ describe("identity", () => {
     assert.equal(headers["x-weir-tier"], "pro");
     assert.equal(headers["x-weir-lane"], "batch");
     assert.match(String(headers["x-weir-request-id"]), /^[0-9a-f-]{36}$/);
-    assert.equal(headers["x-weir-anything"], undefined);
+    for (const name of ["x-weir-anything", "x_weir_subject", "x-weir_tier"]) {
+      assert.equal(headers[name], undefined, name);
+    }
   });
 
   it("keeps the key from the upstream, in whichever header it came", async () => {
