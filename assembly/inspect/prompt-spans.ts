@@ -50,7 +50,7 @@ export class Prompt {
   fallbacks: i32 = -1;
   stream: bool = false;
   includeUsage: bool = false;
-  /** The largest output limit that the body asks for; 0 if none. All of `limitNode` must be clamped together. */
+  /** The largest output limit that the body asks for; 0 if none. */
   limit: u64 = 0;
   limitCount: i32 = 0;
   /** Answers asked for. */
