@@ -76,6 +76,27 @@ export function redactedTwice(): Reason {
   return Reason.PromptUnredactable;
 }
 
+/** The member at `node` asks for the answer's tokens, in a tier that redacts answers. */
+export function tokensAsked(tape: Tape, node: i32): Reason {
+  names.reset();
+  pointer(tape, node, names);
+  because()
+    .text("The member ")
+    .json(names.written)
+    .text(" asks for the answer's tokens one by one, in which no text can be found:");
+  more().text(" expected that it is left out, since this tier redacts answers.");
+  blame(names.written);
+  return Reason.AnswerUnredactable;
+}
+
+export function arrayAsked(): Reason {
+  because().text(
+    "Gemini's stream comes as one JSON array, in which no text can be followed: ask with ?alt=sse,",
+  );
+  more().text(" since this tier redacts answers.");
+  return Reason.AnswerUnredactable;
+}
+
 export function bodyTooLarge(tier: Tier): Reason {
   because()
     .text("The request body is larger than the ")

@@ -42,6 +42,7 @@ import {
 } from "./inspect/injection";
 import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
+import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
 import { count, Metric, tally } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Route, Tier } from "./policy/policy";
@@ -83,6 +84,7 @@ import {
   upgrade,
 } from "./request-headers";
 import {
+  arrayAsked,
   badMember,
   bodyTooLarge,
   bodyUnavailable,
@@ -97,6 +99,7 @@ import {
   rulesUnavailable,
   severalModels,
   tokenPrompt,
+  tokensAsked,
   tooManyHeaders,
   tooManyTexts,
   unidentified,
@@ -327,6 +330,8 @@ function inspect(stream: Stream, tier: Tier): Reason {
   if (prompt.modelEscaped || !stream.setModel(prompt.model)) {
     return oddModel();
   }
+  const form = tier.redacts ? checkForm(stream) : Reason.None;
+  if (form != Reason.None) return form;
   const allowed = stream.key ? changetype<Key>(stream.key).models : NONE;
   if ((prompt.oddPath || prompt.fallbacks >= 0) && (allowed != NONE || tier.dependsOnModel)) {
     return prompt.oddPath ? oddPath() : severalModels(tape, prompt);
@@ -335,6 +340,13 @@ function inspect(stream: Stream, tier: Tier): Reason {
     return modelNotAllowed(stream);
   }
   return checkInjection(stream, tier);
+}
+
+/** Whether the answer will come in a form that can be redacted. */
+function checkForm(stream: Stream): Reason {
+  const asking = asksForTokens(tape);
+  if (asking >= 0) return tokensAsked(tape, asking);
+  return asksForArray(tape, stream.path) ? arrayAsked() : Reason.None;
 }
 
 function checkInjection(stream: Stream, tier: Tier): Reason {

@@ -93,6 +93,7 @@ async function meetVerdicts(w: World): Promise<Set<string>> {
   await met("prompt_blocked", w.chat("key-careful", "my number is 536-90-4399"));
   const many = Array.from({ length: 150 }, (_, i) => `person-${i}@example.com`).join(" ");
   await met("prompt_unredactable", w.chat("key-careful", many));
+  await met("answer_unredactable", w.chat("key-redacting", "hello", { body: { logprobs: true } }));
   const forged = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`x-weir-${i}`, "1"]));
   await met("too_many_headers", w.chat("key-plain", "hello", { headers: forged }));
   for (let i = 0; i < 3; i++) await met("ok", w.chat("key-small", "hello"));
