@@ -1,23 +1,28 @@
 // The policy's own phrases and simple patterns, and canaries: fragments that an answer must never contain.
 //
-// A phrase is compared with ASCII case folded and each run of white space as one space. Three bytes stand for a
-// class, so that a compiler of patterns outside can target this table: 0x01 a digit, 0x02 a letter, 0x03 either.
-// A phrase begins and ends at a word boundary when its own ends are word characters. At most PHRASE_MAX bytes
-// are compared (a longer canary is known by its beginning), over at most LOOK_AHEAD bytes of text.
+// A phrase is compared with ASCII case folded, each run of white space (any that Unicode has) as one space and without
+// characters that are not seen (blanks.ts). Three bytes stand for a class, so that a compiler of patterns outside can
+// target this table: 0x01 a digit, 0x02 a letter, 0x03 either. A phrase begins and ends at a word boundary when its own
+// ends are word characters. At most PHRASE_MAX bytes are compared (a longer canary is known by its beginning), over at
+// most LOOK_AHEAD bytes of text: one that is drawn out beyond them is known by its first KNOWN_BY bytes.
 //
 // Each tier of a policy has a table of its own, in the policy's memory; the bytes that phrases begin with become
 // triggers for all of them, which costs a look and changes nothing.
 //
 //   table: heads 256 × u16 (entry + 1 by the first byte, folded) | 512 count u32 | 528 entries
 //   entry (16 bytes): text ptr u32 | length u16 | type u8 | 0 | next entry u16, by first byte | …
-import { fold, lenOf, ptrOf, Slice } from "../slice";
-import { ALNUM, ALPHA, DIGIT, has, SPACE } from "./chars";
+import { endOf, fold, ptrOf, Slice } from "../slice";
+import { blank } from "./blanks";
+import { ALNUM, ALPHA, DIGIT, has } from "./chars";
 import { addTrigger } from "./filter";
 import { CANARY, CUSTOM, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
 import { at, back, found } from "./view";
 
 const COUNT_AT: usize = 512;
 const ENTRIES_AT: usize = 528;
+/** Bytes of text that one look may read, but for the rest of a character. */
+const REACH: usize = <usize>LOOK_AHEAD - 4;
+const KNOWN_BY: i32 = 24;
 /** The table that is searched; 0: none. */
 let heads: usize = 0;
 
@@ -33,25 +38,20 @@ export function usePhrases(table: usize): void {
 
 /**
  * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY) to a table with room for it; `to` is memory for
- * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once white space is
+ * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once blanks are
  * collapsed, or begins with a class byte. At configuration.
  */
 export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool {
   const count = load<i32>(table, COUNT_AT);
   if (count == PHRASE_COUNT_MAX || (type != CUSTOM && type != CANARY)) return false;
   let n = 0;
-  const from = ptrOf(text);
-  for (let i = 0; i < lenOf(text) && n < PHRASE_MAX; i++) {
-    const b = load<u8>(from + i);
-    if (has(b, SPACE)) {
-      if (n > 0 && load<u8>(to + n - 1) != 32) {
-        store<u8>(to + n, 32);
-        n++;
-      }
-    } else {
-      store<u8>(to + n, fold(b));
-      n++;
-    }
+  const end = endOf(text);
+  for (let p = ptrOf(text); p < end && n < PHRASE_MAX; ) {
+    const b = load<u8>(p);
+    const gap = blank(b, p + 1 < end ? load<u8>(p, 1) : 0, p + 2 < end ? load<u8>(p, 2) : 0);
+    if (gap == 0) store<u8>(to + n++, fold(b));
+    else if (gap > 0 && n > 0 && load<u8>(to + n - 1) != 32) store<u8>(to + n++, 32);
+    p += max(abs(gap), 1);
   }
   if (n > 0 && load<u8>(to + n - 1) == 32) n--;
   if (n < 4 || load<u8>(to) <= 3) return false;
@@ -94,18 +94,36 @@ function matches(entry: usize, p: usize): bool {
   const type = <i32>load<u8>(entry, 6);
   if (has(load<u8>(p), ALNUM) && has(back(p, 1), ALNUM)) return false;
   let i = p;
-  for (let n = 0; n < len; n++) {
+  let n = 0;
+  while (n < len) {
     const want = <u32>load<u8>(text + n);
+    // Not inside a character, of which no part may stay.
+    if (i - p >= REACH && want >> 6 != 2) return n >= KNOWN_BY && found(p, i, type);
     const have = at(i);
-    if (i - p >= <usize>LOOK_AHEAD - 4) return false;
+    const gap = blankAt(i, have);
     if (want == 32) {
-      if (!has(have, SPACE)) return false;
-      while (i - p < <usize>LOOK_AHEAD - 4 && has(at(i), SPACE)) i++;
-      continue;
+      if (gap == 0) return false;
+      let spaces = gap > 0;
+      i += abs(gap);
+      for (let more = blankAt(i, at(i)); more != 0 && i - p < REACH; more = blankAt(i, at(i))) {
+        if (more > 0) spaces = true;
+        i += abs(more);
+      }
+      if (!spaces) return false;
+      n++;
+    } else if (gap < 0) i -= gap;
+    else if (want <= 3 ? !inClass(have, want) : <u32>fold(<u8>have) != want) return false;
+    else {
+      i++;
+      n++;
     }
-    if (want <= 3 ? !inClass(have, want) : <u32>fold(<u8>have) != want) return false;
-    i++;
   }
   if (len < PHRASE_MAX && has(load<u8>(i - 1), ALNUM) && has(at(i), ALNUM)) return false;
   return found(p, i, type);
+}
+
+/** `blank` for the character at `i`, which begins with `have`. */
+function blankAt(i: usize, have: u32): i32 {
+  if (have < 0x80) return blank(have, 0, 0);
+  return have < 0xc2 ? 0 : blank(have, at(i + 1), at(i + 2));
 }

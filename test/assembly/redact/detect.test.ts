@@ -298,3 +298,60 @@ test("phrases of the policy are found in any case and spacing, canaries too", as
     ["CUSTOM PROJECT  blue\nheron", "CUSTOM EMP-1234", "CANARY you are ada, the\nassistant of acme."],
   );
 });
+
+/** White space beside the plain space, and characters that are not seen. */
+const SPACES = "\t\n\v\f\r\u0085\u00a0\u1680\u2000\u2005\u200a\u2028\u2029\u202f\u205f\u3000";
+const UNSEEN = "\u00ad\u034f\u180e\u200b\u200c\u200d\u200e\u202e\u2060\u2064\ufe0f\ufeff\u{e0041}";
+
+test("phrases are found whatever white space stands in them and whatever is not seen, at every cut", async () => {
+  const own = await redactor();
+  const canary = "You are Ada, the assistant of Acme.";
+  assert.ok(own.phrase(canary, "CANARY"));
+  assert.ok(own.phrase("EMP-\u0001\u0001", "CUSTOM"));
+  assert.ok(own.phrase("\ufeff \u3000 Blue\u00a0\u200bHeron\u2003", "CUSTOM"));
+  assert.ok(own.phrase("é\u00a9 naïve", "CUSTOM"));
+  const gone = (text: string) => {
+    for (const escaped of [false, true]) {
+      const raw = escaped ? JSON.stringify(text).slice(1, -1) : text;
+      const units = (c: string) =>
+        [...Array(c.length).keys()].map((i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, "0")}`);
+      const forms = escaped ? [raw, [...text].flatMap(units).join("")] : [raw];
+      for (const form of forms) {
+        const whole = own.redact(`so ${form} so`, { escaped });
+        assert.match(whole, /^so \[C(ANARY|USTOM)_1\] so$/, JSON.stringify(text));
+        const length = Buffer.byteLength(form) + 6;
+        for (let cut = 0; cut <= length; cut += escaped ? 7 : 1) {
+          assert.equal(own.redact(`so ${form} so`, { escaped }, [cut]), whole);
+        }
+      }
+    }
+  };
+  for (const space of SPACES) gone(canary.replaceAll(" ", space));
+  for (const space of SPACES) gone(canary.replaceAll(" ", ` ${space}\u200b `));
+  for (const unseen of UNSEEN) gone([...canary].join(unseen));
+  for (const unseen of UNSEEN) gone(canary.replaceAll(" ", `${unseen} ${unseen}`));
+  gone("emp-\u200b1\u00ad2");
+  gone("blue heron");
+  gone("é\u00ad\u00a9\u3000na\u200dïve");
+  assert.equal(
+    own.redact("You\u200bare Ada, the assistant of Acme."),
+    "You\u200bare Ada, the assistant of Acme.",
+  );
+  assert.equal(own.redact("EMP-1\u00a02 Blue-Heron"), "EMP-1\u00a02 Blue-Heron");
+});
+
+test("a phrase drawn out beyond what is looked at is known by its beginning, and little is held for it", async () => {
+  const own = await redactor();
+  assert.ok(own.phrase("You are Ada, the assistant of Acme.", "CANARY"));
+  const words = "You are Ada, the assistant of Acme.".split(" ");
+  const wide = (width: number) => words.join(" ".repeat(width));
+  assert.match(own.redact(wide(40)), /^\[CANARY_1\]/);
+  assert.match(own.redact([...words.join(" ")].join("\u200b\u200b")), /^\[CANARY_1\]/);
+  assert.equal(own.redact(wide(90)), wide(90));
+  const text = Buffer.from(wide(60));
+  own.open();
+  for (let i = 0; i < text.length; i++) {
+    own.feed(text.subarray(i, i + 1), i === text.length - 1);
+    assert.ok(own.held() <= 320);
+  }
+});
