@@ -290,6 +290,8 @@ function event(redaction: Redaction, bytes: Slice): void {
   const wholeEvent = !redaction.inLine && endsEvent(bytes);
   const count = listTexts(bytes, wholeEvent);
   finishChannels(redaction, count);
+  // What ends here may be what blocks: then clients are not told that the answer is complete.
+  if (blockedBy(redaction.answer) >= 0) return;
   const from = outTo;
   if (!rewrite(redaction.set, redaction.body, bytes, list, count) || overflow) {
     // Of an event that does not fit, nothing goes out.
@@ -297,10 +299,14 @@ function event(redaction: Redaction, bytes: Slice): void {
     withhold(redaction, Reason.AnswerUnreadable);
     return;
   }
+  if (blockedBy(redaction.answer) >= 0) {
+    rewind(from);
+    return;
+  }
   const ending = load<u8>(endOf(bytes) - 1);
   redaction.inLine = ending != LF && ending != CR;
   if (!redaction.inLine) restartBody(redaction.body);
-  if (!wholeEvent || blockedBy(redaction.answer) >= 0) return;
+  if (!wholeEvent) return;
   for (let i = 0; i < count; i++) {
     if (!remember(redaction.set, bytes, list, count, i)) {
       withhold(redaction, Reason.AnswerUnreadable);

@@ -193,6 +193,20 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(contentOf(answer.text.slice(0, answer.text.indexOf("event: error"))), "My rules: ");
     });
 
+    it("tells of a block that is found at the end before the stream says that it is complete", async () => {
+      const texts = ["pay with 4111 1111 1111 ", "1111"].map((text) => chunk(text));
+      // nginx takes no more bytes after the last ones.
+      const unended = profile === "envoy" ? [texts] : [];
+      for (const events of [[...texts, "[DONE]"], [...texts, finish, "[DONE]"], ...unended]) {
+        for (let cut = 0; cut < sse(events).length; cut += 3) {
+          const { text } = await stream(events, "mixed", cut);
+          assert.match(text, /event: error\ndata: [^\n]*"answer_blocked"[^\n]*\n\n$/);
+          assert.ok(!text.includes("[DONE]") && !text.includes('"stop"'), text);
+          assert.equal(contentOf(text.slice(0, text.indexOf("event: error"))), "pay with ");
+        }
+      }
+    });
+
     it("refuses a compressed answer that had to be read, lets it pass where the policy says, and asks it away", async () => {
       const gzip = { "content-encoding": "gzip" };
       const refused = await json({ text: "x" }, "redacts", 0, gzip);
