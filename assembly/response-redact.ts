@@ -2,15 +2,24 @@
 // through redact/'s channels, a JSON body or plain text through its own reader.
 //
 // Everything one answer needs is a slot of a fixed pool, taken while its request can still be refused. What cannot be
-// followed (more channels than there are records, an event that leaves no template, no room) is withheld, never let
-// through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
+// followed (what is no JSON where JSON should be, tokens one by one, more channels than there are records, an event that
+// leaves no template, no room) is withheld, never let through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
 // plain text without a content-length, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 3.8 KB, RECORDS_MAX × 4.1 KB and OUTPUT_BYTES.
 //
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, marksOf, openAnswer } from "./redact/answer";
-import { BODY_BYTES, endBody, feedBody, openBody, restartBody } from "./redact/body";
+import {
+  BODY_BYTES,
+  endBody,
+  feedBody,
+  hasTokens,
+  isOddBody,
+  openBody,
+  restartBody,
+  TEXT_AT,
+} from "./redact/body";
 import {
   channelAt,
   CHANNELS_MAX,
@@ -32,7 +41,7 @@ import {
 } from "./redact/channels";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow, put, rewind, room, setOutput } from "./redact/output";
-import { openPassage, pass, PASSAGE_BYTES } from "./redact/passage";
+import { openPassage, pass } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
 import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
@@ -45,6 +54,7 @@ import {
   ENDS,
   feed,
   hidesUsage,
+  isUnfollowed,
   NESTED,
   nextPiece,
   piece,
@@ -105,6 +115,10 @@ export class Redaction {
   }
   get body(): usize {
     return changetype<usize>(this) + BODY_AT;
+  }
+  /** Something must not leave, so that nothing may pass unread; else only originals are put back. */
+  get acts(): bool {
+    return changetype<Tier>(<usize>this.tier).redacts;
   }
   get withheld(): Reason {
     return <Reason>this.withheldByte;
@@ -192,8 +206,7 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   redaction.form = <u8>form;
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
-  if (form == Form.Text)
-    openPassage(redaction.body + <usize>(BODY_BYTES - PASSAGE_BYTES), redaction.answer, PLAIN);
+  if (form == Form.Text) openPassage(redaction.body + TEXT_AT, redaction.answer, PLAIN);
 }
 
 /** Matches so far that were only flagged, or (otherwise) replaced. */
@@ -252,8 +265,7 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
   const body = redaction.body;
   const len = lenOf(chunk);
   if (redaction.form == Form.Text) {
-    const record = body + <usize>(BODY_BYTES - PASSAGE_BYTES);
-    if (pass(record, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
+    if (pass(body + TEXT_AT, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
   } else {
     let at = 0;
     while (at < len) {
@@ -261,7 +273,7 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
       if (taken == 0) break;
       at += taken;
     }
-    if (at < len) withhold(redaction, Reason.AnswerUnreadable);
+    if (at < len || (redaction.acts && isOddBody(body))) withhold(redaction, Reason.AnswerUnreadable);
     else if (last) endBody(body);
   }
   check(redaction);
@@ -269,7 +281,13 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
 
 function check(redaction: Redaction): void {
   if (blockedBy(redaction.answer) >= 0) withhold(redaction, Reason.AnswerBlocked);
+  else if (bringsTokens(redaction)) withhold(redaction, Reason.AnswerUnreadable);
   else if (overflow || isCrowded(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
+}
+
+/** The answer's tokens, one by one, say it all again. */
+function bringsTokens(redaction: Redaction): bool {
+  return redaction.acts && hasTokens(redaction.body);
 }
 
 function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): void {
@@ -277,7 +295,8 @@ function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hid
   while (nextPiece()) {
     // An answer that is withheld is still read for its usage.
     if (redaction.withheld != Reason.None || (hide && hidesUsage())) continue;
-    event(redaction, piece());
+    if (redaction.acts && isUnfollowed(handle)) withhold(redaction, Reason.AnswerUnreadable);
+    else event(redaction, piece());
     check(redaction);
   }
   if (!last || redaction.withheld != Reason.None) return;
@@ -299,7 +318,7 @@ function event(redaction: Redaction, bytes: Slice): void {
     withhold(redaction, Reason.AnswerUnreadable);
     return;
   }
-  if (blockedBy(redaction.answer) >= 0) {
+  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction)) {
     rewind(from);
     return;
   }

@@ -3,15 +3,22 @@
 // punctuation pass untouched, so what was valid JSON stays so. (Text that is JSON inside a string, such as tool
 // arguments, is redacted as text: a bare number there becomes a placeholder.)
 //
+// What stands outside strings is checked (literal.ts), since nothing there is redacted: text
+// that is no JSON, or that says the answer again token by token, is found out before it is past (`isOddBody`).
+//
 //   0 answer u32 | 4 state u8 | 5 after a backslash u8 | 6 name length u8 | 7 a name comes next u8 | 8 depth u32
-//   16 is-object bits (512 levels) | 80 name (32) | 112 record (passage.ts)
+//   12 word u8 (literal.ts) | 13 what was odd u8 | 14 line u8, 15 byte order mark u8 (event.ts)
+//   16 is-object bits (512 levels) | 80 name (32) | 112 depth of tokens u32 | 120 record (passage.ts)
 import { isFolded, slice } from "../slice";
+import { Literal, mayEndLiteral, nextLiteral } from "./literal";
 import { put, room } from "./output";
 import { openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
 import { NESTED, QUOTED } from "./restore";
 
-export const BODY_BYTES: i32 = 112 + PASSAGE_BYTES;
+export const BODY_BYTES: i32 = 120 + PASSAGE_BYTES;
+/** Where the text at hand is redacted. */
+export const TEXT_AT: usize = 120;
 const LEVELS: u32 = 512;
 const NAME_MAX: u32 = 32;
 
@@ -19,6 +26,10 @@ const OUTSIDE: u32 = 0;
 const NAME: u32 = 1;
 const VALUE: u32 = 2;
 const KEPT: u32 = 3;
+
+// What is odd about a body.
+const NO_JSON: u8 = 1;
+const TOKENS: u8 = 2;
 
 /** Starts a body of `answer` at `body` (BODY_BYTES). */
 export function openBody(body: usize, answer: usize): void {
@@ -30,11 +41,28 @@ export function openBody(body: usize, answer: usize): void {
 export function restartBody(body: usize): void {
   store<u32>(body, OUTSIDE, 4);
   store<u32>(body, 0, 8);
+  store<u8>(body, <u8>Literal.None, 12);
+  store<u8>(body, 0, 14);
+  store<u32>(body, 0, 112);
+}
+
+/** Whether something has come that is no JSON. */
+export function isOddBody(body: usize): bool {
+  return (load<u8>(body, 13) & NO_JSON) != 0;
+}
+
+/** Whether tokens of the answer have come, one by one (the values of log probabilities). */
+export function hasTokens(body: usize): bool {
+  return (load<u8>(body, 13) & TOKENS) != 0;
+}
+
+function note(body: usize, what: u8): void {
+  store<u8>(body, load<u8>(body, 13) | what, 13);
 }
 
 /** Whether the next byte begins a document. */
 export function isAtStart(body: usize): bool {
-  return <u32>load<u8>(body, 4) == OUTSIDE && load<u32>(body, 8) == 0;
+  return <u32>load<u8>(body, 4) == OUTSIDE && load<u32>(body, 8) == 0 && load<u8>(body, 14) == 0;
 }
 
 /** The room in which a chunk of `len` bytes is certain to be taken in one call. */
@@ -63,30 +91,52 @@ export function feedBody(body: usize, ptr: usize, len: i32): i32 {
 
 /** Ends a body that was cut off inside a string: puts out what was held. */
 export function endBody(body: usize): void {
-  if (<u32>load<u8>(body, 4) == VALUE) pass(body + 112, 0, 0, true);
+  if (<u32>load<u8>(body, 4) == VALUE) pass(body + TEXT_AT, 0, 0, true);
   store<u8>(body, OUTSIDE, 4);
 }
 
 function outside(body: usize, p: usize, end: usize): usize {
+  let word = <Literal>load<u8>(body, 12);
   while (p < end) {
     const b = <u32>load<u8>(p++);
     if (b == 34) {
+      if (!mayEndLiteral(word)) note(body, NO_JSON);
+      // The next literal stands behind a comma or the like.
+      word = Literal.Over;
       beginString(body);
       break;
     }
-    if (b == 123 || b == 91) nest(body, b == 123);
-    else if (b == 125 || b == 93) {
-      const depth = load<u32>(body, 8);
-      if (depth) store<u32>(body, depth - 1, 8);
-    } else if (b == 44) store<u8>(body, isObject(body) ? 1 : 0, 7);
-    else if (b == 58) store<u8>(body, 0, 7);
+    const before = word;
+    word = nextLiteral(word, b);
+    if (word == Literal.Odd) note(body, NO_JSON);
+    else if (word == Literal.None) {
+      if (b == 123 || b == 91) nest(body, b == 123);
+      else if (b == 44) store<u8>(body, isObject(body) ? 1 : 0, 7);
+      else if (b == 58) store<u8>(body, 0, 7);
+    } else if (b == 125 || b == 93) close(body);
+    else if (before == Literal.None && b - 48 < 10) value(body);
   }
+  store<u8>(body, <u8>word, 12);
   return p;
+}
+
+function close(body: usize): void {
+  const depth = load<u32>(body, 8);
+  if (depth) store<u32>(body, depth - 1, 8);
+  if (depth == load<u32>(body, 112)) store<u32>(body, 0, 112);
+  // What follows in an array has no name.
+  store<u8>(body, 0, 6);
+}
+
+/** A string or a number begins. */
+function value(body: usize): void {
+  if (load<u32>(body, 112)) note(body, TOKENS);
 }
 
 function nest(body: usize, object: bool): void {
   const depth = load<u32>(body, 8);
   store<u32>(body, depth + 1, 8);
+  if (load<u32>(body, 112) == 0 && isTokens(body)) store<u32>(body, depth + 1, 112);
   store<u8>(body, object && depth < LEVELS ? 1 : 0, 7);
   if (depth >= LEVELS) return;
   const at = body + 16 + <usize>(depth >> 3);
@@ -104,10 +154,13 @@ function beginString(body: usize): void {
   if (load<u8>(body, 7)) {
     store<u8>(body, 0, 6);
     store<u8>(body, <u8>NAME, 4);
-  } else if (isKept(body)) store<u8>(body, <u8>KEPT, 4);
+    return;
+  }
+  value(body);
+  if (isKept(body)) store<u8>(body, <u8>KEPT, 4);
   else {
     store<u8>(body, <u8>VALUE, 4);
-    openPassage(body + 112, <usize>load<u32>(body), isNested(body) ? NESTED : QUOTED);
+    openPassage(body + TEXT_AT, <usize>load<u32>(body), isNested(body) ? NESTED : QUOTED);
   }
 }
 
@@ -134,7 +187,7 @@ function inString(body: usize, p: usize, end: usize, state: u32): usize {
   store<u8>(body, escaped ? 1 : 0, 5);
   if (state == VALUE) {
     put(asIs, from);
-    pass(body + 112, from, <i32>(p - from), closed);
+    pass(body + TEXT_AT, from, <i32>(p - from), closed);
     asIs = p;
   } else if (state == NAME) addName(body, from, p);
   if (!closed) return p;
@@ -168,6 +221,14 @@ function addName(body: usize, from: usize, to: usize): void {
 function isNested(body: usize): bool {
   const len = <i32>load<u8>(body, 6);
   return len == 9 && isFolded(slice(body + 80, len), "arguments");
+}
+
+/** Whether the name is that of the answer's tokens, each by itself. */
+function isTokens(body: usize): bool {
+  const len = <i32>load<u8>(body, 6);
+  const name = slice(body + 80, len);
+  if (len == 8) return isFolded(name, "logprobs");
+  return (len == 9 && isFolded(name, "token_ids")) || (len == 14 && isFolded(name, "logprobsresult"));
 }
 
 function isKept(body: usize): bool {

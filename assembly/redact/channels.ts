@@ -2,7 +2,7 @@
 // arguments of a tool call), and what one event's piece leaves undecided comes out with the channel's next piece
 // or at its flush. Who reads the events names the pieces; this file rewrites the event around them.
 //
-// What is not in a piece is redacted too, string by string (body.ts), but for identifiers.
+// What is not in a piece is redacted too (event.ts), string by string, but for identifiers.
 //
 // Records come from one pool, made at configuration and shared by all streams. A stream has at most CHANNELS_MAX
 // open; a piece for which no record is left is redacted by itself, without a view across events (`isCrowded`).
@@ -15,7 +15,8 @@ import { reserve } from "../memory";
 import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { noted } from "./answer";
-import { feedBody, isAtStart } from "./body";
+import { isAtStart } from "./body";
+import { feedEvent } from "./event";
 import { put, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
@@ -124,7 +125,7 @@ export function roomForEvent(len: i32, count: i32): i32 {
 
 /**
  * Puts out `event` with its `count` pieces (ascending, not overlapping) redacted, and what lies between them by `body`
- * (body.ts). Pieces may become empty, and the text of one may come out in a later one of its channel. False when the
+ * (event.ts). Pieces may become empty, and the text of one may come out in a later one of its channel. False when the
  * output has too little room or a piece lies outside the event; then nothing was put out and no channel changed.
  */
 export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, count: i32): bool {
@@ -149,11 +150,11 @@ export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, co
     const piece = pieces + <usize>(i * PIECE_BYTES);
     const start = from + load<u32>(piece, 4);
     const end = from + load<u32>(piece, 8);
-    feedBody(body, p, <i32>(start - p));
+    feedEvent(body, p, <i32>(start - p));
     feedPiece(set, load<u32>(piece), start, <i32>(end - start));
     p = end;
   }
-  feedBody(body, p, <i32>(endOf(event) - p));
+  feedEvent(body, p, <i32>(endOf(event) - p));
   return true;
 }
 
@@ -174,11 +175,11 @@ function rewriteOne(set: usize, body: usize, event: Slice, piece: usize): void {
     return;
   }
   const before = changes();
-  feedBody(body, ptrOf(event), <i32>(start - ptrOf(event)));
+  feedEvent(body, ptrOf(event), <i32>(start - ptrOf(event)));
   const between = changes();
   feedPiece(set, load<u32>(piece), start, length);
   const after = changes();
-  feedBody(body, end, <i32>(endOf(event) - end));
+  feedEvent(body, end, <i32>(endOf(event) - end));
   isClean = before == between && after == changes();
 }
 

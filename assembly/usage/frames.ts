@@ -4,10 +4,10 @@
 // are; one that a chunk has cut is held back until it is complete (hold.ts). An event longer than PIECE_MAX, or one
 // for which there is no room, passes in pieces as it comes, and is counted; its texts are listed all the same. Of a
 // JSON answer, pieces are just parts of the chunk. The pieces of an answer, one after the other, are the answer.
+import { lineEnd } from "../line-end";
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { hold, recycle, retire } from "./hold";
-import { lineEnd } from "./lines";
 import { readAnswer } from "./read";
 import { clearSpans, PIECE_MAX } from "./spans";
 import { AnswerKind, State, stateOf } from "./state";

@@ -2,6 +2,7 @@
 //
 // Nothing is buffered: the data goes to the walker as it comes, the lines of one event joined by line feeds. Lines
 // end with CR LF, LF or CR; a byte order mark at the beginning, comments and other fields are passed over.
+import { lineEnd } from "../line-end";
 import { beginDocument, walk } from "./walk";
 import { keepEnvelope, repeated } from "./repeat";
 import { addSpan, ALL, ENDS, spanCount } from "./spans";
@@ -18,10 +19,12 @@ enum Phase {
   Skip = 4,
 }
 
-// "data" and "[DONE]" as little-endian words.
+// "data" and "[DONE]" as little-endian words; spaces may stand after the latter, as far as `head` goes.
 const DATA: u32 = 0x61746164;
 const DONE: u64 = 0x5d454e4f445b;
 const DONE_BYTES: i32 = 6;
+const HEAD_BYTES: i32 = 8;
+const SPACES: u64 = 0x2020000000000000;
 const COLON: u32 = 58;
 const LF: u32 = 10;
 const CR: u32 = 13;
@@ -147,6 +150,14 @@ function data(state: State, p: usize, len: i32): void {
   walk(state, p, len);
 }
 
+/** Whether the data that has come is neither JSON, as far as it goes, nor the beginning of `[DONE]`: its texts are not known. */
+export function isOdd(state: State): bool {
+  if (state.unreadable != 0) return true;
+  if (!state.hasData || !state.broken) return false;
+  const rest = <u64>(max(DONE_BYTES - state.docBytes, 0) << 3);
+  return state.docBytes > HEAD_BYTES || ((state.head & ~SPACES) != DONE) & (0xffffffffffff >> rest);
+}
+
 /** An empty line: the event is complete. */
 function dispatch(state: State): void {
   if (!state.hasData) return;
@@ -154,29 +165,6 @@ function dispatch(state: State): void {
   if (state.docBytes >= DONE_BYTES && (state.head & 0xffffffffffff) == DONE) {
     state.finished = true;
     addSpan(Channel.End, ALL, ALL, 0, 0, ENDS);
+    if (state.docBytes > HEAD_BYTES || (state.head & ~SPACES) != DONE) state.unreadable++;
   } else if (state.docBytes > 0 && (state.broken || !state.complete)) state.unreadable++;
-}
-
-/** The first CR or LF in [p, stop), or `stop`. */
-export function lineEnd(p: usize, stop: usize): usize {
-  if (ASC_FEATURE_SIMD) {
-    while (p + 16 <= stop) {
-      const v = v128.load(p);
-      const mask = i8x16.bitmask(v128.or(i8x16.eq(v, i8x16.splat(<i8>LF)), i8x16.eq(v, i8x16.splat(<i8>CR))));
-      if (mask) return p + ctz(mask);
-      p += 16;
-    }
-  } else {
-    while (p + 8 <= stop) {
-      const v = load<u64>(p);
-      const lf = v ^ 0x0a0a0a0a0a0a0a0a;
-      const cr = v ^ 0x0d0d0d0d0d0d0d0d;
-      const mask =
-        (((lf - 0x0101010101010101) & ~lf) | ((cr - 0x0101010101010101) & ~cr)) & 0x8080808080808080;
-      if (mask) return p + <usize>(ctz(mask) >> 3);
-      p += 8;
-    }
-  }
-  while (p < stop && load<u8>(p) != LF && load<u8>(p) != CR) p++;
-  return p;
 }

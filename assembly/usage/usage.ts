@@ -5,6 +5,7 @@
 // 1.5 KB each; answers of any length.
 import { lenOf, ptrOf, Slice } from "../slice";
 import { recycle, releaseHold } from "./hold";
+import { isOdd } from "./lines";
 import { readAnswer } from "./read";
 import { Counter } from "./shapes";
 import { clearSpans } from "./spans";
@@ -140,6 +141,11 @@ export function unreadable(handle: i32): u32 {
 export function notJson(handle: i32): bool {
   const state = stateOf(handle);
   return state.kind == AnswerKind.Json && state.broken;
+}
+
+/** Whether an event has come, or begun to, of which the texts cannot be known, as its data is no JSON that can be read. */
+export function isUnfollowed(handle: i32): bool {
+  return isOdd(stateOf(handle));
 }
 
 /** Events that passed in several pieces because they were too long to be held. */

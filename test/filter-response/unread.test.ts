@@ -1,0 +1,163 @@
+// What cannot be read or followed never passes a tier that redacts answers: text that is no JSON where JSON should be, in
+// JSON answers and in events, and tokens one by one. A tier that redacts nothing lets all of it pass.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
+
+const policy = {
+  tiers: {
+    plain: {},
+    redacts: { response: { redact: ["email", "phone", "ip"] } },
+    blocks: { response: { redact: { email: "block", phone: "redact", ip: "redact" } } },
+    restores: { prompt: { redact: { email: "reversible" } } },
+  },
+  keys: ["plain", "redacts", "blocks", "restores"].map((tier) => keyEntry(tier, tier)),
+};
+const JSON_TYPE = { "content-type": "application/json" };
+const EVENTS_TYPE = { "content-type": "text/event-stream" };
+const SECRET = /ada@|example\.com|10\.0\.0|7946/;
+const data = (text: string) => `data: ${text}\n\n`;
+
+/** JSON answers with something in them that is none. */
+const NO_JSON = [
+  '{"a":"x", oops ada@example.com',
+  '{"a":"x"} ada@example.com',
+  "{'a': 'ada@example.com'}",
+  '{"a": 10.0.0.1}',
+  '{"a": +44 20 7946 0958}',
+  "020 7946 0958",
+  '{"a": true ada@example.com}',
+  "nullada@example.com",
+  '{"a":1} // ada@example.com',
+  "ada@example.com",
+  data('{"text":"ada@exa"}') + data('{"text":"mple.com"}'),
+  "<p>ada@example.com</p>",
+];
+/** JSON that passes, whatever is odd about it. */
+const JSON_ALL_THE_SAME = [
+  '{"a":[true,false,null,0,-0.5,1e9,12.25E-3],"b":{}}',
+  '\ufeff{"a": 1 }\r\n',
+  '{"a":1}\n{"a":2}\n',
+  '\u001e{"a":1}\n\u001e{"a":2}\n',
+  "[1,2 , 3]",
+  '"text"',
+  " 12 ",
+  "",
+  '{"a":"cut o',
+];
+/** Data of events that is no JSON, or not all of it. */
+const ODD_DATA = [
+  "ada@example.com",
+  '{"a":1} ada@example.com',
+  '{"a":1,ada@example.com}',
+  '{"a":"ada@example.com"',
+  "[DONE] ada@example.com",
+  '[DO"ada@example.com"',
+  '{"a":\ndata: ada@example.com}',
+];
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  describe(`what is not read (${profile})`, async () => {
+    const edge = await LocalEdge.open({ profile, policy, kind: "trapping" });
+    const send = async (key: string, body: string, headers: Record<string, string>, cut = 0) => {
+      // nginx cannot take more bytes after the last ones: it has to know when they come.
+      const sized = { ...headers, "content-length": String(Buffer.byteLength(body)) };
+      const upstream = upstreamOf(Buffer.from(body), cut, sized);
+      return (await edge.send({ key, body: chat("hello ada@example.com"), upstream })).text;
+    };
+
+    it("withholds the rest of a JSON answer from what is no JSON on, at every cut", async () => {
+      for (const body of NO_JSON) {
+        for (let cut = 0; cut < body.length; cut++) {
+          for (const key of ["redacts", "blocks"]) {
+            const text = await send(key, body, JSON_TYPE, cut);
+            assert.doesNotMatch(text, SECRET, `${body} cut at ${cut}`);
+          }
+        }
+        assert.match(await send("redacts", body, JSON_TYPE), /"code":"answer_unreadable"/, body);
+        for (const key of ["plain", "restores"]) assert.equal(await send(key, body, JSON_TYPE), body);
+      }
+    });
+
+    it("lets JSON pass at every cut, several documents and a byte order mark too", async () => {
+      for (const body of JSON_ALL_THE_SAME) {
+        for (let cut = 0; cut <= Buffer.byteLength(body); cut++) {
+          assert.equal(await send("redacts", body, JSON_TYPE, cut), body, `${body} cut at ${cut}`);
+        }
+      }
+    });
+
+    it("ends a stream at data that is no JSON, at every cut", async () => {
+      for (const odd of ODD_DATA) {
+        const body = `${sse([chunk("hi ")])}${data(odd)}${sse([chunk("ho"), finish, "[DONE]"])}`;
+        for (let cut = 0; cut < body.length; cut += 1) {
+          const text = await send("redacts", body, EVENTS_TYPE, cut);
+          assert.doesNotMatch(text, SECRET, `${odd} cut at ${cut}`);
+          assert.match(text, /event: error\ndata: [^\n]*"answer_unreadable"[^\n]*\n\n$/);
+          assert.equal(contentOf(text.slice(0, text.indexOf("event: error"))), "hi ");
+        }
+        for (const key of ["plain", "restores"]) assert.equal(await send(key, body, EVENTS_TYPE), body);
+      }
+    });
+
+    it("redacts comments and other fields of a stream, which leave its data as it is", async () => {
+      const lines = ': ping "\nevent: x\nid: 7\nretry: 10\ndat: a\ndata\n';
+      const body = `\ufeff: by ada@example.com\n\n${lines}data: {"a":"\\u0061da@example.com"}\n\n${sse([
+        chunk("hi "),
+        finish,
+      ])}: so 10.0.0.1\n\ndata: [DONE] \n\n`;
+      const want = body.replace(/(\\u0061|a)da@example.com/g, "[EMAIL_1]").replace("10.0.0.1", "[IP_1]");
+      for (let cut = 0; cut <= Buffer.byteLength(body); cut++) {
+        assert.equal(await send("redacts", body, EVENTS_TYPE, cut), want, `cut at ${cut}`);
+      }
+      assert.equal(await send("plain", body, EVENTS_TYPE), body);
+    });
+
+    it("redacts lines of an event that is too long to be held", async () => {
+      const note = `: ${"word ".repeat(6000)}ada@example.com\n`;
+      const text = `${"word ".repeat(3000)}ada@example.com`;
+      const body = `${note}data: ${JSON.stringify(chunk(text))}\n\ndata: [DONE]\n\n`;
+      for (const cut of [0, 5, 12_288, 12_290, 30_010, 30_030, 40_000]) {
+        const out = await send("redacts", body, EVENTS_TYPE, cut);
+        assert.doesNotMatch(out, SECRET);
+        assert.equal(out, body.replaceAll("ada@example.com", "[EMAIL_1]"));
+      }
+    });
+
+    it("withholds tokens one by one that come unasked, in JSON and in events", async () => {
+      const token = { token: "ada", bytes: [97, 100, 97], logprob: -0.1, top_logprobs: [] };
+      const odd = [
+        { choices: [{ index: 0, delta: { content: "x" }, logprobs: { content: [token] } }] },
+        { choices: [{ index: 0, text: "x", logprobs: { tokens: ["ada"] } }] },
+        { output: [{ content: [{ type: "output_text", text: "x", logprobs: [token] }] }] },
+        { candidates: [{ logprobsResult: { chosenCandidates: [{ token: "ada" }] } }] },
+        { choices: [{ text: "x", token_ids: [97, 98] }] },
+      ];
+      for (const body of odd) {
+        assert.match(await send("redacts", JSON.stringify(body), JSON_TYPE), /answer_unreadable/);
+        const stream = await send("redacts", sse([body, "[DONE]"]).toString(), EVENTS_TYPE);
+        assert.match(stream, /^event: error\n/);
+        assert.doesNotMatch(stream, /"ada"|97/);
+        assert.equal(await send("plain", JSON.stringify(body), JSON_TYPE), JSON.stringify(body));
+      }
+      const none = [
+        {
+          choices: [
+            { index: 0, logprobs: null },
+            { index: 1, logprobs: null, text: "x" },
+          ],
+        },
+        { choices: [{ logprobs: { content: null, refusal: null } }], x: 1 },
+        { output: [{ content: [{ text: "x", logprobs: [] }] }], usage: { n: 1 } },
+      ].map((body) => JSON.stringify(body));
+      for (const body of none) assert.equal(await send("redacts", body, JSON_TYPE), body);
+    });
+
+    it("takes no value for an identifier because one stood before it in the list", async () => {
+      const body = '{"list":[{"id":"ada@example.com"},"ada@example.com"]}';
+      const want = '{"list":[{"id":"ada@example.com"},"[EMAIL_1]"]}';
+      assert.equal(await send("redacts", body, JSON_TYPE), want);
+    });
+  });
+}
