@@ -10,6 +10,10 @@ import { assertLinear, repeated } from "./linear.ts";
 let seed = 0;
 const engine = await redactor();
 const counting = await redactor(false, 1 << 20, { steps: true });
+for (const own of [engine, counting]) {
+  own.phrase("You are Ada, the assistant of Acme", "CANARY");
+  own.phrase("\u00e9t\u00e9 \u0001\u0001", "CUSTOM");
+}
 
 const SCRAPS = [
   ..."@.:-_+()/ \n0123456789aZ~=é😀\\\"'[,",
@@ -45,6 +49,13 @@ const SCRAPS = [
   " ext. 12",
   "-us12",
   "8Q~",
+  "You are Ada, ",
+  "the\u00a0assis",
+  "\u00adtant\u3000of ",
+  "Acme",
+  "\u00e9t\u200b",
+  "\u00e9\u2003\u200d 1",
+  "\u200b".repeat(90),
 ];
 
 let state = 0;
