@@ -121,6 +121,17 @@ describe("answers", () => {
     assert.ok(!ended.text.includes("Aria"));
   });
 
+  it("withholds a JSON answer that is too long to be held where something is blocked, and only there", async () => {
+    const body = { choices: [{ message: { content: "word ".repeat(480_000) } }] };
+    answers(body);
+    const held = await w.chat("blocks", "hello");
+    assert.deepEqual([held.status, held.code], [200, "answer_unreadable"]);
+    assert.equal((await w.chat("redacts", "hello")).text, JSON.stringify(body));
+    // Beyond its own buffer Envoy breaks off.
+    answers({ choices: [{ message: { content: "word ".repeat(1_200_000) } }] });
+    await assert.rejects(w.chat("blocks", "hello"), /aborted/);
+  });
+
   it("answers 502 when the upstream compresses although that was asked away", async () => {
     answers({ choices: [] }, { "content-encoding": "gzip" });
     const answer = await w.chat("redacts", "hello");
