@@ -193,6 +193,14 @@ describe("weir ledger", () => {
       strict.out,
       /DIFFER {2}2026-01-05 {2}acme\/search[\s\S]*2 windows compared, 1 differ by more than 0\.1 %/,
     );
+    const past = ["2026-01-05,acme/unknown/one,gpt-9,10,5,0.3", "2026-01-09,acme/unknown/one,gpt-9,1,1,1"];
+    writeFileSync(usage, [...csv, ...past].join("\n"));
+    const wide = await run(...args, "--tolerance", "5");
+    assert.equal(wide.code, 1);
+    assert.match(
+      wide.out,
+      /NOWHERE 2026-01-05 {2}acme\/unknown\/one {2}gpt-9: provider prompt_tokens 10, completion_tokens 5, tokens 15, cost \$0\.30: no window of this ledger counts it\n2 windows compared, 0 differ by more than 5 %; 1 subjects and models that none counts/,
+    );
     writeFileSync(usage, "date,subject\n");
     await assert.rejects(run(...args), /no amounts: expected one of requests/);
     writeFileSync(usage, "date,subject,tokens\n5 Jan,acme,1\n");

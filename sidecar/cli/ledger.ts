@@ -9,7 +9,7 @@ import { WeirError } from "../errors.ts";
 import { type Books, remoteBooks } from "../ledger/admin.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
-import { type Difference, parseUsage, reconcile } from "../ledger/reconcile.ts";
+import { type Difference, parseUsage, reconcile, type Unbooked, unbooked } from "../ledger/reconcile.ts";
 import { openRedis } from "../ledger/redis/store.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.ts";
 import { settingsFromEnvironment } from "../settings.ts";
@@ -254,10 +254,19 @@ async function recordsOf(values: Values): Promise<BudgetRecord[]> {
   }
 }
 
+const daysText = (from: string, to: string): string => (from === to ? from : `${from} to ${to}`);
+
+function unbookedText({ from, to, subject, model, amounts }: Unbooked): string {
+  const told = Object.entries(amounts).map(([meter, amount]) => `${meter} ${shown(amount, meter)}`);
+  return `NOWHERE ${daysText(from, to)}  ${subject}  ${model || "no model"}: provider ${told.join(", ")}: no window of this ledger counts it`;
+}
+
 function differenceText(difference: Difference): string {
   const { from, to, subject, budget, meter, modelClass, ledger, provider, within } = difference;
-  const days = from === to ? from : `${from} to ${to}`;
-  const percent = provider === 0 ? "" : ` (${(((ledger - provider) / provider) * 100).toFixed(2)} %)`;
+  const days = daysText(from, to);
+  // Of the greater amount, as the tolerance is.
+  const most = Math.max(ledger, provider);
+  const percent = most === 0 ? "" : ` (${(((ledger - provider) / most) * 100).toFixed(2)} %)`;
   const gap = `${ledger > provider ? "+" : ""}${shown(ledger - provider, meter)}${percent}`;
   const amounts = `ledger ${shown(ledger, meter)}, provider ${shown(provider, meter)}`;
   return `${within ? "  ok  " : "DIFFER"}  ${days}  ${subject}  ${budget}  ${meter}  ${modelClass || "all models"}: ${amounts}, ${gap}`;
@@ -276,8 +285,11 @@ async function compare(file: string, values: Values): Promise<number> {
   });
   const usage = parseUsage(read(file));
   const options = { now: Date.now(), timeZone, classes: new Map(classes), tolerance };
-  const differences = reconcile(await recordsOf(values), usage, options);
+  const records = await recordsOf(values);
+  const differences = reconcile(records, usage, options);
+  const nowhere = unbooked(records, usage, options);
   for (const difference of differences) console.log(differenceText(difference));
+  for (const entry of nowhere) console.log(unbookedText(entry));
   const beyond = differences.filter(({ within }) => !within).length;
   if (differences.length === 0) {
     console.error(
@@ -285,8 +297,10 @@ async function compare(file: string, values: Values): Promise<number> {
     );
     return 1;
   }
-  console.log(`${differences.length} windows compared, ${beyond} differ by more than ${tolerance * 100} %`);
-  return beyond > 0 ? 1 : 0;
+  const summary = `${differences.length} windows compared, ${beyond} differ by more than ${tolerance * 100} %`;
+  const past = nowhere.length > 0 ? `; ${nowhere.length} subjects and models that none counts` : "";
+  console.log(summary + past);
+  return beyond + nowhere.length > 0 ? 1 : 0;
 }
 
 function requireReason({ reason }: Values): void {

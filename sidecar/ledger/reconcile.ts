@@ -12,6 +12,7 @@
  * Compared is every window of days, weeks and months that has ended: a budget's `spent` against the sum of the lines of
  * its dates, of its subject and all below it, of its models. A window's dates are those of its time zone, told by its
  * middle; the records do not carry the zone, so it is given for all. Ended windows are kept for one more length of theirs.
+ * Lines of those dates that no window counts are usage that went past the ledger, and are told.
  *
  * Bounds: the report is held in memory.
  */
@@ -51,6 +52,15 @@ export interface Difference {
   readonly ledger: number;
   readonly provider: number;
   readonly within: boolean;
+}
+
+/** What the provider counted of one subject and model, and no window that was compared. */
+export interface Unbooked {
+  readonly from: string;
+  readonly to: string;
+  readonly subject: string;
+  readonly model: string;
+  readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
 }
 
 /** Fields of a CSV text, line by line. Throws WeirError `invalid_argument`. */
@@ -127,6 +137,38 @@ function datesOf(record: BudgetRecord, timeZone: string): { from: string; to: st
   return { from: format.format(record.start + half), to: format.format(record.end - half) };
 }
 
+/** A window that has ended, and the lines of a report that it counts. */
+class Ended {
+  readonly key: ReturnType<typeof describeKey>;
+  readonly dates: { from: string; to: string };
+  readonly #models: readonly string[] | undefined;
+
+  constructor(
+    readonly record: BudgetRecord,
+    { timeZone, classes }: ReconcileOptions,
+  ) {
+    this.key = describeKey(record.key);
+    this.dates = datesOf(record, timeZone);
+    const { modelClass } = this.key;
+    this.#models = modelClass === "" ? undefined : (classes.get(modelClass) ?? [modelClass]);
+  }
+
+  spans(line: UsageLine): boolean {
+    return line.date >= this.dates.from && line.date <= this.dates.to;
+  }
+
+  counts(line: UsageLine): boolean {
+    if (!this.spans(line) || !isBelow(line.subject, this.key.subject)) return false;
+    return this.#models === undefined || this.#models.includes(line.model);
+  }
+}
+
+function endedWindows(records: readonly BudgetRecord[], options: ReconcileOptions): Ended[] {
+  return records
+    .filter((record) => record.end <= options.now && describeKey(record.key).window !== "hour")
+    .map((record) => new Ended(record, options));
+}
+
 /** One entry per window that can be compared, in the order of the records. Meters the report does not have are left out. */
 export function reconcile(
   records: readonly BudgetRecord[],
@@ -134,20 +176,39 @@ export function reconcile(
   options: ReconcileOptions,
 ): Difference[] {
   const differences: Difference[] = [];
-  for (const record of records) {
-    const { subject, name, meter, window, modelClass } = describeKey(record.key);
-    if (window === "hour" || record.end > options.now) continue;
+  for (const window of endedWindows(records, options)) {
+    const { subject, name, meter, modelClass } = window.key;
     if (!usage.some(({ amounts }) => amounts[meter as MeterName] !== undefined)) continue;
-    const { from, to } = datesOf(record, options.timeZone);
-    const models = modelClass === "" ? undefined : (options.classes.get(modelClass) ?? [modelClass]);
     const provider = usage
-      .filter((line) => line.date >= from && line.date <= to && isBelow(line.subject, subject))
-      .filter((line) => models === undefined || models.includes(line.model))
+      .filter((line) => window.counts(line))
       .reduce((sum, { amounts }) => sum + (amounts[meter as MeterName] ?? 0), 0);
-    const gap = Math.abs(record.spent - provider);
-    const within = gap <= Math.max(record.spent, provider) * options.tolerance;
-    const what = { from, to, subject, budget: name, meter, modelClass };
-    differences.push({ ...what, ledger: record.spent, provider, within });
+    const ledger = window.record.spent;
+    const within = Math.abs(ledger - provider) <= Math.max(ledger, provider) * options.tolerance;
+    const what = { ...window.dates, subject, budget: name, meter, modelClass };
+    differences.push({ ...what, ledger, provider, within });
   }
   return differences;
+}
+
+/** What lies within the dates of windows that have ended and is counted by none, one entry per subject and model. */
+export function unbooked(
+  records: readonly BudgetRecord[],
+  usage: readonly UsageLine[],
+  options: ReconcileOptions,
+): Unbooked[] {
+  const windows = endedWindows(records, options);
+  const found = new Map<string, Unbooked>();
+  for (const line of usage) {
+    if (!windows.some((window) => window.spans(line)) || windows.some((window) => window.counts(line)))
+      continue;
+    const { date, subject, model } = line;
+    const key = JSON.stringify([subject, model]);
+    const known = found.get(key) ?? { from: date, to: date, subject, model, amounts: {} };
+    const amounts = { ...known.amounts };
+    for (const meter of METERS)
+      if (line.amounts[meter] !== undefined) amounts[meter] = (amounts[meter] ?? 0) + line.amounts[meter];
+    const [from = date, , to = date] = [known.from, date, known.to].sort();
+    found.set(key, { ...known, from, to, amounts });
+  }
+  return [...found.values()];
 }
