@@ -105,7 +105,7 @@ function replace(stream: Stream, size: i32): void {
 /** The most completion tokens that all answers together can have once the body is rewritten. */
 export function outputBound(tier: Tier): u64 {
   if (prompt.shape == Shape.Embeddings) return 0;
-  const each = prompt.limitCount > 0 ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
+  const each = prompt.bounded ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
   const answers = min(max(max(prompt.n, prompt.bestOf), 1), ANSWERS_MAX) * prompt.prompts;
   return min(each, OUTPUT_MAX) * min(answers, ANSWERS_MAX);
 }

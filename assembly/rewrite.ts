@@ -79,7 +79,7 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
     text.u64(most);
     edit(tape.offset(node), lenOf(tape.raw(node)), since(from));
   }
-  if (prompt.limitCount > 0) return;
+  if (prompt.bounded) return;
   if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
   else putLimit(tape, 0, limitName(prompt.shape), most);
 }

@@ -27,15 +27,15 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
 }
 
-/** Only what the shape's own API takes for a limit is one: servers pass over other members, whatever they are called. */
+/** Only what the shape's own API takes for a limit bounds the answer: servers pass over other members, whatever they are called. */
 function limits(tape: Tape, out: Prompt): void {
   const shape = out.shape;
   const unknown = shape == Shape.Unknown;
-  if (shape == Shape.Chat || shape == Shape.Completions || shape == Shape.Messages || unknown) {
-    limit(tape, present(tape, 0, "max_tokens"), out);
-  }
-  if (shape == Shape.Chat || unknown) limit(tape, present(tape, 0, "max_completion_tokens"), out);
-  if (shape == Shape.Responses || unknown) limit(tape, present(tape, 0, "max_output_tokens"), out);
+  const chat = shape == Shape.Chat || unknown;
+  const plain = chat || shape == Shape.Completions || shape == Shape.Messages;
+  limit(tape, present(tape, 0, "max_tokens"), plain, out);
+  limit(tape, present(tape, 0, "max_completion_tokens"), chat, out);
+  limit(tape, present(tape, 0, "max_output_tokens"), shape == Shape.Responses || unknown, out);
 }
 
 /** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */
@@ -78,8 +78,8 @@ function config(tape: Tape, node: i32, out: Prompt): void {
     bad(out, node, "an object");
     return;
   }
-  limit(tape, present(tape, node, "maxOutputTokens"), out);
-  limit(tape, present(tape, node, "max_output_tokens"), out);
+  limit(tape, present(tape, node, "maxOutputTokens"), true, out);
+  limit(tape, present(tape, node, "max_output_tokens"), true, out);
   const camel = number(tape, present(tape, node, "candidateCount"), 1, out);
   const snake = number(tape, present(tape, node, "candidate_count"), 1, out);
   out.n = max(out.n, max(camel, snake));
@@ -112,6 +112,7 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
   return absent;
 }
 
-function limit(tape: Tape, node: i32, out: Prompt): void {
-  if (node >= 0) out.addLimit(node, number(tape, node, 0, out));
+/** `obeyed`: by this API. Another's is lowered too, for a server that knows it, and bounds nothing. */
+function limit(tape: Tape, node: i32, obeyed: bool, out: Prompt): void {
+  if (node >= 0) out.addLimit(node, number(tape, node, 0, out), obeyed);
 }

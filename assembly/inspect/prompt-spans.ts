@@ -18,8 +18,8 @@ export enum Trust {
   Untrusted = 3,
 }
 
-/** Members that limit the output: three at the root, or two in each spelling of Gemini's configuration. */
-const LIMITS_MAX: i32 = 4;
+/** Members that limit the output: three at the root, and two in each spelling of Gemini's configuration. */
+const LIMITS_MAX: i32 = 7;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;
 
@@ -50,8 +50,10 @@ export class Prompt {
   fallbacks: i32 = -1;
   stream: bool = false;
   includeUsage: bool = false;
-  /** The largest output limit that the body asks for; 0 if none. */
+  /** The largest output limit that the body asks for in this API's own members; 0 if none. */
   limit: u64 = 0;
+  /** There is one. */
+  bounded: bool = false;
   limitCount: i32 = 0;
   /** Answers asked for. */
   n: u64 = 1;
@@ -92,6 +94,7 @@ export class Prompt {
     this.stream = false;
     this.includeUsage = false;
     this.limit = 0;
+    this.bounded = false;
     this.limitCount = 0;
     this.n = 1;
     this.bestOf = 1;
@@ -111,8 +114,12 @@ export class Prompt {
     store<u32>(at, <u32>trust | (escaped ? ESCAPED : 0) | (key ? KEY : 0), 12);
   }
 
-  addLimit(node: i32, value: u64): void {
-    this.limit = max(this.limit, value);
+  /** A member that limits the answer; `obeyed`: for this API it does. */
+  addLimit(node: i32, value: u64, obeyed: bool): void {
+    if (obeyed) {
+      this.limit = max(this.limit, value);
+      this.bounded = true;
+    }
     if (this.limitCount == LIMITS_MAX) return;
     store<i32>(this.limits + ((<usize>this.limitCount) << 2), node);
     this.limitCount++;

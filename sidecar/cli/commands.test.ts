@@ -134,7 +134,7 @@ describe("weir", () => {
       [...args, at("garbage.bin", "garbage")],
       /garbage\.bin: a classifier pack has \d+ bytes, not 7\n$/,
     );
-    await refusal([...args, at("zeros.bin", "\0".repeat(32_832))], /zeros\.bin: not a classifier pack\n$/);
+    await refusal([...args, at("zeros.bin", "\0".repeat(65_600))], /zeros\.bin: not a classifier pack\n$/);
   });
 
   it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {

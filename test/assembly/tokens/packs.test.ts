@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
+import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules.ts";
 import { compile } from "../../support/leaf.ts";
 import { ENTRY, instantiate, vocabulary } from "./support.ts";
 
@@ -12,7 +13,7 @@ const bytes = (length: number, from = 1) => Uint8Array.from({ length }, (_, i) =
 test("attached packs are found at their address, whole, with the capacity of their kind", () => {
   const packs = { rules: bytes(1000), classifier: bytes(256 << 10), o200k: bytes(70_001), cl100k: bytes(1) };
   const { exports, memory } = instantiate(attachPacks(core, packs), 0);
-  const capacities = [1 << 20, 256 << 10, 70_016, 16];
+  const capacities = [PACK_BYTES_MAX, 256 << 10, 70_016, 16];
   Object.values(packs).forEach((pack, i) => {
     const at = exports.packAt(i) >>> 0;
     assert.equal(at % 16, 0);
@@ -25,7 +26,7 @@ test("attached packs are found at their address, whole, with the capacity of the
 test("what is reserved later lies behind all packs", () => {
   const { exports } = instantiate(attachPacks(core, { rules: bytes(10), o200k: bytes(3_000_000) }), 0);
   assert.ok(exports.reserve(16) >>> 0 >= exports.packAt(2) + 3_000_000);
-  assert.ok(exports.packAt(2) >= exports.packAt(0) + (1 << 20));
+  assert.ok(exports.packAt(2) >= exports.packAt(0) + PACK_BYTES_MAX);
 });
 
 test("a module without packs is left as it is, and says that none is there", () => {
@@ -36,8 +37,8 @@ test("a module without packs is left as it is, and says that none is there", () 
 
 test("a pack that is too large or unknown, and a module without a directory, are refused", () => {
   assert.throws(
-    () => attachPacks(core, { rules: bytes((1 << 20) + 1) }),
-    /rules: 1048577 bytes, expected ≤ 1048576/,
+    () => attachPacks(core, { rules: bytes(PACK_BYTES_MAX + 1) }),
+    /rules: 1310721 bytes, expected ≤ 1310720/,
   );
   assert.throws(() => attachPacks(core, { other: bytes(1) } as object), /pack other: expected one of/);
   const bare = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
