@@ -154,8 +154,8 @@ function data(state: State, p: usize, len: i32): void {
 export function isOdd(state: State): bool {
   if (state.unreadable != 0) return true;
   if (!state.hasData || !state.broken) return false;
-  const rest = <u64>(max(DONE_BYTES - state.docBytes, 0) << 3);
-  return state.docBytes > HEAD_BYTES || ((state.head & ~SPACES) != DONE) & (0xffffffffffff >> rest);
+  const come: u64 = state.docBytes < DONE_BYTES ? (1 << ((<u64>state.docBytes) << 3)) - 1 : u64.MAX_VALUE;
+  return state.docBytes > HEAD_BYTES || (((state.head & ~SPACES) ^ DONE) & come) != 0;
 }
 
 /** An empty line: the event is complete. */

@@ -162,7 +162,7 @@ const prompts: Record<string, object> = {
   responses: { input: "Hi" },
   "other/responses": { input: "Hi" },
   completions: { prompt: "Hi" },
-  "x:generateContent": { contents: [{ parts: [{ text: "Hi" }] }] },
+  "x:generateContent": { model: "x", contents: [{ parts: [{ text: "Hi" }] }] },
 };
 
 /** Prompts of the completions API, and how many answers they get. */
@@ -179,12 +179,11 @@ export const budgets: Scenario[] = [
       name: `${what} bounds no answer: ${path} ${JSON.stringify(members)}`,
       policy: policy({ output: { max_tokens: 20 } }),
       async run(edge) {
-        const model = path.startsWith("x:") ? "x" : "gpt-4o";
-        const body = { model, ...prompts[path], ...members };
+        const body = { model: "gpt-4o", ...prompts[path], ...members };
         const answer = await edge.send({ ...k1, path: `/v1/${path}`, body });
         passed(answer);
         const sent = answer.upstream?.text ?? "";
-        assert.deepEqual(JSON.parse(sent), { model, ...prompts[path], ...upstream });
+        assert.deepEqual(JSON.parse(sent), { model: "gpt-4o", ...prompts[path], ...upstream });
         const limits = sent.match(/max_?(completion_|output_?)?tokens/gi) ?? [];
         assert.equal(limits.length, new Set(limits).size, sent);
       },
