@@ -76,16 +76,19 @@ export function redactedTwice(): Reason {
   return Reason.PromptUnredactable;
 }
 
-/** The member at `node` asks for the answer's tokens, in a tier that redacts answers. */
-export function tokensAsked(tape: Tape, node: i32): Reason {
+/** Starts the message of a refusal for the member at `node`, and blames it. */
+function ofMember(tape: Tape, node: i32): Writer {
   names.reset();
   pointer(tape, node, names);
-  because()
-    .text("The member ")
-    .json(names.written)
-    .text(" asks for the answer's tokens one by one, in which no text can be found:");
-  more().text(" expected that it is left out, since this tier redacts answers.");
+  const text = because().text("The member ").json(names.written);
   blame(names.written);
+  return text;
+}
+
+/** The member at `node` asks for the answer's tokens, in a tier that redacts answers. */
+export function tokensAsked(tape: Tape, node: i32): Reason {
+  ofMember(tape, node).text(" asks for the answer's tokens one by one, in which no text can be found:");
+  more().text(" expected that it is left out, since this tier redacts answers.");
   return Reason.AnswerUnredactable;
 }
 
@@ -192,14 +195,8 @@ export function tokenPrompt(): Reason {
 }
 
 export function badMember(tape: Tape, prompt: Prompt): Reason {
-  names.reset();
-  pointer(tape, prompt.bad, names);
-  because()
-    .text("The member ")
-    .json(names.written)
-    .text(" has a value of the wrong type or range: expected ");
+  ofMember(tape, prompt.bad).text(" has a value of the wrong type or range: expected ");
   more().text(prompt.badExpected).text(".");
-  blame(names.written);
   return Reason.EmptyPrompt;
 }
 
@@ -225,14 +222,8 @@ export function modelNotAllowed(stream: Stream): Reason {
 
 /** The key, or a budget, is for some models only, and a list of them leaves open which one answers. */
 export function severalModels(tape: Tape, prompt: Prompt): Reason {
-  names.reset();
-  pointer(tape, prompt.fallbacks, names);
-  because()
-    .text("The member ")
-    .json(names.written)
-    .text(" names models that may answer instead, and what this");
+  ofMember(tape, prompt.fallbacks).text(" names models that may answer instead, and what this");
   more().text(" API key may use or is charged depends on the model: name one, as /model.");
-  blame(names.written);
   return Reason.ModelNotAllowed;
 }
 

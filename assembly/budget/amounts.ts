@@ -4,8 +4,8 @@ import { BUDGETS_MAX } from "../limits";
 import { Budget, Meter, Policy, Price, Tier } from "../policy/policy";
 import { Stream } from "../stream";
 
-/** Pico-dollars in a micro-dollar. */
-const PICOS: u64 = 1_000_000;
+/** Pico-dollars in a micro-dollar, and the tokens that a price is told for. */
+const MILLION: u64 = 1_000_000;
 /** No request's bound goes above this: the sum of the bounds of all streams stays exact in the ledger. */
 const AMOUNT_MAX: u64 = 1 << 40;
 
@@ -100,14 +100,14 @@ function cost(price: Price, prompt: u64, cached: u64, completion: u64, reasoning
   const plain = prompt - cached;
   const answer = completion - reasoning;
   const micros =
-    (plain / PICOS) * price.promptPicos +
-    (cached / PICOS) * price.cachedPicos +
-    (answer / PICOS) * price.completionPicos +
-    (reasoning / PICOS) * price.reasoningPicos;
+    (plain / MILLION) * price.promptPicos +
+    (cached / MILLION) * price.cachedPicos +
+    (answer / MILLION) * price.completionPicos +
+    (reasoning / MILLION) * price.reasoningPicos;
   const picos =
-    (plain % PICOS) * price.promptPicos +
-    (cached % PICOS) * price.cachedPicos +
-    (answer % PICOS) * price.completionPicos +
-    (reasoning % PICOS) * price.reasoningPicos;
-  return micros + (picos + PICOS - 1) / PICOS;
+    (plain % MILLION) * price.promptPicos +
+    (cached % MILLION) * price.cachedPicos +
+    (answer % MILLION) * price.completionPicos +
+    (reasoning % MILLION) * price.reasoningPicos;
+  return micros + (picos + MILLION - 1) / MILLION;
 }
