@@ -183,6 +183,8 @@ export interface CompiledRules {
   classes: number;
   /** The most uses of pieces that can end at one place: what one byte of a text can cost. */
   usesAtOnce: number;
+  /** Whether the filter looks for the beginnings of pieces; without, it reads every word, several times slower. */
+  seeks: boolean;
 }
 
 /** Where compiling gives up. */
@@ -264,7 +266,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
   });
   const prefixes = prefixesOf(pieces, (piece) => groups[piece] as number);
   const tables = [longTable(prefixes.long, comb), shortTable(prefixes.short, comb)];
-  const seek = prefixes.usable && !tables.includes(undefined);
+  const seeks = prefixes.usable && !tables.includes(undefined);
   const [longs, shorts] = tables.map((table) => table ?? noKeys()) as [KeyTable, KeyTable];
   // Later pieces first: one that ends where a first piece ends too must not take that for its own.
   let uses = 0;
@@ -287,7 +289,7 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
     .u32(comb.entries.length)
     .u32(comb.start)
     .u32(comb.idle)
-    .u32((skip ? 1 : 0) | (seek ? 2 : 0));
+    .u32((skip ? 1 : 0) | (seeks ? 2 : 0));
   out.raw(comb.classes).raw(prefixes.inside);
   out.raw(prefixes.longBits).raw(prefixes.shortBits);
   for (const row of comb.defaults) for (const state of row) out.u32(state);
@@ -332,7 +334,8 @@ export function compileRules(rules: Rule[], source = "00".repeat(16), limits = L
     throw new RuleError(`the pack has ${pack.length} bytes: at most ${limits.bytes}`);
   new DataView(pack.buffer).setUint32(8, pack.length, true);
   const usesAtOnce = Math.max(0, ...reported.map((list) => list.length));
-  return { pack, rules, patterns, states: comb.states, classes: Math.max(...comb.classes) + 1, usesAtOnce };
+  const classes = Math.max(...comb.classes) + 1;
+  return { pack, rules, patterns, states: comb.states, classes, usesAtOnce, seeks };
 }
 
 /** How far after the end of the piece before it piece `part` may end, in bytes. */

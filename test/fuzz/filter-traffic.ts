@@ -94,6 +94,8 @@ const oddHeaders: ((pick: Pick) => Pairs)[] = [
   () => [["authorization", `Bearer ${"x".repeat(5000)}`]],
 ];
 
+const someTrailers = (pick: Pick) => (pick(10) === 0 ? { trailers: [["x-after", "y"]] as Pairs } : {});
+
 export function someCall(pick: Pick): Call {
   const [path, value] = someBody(pick);
   const sent = Buffer.from(JSON.stringify(value));
@@ -109,6 +111,7 @@ export function someCall(pick: Pick): Call {
     from: `203.0.113.${pick(4)}`,
     chunked: pick(3) === 0,
     ...(pick(12) && { body: pick(2) ? body : inPieces(pick, body) }),
+    ...someTrailers(pick),
   };
 }
 
@@ -146,13 +149,15 @@ export function someUpstream(pick: Pick): (request: UpstreamRequest) => Promise<
     if (status === 204 || status === 304) return { status, headers };
     if (pick(2) && type === "application/json") {
       headers.push(["content-length", String(body.length)]);
-      return { status, headers, body: inPieces(pick, body).filter((piece) => piece.length > 0) };
+      const pieces = inPieces(pick, body).filter((piece) => piece.length > 0);
+      return { status, headers, ...someTrailers(pick), body: pieces };
     }
     const breaks = pick(10) === 0;
     const hangs = !breaks && pick(15) === 0;
     return {
       status,
       headers,
+      ...someTrailers(pick),
       emptyEnd: pick(2) === 0,
       body: (async function* () {
         for (const piece of inPieces(pick, body)) {

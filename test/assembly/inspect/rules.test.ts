@@ -70,6 +70,13 @@ test("the curated pack covers twelve languages and stays under its size", () => 
   assert.ok(compiled.pack.length <= PACK_BYTES_MAX, `${compiled.pack.length} bytes`);
 });
 
+test("the curated rules are looked for by their beginnings", () => {
+  // More beginnings than prefix.ts has room for make every text slow, and nothing else would tell.
+  assert.ok(compiled.seeks);
+  const wide = customRule("wide", [], [String.raw`\w{4}x`], "score");
+  assert.ok(!compileRules([wide]).seeks);
+});
+
 test("a rule is found wherever in a text it lies, by the scalar twin too", async () => {
   const twin = await leaf("test/assembly/inspect/rules.entry.ts", { scalar: true });
   const [text, work, pack] = [
