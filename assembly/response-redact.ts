@@ -4,7 +4,7 @@
 // Everything one answer needs is a slot of a fixed pool, taken while its request can still be refused. What cannot be
 // followed (what is no JSON where JSON should be, tokens one by one, more channels than there are records, an event that
 // leaves no template, no room) is withheld, never let through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
-// plain text without a content-length, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 3.8 KB, RECORDS_MAX × 4.1 KB and OUTPUT_BYTES.
+// plain text without a content-length, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
 //
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
@@ -74,6 +74,8 @@ export enum Form {
   Text = 2,
   /** Nothing that is read as text: pictures, sound, archives. */
   Binary = 3,
+  /** Texts in frames, as base64: they cannot be followed. */
+  Framed = 4,
 }
 
 /** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
@@ -84,6 +86,8 @@ export function formOf(type: Slice): Form {
     return Form.Binary;
   if (startsWithFolded(type, "application/pdf") || startsWithFolded(type, "application/zip"))
     return Form.Binary;
+  if (startsWithFolded(type, "application/vnd.amazon.eventstream")) return Form.Framed;
+  if (startsWithFolded(type, "application/grpc-web-text")) return Form.Framed;
   // application/json, application/problem+json, application/x-ndjson …
   const slash = max(indexOf(type, 47), 0);
   for (let i = slash; i + 4 <= lenOf(type); i++) {

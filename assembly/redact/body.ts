@@ -1,14 +1,16 @@
 // Redacts a whole JSON answer that arrives in chunks cut anywhere: every string value, wherever it is, except
 // the members in KEPT, which hold identifiers and enumerations that clients parse. Names of members, numbers and
 // punctuation pass untouched, so what was valid JSON stays so. (Text that is JSON inside a string, such as tool
-// arguments, is redacted as text: a bare number there becomes a placeholder.)
+// arguments, is redacted as text: a bare number there becomes a placeholder.) What a tool is called with is the
+// model's from its names on: inside of it, names are texts like values, and none is that of an identifier.
 //
 // What stands outside strings is checked (literal.ts), since nothing there is redacted: text
 // that is no JSON, or that says the answer again token by token, is found out before it is past (`isOddBody`).
 //
 //   0 answer u32 | 4 state u8 | 5 after a backslash u8 | 6 name length u8 | 7 a name comes next u8 | 8 depth u32
 //   12 word u8 (literal.ts) | 13 what was odd u8 | 14 line u8, 15 byte order mark u8 (event.ts)
-//   16 is-object bits (512 levels) | 80 name (32) | 112 depth of tokens u32 | 120 record (passage.ts)
+//   16 is-object bits (512 levels) | 80 name (32) | 112 depth of tokens u32 | 116 depth of a tool's input u32
+//   120 record (passage.ts)
 import { isFolded, slice } from "../slice";
 import { Literal, mayEndLiteral, nextLiteral } from "./literal";
 import { put, room } from "./output";
@@ -43,7 +45,7 @@ export function restartBody(body: usize): void {
   store<u32>(body, 0, 8);
   store<u8>(body, <u8>Literal.None, 12);
   store<u8>(body, 0, 14);
-  store<u32>(body, 0, 112);
+  store<u64>(body, 0, 112);
 }
 
 /** Whether something has come that is no JSON. */
@@ -124,6 +126,7 @@ function close(body: usize): void {
   const depth = load<u32>(body, 8);
   if (depth) store<u32>(body, depth - 1, 8);
   if (depth == load<u32>(body, 112)) store<u32>(body, 0, 112);
+  if (depth == load<u32>(body, 116)) store<u32>(body, 0, 116);
   // What follows in an array has no name.
   store<u8>(body, 0, 6);
 }
@@ -137,6 +140,7 @@ function nest(body: usize, object: bool): void {
   const depth = load<u32>(body, 8);
   store<u32>(body, depth + 1, 8);
   if (load<u32>(body, 112) == 0 && isTokens(body)) store<u32>(body, depth + 1, 112);
+  if (load<u32>(body, 116) == 0 && isInput(body)) store<u32>(body, depth + 1, 116);
   store<u8>(body, object && depth < LEVELS ? 1 : 0, 7);
   if (depth >= LEVELS) return;
   const at = body + 16 + <usize>(depth >> 3);
@@ -151,16 +155,17 @@ function isObject(body: usize): bool {
 }
 
 function beginString(body: usize): void {
-  if (load<u8>(body, 7)) {
+  const toTool = load<u32>(body, 116) != 0;
+  if (load<u8>(body, 7) && !toTool) {
     store<u8>(body, 0, 6);
     store<u8>(body, <u8>NAME, 4);
     return;
   }
   value(body);
-  if (isKept(body)) store<u8>(body, <u8>KEPT, 4);
+  if (isKept(body) && !toTool) store<u8>(body, <u8>KEPT, 4);
   else {
     store<u8>(body, <u8>VALUE, 4);
-    openPassage(body + TEXT_AT, <usize>load<u32>(body), isNested(body) ? NESTED : QUOTED);
+    openPassage(body + TEXT_AT, <usize>load<u32>(body), isNested(body) && !toTool ? NESTED : QUOTED);
   }
 }
 
@@ -221,6 +226,17 @@ function addName(body: usize, from: usize, to: usize): void {
 function isNested(body: usize): bool {
   const len = <i32>load<u8>(body, 6);
   return len == 9 && isFolded(slice(body + 80, len), "arguments");
+}
+
+/** Whether what begins is what a tool is called with, as JSON in place. */
+function isInput(body: usize): bool {
+  const len = <i32>load<u8>(body, 6);
+  const name = slice(body + 80, len);
+  if (len == 4) return isFolded(name, "args");
+  if (len == 5) return isFolded(name, "input");
+  // The Responses API's shells and computers.
+  if (len == 6) return isFolded(name, "action");
+  return (len == 9 && isFolded(name, "arguments")) || (len == 10 && isFolded(name, "parameters"));
 }
 
 /** Whether the name is that of the answer's tokens, each by itself. */

@@ -1,5 +1,6 @@
 // A decoded view of the inside of a JSON string, with the way back: detectors see what the escapes mean, and
-// what they leave alone is put out byte for byte as it came.
+// what they leave alone is put out byte for byte as it came. In a string that holds JSON, as the arguments of a tool,
+// escapes of that JSON are undone too: `\\u0040` is `\u0040` to the client, and `@` to the tool.
 //
 // Only escapes are remembered (16 bytes each), since between them decoded and raw text are the same bytes.
 //
@@ -10,6 +11,8 @@ import { BLOCK_BYTES, HOLD_RAW_MAX, LOOK_BACK } from "./types";
 
 const EVENTS_MAX: i32 = (BLOCK_BYTES + HOLD_RAW_MAX) / 2 + 1;
 const events: usize = reserve(16 * EVENTS_MAX);
+/** The escape of JSON in a string, without the escapes of the string. */
+const inner: usize = memory.data(16);
 /** Room for the context before the text, then the text. */
 const text: usize = reserve(LOOK_BACK + BLOCK_BYTES + HOLD_RAW_MAX + 16) + <usize>LOOK_BACK;
 
@@ -19,25 +22,75 @@ let rawFrom: usize = 0;
 let textFrom: usize = 0;
 
 export let decodedTo: usize = 0;
+/** Where the escape ended that `unescapeNested` read last. */
+let nestedTo: usize = 0;
 
 /** Whether the escape at `p` may go on past `end`. */
 function isCut(p: usize, end: usize): bool {
   if (p + 2 > end) return true;
   if (load<u8>(p, 1) != 117) return false;
   if (p + 6 > end) return true;
-  const high =
-    (load<u8>(p, 2) | 32) == 100 && ((load<u8>(p, 3) | 32) - 56 < 2 || (load<u8>(p, 3) | 32) - 97 < 2);
-  if (!high || p + 12 <= end) return false;
+  if (!isHigh(p + 2) || p + 12 <= end) return false;
   // The second half of a surrogate pair begins with `\u`.
   if (p + 6 < end && load<u8>(p, 6) != 92) return false;
   return !(p + 7 < end && load<u8>(p, 7) != 117);
 }
 
+/** The same for an escape of JSON in the string, such as `\\n`, `\\\"` or `\\u0040`. */
+function isNestedCut(p: usize, end: usize): bool {
+  if (isCut(p, end)) return true;
+  if (load<u8>(p, 1) != 92) return false;
+  if (p + 3 > end) return true;
+  const c = load<u8>(p, 2);
+  if (c == 92) return p + 4 > end;
+  if (c != 117) return false;
+  if (p + 7 > end) return true;
+  if (!isHigh(p + 3) || p + 14 <= end) return false;
+  // The second half begins with `\\u`.
+  for (let q = p + 7; q < min(p + 10, end); q++) if (load<u8>(q) != (q == p + 9 ? 117 : 92)) return false;
+  return true;
+}
+
+/** Whether the hexadecimal digits at `p` are those of the first half of a surrogate pair. */
+function isHigh(p: usize): bool {
+  const second = load<u8>(p, 1) | 32;
+  return (load<u8>(p) | 32) == 100 && (second - 56 < 2 || second - 97 < 2);
+}
+
+/**
+ * The code point of the escape at `p`, through both levels; it ends at `nestedTo`. What takes more than seven raw bytes for
+ * one decoded (a backslash as `\u005c`) is one level only, as is what no JSON has.
+ */
+function unescapeNested(p: usize, to: usize): u32 {
+  const point = unescape(p, to);
+  nestedTo = min(escapeEnd(), to);
+  if (point != 92 || nestedTo != p + 2 || nestedTo == to) return point;
+  const c = <u32>load<u8>(p, 2);
+  if (c == 92) {
+    const quoted = p + 4 <= to ? <u32>load<u8>(p, 3) : 0;
+    if (quoted != 34 && quoted != 92) return point;
+    nestedTo = p + 4;
+    return quoted;
+  }
+  store<u8>(inner, 92);
+  memory.copy(inner + 1, p + 2, min<usize>(5, to - p - 2));
+  let length: usize = c == 117 ? min<usize>(6, to - p - 1) : 2;
+  if (p + 14 <= to && load<u16>(p, 7) == 0x5c5c) {
+    memory.copy(inner + 6, p + 8, 6);
+    if (c == 117) length = 12;
+  }
+  const value = unescape(inner, inner + length);
+  const taken = escapeEnd() - inner;
+  if (value == 0xfffd || value == c) return point;
+  nestedTo = p + (taken == 12 ? 14 : taken + 1);
+  return value;
+}
+
 /**
  * Decodes [from, to) and returns where the text begins; it ends at `decodedTo`. Unless `whole`, an escape that
- * is cut off at the end is left out.
+ * is cut off at the end is left out. `nested`: the string holds JSON.
  */
-export function decodeText(from: usize, to: usize, whole: bool): usize {
+export function decodeText(from: usize, to: usize, whole: bool, nested: bool): usize {
   count = 0;
   cursor = 0;
   rawFrom = from;
@@ -49,10 +102,10 @@ export function decodeText(from: usize, to: usize, whole: bool): usize {
     memory.copy(o, p, stop - p);
     o += stop - p;
     p = stop;
-    if (p >= to || (!whole && isCut(p, to))) break;
+    if (p >= to || (!whole && (nested ? isNestedCut(p, to) : isCut(p, to)))) break;
     const event = events + <usize>(count++ << 4);
-    const len = putUtf8(o, unescape(p, to));
-    const after = min(escapeEnd(), to);
+    const len = putUtf8(o, nested ? unescapeNested(p, to) : unescape(p, to));
+    const after = nested ? nestedTo : min(escapeEnd(), to);
     store<u32>(event, <u32>o);
     store<u32>(event, <u32>len, 4);
     store<u32>(event, <u32>p, 8);

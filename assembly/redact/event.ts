@@ -6,6 +6,7 @@ import { lineEnd } from "../line-end";
 import { feedBody, TEXT_AT } from "./body";
 import { put } from "./output";
 import { feed, openChannel } from "./redactor";
+import { PLAIN } from "./restore";
 
 const IN_DATA: u32 = 5;
 const IN_OTHER: u32 = 6;
@@ -54,7 +55,7 @@ function beginLine(body: usize, p: usize, end: usize): usize {
       return p + 1;
     }
     store<u8>(body, <u8>IN_OTHER, 14);
-    openChannel(body + TEXT_AT, <usize>load<u32>(body), false);
+    openChannel(body + TEXT_AT, <usize>load<u32>(body), PLAIN);
     if (seen != 0) feed(body + TEXT_AT, DATA, <i32>seen, false);
   }
   return p;

@@ -17,7 +17,7 @@ const between: usize = reserve(roomFor(STEP));
 
 /** Starts a text of `answer` at `record` (PASSAGE_BYTES), written as `level` says (restore.ts). */
 export function openPassage(record: usize, answer: usize, level: u32): void {
-  openChannel(record, answer, level != PLAIN);
+  openChannel(record, answer, level);
   openRestorer(record + RECORD_BYTES, level);
 }
 

@@ -4,8 +4,8 @@
 // HOLD_MAX decoded bytes, a word in ordinary text) is kept raw until more comes. A key or token whose end is not
 // in sight is swallowed as it comes: only its hash and last four bytes are kept. State, RECORD_BYTES:
 //
-//    0 answer u32 | 4 escaped u32 | 8 swallowed type + 1 | 12 tail | 16 tail left | 20 last four bytes
-//   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (1932)
+//    0 answer u32 | 4 level u32 (restore.ts) | 8 swallowed type + 1 | 12 tail | 16 tail left | 20 last four bytes
+//   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (2256)
 import { findBackslash } from "../json/escape";
 import { reserve } from "../memory";
 import { actionOf, blockedBy, marksOf, note } from "./answer";
@@ -16,6 +16,7 @@ import { outTo, put, room } from "./output";
 import { putReplacement } from "./replace";
 import { sipBegin, sipEnd, sipUpdate } from "./sip";
 import { swallow, tailDone, tailLeft } from "./tail";
+import { NESTED, PLAIN } from "./restore";
 import { BLOCK_BYTES, FLAG, HOLD_RAW_MAX, IGNORE, LOOK_BACK } from "./types";
 import { matchFrom, matchTail, matchTailLeft, matchTo, matchType, setView } from "./view";
 
@@ -33,11 +34,11 @@ export function roomFor(len: i32): i32 {
   return MARGIN + GROWTH * len;
 }
 
-/** Starts a channel of `answer`. `escaped`: what is fed is the inside of a JSON string, and so is what comes out. */
-export function openChannel(record: usize, answer: usize, escaped: bool): void {
+/** Starts a channel of `answer`. What is fed is written as `level` says (restore.ts), and so is what comes out. */
+export function openChannel(record: usize, answer: usize, level: u32): void {
   memory.fill(record, 0, 144);
   store<u32>(record, <u32>answer);
-  store<u32>(record, escaped ? 1 : 0, 4);
+  store<u32>(record, level, 4);
 }
 
 /** Raw bytes that are held back. */
@@ -75,8 +76,9 @@ function block(record: usize, ptr: usize, len: i32, whole: bool): void {
 
   let from = window;
   let end = rawEnd;
-  if (load<u32>(record, 4) && findBackslash(window, rawEnd) < rawEnd) {
-    from = decodeText(window, rawEnd, whole);
+  const level = load<u32>(record, 4);
+  if (level != PLAIN && findBackslash(window, rawEnd) < rawEnd) {
+    from = decodeText(window, rawEnd, whole, level == NESTED);
     end = decodedTo;
   } else plainText(window);
   const before = load<i32>(record, 24);

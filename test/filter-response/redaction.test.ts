@@ -95,6 +95,75 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       }
     });
 
+    it("redacts all that a tool is called with, names and what looks like identifiers too", async () => {
+      const called = (mail: string, other: string) => ({
+        id: mail,
+        type: mail,
+        [mail]: 1,
+        [other]: { status: mail, role: [mail], logprobs: [mail] },
+        ok: [{ model: mail }],
+      });
+      const tools = [
+        (input: object) => ({
+          content: [{ type: "tool_use", id: "a@b.example", name: "f", input }],
+          id: "m",
+        }),
+        (args: object) => ({ candidates: [{ content: { parts: [{ functionCall: { name: "f", args } }] } }] }),
+        (arguments_: object) => ({ message: { tool_calls: [{ function: { arguments: arguments_ } }] } }),
+        (parameters: object) => ({ message: { tool_calls: [{ name: "f", parameters }] } }),
+        (env: object) => ({ output: [{ type: "local_shell_call", action: { type: "exec", env } }] }),
+      ];
+      for (const tool of tools) {
+        const body = tool(called("bob@example.com", "ann@example.com"));
+        const want = JSON.stringify(tool(called("[EMAIL_1]", "[EMAIL_2]")));
+        for (let cut = 0; cut < JSON.stringify(body).length; cut += 3)
+          assert.equal((await json(body, "redacts", cut)).text, want);
+        // What follows is no tool's.
+        const after = { first: body, id: "a@b.example" };
+        assert.equal(
+          (await json(after)).text,
+          JSON.stringify({ first: JSON.parse(want), id: "a@b.example" }),
+        );
+        const blocked = JSON.stringify(tool({ id: "4111 1111 1111 1111" }));
+        assert.match(
+          (await json(JSON.parse(blocked), "mixed")).text,
+          profile === "envoy" ? /answer_blocked/ : /^((?!4111).)*$/,
+        );
+      }
+      const [anthropic, gemini] = tools as [(typeof tools)[0], (typeof tools)[0]];
+      const start = (input: object) => ({
+        type: "content_block_start",
+        index: 0,
+        content_block: (anthropic(input) as { content: object[] }).content[0],
+      });
+      for (const event of [start, gemini]) {
+        const answer = await stream([event(called("bob@example.com", "ann@example.com"))]);
+        assert.equal(answer.text, sse([event(called("[EMAIL_1]", "[EMAIL_2]"))]).toString());
+      }
+    });
+
+    it("redacts what a tool's arguments hide in escapes of their own, also where deltas cut them", async () => {
+      const args = String.raw`{"to":"bob\u0040example.com","at":"\u0031\u0030.0.0.1","text":"Dear\nbob@example.com"}`;
+      const want = { to: "[EMAIL_1]", at: "[IP_1]", text: "Dear\n[EMAIL_1]" };
+      const whole = await json({
+        choices: [{ message: { tool_calls: [{ function: { arguments: args } }] } }],
+      });
+      assert.deepEqual(JSON.parse(whole.json.choices[0].message.tool_calls[0].function.arguments), want);
+      const delta = (partial_json: string) => ({
+        type: "content_block_delta",
+        index: 0,
+        delta: { type: "input_json_delta", partial_json },
+      });
+      for (let cut = 1; cut < args.length; cut++) {
+        const ends = [{ type: "content_block_stop", index: 0 }, { type: "message_stop" }];
+        const answer = await stream([delta(args.slice(0, cut)), delta(args.slice(cut)), ...ends]);
+        const parts = [...answer.text.matchAll(/^data: (.*)$/gm)].map(([, data]) =>
+          JSON.parse(data as string),
+        );
+        assert.deepEqual(JSON.parse(parts.map((part) => part.delta?.partial_json ?? "").join("")), want);
+      }
+    });
+
     it("redacts errors that the upstream answers with", async () => {
       const body = JSON.stringify({ error: { message: "no such user bob@example.com" } });
       const answer = await edge.send({

@@ -154,6 +154,20 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       for (const body of none) assert.equal(await send("redacts", body, JSON_TYPE), body);
     });
 
+    it("withholds frames that hold texts in base64, of any size, unless nothing must be kept in", async () => {
+      for (const type of ["application/vnd.amazon.eventstream", "Application/gRPC-Web-Text+proto"]) {
+        const body = JSON.stringify({ bytes: btoa("ada@example.com") });
+        for (const key of ["redacts", "blocks"])
+          for (const cut of [0, 5])
+            assert.match(
+              await send(key, body, { "content-type": type }, cut),
+              /^\{"error":.*answer_unreadable/,
+            );
+        for (const key of ["plain", "restores"])
+          assert.equal(await send(key, body, { "content-type": type }), body);
+      }
+    });
+
     it("takes no value for an identifier because one stood before it in the list", async () => {
       const body = '{"list":[{"id":"ada@example.com"},"ada@example.com"]}';
       const want = '{"list":[{"id":"ada@example.com"},"[EMAIL_1]"]}';

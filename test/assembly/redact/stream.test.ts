@@ -51,6 +51,33 @@ test("inside a JSON string the decoded text is redacted, however it is escaped a
   }
 });
 
+test("JSON inside a JSON string is redacted as a tool reads it, however both are escaped and cut", () => {
+  const unicode = (c: string) =>
+    [...Array(c.length).keys()].map((i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
+  const escapes = [
+    (c: string) => JSON.stringify(c).slice(1, -1),
+    (c: string) => (/[@.+"<😀]/u.test(c) ? unicode(c) : JSON.stringify(c).slice(1, -1)),
+    unicode,
+  ];
+  for (const text of TEXTS) {
+    const plain = engine.redact(text);
+    for (const escaping of escapes) {
+      const inside = [...text].map(escaping).join("");
+      const raw = JSON.stringify(inside).slice(1, -1);
+      const whole = engine.redact(raw, { nested: true });
+      assert.equal(JSON.parse(`"${JSON.parse(`"${whole}"`)}"`), plain);
+      const length = Buffer.byteLength(raw);
+      for (let cut = 0; cut <= length; cut += 1 + (length >> 8)) {
+        assert.equal(engine.redact(raw, { nested: true }, [cut]), whole);
+      }
+      const each = Array.from({ length }, (_, i) => i + 1);
+      assert.equal(engine.redact(raw, { nested: true }, each), whole);
+    }
+  }
+  const odd = String.raw`\\\"x\\\\ \\ud83d\\ude00 \\ud83d \\ud83d\\n \\u00 \\q \\/ \u005c\u006e \\\\n\\u005cn bob@example.com\\`;
+  assert.equal(engine.redact(odd, { nested: true }), odd.replace("bob@example.com", "[EMAIL_1]"));
+});
+
 test("what is not redacted keeps its bytes, escapes included", () => {
   const raw = String.raw`a\u00e9\n\/\"x\ud83d\ude00 bob@example.com \u0041\t\ud800 end\\`;
   assert.equal(engine.redact(raw, { escaped: true }), raw.replace("bob@example.com", "[EMAIL_1]"));
