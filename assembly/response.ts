@@ -28,7 +28,7 @@ import { OnAbort, Policy, Rate, Tier } from "./policy/policy";
 import { finishObserved, observeAnswer, observeBytes, observeEnd, observeForm } from "./observe";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, now, prependBuffer, property, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
 import {
@@ -69,6 +69,9 @@ const OK = lit("ok");
 const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
+const RESPONSE_FLAGS = lit("response\0flags");
+/** Envoy's flags of an upstream that it waited for no longer: UT, SI, UMSDR and DT. */
+const GAVE_UP: u64 = 0x4 | 0x10000 | 0x80000 | 0x400000;
 const spent = reserve(8 * BUDGETS_MAX);
 const warning = new Writer(192);
 
@@ -129,7 +132,8 @@ function readAnswer(stream: Stream, tier: Tier): void {
   }
   if (stream.redaction) {
     const form = formOf(type);
-    if (form == Form.Binary) dropRedaction(stream);
+    if (form == Form.Framed && redactionOf(stream).acts) replace(stream);
+    if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
   }
   if (stream.draft != 0 && (events || json)) observeForm(stream, events);
@@ -296,7 +300,7 @@ enum Charged {
 
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
-  if (stream.status >= 400) return Charged.Nothing;
+  if (stream.status >= 400) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
   // The client left, or the upstream broke off, before there was an answer.
   if (stream.status == 0) return brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
@@ -311,6 +315,12 @@ function measure(stream: Stream): Charged {
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
+}
+
+/** Whether the error is Envoy's own, after its timeout: the upstream may be at work on the answer, and charge for it. */
+function gaveUp(): bool {
+  const flags = nginx ? NONE : property(RESPONSE_FLAGS);
+  return lenOf(flags) == 8 && (load<u64>(ptrOf(flags)) & GAVE_UP) != 0;
 }
 
 /**

@@ -8,11 +8,19 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["retried", "late", "slow", "drained", "stopped"];
+const names = ["retried", "late", "slow", "failed", "drained", "stopped"];
+const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
-  tiers: { pro: { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } } },
+  tiers: {
+    pro,
+    careful: { ...pro, response: { on_abort: "reserved" } },
+    mild: { ...pro, response: { on_abort: "zero" } },
+  },
   ledger: { sync: "200ms" },
-  keys: names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
+  keys: [
+    ...names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
+    ...["careful", "mild"].map((name) => keyEntry(name, `${name}/team/key`, name)),
+  ],
 };
 const ROUTE = "route: { cluster: llm, timeout: 300s }";
 const EDITED =
@@ -84,10 +92,21 @@ describe("endings", () => {
     await settled("late", 1, 4);
   });
 
-  it("charges nothing when Envoy's timeout ends the wait for an answer", async () => {
+  it("charges as on_abort says when Envoy's timeout ends the wait for an answer", async () => {
     upstream.script = () => {};
-    assert.equal((await ask("slow")).status, 504);
-    await settled("slow", 0, 0);
+    const keys = ["slow", "careful", "mild"];
+    assert.deepEqual(await Promise.all(keys.map(async (key) => (await ask(key)).status)), [504, 504, 504]);
+    await settled("slow", 1, 0);
+    await settled("careful", 1, 20);
+    await settled("mild", 0, 0);
+  });
+
+  it("charges nothing for an upstream that fails, with a timeout of its own too", async () => {
+    upstream.script = (_, response) => void response.writeHead(504).end();
+    assert.equal((await ask("failed")).status, 504);
+    upstream.script = (_, response) => void response.socket?.destroy();
+    assert.equal((await ask("failed")).status, 503);
+    await settled("failed", 0, 0);
   });
 
   it("settles the usage of a stream that ends while Envoy drains", async () => {
