@@ -82,6 +82,11 @@ export function deny(stream: Stream | null, reason: Reason): void {
   );
 }
 
+/** Breaks off an answer that has begun, so that nobody takes what went out for all of it. Envoy only. */
+export function breakOff(): void {
+  proxy_send_local_response(502, ptrOf(DETAILS), lenOf(DETAILS), 0, 0, 0, 0, GRPC_NONE);
+}
+
 /** Seconds to wait for a limit that frees up in `ns`. */
 export function waitFor(ns: u64): u64 {
   return max(secondsUp(ns), 1);

@@ -20,6 +20,7 @@ import {
   WEIR_MODEL,
   WEIR_VERDICT,
 } from "./headers";
+import { breakOff } from "./deny";
 import { NOT_WHOLE } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
@@ -93,7 +94,7 @@ export function onResponseHeaders(context: u32, end: bool): Action {
   if (stream.warnPercent != 0) warn(stream, tier);
   if (stream.draft) observeAnswer(stream, end);
   if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0) {
-    readAnswer(stream, tier);
+    readAnswer(stream, tier, end);
   }
   return Action.Continue;
 }
@@ -114,12 +115,12 @@ function warn(stream: Stream, tier: Tier): void {
   setHeader(MapType.ResponseHeaders, WEIR_BUDGET_WARNING, value.written);
 }
 
-/** Decides how the answer is read: for usage, and to be redacted. */
-function readAnswer(stream: Stream, tier: Tier): void {
+/** Decides how the answer is read: for usage, and to be redacted. `end`: it has no body, so that nothing is unread. */
+function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   readResponseHeaders();
   stream.status = status;
   if (encoding != NONE) {
-    if (tier.refusesCompressed) replace(stream);
+    if (tier.refusesCompressed && !end) replace(stream);
     // Let through unread, and charged as it was reserved.
     dropRedaction(stream);
     return;
@@ -189,10 +190,10 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   const handle = stream.answer - 1;
   if (stream.redaction) {
     const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage);
-    if (lenOf(passed) != size || !same(ptrOf(passed), ptrOf(chunk), size)) {
-      replaceBuffer(BufferType.ResponseBody, size, passed);
-    }
     stream.reason = redactionOf(stream).withheld;
+    if (lenOf(passed) != size || !same(ptrOf(passed), ptrOf(chunk), size)) {
+      if (!replaceBuffer(BufferType.ResponseBody, size, passed) && !nginx) return lose(stream);
+    }
     if (stream.draft) observeBytes(stream, passed, end);
   } else if (!stream.hideUsage) {
     feed(handle, chunk, end);
@@ -207,6 +208,13 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
     observeBytes(stream, passed, end);
   }
   return Action.Continue;
+}
+
+/** What goes out has no place any more: Envoy takes no bytes with trailers but in the place of those that it holds. */
+function lose(stream: Stream): Action {
+  stream.reason = Reason.AnswerUnreadable;
+  breakOff();
+  return Action.Pause;
 }
 
 /** Trailers end an answer in the place of its last bytes (Envoy, HTTP/2): what is held of it is what is left. */

@@ -15,16 +15,24 @@ const policy = {
     pro,
     careful: { ...pro, response: { on_abort: "reserved" } },
     mild: { ...pro, response: { on_abort: "zero" } },
+    redacts: { budgets, output: { max_tokens: 20 }, response: { redact: ["email"] } },
   },
   ledger: { sync: "200ms" },
   keys: [
     ...names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
-    ...["careful", "mild"].map((name) => keyEntry(name, `${name}/team/key`, name)),
+    ...["careful", "mild", "redacts"].map((name) => keyEntry(name, `${name}/team/key`, name)),
   ],
 };
 const ROUTE = "route: { cluster: llm, timeout: 300s }";
 const EDITED =
   'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
+const CLUSTER = "connect_timeout: 2s";
+/** Trailers over HTTP/1.1, as those of HTTP/2. */
+const TRAILERS = `${CLUSTER}
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http_protocol_options: { enable_trailers: true } }`;
 const FIRST = chunkEvent("Dear [EMAIL_1]");
 
 describe("endings", () => {
@@ -37,8 +45,8 @@ describe("endings", () => {
       policy,
       upstreamPort: upstream.port,
       edit: (text) => {
-        assert.ok(text.includes(ROUTE));
-        return text.replace(ROUTE, EDITED);
+        assert.ok(text.includes(ROUTE) && text.includes(CLUSTER));
+        return text.replace(ROUTE, EDITED).replace(CLUSTER, TRAILERS);
       },
     });
     url = (w.envoys[0] as (typeof w.envoys)[0]).url;
@@ -107,6 +115,25 @@ describe("endings", () => {
     upstream.script = (_, response) => void response.socket?.destroy();
     assert.equal((await ask("failed")).status, 503);
     await settled("failed", 0, 0);
+  });
+
+  it("breaks off an answer that ends with trailers while some of it is held back, and charges it", async () => {
+    const events = (texts: string[]) => texts.map((text) => chunkEvent(text)).join("");
+    const endWith = (end: string) => {
+      upstream.script = (_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream", trailer: "x-end" });
+        response.write(events(["Dear ", "bob@exam", "ple.com"]) + usageEvent(5, 7) + end);
+        response.addTrailers({ "x-end": "1" });
+        response.end();
+      };
+    };
+    endWith(DONE);
+    const whole = await (await ask("redacts")).text();
+    assert.match(whole, /\[EMAIL_1\]/);
+    assert.ok(whole.endsWith(DONE));
+    endWith("");
+    await assert.rejects((await ask("redacts")).text());
+    await settled("redacts", 2, 14);
   });
 
   it("settles the usage of a stream that ends while Envoy drains", async () => {

@@ -283,6 +283,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(refused.header("content-encoding"), undefined);
       assert.equal(refused.header("x-weir-verdict"), "answer_unreadable");
       if (profile === "envoy") assert.equal(refused.status, 502);
+      // An answer without a body has nothing that could not be read.
+      const head = {
+        key: "redacts",
+        method: "HEAD",
+        path: "/v1/models",
+        upstream: upstreamOf(Buffer.of(), 0, gzip),
+      };
+      if (profile === "envoy") assert.equal((await edge.send(head)).header("x-weir-verdict"), "ok");
       assert.equal((await json({ text: "x" }, "lenient", 0, gzip)).text, '{"text":"x"}');
       assert.equal((await json({ text: "x" }, "strict", 0, gzip)).json.error.code, "answer_unreadable");
       assert.equal((await json({ text: "x" }, "plain", 0, gzip)).text, '{"text":"x"}');

@@ -168,6 +168,27 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    it("breaks an answer off before trailers where no more of it could go out", async () => {
+      if (profile === "ngx_wasm") return; // nginx drops trailers
+      const answer = async (body: string[], type = "text/plain") => {
+        const upstream = () => ({
+          status: 200,
+          headers: { "content-type": type },
+          body: body.map((part) => Buffer.from(part)),
+          trailers: [["x-end", "1"]] as [string, string][],
+        });
+        const { text, aborted } = await edge.send({ key: "redacts", body: chat("hello"), upstream });
+        return [text, aborted !== ""];
+      };
+      assert.deepEqual(await answer(["hi ada@exam", "ple.com. "]), ["hi [EMAIL_1]. ", false]);
+      assert.deepEqual(await answer(["hi ada@exam", "ple.com"]), ["hi ", true]);
+      const events = sse([chunk("hi ada@exam"), chunk("ple.com")]).toString();
+      const [text, aborted] = await answer([events], "text/event-stream");
+      assert.deepEqual([contentOf(text as string), aborted], ["hi ", true]);
+      const done = await answer([events + sse([finish, "[DONE]"])], "text/event-stream");
+      assert.deepEqual([contentOf(done[0] as string), done[1]], ["hi [EMAIL_1]", false]);
+    });
+
     it("takes no value for an identifier because one stood before it in the list", async () => {
       const body = '{"list":[{"id":"ada@example.com"},"ada@example.com"]}';
       const want = '{"list":[{"id":"ada@example.com"},"[EMAIL_1]"]}';
