@@ -1,15 +1,18 @@
 // The facts of a request that budgets need: model, streaming, output limits, number of answers.
 //
 // A member of the wrong type is not guessed at: `bad` names it, and the request is refused, because the provider
-// might read it in another way than we did. null means absent, as the providers have it.
+// might read it in another way than we did. So is one whose name differs in nothing but capitals from a member that is
+// read here: some servers take it for that one. null means absent, as the providers have it.
 import { Kind, Tape } from "../json/tape";
 import { NOT_WHOLE, sameText, toU64 } from "../json/text";
-import { lenOf, Slice, startsWith, sub } from "../slice";
+import { isFolded, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
 import { isGeminiStream, Shape, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
+  findCapitals(tape, out);
   findPathModel(path, out);
   findModel(tape, present(tape, 0, "model"), out);
   const models = present(tape, 0, "models");
@@ -27,6 +30,43 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
 }
 
+function findCapitals(tape: Tape, out: Prompt): void {
+  if (tape.kind(0) != Kind.Object) return;
+  for (let n = tape.first(0); n >= 0; n = tape.next(n)) {
+    const name = nameOf(tape, n);
+    if (isRead(name) && hasCapital(name)) bad(out, n, "its name in small letters");
+  }
+}
+
+/** Whether `name` is, but for capitals, that of a member on which the model or the answer's length depends. */
+function isRead(name: Slice): bool {
+  switch (lenOf(name)) {
+    case 1:
+      return isFolded(name, "n");
+    case 5:
+      return isFolded(name, "model");
+    case 6:
+      return isFolded(name, "models");
+    case 7:
+      return isFolded(name, "best_of");
+    case 9:
+      return isFolded(name, "fallbacks");
+    case 10:
+      return isFolded(name, "max_tokens");
+    case 17:
+      return isFolded(name, "max_output_tokens");
+    case 21:
+      return isFolded(name, "max_completion_tokens");
+    default:
+      return false;
+  }
+}
+
+function hasCapital(name: Slice): bool {
+  for (let i = 0; i < lenOf(name); i++) if (<u32>load<u8>(ptrOf(name) + i) - 65 < 26) return true;
+  return false;
+}
+
 /** Only what the shape's own API takes for a limit bounds the answer: servers pass over other members, whatever they are called. */
 function limits(tape: Tape, out: Prompt): void {
   const shape = out.shape;
@@ -36,6 +76,9 @@ function limits(tape: Tape, out: Prompt): void {
   limit(tape, present(tape, 0, "max_tokens"), plain, out);
   limit(tape, present(tape, 0, "max_completion_tokens"), chat, out);
   limit(tape, present(tape, 0, "max_output_tokens"), shape == Shape.Responses || unknown, out);
+  // Bedrock's Converse, which has the members of a chat.
+  const converse = tape.member(0, "inferenceConfig");
+  if (converse >= 0) limit(tape, present(tape, converse, "maxTokens"), false, out);
 }
 
 /** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */

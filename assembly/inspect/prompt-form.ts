@@ -66,7 +66,8 @@ function configured(tape: Tape, config: i32): i32 {
   return -1;
 }
 
-function nameOf(tape: Tape, n: i32): Slice {
+/** The name of the member `n`, decoded; empty when it is escaped and longer than NAME_MAX. */
+export function nameOf(tape: Tape, n: i32): Slice {
   if (!tape.keyEscaped(n)) return tape.key(n);
   return slice(plainName, max(decode(tape.key(n), plainName, NAME_MAX), 0));
 }

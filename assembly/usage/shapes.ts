@@ -3,7 +3,7 @@
 // event's data), never by a name alone, so `"usage"` in a tool's argument or in a text is not usage.
 //
 // Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
-// (messages), Google (generateContent, streamGenerateContent), Mistral, vLLM, Groq and DeepSeek.
+// (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Mistral, vLLM, Groq and DeepSeek.
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
 import { reserve } from "../memory";
@@ -177,6 +177,10 @@ function usageShapes(): void {
   counter(usage, "cache_read_input_tokens", Counter.CacheRead);
   counter(usage, "cache_creation_input_tokens", Counter.CacheWrite);
   counter(usage, "prompt_cache_hit_tokens", Counter.Cached);
+  counter(usage, "inputTokens", Counter.Input);
+  counter(usage, "outputTokens", Counter.Output);
+  counter(usage, "cacheReadInputTokens", Counter.CacheRead);
+  counter(usage, "cacheWriteInputTokens", Counter.CacheWrite);
   on(usage, "prompt_tokens_details", prompt);
   on(usage, "input_tokens_details", prompt);
   on(usage, "completion_tokens_details", completion);

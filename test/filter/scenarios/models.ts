@@ -46,6 +46,58 @@ export const models: Scenario[] = [
     },
   },
   {
+    name: "a member that differs in nothing but capitals from one that is read is refused, as some servers take it for that one",
+    policy: { tiers: { pro: {} }, keys: [keyEntry("k1", "pro", { models: [MINI] })] },
+    async run(edge) {
+      const names = [
+        "Model",
+        "MODEL",
+        "mod\\u0045l",
+        "N",
+        "Max_Tokens",
+        "max_Completion_tokens",
+        "MAX_OUTPUT_TOKENS",
+      ];
+      for (const name of [...names, "Best_of", "Models", "fallbackS"]) {
+        const body = JSON.stringify(chat("Hi", { model: MINI })).replace("{", `{"${name}":"gpt-4o",`);
+        const answer = await edge.send({ key: "k1", body });
+        refused(edge, answer, "empty_prompt");
+        assert.match(answer.json.error.message, /expected its name in small letters/, name);
+      }
+      passed(
+        await edge.send({
+          key: "k1",
+          body: chat("Hi", { model: MINI, metadata: { Model: "x" }, Models2: 1 }),
+        }),
+      );
+    },
+  },
+  {
+    name: "Bedrock's Converse is bounded by its own member, and charged what its answer says",
+    clock: true,
+    policy: {
+      tiers: { pro: { tokens: "1M/day", output: { max_tokens: 100 } } },
+      keys: [keyEntry("k1", "pro")],
+    },
+    async run(edge) {
+      const body = {
+        messages: [{ role: "user", content: [{ text: "Hi" }] }],
+        inferenceConfig: { maxTokens: 4000 },
+      };
+      const usage = { inputTokens: 7, outputTokens: 30, totalTokens: 47, cacheReadInputTokens: 10 };
+      const upstream = () => ({
+        status: 200,
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ output: { message: { role: "assistant", content: [{ text: "x" }] } }, usage }),
+      });
+      const answer = await edge.send({ key: "k1", path: `/model/${MINI}/converse`, body, upstream });
+      passed(answer);
+      assert.equal(JSON.parse(answer.upstream?.text ?? "").inferenceConfig.maxTokens, 100);
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("acme"), { spent: 47, outstanding: 0 });
+    },
+  },
+  {
     name: "the model that a path names is the one that is charged, also of a stream",
     clock: true,
     policy: { tiers: { pro: { cost: "$1/month" } }, keys: [keyEntry("k1", "pro")], prices },
