@@ -45,7 +45,7 @@ import {
 import { encoding, length, readResponseHeaders, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
-import { lenOf, lit, NONE, ptrOf, Slice, startsWithFolded } from "./slice";
+import { is, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded, sub } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
@@ -70,9 +70,7 @@ const OK = lit("ok");
 const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
-const RESPONSE_FLAGS = lit("response\0flags");
-/** Envoy's flags of an upstream that it waited for no longer: UT, SI, UMSDR and DT. */
-const GAVE_UP: u64 = 0x4 | 0x10000 | 0x80000 | 0x400000;
+const CODE_DETAILS = lit("response\0code_details");
 const spent = reserve(8 * BUDGETS_MAX);
 const warning = new Writer(192);
 
@@ -327,8 +325,10 @@ function measure(stream: Stream): Charged {
 
 /** Whether the error is Envoy's own, after its timeout: the upstream may be at work on the answer, and charge for it. */
 function gaveUp(): bool {
-  const flags = nginx ? NONE : property(RESPONSE_FLAGS);
-  return lenOf(flags) == 8 && (load<u64>(ptrOf(flags)) & GAVE_UP) != 0;
+  const why = nginx ? NONE : property(CODE_DETAILS);
+  // response_timeout, upstream_per_try_timeout, stream_idle_timeout, max_duration_timeout …; not a connection's.
+  if (is(sub(why, max(lenOf(why) - 7, 0), lenOf(why)), "timeout")) return true;
+  return is(why, "upstream_max_stream_duration_reached");
 }
 
 /**

@@ -8,7 +8,7 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["retried", "late", "slow", "failed", "drained", "stopped"];
+const names = ["retried", "late", "slow", "long", "failed", "drained", "stopped"];
 const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
   tiers: {
@@ -26,6 +26,12 @@ const policy = {
 const ROUTE = "route: { cluster: llm, timeout: 300s }";
 const EDITED =
   'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
+const ROUTES = `- match: { prefix: "/" }
+`;
+/** One that ends every stream after a while, by what Envoy tells in another way. */
+const LIMITED = `- match: { prefix: "/limited" }
+                          route: { cluster: llm, timeout: 0s, max_stream_duration: { max_stream_duration: 0.5s } }
+                        ${ROUTES}`;
 const CLUSTER = "connect_timeout: 2s";
 /** Trailers over HTTP/1.1, as those of HTTP/2. */
 const TRAILERS = `${CLUSTER}
@@ -45,8 +51,8 @@ describe("endings", () => {
       policy,
       upstreamPort: upstream.port,
       edit: (text) => {
-        assert.ok(text.includes(ROUTE) && text.includes(CLUSTER));
-        return text.replace(ROUTE, EDITED).replace(CLUSTER, TRAILERS);
+        assert.ok(text.includes(ROUTE) && text.includes(ROUTES) && text.includes(CLUSTER));
+        return text.replace(ROUTES, LIMITED).replace(ROUTE, EDITED).replace(CLUSTER, TRAILERS);
       },
     });
     url = (w.envoys[0] as (typeof w.envoys)[0]).url;
@@ -60,8 +66,8 @@ describe("endings", () => {
     await w.settled(`${name}/team/key`, "calls", calls, 0);
     await w.settled(`${name}/team/key`, "answers", answers, 0);
   };
-  const ask = (key: string) =>
-    fetch(`${url}/v1/chat/completions`, {
+  const ask = (key: string, prefix = "") =>
+    fetch(`${url}${prefix}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${secret(key)}` },
       body: JSON.stringify(chatBody("I am bob@example.com", { stream: true })),
@@ -107,6 +113,8 @@ describe("endings", () => {
     await settled("slow", 1, 0);
     await settled("careful", 1, 20);
     await settled("mild", 0, 0);
+    assert.equal((await ask("long", "/limited")).status, 504);
+    await settled("long", 1, 0);
   });
 
   it("charges nothing for an upstream that fails, with a timeout of its own too", async () => {
