@@ -11,8 +11,8 @@ import { BLOCK_BYTES, HOLD_RAW_MAX, LOOK_BACK } from "./types";
 
 const EVENTS_MAX: i32 = (BLOCK_BYTES + HOLD_RAW_MAX) / 2 + 1;
 const events: usize = reserve(16 * EVENTS_MAX);
-/** The escape of JSON in a string, without the escapes of the string. */
-const inner: usize = memory.data(16);
+/** Both halves of a surrogate pair of JSON in a string, next to each other. */
+const pair: usize = memory.data(12);
 /** Room for the context before the text, then the text. */
 const text: usize = reserve(LOOK_BACK + BLOCK_BYTES + HOLD_RAW_MAX + 16) + <usize>LOOK_BACK;
 
@@ -62,27 +62,33 @@ function isHigh(p: usize): bool {
  * one decoded (a backslash as `\u005c`) is one level only, as is what no JSON has.
  */
 function unescapeNested(p: usize, to: usize): u32 {
-  const point = unescape(p, to);
-  nestedTo = min(escapeEnd(), to);
-  if (point != 92 || nestedTo != p + 2 || nestedTo == to) return point;
+  if (p + 2 > to || load<u8>(p, 1) != 92) {
+    const point = unescape(p, to);
+    nestedTo = min(escapeEnd(), to);
+    return point;
+  }
+  nestedTo = p + 2;
+  if (p + 2 == to) return 92;
   const c = <u32>load<u8>(p, 2);
   if (c == 92) {
     const quoted = p + 4 <= to ? <u32>load<u8>(p, 3) : 0;
-    if (quoted != 34 && quoted != 92) return point;
+    if (quoted != 34 && quoted != 92) return 92;
     nestedTo = p + 4;
     return quoted;
   }
-  store<u8>(inner, 92);
-  memory.copy(inner + 1, p + 2, min<usize>(5, to - p - 2));
-  let length: usize = c == 117 ? min<usize>(6, to - p - 1) : 2;
-  if (p + 14 <= to && load<u16>(p, 7) == 0x5c5c) {
-    memory.copy(inner + 6, p + 8, 6);
-    if (c == 117) length = 12;
+  // Behind the first backslash it stands as it will.
+  let value = unescape(p + 1, min(p + 7, to));
+  if (value == c && c != 117) return 92;
+  let end = escapeEnd();
+  if (value == 0xfffd) {
+    if (p + 14 > to || !isHigh(p + 3) || load<u16>(p, 7) != 0x5c5c) return 92;
+    memory.copy(pair, p + 1, 6);
+    memory.copy(pair + 6, p + 8, 6);
+    value = unescape(pair, pair + 12);
+    if (value == 0xfffd) return 92;
+    end = p + 14;
   }
-  const value = unescape(inner, inner + length);
-  const taken = escapeEnd() - inner;
-  if (value == 0xfffd || value == c) return point;
-  nestedTo = p + (taken == 12 ? 14 : taken + 1);
+  nestedTo = end;
   return value;
 }
 

@@ -76,6 +76,8 @@ test("JSON inside a JSON string is redacted as a tool reads it, however both are
   }
   const odd = String.raw`\\\"x\\\\ \\ud83d\\ude00 \\ud83d \\ud83d\\n \\u00 \\q \\/ \u005c\u006e \\\\n\\u005cn bob@example.com\\`;
   assert.equal(engine.redact(odd, { nested: true }), odd.replace("bob@example.com", "[EMAIL_1]"));
+  const spelled = String.raw`\\u0075\\u0073er@example.com`;
+  assert.equal(engine.redact(spelled, { nested: true }), "[EMAIL_1]");
 });
 
 test("what is not redacted keeps its bytes, escapes included", () => {
