@@ -3,7 +3,8 @@
 // event's data), never by a name alone, so `"usage"` in a tool's argument or in a text is not usage.
 //
 // Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
-// (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Mistral, vLLM, Groq and DeepSeek.
+// (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Cohere (chat),
+// Mistral, OpenRouter, vLLM, Groq and DeepSeek.
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
 import { reserve } from "../memory";
@@ -181,6 +182,10 @@ function usageShapes(): void {
   counter(usage, "outputTokens", Counter.Output);
   counter(usage, "cacheReadInputTokens", Counter.CacheRead);
   counter(usage, "cacheWriteInputTokens", Counter.CacheWrite);
+  const tokens = inner();
+  counter(tokens, "input_tokens", Counter.Input);
+  counter(tokens, "output_tokens", Counter.Output);
+  on(usage, "tokens", tokens);
   on(usage, "prompt_tokens_details", prompt);
   on(usage, "input_tokens_details", prompt);
   on(usage, "completion_tokens_details", completion);
@@ -223,6 +228,19 @@ function openAiShapes(): void {
   on(call, "function", called);
   on(delta, "function_call", called);
   on(called, "arguments", argument);
+  const custom = inner();
+  on(call, "custom", custom);
+  on(custom, "input", argument);
+  const audio = inner();
+  on(delta, "audio", audio);
+  on(audio, "transcript", text);
+  // OpenRouter's: they repeat what `reasoning` says, so they are no part of its channel.
+  const details = inner();
+  const detail = inner();
+  on(delta, "reasoning_details", details);
+  items(details, detail);
+  on(detail, "text", refusal);
+  on(detail, "summary", refusal);
   likewise(delta, message);
 
   // Mistral's and Magistral's content parts: `{"type":"thinking","thinking":[{"type":"text","text":"…"}]}`.
@@ -259,6 +277,20 @@ function anthropicShapes(): void {
   on(delta, "thinking", reasoning);
   on(delta, "partial_json", argument);
   on(delta, "stop_reason", finish);
+  // Cohere's chat has a message in the delta.
+  const message = inner();
+  const content = inner();
+  const call = inner();
+  const called = inner();
+  on(delta, "message", message);
+  on(delta, "usage", child(ROOT, name("usage")));
+  on(message, "content", content);
+  on(content, "text", text);
+  on(content, "thinking", reasoning);
+  on(message, "tool_plan", reasoning);
+  on(message, "tool_calls", call);
+  on(call, "function", called);
+  on(called, "arguments", argument);
 }
 
 function geminiShapes(): void {
@@ -339,6 +371,10 @@ export const COMPLETED: i32 = name("response.completed");
 export const INCOMPLETE: i32 = name("response.incomplete");
 export const FAILED: i32 = name("response.failed");
 export const BLOCK_STOP: i32 = name("content_block_stop");
+/** Cohere's. */
+export const MESSAGE_END: i32 = name("message-end");
+const CONTENT_END = name("content-end");
+const CALL_END = name("tool-call-end");
 export const ITEM_DONE: i32 = name("response.output_item.done");
 const PART_DONE: i32 = name("response.content_part.done");
 const TEXT_DELTA: i32 = name("response.output_text.delta");
@@ -370,6 +406,8 @@ export function deltaKind(id: i32): Channel {
 /** Whether an event of this type ends what came under its indices so far. */
 export function endsPart(id: i32): bool {
   return (
+    id == CONTENT_END ||
+    id == CALL_END ||
     id == TEXT_DONE ||
     id == PART_DONE ||
     id == ARGUMENTS_DONE ||

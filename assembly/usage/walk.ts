@@ -23,6 +23,7 @@ import {
   ITEM_DONE,
   Mark,
   markOf,
+  MESSAGE_END,
   MESSAGE_STOP,
   ROOT,
   What,
@@ -306,7 +307,13 @@ function endRoot(state: State): void {
   if (type == 0) return;
   changeKind(Channel.Unknown, Channel.Text, false);
   if (type == ERROR || type == FAILED) state.failed = true;
-  if (type == MESSAGE_STOP || type == COMPLETED || type == INCOMPLETE || type == FAILED) {
+  if (
+    type == MESSAGE_STOP ||
+    type == MESSAGE_END ||
+    type == COMPLETED ||
+    type == INCOMPLETE ||
+    type == FAILED
+  ) {
     state.finished = true;
     addSpan(Channel.End, ALL, ALL, skew + state.scan.end, skew + state.scan.end, ENDS);
   } else if (type == BLOCK_STOP || type == ITEM_DONE) {

@@ -79,6 +79,81 @@ const providers: Record<string, Provider> = {
       args: join(events, (event) => event.choices[0]?.delta.tool_calls?.[0].function.arguments),
     }),
   },
+  "OpenAI chat, spoken, with a custom tool": {
+    path: "/v1/chat/completions",
+    request: { model: "gpt-4o-audio", stream: true, messages: [user] },
+    events: [
+      ...PIECES.map((transcript) =>
+        choice({ delta: { audio: { id: "audio_1", transcript, data: "AAAA" } } }),
+      ),
+      tool({ id: "call_1", type: "custom", custom: { name: "mail", input: "" } }),
+      ...ARGUMENTS.map((input) => tool({ custom: { input } })),
+      choice({ delta: {} }, "stop"),
+      { choices: [], usage },
+    ],
+    end: "data: [DONE]\n\n",
+    read: (events) => ({
+      text: join(events, (event) => event.choices[0]?.delta.audio?.transcript),
+      args: join(events, (event) => event.choices[0]?.delta.tool_calls?.[0].custom.input),
+    }),
+  },
+  "OpenRouter's thoughts, told twice": {
+    path: "/api/v1/chat/completions",
+    request: { model: "deepseek-r1", stream: true, messages: [user] },
+    events: [
+      ...PIECES.map((text) =>
+        choice({ delta: { reasoning: text, reasoning_details: [{ index: 0, text }] } }),
+      ),
+      choice({ delta: {} }, "stop"),
+      { choices: [], usage },
+    ],
+    end: "data: [DONE]\n\n",
+    read: (events) => {
+      const text = join(events, (event) => event.choices[0]?.delta.reasoning);
+      const again = join(events, (event) => event.choices[0]?.delta.reasoning_details?.[0].text);
+      assert.equal(again, text);
+      return { text };
+    },
+  },
+  "Cohere chat": {
+    path: "/v2/chat",
+    request: { model: "command-a", stream: true, messages: [user] },
+    events: [
+      { type: "message-start", id: "m", delta: { message: { role: "assistant" } } },
+      ...PIECES.map((text) => ({
+        type: "content-delta",
+        index: 0,
+        delta: { message: { content: { text } } },
+      })),
+      { type: "content-end", index: 0 },
+      {
+        type: "tool-call-start",
+        index: 0,
+        delta: { message: { tool_calls: { function: { arguments: "" } } } },
+      },
+      ...ARGUMENTS.map((part) => ({
+        type: "tool-call-delta",
+        index: 0,
+        delta: { message: { tool_calls: { function: { arguments: part } } } },
+      })),
+      { type: "tool-call-end", index: 0 },
+      {
+        type: "message-end",
+        delta: {
+          finish_reason: "COMPLETE",
+          usage: { tokens: { input_tokens: 9, output_tokens: COMPLETION } },
+        },
+      },
+    ],
+    read: (events) => {
+      assert.equal(events.at(-1).type, "message-end");
+      const message = (event: Json) => event.delta?.message;
+      return {
+        text: join(events, (event) => message(event)?.content?.text),
+        args: join(events, (event) => message(event)?.tool_calls?.function.arguments),
+      };
+    },
+  },
   "Mistral and vLLM": {
     path: "/v1/chat/completions",
     request: {
