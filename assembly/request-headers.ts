@@ -151,11 +151,25 @@ export function announcesNoBody(): bool {
   return !hasChunks && (contentLength == NONE || is(contentLength, "0"));
 }
 
-/** Whether an upstream could read `name` as x-weir-…: CGI and WSGI make no difference between `-` and `_`. */
+/**
+ * Whether only the proxy may set `name`. An upstream could read it as x-weir-…: CGI and WSGI make no difference between `-`
+ * and `_`. Or it asks Envoy to try again, which obeys addresses that it takes for internal: each try costs, and one is charged.
+ */
 function isOurs(name: Slice): bool {
   if (lenOf(name) < 7 || fold(load<u8>(ptrOf(name))) != LETTER_X) return false;
-  if (!startsWithFolded(sub(name, 2, lenOf(name)), "weir")) return false;
+  const rest = sub(name, 2, lenOf(name));
+  if (startsWithFolded(rest, "envoy-")) return asksForTries(sub(name, 8, lenOf(name)));
+  if (!startsWithFolded(rest, "weir")) return false;
   return isDash(load<u8>(ptrOf(name), 1)) && isDash(load<u8>(ptrOf(name), 6));
+}
+
+/** What follows x-envoy-: retry-on, retriable-…, max-retries, hedge-on-…. */
+function asksForTries(name: Slice): bool {
+  return (
+    startsWithFolded(name, "retr") ||
+    startsWithFolded(name, "max-retries") ||
+    startsWithFolded(name, "hedge-")
+  );
 }
 
 function isDash(byte: u8): bool {

@@ -8,7 +8,7 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["retried", "late", "slow", "long", "failed", "drained", "stopped"];
+const names = ["retried", "once", "late", "slow", "long", "failed", "drained", "stopped"];
 const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
   tiers: {
@@ -32,6 +32,10 @@ const ROUTES = `- match: { prefix: "/" }
 const LIMITED = `- match: { prefix: "/limited" }
                           route: { cluster: llm, timeout: 0s, max_stream_duration: { max_stream_duration: 0.5s } }
                         ${ROUTES}`;
+const ADDRESSES = "use_remote_address: true";
+/** As Envoy before 1.33 has it: who comes from here is believed. */
+const INTERNAL = `${ADDRESSES}
+                internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }`;
 const CLUSTER = "connect_timeout: 2s";
 /** Trailers over HTTP/1.1, as those of HTTP/2. */
 const TRAILERS = `${CLUSTER}
@@ -52,7 +56,12 @@ describe("endings", () => {
       upstreamPort: upstream.port,
       edit: (text) => {
         assert.ok(text.includes(ROUTE) && text.includes(ROUTES) && text.includes(CLUSTER));
-        return text.replace(ROUTES, LIMITED).replace(ROUTE, EDITED).replace(CLUSTER, TRAILERS);
+        assert.ok(text.includes(ADDRESSES));
+        return text
+          .replace(ADDRESSES, INTERNAL)
+          .replace(ROUTES, LIMITED)
+          .replace(ROUTE, EDITED)
+          .replace(CLUSTER, TRAILERS);
       },
     });
     url = (w.envoys[0] as (typeof w.envoys)[0]).url;
@@ -97,6 +106,18 @@ describe("endings", () => {
     assert.equal(bodies.size, 1);
     assert.match([...bodies][0] as string, /I am \[EMAIL_1\]/);
     await settled("retried", 1, 7);
+  });
+
+  it("tries as often as the route says, not as the client does", async () => {
+    let tries = 0;
+    upstream.script = (_, response) => {
+      tries++;
+      response.writeHead(500).end();
+    };
+    const headers = { "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "9" };
+    assert.equal((await w.chat("once", "Hello", { headers })).status, 500);
+    assert.equal(tries, 1);
+    await settled("once", 0, 0);
   });
 
   it("charges what was delivered when Envoy's timeout ends a stream midway", async () => {

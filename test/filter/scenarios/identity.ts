@@ -81,6 +81,11 @@ export const identity: Scenario[] = [
         ["x_weir_subject", "acme/admin"],
         ["x-weir_tier", "internal"],
         ["X_WEIR-LANE", "interactive"],
+        // What asks Envoy to try again.
+        ["x-envoy-retry-on", "5xx"],
+        ["x-envoy-retriable-status-codes", "200"],
+        ["X-Envoy-Max-Retries", "9"],
+        ["x-envoy-hedge-on-per-try-timeout", "true"],
       ];
       const { upstream } = await edge.send({
         key: "k1",
@@ -91,12 +96,15 @@ export const identity: Scenario[] = [
       assert.equal(upstream?.header("x-weir-tier"), "pro");
       assert.equal(upstream?.header("x-weir-lane"), "batch");
       assert.equal(upstream?.header("x-weir-request-id"), "r-1");
-      for (const name of ["x-weir-anything", "x_weir_subject", "x-weir_tier", "x_weir-lane"])
-        assert.equal(upstream?.header(name), undefined, name);
+      const gone = ["x-weir-anything", "x_weir_subject", "x-weir_tier", "x_weir-lane", "x-envoy-retry-on"];
+      gone.push("x-envoy-retriable-status-codes", "x-envoy-max-retries", "x-envoy-hedge-on-per-try-timeout");
+      for (const name of gone) assert.equal(upstream?.header(name), undefined, name);
       const others: [string, string][] = [
         ["x-weirs", "1"],
         ["xxweir-a", "1"],
         ["x-weir", "1"],
+        ["x-envoy-", "1"],
+        ["x-envoy-external-address", "1"],
       ];
       const other = await edge.send({ key: "k1", headers: others, body });
       for (const [name] of others) assert.equal(other.upstream?.header(name), "1", name);
