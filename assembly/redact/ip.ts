@@ -52,11 +52,17 @@ export function ipv4(p: usize): bool {
   return found(p, to, IP);
 }
 
+/** No product's name is longer; what is looked at must be in view wherever the text is cut (LOOK_BACK). */
+const PRODUCT_MAX: usize = 40;
+
 /** "Chrome/120.0.0.0": a capitalised word before the slash at `slash`. */
 function isProduct(slash: usize): bool {
   const floor = floorOf(slash);
   let from = slash;
-  while (from > floor && has(load<u8>(from - 1), ALNUM)) from--;
+  while (from > floor && has(load<u8>(from - 1), ALNUM)) {
+    if (slash - from == PRODUCT_MAX) return false;
+    from--;
+  }
   return from < slash && has(load<u8>(from), UPPER);
 }
 

@@ -1,5 +1,5 @@
-// Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain and as
-// JSON strings. Nothing may trap, any cut must give what the whole gives, a prompt's text becomes what an answer's does,
+// Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain, as
+// JSON strings and as JSON in JSON strings. Nothing may trap, any cut must give what the whole gives, a prompt's text becomes what an answer's does,
 // held text stays bounded, JSON stays valid, and work (steps) must grow in proportion to length. A failure prints its seed.
 //
 //   npx tsx test/fuzz/redact.ts [seconds] [seed]
@@ -73,8 +73,9 @@ function fail(what: string, bytes: Buffer): never {
   throw new Error(`seed ${seed}: ${what}: ${JSON.stringify(bytes.toString("latin1"))}`);
 }
 
-function check(bytes: Buffer, escaped: boolean): string {
-  const options = { escaped, action: (["redact", "mask", "hash", "flag"] as const)[random(4)] ?? "redact" };
+function check(bytes: Buffer, level: "plain" | "escaped" | "nested"): string {
+  const action = (["redact", "mask", "hash", "flag"] as const)[random(4)] ?? "redact";
+  const options = { escaped: level === "escaped", nested: level === "nested", action };
   const whole = engine.redact(bytes, options);
   const cuts = Array.from({ length: random(3) === 0 ? bytes.length : random(5) }, () =>
     random(bytes.length + 1),
@@ -83,14 +84,11 @@ function check(bytes: Buffer, escaped: boolean): string {
   if (engine.redact(bytes, options, cuts) !== whole) {
     const few = cuts.find((cut) => engine.redact(bytes, options, [cut]) !== whole);
     const got = engine.redact(bytes, options, few === undefined ? cuts : [few]);
-    fail(
-      `cut ${few ?? cuts} changes the ${options.action}${escaped ? ", escaped" : ""}: ${whole} → ${got}`,
-      bytes,
-    );
+    fail(`cut ${few ?? cuts} changes the ${options.action}, ${level}: ${whole} → ${got}`, bytes);
   }
   if (options.action === "flag" && whole !== bytes.toString()) fail("flag changes the text", bytes);
   if (engine.held() !== 0) fail("text stays held after the end", bytes);
-  if (!escaped || isWhole(bytes)) {
+  if (level === "plain" || (level === "escaped" && isWhole(bytes))) {
     const prompt = engine.redactWhole(bytes, options);
     if (prompt !== whole) fail(`the ${options.action} of a prompt differs: ${whole} → ${prompt}`, bytes);
   }
@@ -112,15 +110,19 @@ export async function fuzz(seconds: number, first: number): Promise<number> {
   for (seed = first; seed === first || Date.now() < until; seed++) {
     state = seed;
     const bytes = sample();
-    check(bytes, false);
+    check(bytes, "plain");
     const raw = Buffer.from(JSON.stringify(bytes.toString()).slice(1, -1));
-    const out = check(raw, true);
+    const out = check(raw, "escaped");
+    const inner = Buffer.from(JSON.stringify(raw.toString()).slice(1, -1));
+    const nested = check(inner, "nested");
     try {
       JSON.parse(`"${out}"`);
+      JSON.parse(`"${JSON.parse(`"${nested}"`)}"`);
     } catch {
       fail("the JSON string is no longer valid", raw);
     }
-    check(bytes, true);
+    check(bytes, "escaped");
+    check(bytes, "nested");
   }
   for (const scrap of SCRAPS) linear(scrap);
   return seed - first;

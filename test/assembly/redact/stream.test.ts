@@ -11,6 +11,7 @@ const TEXTS = [
   "Write to bob.smith@example.com or call +44 (0)20 7946 0958, then bob.smith@example.com again.",
   "Card 4111-1111-1111-1111; IBAN DE89 3704 0044 0532 0130 00; SSN 078-05-1120; hosts 10.0.0.1 and 2001:db8::1.",
   `Key AKIAQWERTY2345ZXCVBN, token ${JWT}. Keep\n${PEM}\nsafe ("(415) 555-0134")`,
+  `Chrome/110.0.0.1, ${"Xk9".repeat(30)}/10.0.0.0 and ${"Xk9".repeat(22)}/10.0.0.1 x`,
   "größe 😀 日本語 müller@example.de “quoted” 2024-01-15 v1.2.3.4 plain text that holds nothing at all",
 ];
 
@@ -19,7 +20,7 @@ test("any single cut, and one byte at a time, gives what the whole gives", () =>
     for (const text of TEXTS) {
       const whole = engine.redact(text, { action });
       const length = Buffer.byteLength(text);
-      assert.notEqual(whole, action === "redact" && text === TEXTS[3] ? text : "");
+      assert.notEqual(whole, action === "redact" && text === TEXTS.at(-1) ? text : "");
       for (let cut = 0; cut <= length; cut++) assert.equal(engine.redact(text, { action }, [cut]), whole);
       const each = Array.from({ length }, (_, i) => i + 1);
       assert.equal(engine.redact(text, { action }, each), whole);
@@ -86,7 +87,7 @@ test("what is not redacted keeps its bytes, escapes included", () => {
 });
 
 test("no piece that comes out ends inside a UTF-8 sequence, and little is held", () => {
-  const bytes = Buffer.from(TEXTS[3] as string);
+  const bytes = Buffer.from(TEXTS.at(-1) as string);
   engine.open();
   for (let i = 0; i < bytes.length; i++) {
     const out = engine.feed(bytes.subarray(i, i + 1), i === bytes.length - 1);
