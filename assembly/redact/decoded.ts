@@ -1,6 +1,7 @@
 // A decoded view of the inside of a JSON string, with the way back: detectors see what the escapes mean, and
 // what they leave alone is put out byte for byte as it came. In a string that holds JSON, as the arguments of a tool,
-// escapes of that JSON are undone too: `\\u0040` is `\u0040` to the client, and `@` to the tool.
+// escapes of that JSON are undone too: `\\u0040` is `\u0040` to the client, and `@` to the tool. Any text may turn out to
+// be JSON, as an answer in JSON mode is: of it the escapes that no prose has are undone, those with `u`.
 //
 // Only escapes are remembered (16 bytes each), since between them decoded and raw text are the same bytes.
 //
@@ -36,13 +37,13 @@ function isCut(p: usize, end: usize): bool {
   return !(p + 7 < end && load<u8>(p, 7) != 117);
 }
 
-/** The same for an escape of JSON in the string, such as `\\n`, `\\\"` or `\\u0040`. */
-function isNestedCut(p: usize, end: usize): bool {
+/** The same for an escape of JSON in the string: `\\u0040`, and where it is `nested` for sure `\\n`, `\\\"` and the like. */
+function isNestedCut(p: usize, end: usize, nested: bool): bool {
   if (isCut(p, end)) return true;
   if (load<u8>(p, 1) != 92) return false;
   if (p + 3 > end) return true;
   const c = load<u8>(p, 2);
-  if (c == 92) return p + 4 > end;
+  if (c == 92) return nested && p + 4 > end;
   if (c != 117) return false;
   if (p + 7 > end) return true;
   if (!isHigh(p + 3) || p + 14 <= end) return false;
@@ -61,7 +62,7 @@ function isHigh(p: usize): bool {
  * The code point of the escape at `p`, through both levels; it ends at `nestedTo`. What takes more than seven raw bytes for
  * one decoded (a backslash as `\u005c`) is one level only, as is what no JSON has.
  */
-function unescapeNested(p: usize, to: usize): u32 {
+function unescapeNested(p: usize, to: usize, nested: bool): u32 {
   if (p + 2 > to || load<u8>(p, 1) != 92) {
     const point = unescape(p, to);
     nestedTo = min(escapeEnd(), to);
@@ -70,6 +71,7 @@ function unescapeNested(p: usize, to: usize): u32 {
   nestedTo = p + 2;
   if (p + 2 == to) return 92;
   const c = <u32>load<u8>(p, 2);
+  if (!nested && c != 117) return 92;
   if (c == 92) {
     const quoted = p + 4 <= to ? <u32>load<u8>(p, 3) : 0;
     if (quoted != 34 && quoted != 92) return 92;
@@ -94,7 +96,7 @@ function unescapeNested(p: usize, to: usize): u32 {
 
 /**
  * Decodes [from, to) and returns where the text begins; it ends at `decodedTo`. Unless `whole`, an escape that
- * is cut off at the end is left out. `nested`: the string holds JSON.
+ * is cut off at the end is left out. `nested`: the string holds JSON for sure.
  */
 export function decodeText(from: usize, to: usize, whole: bool, nested: bool): usize {
   count = 0;
@@ -108,10 +110,10 @@ export function decodeText(from: usize, to: usize, whole: bool, nested: bool): u
     memory.copy(o, p, stop - p);
     o += stop - p;
     p = stop;
-    if (p >= to || (!whole && (nested ? isNestedCut(p, to) : isCut(p, to)))) break;
+    if (p >= to || (!whole && isNestedCut(p, to, nested))) break;
     const event = events + <usize>(count++ << 4);
-    const len = putUtf8(o, nested ? unescapeNested(p, to) : unescape(p, to));
-    const after = nested ? nestedTo : min(escapeEnd(), to);
+    const len = putUtf8(o, unescapeNested(p, to, nested));
+    const after = nestedTo;
     store<u32>(event, <u32>o);
     store<u32>(event, <u32>len, 4);
     store<u32>(event, <u32>p, 8);

@@ -164,6 +164,22 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       }
     });
 
+    it("redacts what an answer in JSON mode hides in its own escapes, and leaves backslashes of prose alone", async () => {
+      const content = String.raw`{"to":"bob\u0040example.com"} C:\new\bob@example.com \u00e9`;
+      const want = String.raw`{"to":"[EMAIL_1]"} C:\new\[EMAIL_1] \u00e9`;
+      const whole = await json({ choices: [{ message: { content } }] });
+      assert.equal(whole.json.choices[0].message.content, want);
+      for (let cut = 1; cut < content.length; cut++) {
+        const answer = await stream([
+          chunk(content.slice(0, cut)),
+          chunk(content.slice(cut)),
+          finish,
+          "[DONE]",
+        ]);
+        assert.equal(contentOf(answer.text), want, `cut at ${cut}`);
+      }
+    });
+
     it("redacts errors that the upstream answers with", async () => {
       const body = JSON.stringify({ error: { message: "no such user bob@example.com" } });
       const answer = await edge.send({
