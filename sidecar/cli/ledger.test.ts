@@ -70,6 +70,9 @@ describe("weir ledger", () => {
     assert.equal(first.code, 0);
     assert.match(first.out, /-20; spent is now 40\. Kept in the journal as a-1/);
     assert.match((await run(...refund, "--id", "a-1")).out, /done before and counts once; spent is 40/);
+    const other = ["adjust", ...target, "-30", "--reason", "x", "--id", "a-1", ...where];
+    const refused = /a-1: was used before, for -20 on acme\/search\|monthly\|\S+; nothing was changed$/;
+    await assert.rejects(run(...other), ({ code, message }) => code === "conflict" && refused.test(message));
     const after = (await run("show", "acme/search", ...where)).out;
     assert.match(after, /adjusted by hand: -20 by ana: outage of the 3rd/);
 

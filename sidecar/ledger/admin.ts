@@ -15,7 +15,7 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { WeirError } from "../errors.ts";
+import { type ErrorCode, WeirError } from "../errors.ts";
 import {
   AdjustResponseSchema,
   type BudgetStateSchema,
@@ -136,7 +136,16 @@ function journalEntry(line: MessageShape<typeof JournalLineSchema>): JournalEntr
   return { at: Number(line.atMs), kind, budget, leaseId, edge, amount: Number(line.amount), reason };
 }
 
-/** The books of a running sidecar. Calls throw WeirError `unavailable`, with what the sidecar said. */
+/** Answers after which nothing was done; of every other failure nobody knows. */
+const REFUSALS: ReadonlyMap<Code, ErrorCode> = new Map([
+  [Code.InvalidArgument, "invalid_argument"],
+  [Code.Unauthenticated, "invalid_argument"],
+  [Code.Unimplemented, "invalid_argument"],
+  [Code.NotFound, "invalid_argument"],
+  [Code.AlreadyExists, "conflict"],
+]);
+
+/** The books of a running sidecar. Calls throw WeirError with what the sidecar said, `unavailable` if it may have been done. */
 export function remoteBooks(baseUrl: string, token: string): Books {
   const transport = createConnectTransport({ baseUrl, httpVersion: "1.1", defaultTimeoutMs: 10_000 });
   const client = createClient(LedgerAdmin, transport);
@@ -152,7 +161,7 @@ export function remoteBooks(baseUrl: string, token: string): Books {
           : code === Code.Unimplemented || code === Code.NotFound
             ? "the sidecar has its admin service off: start it with WEIR_ADMIN_TOKEN set"
             : `the sidecar at ${baseUrl}: ${rawMessage}`;
-      throw new WeirError("unavailable", hint, thrown);
+      throw new WeirError(REFUSALS.get(code) ?? "unavailable", hint, thrown);
     }
   };
   const organisation = (name: string) => asked(client.getOrganisation({ organisation: name }, { headers }));

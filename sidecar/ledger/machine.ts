@@ -64,6 +64,7 @@ import {
   type ReportReply,
   type Settle,
 } from "./types.ts";
+import { usedBefore } from "./validate.ts";
 
 /** The size of a slice of a budget of which `left` is free: what is granted, or -1 if not even `need` fits. */
 export function slice(need: number, want: number, left: number): number {
@@ -267,8 +268,9 @@ function adjust(step: Step, command: Adjust): AdjustReply {
   });
   if (known !== undefined) {
     const [entry] = known.entries;
-    if (known.entries.length !== 1 || entry?.budget !== budget || known.sequence !== LIMITS.amount)
-      throw new WeirError("conflict", `id: ${id}: was used before, for something else`);
+    if (entry === undefined || known.sequence !== LIMITS.amount) throw usedBefore(id);
+    if (entry.budget !== budget || entry.charged !== amount)
+      throw usedBefore(id, entry.budget, entry.charged);
     return answer("repeated");
   }
   if (record === undefined) return answer("unknown_budget");

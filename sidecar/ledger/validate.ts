@@ -92,6 +92,12 @@ function checkAdjust(command: Adjust): void {
     refuse("budget", JSON.stringify(budget), `the key of a budget of ${organisationOf(subject)}`);
 }
 
+/** An adjustment's id that is known for something else: for which adjustment, or for a lease. */
+export function usedBefore(id: string, budget?: string, amount?: number): WeirError {
+  const what = budget === undefined ? "a lease" : `${amount} on ${budget}`;
+  return new WeirError("conflict", `id: ${id}: was used before, for ${what}; nothing was changed`);
+}
+
 /** Throws WeirError `invalid_argument`. */
 export function validate(command: Command): void {
   if (command.kind === "sweep") {

@@ -1,7 +1,7 @@
 -- Adjust: a person changes what counts as spent. Kept as a lease that is closed from the start; see ../machine.ts.
 --   KEYS  the adjustment's lease, the budget
 --   ARGV  prefix, adjustment id, who, subject, amount, reason
---   → conflict | status spent notices…
+--   → conflict | other amount budget (the id is a lease's, or that adjustment's) | status spent notices…
 
 local id, who, subject, amount, reason = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local key = string.sub(KEYS[2], #PREFIX + #'budget:' + 1)
@@ -10,9 +10,9 @@ sweep()
 local record = load_budget(key)
 local known = load_lease(id)
 if known then
-  if #known.entries ~= 1 or known.entries[1].budget ~= key or known.seq ~= LIMITS.amount then
-    return reply('conflict')
-  end
+  local entry = known.entries[1]
+  if known.seq ~= LIMITS.amount then return reply('conflict') end
+  if entry.budget ~= key or entry.charged ~= amount then return reply('other', int(entry.charged), entry.budget) end
   return reply('repeated', record and record.spent or 0)
 end
 if not record then return reply('unknown_budget', 0) end

@@ -40,7 +40,7 @@ import {
   type SweepReply,
   type Warning,
 } from "../types.ts";
-import { validate } from "../validate.ts";
+import { usedBefore, validate } from "../validate.ts";
 import { connect, type RedisCommands, withDeadline } from "./connect.ts";
 import { packNumbers, parseBudget, parseJournalEntry, parseLease } from "./records.ts";
 import { loadScripts, type Script, type Scripts } from "./scripts.ts";
@@ -148,8 +148,8 @@ export class RedisLedger implements Ledger {
     const keys = [`${prefix}lease:${id}`, `${prefix}budget:${budget}`];
     const args = [prefix, id, by, subject, String(amount), reason];
     const [status, spent, ...notices] = await this.run(this.#scripts.adjust, keys, args);
-    if (status === "conflict")
-      throw new WeirError("conflict", `id: ${id}: was used before, for something else`);
+    if (status === "conflict") throw usedBefore(id);
+    if (status === "other") throw usedBefore(id, String(notices[0]), Number(spent));
     return {
       status: status as AdjustReply["status"],
       spent: Number(spent),

@@ -1,6 +1,7 @@
 /** What a ledger tells: marks that a budget crosses, warnings, and what people adjust by hand. Notices are kept until they are told. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import type { WeirError } from "../../errors.ts";
 import { acquire, budget, isRefused } from "../testing.ts";
 import { type Adjust, type Granted, LIMITS, type Notice } from "../types.ts";
 import type { Suite } from "./suite.ts";
@@ -28,7 +29,11 @@ export function noticeTests(suite: Suite): void {
       0,
       [],
     ]);
-    await assert.rejects(adjust(command.leaseId, 1), isRefused("conflict", /something else/));
+    await assert.rejects(adjust(command.leaseId, 1), isRefused("conflict", /used before, for a lease/));
+    const recorded = ({ code, message }: WeirError) =>
+      code === "conflict" && message === `id: a-1: was used before, for -60 on ${key}; nothing was changed`;
+    await assert.rejects(adjust("a-1", -61), recorded);
+    await assert.rejects(adjust("a-1", -60, { budget: key.replace("monthly", "other") }), recorded);
     await assert.rejects(adjust("a-5", 0), isRefused("invalid_argument", /amount: 0/));
     await assert.rejects(adjust("a-5", 1, { subject: "other" }), isRefused("invalid_argument", /budget:/));
     await assert.rejects(adjust("a-5", 1, { reason: "two\nlines" }), isRefused("invalid_argument", /reason/));
