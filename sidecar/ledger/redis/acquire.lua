@@ -31,7 +31,7 @@ end
 local function identity(key) return string.match(key, '^(.*)|[^|]*$') end
 
 local values = redis.call('MGET', unpack(KEYS))
-local known = values[1] and parse_lease(id, values[1])
+local known = leases[id] or values[1] and parse_lease(id, values[1])
 if known then
   local same = #known.entries == count
   for i, entry in ipairs(known.entries) do
@@ -83,8 +83,8 @@ for i, record in ipairs(records) do
   record.leases = record.leases + 1
   notify(record, false, id)
   if fresh[i] then
-    redis.call('ZADD', WINDOWS, int(record.keep), record.key)
-    redis.call('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.unsettledRetentionMs))
+    write('ZADD', WINDOWS, int(record.keep), record.key)
+    write('ZREMRANGEBYSCORE', WINDOWS, '-inf', int(now - 2 * LIMITS.unsettledRetentionMs))
   end
   save_budget(record)
   lease.entries[i] = {

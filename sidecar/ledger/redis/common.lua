@@ -19,6 +19,11 @@
 --   LEASE   n ttl wend seq usable expires forget | state policy edge subject
 --   ENTRY   granted spent charged returned remaining | budget key
 --
+-- A script that fails half-way is not undone. So everything is read and computed first, and written at the end, by `flush`,
+-- when nothing is left that can fail. In Redis Cluster a slot that moves is on two nodes for a while, and a key that is not
+-- here yet looks like one that is nowhere. Redis refuses commands that name several keys, some of which are not here
+-- (TRYAGAIN): hence budgets are read together with their lease, and logs are looked at together before they are begun.
+--
 -- A lease keeps its budgets alive. If somebody deletes keys by hand, what is gone counts as nothing and the rest goes on.
 --
 -- Times are Redis' own milliseconds (TIME), amounts integers up to 2^53-1: exact in Lua's doubles, in the packed form and
@@ -34,20 +39,23 @@ local UNTOLD = PREFIX .. 'untold'
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local notices = {}
+local notices, writes, logs = {}, {}, false
+
+local function write(...) writes[#writes + 1] = { ... } end
 
 local function int(n) return string.format('%.0f', n) end
 
 local function note(kind, budget, lease, amount, reason)
-  redis.call('RPUSH', JOURNAL, cjson.encode({
+  logs = true
+  write('RPUSH', JOURNAL, cjson.encode({
     at = int(now), kind = kind, budget = budget, amount = int(amount),
     leaseId = lease and lease.id or '', edge = lease and lease.edge or '', reason = reason or '',
   }))
-  redis.call('LTRIM', JOURNAL, -LIMITS.journal, -1)
+  write('LTRIM', JOURNAL, -LIMITS.journal, -1)
 end
 
--- Budgets that this script has read, and those of them it has changed: read once, written once, by `flush`.
-local budgets, changed = {}, {}
+-- What this script has read, and the budgets it has changed: read once, written once, by `flush`.
+local budgets, leases, changed = {}, {}, {}
 
 local function keep_budget(key, value)
   local record = { key = key }
@@ -72,11 +80,14 @@ local function save_budget(record)
 end
 
 local function flush()
+  if logs then redis.call('EXISTS', JOURNAL, UNTOLD) end
+  for _, command in ipairs(writes) do redis.call(unpack(command)) end
   for _, r in ipairs(changed) do
     local key = PREFIX .. 'budget:' .. r.key
     local value = struct.pack(BUDGET, r.start, r.stop, r.limit, r.max, r.spent, r.out, r.debt, r.leases, r.told, r.keep)
     if r.leases > 0 then redis.call('SET', key, value) else redis.call('SET', key, value, 'PXAT', int(r.keep)) end
   end
+  writes, changed, logs = {}, {}, false
 end
 
 -- 100, 80 or 0: how much of it is spent.
@@ -88,10 +99,10 @@ end
 
 -- Keeps a notice until it is told; the oldest make room, and those that are too old to matter.
 local function keep_notice(id)
-  redis.call('ZADD', UNTOLD, int(now), id)
-  redis.call('ZREMRANGEBYSCORE', UNTOLD, '-inf', int(now - LIMITS.untoldRetentionMs))
-  redis.call('ZREMRANGEBYRANK', UNTOLD, 0, -LIMITS.untold - 1)
-  redis.call('PEXPIREAT', UNTOLD, int(now + LIMITS.untoldRetentionMs))
+  write('ZADD', UNTOLD, int(now), id)
+  write('ZREMRANGEBYSCORE', UNTOLD, '-inf', int(now - LIMITS.untoldRetentionMs))
+  write('ZREMRANGEBYRANK', UNTOLD, 0, -LIMITS.untold - 1)
+  write('PEXPIREAT', UNTOLD, int(now + LIMITS.untoldRetentionMs))
 end
 
 -- Notices once per window that 80 % or all of a budget is spent, because of `cause`. True if it did.
@@ -121,12 +132,24 @@ local function parse_lease(id, value)
       remaining = flat[j + 5], budget = flat[j + 6],
     }
   end
+  leases[id] = lease
   return lease
 end
 
 local function load_lease(id)
+  if leases[id] then return leases[id] end
   local value = redis.call('GET', PREFIX .. 'lease:' .. id)
   return value and parse_lease(id, value)
+end
+
+-- Reads the budgets of a lease, before it is changed.
+local function load_budgets(lease)
+  local keys = { EXPIRIES, PREFIX .. 'lease:' .. lease.id }
+  for i, entry in ipairs(lease.entries) do keys[i + 2] = PREFIX .. 'budget:' .. entry.budget end
+  local values = redis.call('MGET', unpack(keys))
+  for i, entry in ipairs(lease.entries) do
+    if values[i + 2] and not budgets[entry.budget] then keep_budget(entry.budget, values[i + 2]) end
+  end
 end
 
 local function save_lease(lease)
@@ -140,10 +163,10 @@ local function save_lease(lease)
   local value = struct.pack(LEASE .. string.rep(ENTRY, n), n, lease.ttl, lease.wend, lease.seq, lease.usable,
     lease.expires, lease.forget, lease.state, lease.policy, lease.edge, lease.subject, unpack(flat))
   if lease.state == 'open' then
-    redis.call('SET', key, value)
-    redis.call('ZADD', EXPIRIES, int(lease.expires), lease.id)
+    write('SET', key, value)
+    write('ZADD', EXPIRIES, int(lease.expires), lease.id)
   else
-    redis.call('SET', key, value, 'PXAT', int(lease.forget))
+    write('SET', key, value, 'PXAT', int(lease.forget))
   end
 end
 
@@ -216,7 +239,7 @@ local function change(lease, state, entries)
   local ends = lease.state == 'open' and state ~= 'open'
   if ends then
     lease.forget = now + (state == 'closed' and LIMITS.closedRetentionMs or LIMITS.unsettledRetentionMs)
-    redis.call('ZREM', EXPIRIES, lease.id)
+    write('ZREM', EXPIRIES, lease.id)
   end
   for i, entry in ipairs(entries) do
     local record = load_budget(entry.budget)
@@ -249,6 +272,7 @@ end
 
 local function expire_if_due(lease)
   if lease.state ~= 'open' or lease.expires > now then return end
+  load_budgets(lease)
   local entries = map(lease.entries, lease.policy == 'charge_all' and charge_rest or return_rest)
   for _, entry in ipairs(entries) do
     if entry.charged > entry.spent then
@@ -263,7 +287,12 @@ local function sweep()
   local due = redis.call('ZRANGEBYSCORE', EXPIRIES, '-inf', int(now), 'LIMIT', 0, LIMITS.sweepPerCommand)
   for _, id in ipairs(due) do
     local lease = load_lease(id)
-    if lease then expire_if_due(lease) else redis.call('ZREM', EXPIRIES, id) end
+    if lease then
+      expire_if_due(lease)
+    else
+      redis.call('EXISTS', EXPIRIES, PREFIX .. 'lease:' .. id)
+      write('ZREM', EXPIRIES, id)
+    end
   end
   return #due
 end

@@ -42,6 +42,8 @@ const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2_000;
 const COMMANDS_WAITING_MAX = 10_000;
 const PING_MS = 5_000;
+/** A node that is away so long may have been replaced: the others are asked who has its slots. */
+const TOPOLOGY_MS = 1_000;
 
 /** How long to wait before the next try to connect, in ms. */
 export function backoff(retries: number): number {
@@ -74,6 +76,7 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
   const client = options.cluster
     ? createCluster({
         rootNodes: options.urls.map((url) => ({ url })),
+        topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_MS,
         // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
         defaults: {
           ...common,
@@ -83,10 +86,13 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
       })
     : createClient({ ...common, url: options.urls[0] ?? "" });
   let reason: string | undefined;
-  client.on("error", (error: Error) => {
+  const failed = (error: Error): void => {
     reason = reasonOf(error);
     options.onConnectionError(reason);
-  });
+  };
+  client.on("error", failed);
+  // What one node of a cluster does while the others go on.
+  client.on("node-error", failed);
   try {
     await withDeadline<unknown>(client.connect(), CONNECT_MS * 2);
   } catch (thrown) {

@@ -12,6 +12,7 @@ expire_if_due(lease)
 if sequence <= lease.seq then return answer('stale', lease) end
 if count ~= #lease.entries then return answer('invalid', lease) end
 
+load_budgets(lease)
 local was_open = lease.state == 'open'
 -- A dead lease that was charged whole stays so until its last report says what it really was.
 local charged_whole = lease.state == 'expired' and lease.policy == 'charge_all'

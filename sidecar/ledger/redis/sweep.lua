@@ -4,4 +4,5 @@
 --   → number untold notices…
 
 local expired = sweep()
+flush()
 return reply(expired, redis.call('ZCARD', UNTOLD))

@@ -16,6 +16,7 @@ export interface TestRedis {
   readonly urls: string[];
   readonly cluster: boolean;
   readonly pids: number[];
+  readonly nodes: readonly Node[];
   /** Kills the first node and starts it again with its data. */
   restart(signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
@@ -44,7 +45,7 @@ async function until<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-class Node {
+export class Node {
   readonly directory = mkdtempSync(join(tmpdir(), "weir-redis-"));
   readonly port: number;
   readonly #extra: readonly string[];
@@ -102,7 +103,7 @@ async function healthy(nodes: Node[]): Promise<void> {
   await until("the cluster", async () => {
     for (const node of nodes) {
       const info = String(await node.command(["CLUSTER", "INFO"]));
-      if (!info.includes("cluster_state:ok") || !info.includes("cluster_known_nodes:3"))
+      if (!info.includes("cluster_state:ok") || !info.includes(`cluster_known_nodes:${nodes.length}`))
         throw new Error(info);
     }
   });
@@ -112,6 +113,7 @@ async function running(nodes: Node[], cluster: boolean): Promise<TestRedis> {
   return {
     urls: nodes.map((node) => node.url),
     cluster,
+    nodes,
     get pids() {
       return nodes.map((node) => node.pid);
     },
@@ -138,13 +140,17 @@ export async function startRedis({ durable = true } = {}): Promise<TestRedis> {
 
 const SLOTS = 16_384;
 
-/** A cluster of three masters that share the slots. */
-export async function startRedisCluster(): Promise<TestRedis> {
+const MASTERS = 3;
+const NODE_TIMEOUT_MS = "1500";
+
+/** A cluster of three masters that share the slots, each with a replica if asked: node 3 is that of node 0, and so on. */
+export async function startRedisCluster({ replicas = false } = {}): Promise<TestRedis> {
   const nodes: Node[] = [];
   const buses: string[] = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < (replicas ? 2 * MASTERS : MASTERS); i++) {
     const [port, bus] = [await freePort(), String(await freePort())];
-    nodes.push(new Node(port, ["--cluster-enabled", "yes", "--cluster-port", bus]));
+    const options = ["--cluster-enabled", "yes", "--cluster-port", bus];
+    nodes.push(new Node(port, [...options, "--cluster-node-timeout", NODE_TIMEOUT_MS]));
     buses.push(bus);
   }
   const cluster = await running(nodes, true);
@@ -160,10 +166,49 @@ export async function startRedisCluster(): Promise<TestRedis> {
 async function form(nodes: Node[], buses: string[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.start()));
   for (const [i, node] of nodes.entries()) {
-    const from = Math.floor((i * SLOTS) / nodes.length);
-    const to = Math.floor(((i + 1) * SLOTS) / nodes.length) - 1;
-    await node.command(["CLUSTER", "ADDSLOTSRANGE", String(from), String(to)]);
+    const from = Math.floor((i * SLOTS) / MASTERS);
+    const to = Math.floor(((i + 1) * SLOTS) / MASTERS) - 1;
+    if (i < MASTERS) await node.command(["CLUSTER", "ADDSLOTSRANGE", String(from), String(to)]);
     if (i > 0) await nodes[0]?.command(["CLUSTER", "MEET", "127.0.0.1", String(node.port), buses[i] ?? ""]);
   }
   await healthy(nodes);
+  for (const [i, node] of nodes.slice(MASTERS).entries()) {
+    const master = String(await nodes[i]?.command(["CLUSTER", "MYID"]));
+    await until("a replica", () => node.command(["CLUSTER", "REPLICATE", master]));
+    await until("a replica's data", async () => {
+      const info = String(await node.command(["INFO", "replication"]));
+      if (!info.includes("master_link_status:up")) throw new Error(info);
+    });
+  }
+}
+
+/** A slot on its way from one master to another, as `redis-cli --cluster reshard` moves it: key by key. */
+export interface Move {
+  readonly keys: () => Promise<string[]>;
+  readonly take: (keys: string[]) => Promise<unknown>;
+  /** Takes the rest, and the slot is the other master's. */
+  readonly finish: () => Promise<void>;
+}
+
+/** Begins to move the slot of `key`, which is there. */
+export async function beginMove(redis: TestRedis, key: string): Promise<Move> {
+  const masters = redis.nodes.slice(0, MASTERS);
+  const slot = String(await masters[0]?.command(["CLUSTER", "KEYSLOT", key]));
+  const counts = await Promise.all(masters.map((node) => node.command(["CLUSTER", "COUNTKEYSINSLOT", slot])));
+  const source = counts.findIndex((count) => Number(count) > 0);
+  const [from, to] = [masters[source] as Node, masters[(source + 1) % MASTERS] as Node];
+  const [fromId, toId] = [
+    String(await from.command(["CLUSTER", "MYID"])),
+    String(await to.command(["CLUSTER", "MYID"])),
+  ];
+  await to.command(["CLUSTER", "SETSLOT", slot, "IMPORTING", fromId]);
+  await from.command(["CLUSTER", "SETSLOT", slot, "MIGRATING", toId]);
+  const keys = async () => (await from.command(["CLUSTER", "GETKEYSINSLOT", slot, "1000"])) as string[];
+  const take = (names: string[]) =>
+    from.command(["MIGRATE", "127.0.0.1", String(to.port), "", "0", "1000", "KEYS", ...names]);
+  const finish = async (): Promise<void> => {
+    for (let left = await keys(); left.length > 0; left = await keys()) await take(left);
+    for (const node of [to, from, ...masters]) await node.command(["CLUSTER", "SETSLOT", slot, "NODE", toId]);
+  };
+  return { keys, take, finish };
 }

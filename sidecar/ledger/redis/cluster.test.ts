@@ -1,0 +1,211 @@
+/** A real Redis Cluster whose nodes die and whose slots move while edges ask and report. Needs `redis-server`. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { WeirError } from "../../errors.ts";
+import { acquire, budget } from "../testing.ts";
+import type { Ledger } from "../types.ts";
+import { openRedis } from "./store.ts";
+import { beginMove, hasRedis, type Node, startRedisCluster, type TestRedis } from "./testing.ts";
+
+const GRANT = 10;
+const SPENT = 7;
+const EDGES = 6;
+const TTL_MS = 1_000;
+const AGAIN_MS = 20;
+/** A replica on the same machine has long had everything. */
+const SYNCED_MS = 200;
+const FOUND_MS = 3_000;
+const BACK_MS = 15_000;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Edges that lease, report and end leases of an organisation; what is not answered they repeat until it is. */
+class Load {
+  readonly #ledger: Ledger;
+  readonly #org: string;
+  readonly #edges: Promise<void>[];
+  #stopping = false;
+  answered = 0;
+  spent = 0;
+  readonly failures: WeirError[] = [];
+
+  constructor(ledger: Ledger, org: string) {
+    this.#ledger = ledger;
+    this.#org = org;
+    this.#edges = Array.from({ length: EDGES }, () => this.#edge());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#edges);
+  }
+
+  async #repeated<T>(ask: () => Promise<T>): Promise<T> {
+    for (const end = Date.now() + BACK_MS; ; ) {
+      try {
+        const reply = await ask();
+        this.answered++;
+        return reply;
+      } catch (thrown) {
+        if (!(thrown instanceof WeirError) || thrown.code !== "unavailable" || Date.now() > end) throw thrown;
+        this.failures.push(thrown);
+        await pause(AGAIN_MS);
+      }
+    }
+  }
+
+  async #edge(): Promise<void> {
+    // Two budgets and a limit that is soon reached: notices and the journal are begun while slots move.
+    const budgets = [
+      budget(this.#org, 1_000_000, { need: GRANT, want: GRANT }),
+      budget(`${this.#org}/team`, 100, { name: "team", need: 0, want: 0 }),
+    ];
+    while (!this.#stopping) {
+      const lease = acquire(budgets);
+      const reply = await this.#repeated(() => this.#ledger.acquire(lease));
+      assert.equal(reply.outcome, "granted");
+      const { leaseId, subject } = lease;
+      for (const [sequence, spent] of [
+        [1, 3],
+        [2, SPENT],
+      ] as const) {
+        const final = sequence === 2;
+        const report = { kind: "settle", leaseId, subject, sequence, spent: [spent, spent], final } as const;
+        const { status } = await this.#repeated(() => this.#ledger.settle(report));
+        assert.ok(status === "applied" || status === "stale", status);
+      }
+      this.spent += SPENT;
+      await pause(1);
+    }
+  }
+}
+
+async function checkBooks(ledger: Ledger, org: string, spent: number): Promise<void> {
+  const records = await ledger.budgets(org);
+  assert.deepEqual(
+    records.map(({ key, ...record }) => [record.spent, record.outstanding, record.leases]),
+    [
+      [spent, 0, 0],
+      [spent, 0, 0],
+    ],
+  );
+  assert.deepEqual(await ledger.leases(org), []);
+}
+
+describe("the ledger in a Redis Cluster", {
+  skip: hasRedis() ? false : "redis-server is not installed",
+}, () => {
+  let redis: TestRedis;
+  let ledger: Ledger;
+  const told: string[] = [];
+
+  before(async () => {
+    redis = await startRedisCluster({ replicas: true });
+    const hooks = { onConnectionError: (reason: string) => told.push(reason) };
+    ledger = await openRedis({ urls: redis.urls, cluster: true, hooks });
+  });
+  after(async () => {
+    await ledger.close();
+    await redis.stop();
+  });
+
+  /** An open lease whose slot is moving; what begins with `first` is on the other node already. */
+  const movedFirst = async (org: string, first: string) => {
+    const lease = acquire([budget(org, 100, { need: GRANT })], { ttlMs: TTL_MS, onExpiry: "charge_all" });
+    await ledger.acquire(lease);
+    const move = await beginMove(redis, `weir:{${org}}:windows`);
+    await move.take((await move.keys()).filter((key) => key.startsWith(`weir:{${org}}:${first}`)));
+    return { lease, move };
+  };
+
+  /** The master that has the organisation, and its replica. */
+  const pairOf = async (org: string): Promise<[Node, Node]> => {
+    const { nodes } = redis;
+    const keys = await Promise.all(
+      nodes.map(async (node) => String(await node.command(["KEYS", `weir:{${org}}:*`]))),
+    );
+    const roles = await Promise.all(nodes.map(async (node) => String(await node.command(["ROLE"]))));
+    const having = nodes.filter((_, i) => keys[i] !== "");
+    const isMaster = (node: Node) => roles[nodes.indexOf(node)]?.startsWith("master") === true;
+    const [master, replica] = having.sort((a, b) => Number(isMaster(b)) - Number(isMaster(a)));
+    assert.ok(having.length === 2 && master !== undefined && replica !== undefined && isMaster(master));
+    return [master, replica];
+  };
+
+  it("charges what was spent, once, while the organisation's slot moves from node to node", async () => {
+    const org = "moving";
+    const load = new Load(ledger, org);
+    for (let moves = 0; moves < 3; moves++) {
+      const { answered } = load;
+      while (load.answered < answered + 3 * EDGES) await pause(1);
+      const move = await beginMove(redis, `weir:{${org}}:windows`);
+      for (const key of await move.keys()) {
+        await move.take([key]);
+        await pause(10);
+      }
+      await move.finish();
+    }
+    await load.stop();
+    await checkBooks(ledger, org, load.spent);
+  });
+
+  for (const first of ["lease:", "budget:", "expiries"])
+    it(`charges a report that comes when of a slot that moves only ${first} is there`, async () => {
+      const org = `half-${first}`;
+      const { lease, move } = await movedFirst(org, first);
+      const { leaseId, subject } = lease;
+      const report = { kind: "settle", leaseId, subject, sequence: 1, spent: [SPENT], final: true } as const;
+      const early = await ledger.settle(report).catch((thrown) => thrown);
+      await move.finish();
+      const { status } = await ledger.settle(report);
+      assert.ok(early instanceof WeirError ? status === "applied" : status === "stale", status);
+      const [record] = await ledger.budgets(org);
+      assert.deepEqual([record?.spent, record?.outstanding, record?.leases], [SPENT, 0, 0]);
+    });
+
+  for (const first of ["lease:", "budget:", "expiries"])
+    it(`resolves a dead lease that a sweep finds when of a slot that moves only ${first} is there`, async () => {
+      const org = `dead-${first}`;
+      const { move } = await movedFirst(org, first);
+      await pause(TTL_MS + 50);
+      await ledger.sweep(org).catch((thrown) => assert.equal(WeirError.from(thrown).code, "unavailable"));
+      await move.finish();
+      await ledger.sweep(org);
+      const [record] = await ledger.budgets(org);
+      assert.deepEqual([record?.spent, record?.outstanding, record?.leases], [GRANT, 0, 0]);
+    });
+
+  it("goes on where a replica is promoted, with scripts that it forgot, and loses nothing that it had", async () => {
+    const org = "promoted";
+    const load = new Load(ledger, org);
+    while (load.answered < 3 * EDGES) await pause(1);
+    const [master, replica] = await pairOf(org);
+    await replica.command(["CLUSTER", "FAILOVER"]);
+    while (!String(await replica.command(["ROLE"])).startsWith("master")) await pause(10);
+    await replica.command(["SCRIPT", "FLUSH"]);
+    const { answered } = load;
+    while (load.answered < answered + 10 * EDGES) await pause(1);
+    await load.stop();
+    await checkBooks(ledger, org, load.spent);
+    assert.match(String(await master.command(["ROLE"])), /^slave/);
+  });
+
+  it("finds the replica of a node that was killed as soon as the cluster has promoted it, and tells what failed", async () => {
+    const org = "killed";
+    const load = new Load(ledger, org);
+    while (load.answered < 3 * EDGES) await pause(1);
+    await load.stop();
+    const [master, replica] = await pairOf(org);
+    await pause(SYNCED_MS);
+    await master.end("SIGKILL");
+    while (!String(await replica.command(["ROLE"])).startsWith("master")) await pause(10);
+    const promoted = Date.now();
+    const later = new Load(ledger, org);
+    while (later.answered < EDGES) await pause(1);
+    const waited = Date.now() - promoted;
+    await later.stop();
+    assert.ok(waited < FOUND_MS, `found after ${waited} ms`);
+    assert.ok(later.failures.every(({ message }) => /^the ledger's Redis /.test(message)));
+    await checkBooks(ledger, org, load.spent + later.spent);
+    assert.match(told.join("\n"), new RegExp(`ECONNREFUSED 127.0.0.1:${master.port}`));
+  });
+});
