@@ -47,6 +47,9 @@ export function observed(
       const message = `the connection to Redis failed: ${reason}`;
       if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
     },
+    onRedisTrouble: (message) => {
+      if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
+    },
     onNotices: (notices) => {
       hooks.onNotices?.(notices);
       for (const { budget, subject, percent } of notices)

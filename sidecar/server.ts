@@ -74,19 +74,27 @@ function startSweeping(
 ): () => Promise<void> {
   let running: Promise<void> | undefined;
   let stopping = false;
+  /** How many of its notices nobody has told. */
+  const sweepOne = async (organisation: string): Promise<number> => {
+    while (!stopping) {
+      const { expired, untold, notices } = await ledger.sweep(organisation);
+      teller.take(notices);
+      if (expired === LIMITS.sweepPerCommand) continue;
+      if (untold > 0) await teller.leftovers(organisation);
+      return untold;
+    }
+    return 0;
+  };
   const sweepAll = async (): Promise<void> => {
     let left = 0;
-    for (const organisation of await ledger.organisations()) {
-      let more = true;
-      while (more && !stopping) {
-        const { expired, untold, notices } = await ledger.sweep(organisation);
-        teller.take(notices);
-        more = expired === LIMITS.sweepPerCommand;
-        if (more || untold === 0) continue;
-        left += untold;
-        await teller.leftovers(organisation);
-      }
-    }
+    let failure: unknown;
+    // One organisation's node may be away while those of others are not.
+    for (const organisation of await ledger.organisations())
+      left += await sweepOne(organisation).catch((thrown) => {
+        failure = thrown;
+        return 0;
+      });
+    if (failure !== undefined) throw failure;
     extensions.onUntold?.(left);
   };
   const sweep = (): void => {
@@ -175,6 +183,8 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     },
   });
   port.use((request, response) => direct(request, response) || rpc(request, response));
+  // What is wrong with a Redis that answers is told at once, before anybody asks.
+  void ledger.ready();
   const stopSweeping = startSweeping(ledger, teller, settings, extensions);
   return {
     port: port.port,

@@ -51,8 +51,8 @@ export function backoff(retries: number): number {
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
 
-/** Why a connection failed. Of what Redis answers only the code is told: some versions repeat what they were sent, passwords too. */
-function reasonOf(error: Error & { code?: string }): string {
+/** Why a connection or a command failed. Of what Redis answers only the code is told: some versions repeat what they were sent, passwords too. */
+export function reasonOf(error: Error & { code?: string }): string {
   if (error instanceof ErrorReply)
     return `Redis answered ${/^[A-Z]+/.exec(error.message)?.[0] ?? "an error"}`;
   // Of a host with several addresses the error has no message of its own.

@@ -12,7 +12,7 @@ export interface Script {
   readonly sha: string;
 }
 
-export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep", "adjust"] as const;
+export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep", "adjust", "ready"] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
@@ -35,6 +35,7 @@ export function loadScripts(): Scripts {
     release: script("release"),
     sweep: script("sweep"),
     adjust: script("adjust"),
+    ready: script("ready"),
   };
 }
 

@@ -17,6 +17,7 @@
  * A lost reply, a timeout or a connection that breaks leaves open whether the command happened. The caller repeats it
  * with the same lease id or sequence, and gets the answer of the first time.
  */
+import { ErrorReply } from "redis";
 import { WeirError } from "../../errors.ts";
 import { windowAt } from "../calendar.ts";
 import {
@@ -41,7 +42,7 @@ import {
   type Warning,
 } from "../types.ts";
 import { usedBefore, validate } from "../validate.ts";
-import { connect, type RedisCommands, withDeadline } from "./connect.ts";
+import { connect, type RedisCommands, reasonOf, withDeadline } from "./connect.ts";
 import { packNumbers, parseBudget, parseJournalEntry, parseLease } from "./records.ts";
 import { loadScripts, type Script, type Scripts } from "./scripts.ts";
 
@@ -50,6 +51,8 @@ export interface RedisHooks {
   readonly onScript?: (name: string, seconds: number, outcome: "ok" | "reloaded" | "error") => void;
   /** Why the connection failed, without secrets. */
   readonly onConnectionError?: (reason: string) => void;
+  /** Redis answers, and all the same something is wrong with it that a person must mend. */
+  readonly onRedisTrouble?: (trouble: string) => void;
 }
 
 export interface RedisOptions {
@@ -64,6 +67,8 @@ type Cell = string | number;
 /** Every organisation that ever acquired something; the one key without a tag. */
 const ORGANISATIONS = "weir:organisations";
 const ORGANISATIONS_KNOWN_MAX = 100_000;
+/** Never there. */
+const READY = "weir:ready";
 const COMMAND_MS = 2_000;
 /** The first try with a wrong guess of Redis' time teaches the right one; a second failure means a boundary passed. */
 const STALE_TRIES = 4;
@@ -158,7 +163,11 @@ export class RedisLedger implements Ledger {
   }
 
   async organisations(): Promise<string[]> {
-    return (await this.#ask(this.#client.sMembers(ORGANISATIONS))).sort();
+    const names = await this.#ask(this.#client.sMembers(ORGANISATIONS));
+    // What Redis has lost, by a failover or an old backup, is made known again.
+    this.#known.clear();
+    for (const name of names.slice(0, ORGANISATIONS_KNOWN_MAX)) this.#known.add(name);
+    return names.sort();
   }
 
   async budgets(organisation: string): Promise<BudgetRecord[]> {
@@ -203,12 +212,19 @@ export class RedisLedger implements Ledger {
   }
 
   async ready(): Promise<boolean> {
+    let policy: string;
     try {
-      await this.#ask(this.#client.exists(ORGANISATIONS));
-      return true;
-    } catch {
+      policy = String((await this.run(this.#scripts.ready, [READY], [""]))[0]);
+    } catch (thrown) {
+      const { message, cause } = WeirError.from(thrown);
+      if (cause instanceof ErrorReply) this.#hooks.onRedisTrouble?.(message);
       return false;
     }
+    if (policy !== "" && policy !== "noeviction")
+      this.#hooks.onRedisTrouble?.(
+        `the ledger's Redis may forget budgets when its memory is full: maxmemory-policy: ${policy}: expected noeviction`,
+      );
+    return true;
   }
 
   async close(): Promise<void> {
@@ -237,7 +253,7 @@ export class RedisLedger implements Ledger {
       return reply as Cell[];
     } catch (thrown) {
       outcome = "error";
-      throw new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
+      throw unavailable(thrown);
     } finally {
       this.#hooks.onScript?.(script.name, (performance.now() - started) / 1_000, outcome);
     }
@@ -278,9 +294,14 @@ export class RedisLedger implements Ledger {
     try {
       return await withDeadline(work, COMMAND_MS);
     } catch (thrown) {
-      throw new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
+      throw unavailable(thrown);
     }
   }
+}
+
+function unavailable(thrown: unknown): WeirError {
+  const what = thrown instanceof ErrorReply ? `refuses: ${reasonOf(thrown)}` : "does not answer";
+  return new WeirError("unavailable", `the ledger's Redis ${what}`, thrown);
 }
 
 function grantedReply(command: Acquire, [usable, place, percent, resetMs, ...rest]: Cell[]): AcquireReply {

@@ -1,0 +1,266 @@
+/**
+ * A real Redis that answers and yet does not do what it is asked: it refuses writes, takes too long, loses an answer on its
+ * way, or has gone back to an older copy. Whatever it is, a command is done whole or not at all, the same command repeated
+ * counts once, and a person is told why. Needs `redis-server`.
+ */
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { WeirError } from "../../errors.ts";
+import { acquire, budget } from "../testing.ts";
+import type { Acquire, Ledger } from "../types.ts";
+import { openRedis } from "./store.ts";
+import { hasRedis, type Node, startRedis, type TestRedis } from "./testing.ts";
+
+const GRANT = 10;
+const SPENT = 7;
+const BACK_MS = 10_000;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const failureOf = async (work: Promise<unknown>): Promise<WeirError> => {
+  const thrown = await work.then(
+    () => undefined,
+    (error) => error,
+  );
+  assert.ok(thrown instanceof WeirError && thrown.code === "unavailable", String(thrown));
+  return thrown;
+};
+
+const settle = (ledger: Ledger, { leaseId, subject }: Acquire, sequence = 1, spent = SPENT) =>
+  ledger.settle({ kind: "settle", leaseId, subject, sequence, spent: [spent], final: true });
+
+/** Repeats `ask` until it is answered. */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + BACK_MS; ; ) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (Date.now() > end) throw thrown;
+      await pause(20);
+    }
+  }
+}
+
+describe("the ledger on a Redis that does not do what it is asked", {
+  skip: hasRedis() ? false : "redis-server is not installed",
+}, () => {
+  let redis: TestRedis;
+  let node: Node;
+  let ledger: Ledger;
+  let org = "";
+  let count = 0;
+  const trouble: string[] = [];
+
+  before(async () => {
+    redis = await startRedis();
+    node = redis.nodes[0] as Node;
+    const hooks = { onRedisTrouble: (what: string) => trouble.push(what) };
+    ledger = await openRedis({ urls: redis.urls, cluster: false, hooks });
+  });
+  after(async () => {
+    await ledger.close();
+    await redis.stop();
+  });
+  beforeEach(() => {
+    org = `org-${++count}`;
+    trouble.length = 0;
+  });
+
+  const books = async (subject = org) => {
+    const [record] = await ledger.budgets(subject);
+    return [record?.spent, record?.outstanding, record?.debt, record?.leases];
+  };
+  const lease = () => acquire([budget(org, 100, { need: GRANT, want: GRANT })]);
+
+  /** Redis refuses with `code` between the two; then the same commands are repeated, and count once. */
+  const refuses = async (code: string, begin: () => Promise<unknown>, end: () => Promise<unknown>) => {
+    const [open, next] = [lease(), lease()];
+    await ledger.acquire(open);
+    await begin();
+    assert.equal(await ledger.ready(), false);
+    const said = `the ledger's Redis refuses: Redis answered ${code}`;
+    assert.deepEqual(trouble, [said]);
+    assert.equal((await failureOf(ledger.acquire(next))).message, said);
+    await settle(ledger, open).catch((thrown) => assert.equal(thrown.message, said));
+    await end();
+    assert.ok(await ledger.ready());
+    await ledger.acquire(next);
+    await settle(ledger, open);
+    await settle(ledger, next);
+    assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
+  };
+  const set = (name: string, value: string) => node.command(["CONFIG", "SET", name, value]);
+
+  it("tells of a Redis that was made a replica (READONLY)", () =>
+    refuses(
+      "READONLY",
+      () => node.command(["REPLICAOF", "127.0.0.1", "1"]),
+      () => node.command(["REPLICAOF", "NO", "ONE"]),
+    ));
+
+  it("tells of a full memory (OOM), and does a script whole or not at all", () =>
+    refuses(
+      "OOM",
+      () => set("maxmemory", "1"),
+      () => set("maxmemory", "0"),
+    ));
+
+  it("tells of too few replicas (NOREPLICAS)", () =>
+    refuses(
+      "NOREPLICAS",
+      () => set("min-replicas-to-write", "1"),
+      () => set("min-replicas-to-write", "0"),
+    ));
+
+  it("tells of a disk that takes no snapshot (MISCONF)", async () => {
+    // A snapshot cannot take the place of a directory.
+    const place = join(node.directory, "dump.rdb");
+    await refuses(
+      "MISCONF",
+      async () => {
+        mkdirSync(place);
+        await set("save", "3600 1");
+        await node.command(["BGSAVE"]);
+        const failed = async () =>
+          String(await node.command(["INFO", "persistence"])).includes("bgsave_status:err");
+        for (const end = Date.now() + BACK_MS; !(await failed()); await pause(20))
+          assert.ok(Date.now() < end);
+      },
+      () => set("save", ""),
+    );
+    rmSync(place, { recursive: true });
+  });
+
+  for (const [command, code] of [
+    ["evalsha", "NOPERM"],
+    ["zadd", "NOPERM"],
+    ["ltrim", "NOPERM"],
+  ] as const)
+    it(`tells of a user who may not run ${command}`, async () => {
+      await node.command(["ACL", "SETUSER", "default", `-${command}`]);
+      assert.equal(await ledger.ready(), false);
+      assert.deepEqual(trouble, [`the ledger's Redis refuses: Redis answered ${code}`]);
+      await node.command(["ACL", "SETUSER", "default", "+@all"]);
+      assert.ok(await ledger.ready());
+    });
+
+  it("asks about every command that a script runs", () => {
+    const sources = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".lua"));
+    const text = sources.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("\n");
+    const run = [...text.matchAll(/(?:redis\.p?call|write)\('([A-Z]+)'/g)].map(([, command]) => command);
+    // Neither is of a key: nothing refuses the time, and what INFO would say is not needed.
+    const needed = new Set(run.filter((command) => command !== "TIME" && command !== "INFO"));
+    const list = /ipairs\(\{\n([^}]+)\}/.exec(
+      readFileSync(join(import.meta.dirname, "ready.lua"), "utf8"),
+    )?.[1];
+    assert.deepEqual([...(list ?? "").matchAll(/[A-Z]+/g)].map(String), [...needed].sort());
+  });
+
+  it("warns of a Redis that may forget budgets, and goes on", async () => {
+    await set("maxmemory-policy", "allkeys-lru");
+    assert.ok(await ledger.ready());
+    await set("maxmemory-policy", "noeviction");
+    assert.match(trouble.join("\n"), /^the ledger's Redis may forget .*: allkeys-lru: expected noeviction$/);
+    trouble.length = 0;
+    assert.ok(await ledger.ready());
+    assert.deepEqual(trouble, []);
+  });
+
+  it("charges once what is repeated to a Redis that is too slow and runs everything in the end", async () => {
+    const [open, next] = [lease(), lease()];
+    await ledger.acquire(open);
+    await node.command(["CLIENT", "PAUSE", "3000", "ALL"]);
+    const [first, second] = await Promise.all([
+      failureOf(settle(ledger, open)),
+      failureOf(ledger.acquire(next)),
+    ]);
+    assert.equal(first.message, "the ledger's Redis does not answer");
+    assert.match(String((second.cause as Error).message), /no answer within 2000 ms/);
+    assert.equal((await answered(() => settle(ledger, open))).status, "stale");
+    await answered(() => ledger.acquire(next));
+    assert.deepEqual(await books(), [SPENT, GRANT, 0, 1]);
+    assert.equal((await settle(ledger, next)).status, "applied");
+    assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
+  });
+
+  it("charges once what Redis did before the connection broke and the answer was lost", async () => {
+    let losing = false;
+    const sockets = new Set<Socket>();
+    const proxy = createServer((near) => {
+      const far = connectTcp(node.port, "127.0.0.1");
+      for (const socket of [near, far]) sockets.add(socket.on("error", () => undefined));
+      near.pipe(far);
+      far.on("data", (bytes) => {
+        if (!losing) return near.write(bytes);
+        near.destroy();
+        return far.destroy();
+      });
+      near.on("close", () => far.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as AddressInfo;
+    const through = await openRedis({ urls: [`redis://127.0.0.1:${port}`], cluster: false });
+    try {
+      const open = lease();
+      await through.acquire(lease());
+      const lost = async <T>(ask: () => Promise<T>): Promise<T> => {
+        losing = true;
+        await failureOf(ask());
+        losing = false;
+        return answered(ask);
+      };
+      assert.equal((await lost(() => through.acquire(open))).outcome, "granted");
+      assert.deepEqual(await books(), [0, 2 * GRANT, 0, 2]);
+      assert.equal((await lost(() => settle(through, open))).status, "stale");
+      assert.deepEqual(await books(), [SPENT, GRANT, 0, 1]);
+      const [record] = await ledger.budgets(org);
+      const key = record?.key ?? "";
+      const refund = {
+        kind: "adjust",
+        id: `${org}-a`,
+        subject: org,
+        budget: key,
+        amount: -5,
+        by: "a",
+        reason: "r",
+      } as const;
+      // Else the answer that is lost would be that Redis does not know the script.
+      await ledger.adjust({ ...refund, id: `${org}-b`, amount: 1 });
+      assert.deepEqual((await lost(() => through.adjust(refund))).status, "repeated");
+      assert.equal((await books())[0], SPENT + 1 - 5);
+    } finally {
+      await through.close();
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    }
+  });
+
+  it("goes on from an old copy: reports of leases that it does not have are told, and no organisation is missed", async () => {
+    const [kept, after, other] = [lease(), lease(), "later"];
+    await ledger.acquire(kept);
+    const copy = `${node.directory}-copy`;
+    await node.end("SIGKILL");
+    cpSync(node.directory, copy, { recursive: true });
+    await node.start();
+    const spentAfter = acquire([budget(other, 100, { need: GRANT })]);
+    await answered(() => ledger.acquire(after));
+    await ledger.acquire(spentAfter);
+    await settle(ledger, kept);
+    await node.end("SIGKILL");
+    rmSync(node.directory, { recursive: true });
+    mkdirSync(node.directory);
+    cpSync(copy, node.directory, { recursive: true });
+    rmSync(copy, { recursive: true });
+    await node.start();
+    assert.equal((await answered(() => settle(ledger, after))).status, "unknown_lease");
+    assert.deepEqual(await books(), [0, GRANT, 0, 1]);
+    assert.equal((await settle(ledger, kept)).status, "applied");
+    assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
+    // As a sweep does, which hears what Redis knows.
+    assert.ok(!(await ledger.organisations()).includes(other));
+    await ledger.acquire(acquire([budget(other, 100, { need: GRANT })]));
+    assert.ok((await ledger.organisations()).includes(other));
+  });
+});
