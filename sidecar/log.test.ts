@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { WeirError } from "./errors.ts";
 import { Ledger, Meter, Window } from "./gen/weir/v1/ledger_pb.ts";
 import { observed } from "./log.ts";
 import { startSidecar } from "./server.ts";
@@ -49,4 +50,16 @@ test("a budget that the ledger cannot take is logged once a minute, with what wa
     await sidecar.close();
     rmSync(directory, { recursive: true, force: true });
   }
+});
+
+test("what fails with every request is logged once a minute, and each reason for itself", () => {
+  const lines: string[] = [];
+  const hooks = observed(makeSettings(), (_level, line) => lines.push(line));
+  for (const cause of ["READONLY You can't write", "READONLY You can't write", "OOM command not allowed"])
+    hooks.onError?.(new WeirError("unavailable", "the ledger's Redis refuses", new Error(cause)));
+  for (let i = 0; i < 2; i++) hooks.onRedisTrouble?.("the ledger's Redis may forget budgets");
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).cause ?? JSON.parse(line).message),
+    ["READONLY You can't write", "OOM command not allowed", "the ledger's Redis may forget budgets"],
+  );
 });

@@ -7,7 +7,7 @@ import { makeMetrics } from "./metrics.ts";
 import type { Extensions } from "./server.ts";
 import type { Settings } from "./settings.ts";
 
-/** What an edge asks wrongly it asks with every request: a line for each message, again after a minute. */
+/** What fails or is asked wrongly is so with every request: a line for each message, again after a minute. */
 const REPEAT_MS = 60_000;
 /** Messages that are known again. */
 const MESSAGES_MAX = 64;
@@ -40,7 +40,8 @@ export function observed(
     onError: (error) => {
       hooks.onError?.(error);
       const cause = error.cause instanceof Error ? error.cause.message : undefined;
-      write("error", JSON.stringify({ level: "error", code: error.code, message: error.message, cause }));
+      const line = JSON.stringify({ level: "error", code: error.code, message: error.message, cause });
+      if (isNew(line)) write("error", line);
     },
     onConnectionError: (reason) => {
       hooks.onConnectionError?.(reason);

@@ -3,7 +3,8 @@
  * all others to node:http (gRPC-Web, Connect, plain routes). TLS is the business of the proxy or mesh in front.
  *
  * Stopping: no new connections; idle ones end at once, busy ones after their last response, all of them after the grace.
- * Bounds: connections, and 10 s for the first bytes of a connection.
+ * Bounds: connections; 10 s for the first bytes of a connection, and for all of an HTTP/1.1 request from its first byte on;
+ * 120 s without any traffic.
  */
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
@@ -27,10 +28,15 @@ export interface PortOptions {
   readonly connectionsMax: number;
   readonly stopGraceMs: number;
   readonly handler: Handler;
+  /** A connection more than `connectionsMax` was refused. */
+  readonly onFull: () => void;
 }
 
 const PREFACE = Buffer.from("PRI ");
 const FIRST_BYTES_MS = 10_000;
+const REQUEST_MS = 10_000;
+/** How often requests that take too long are looked for. */
+const CHECK_MS = 1_000;
 const IDLE_MS = 120_000;
 
 /** Whether the bytes so far begin an HTTP/2 connection; undefined while it could still be either. */
@@ -68,19 +74,25 @@ export async function openPort(options: PortOptions): Promise<Port> {
   const busy = new Map<Socket, number>();
   let stopping = false;
 
-  const http = createHttpServer((request, response) => {
-    const { socket } = request;
-    busy.set(socket, (busy.get(socket) ?? 0) + 1);
-    if (stopping) response.setHeader("connection", "close");
-    response.once("close", () => {
-      const left = (busy.get(socket) ?? 1) - 1;
-      if (left > 0) busy.set(socket, left);
-      else busy.delete(socket);
-      if (stopping && left <= 0) socket.end();
-    });
-    options.handler(request, response);
-  });
+  const timeouts = { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: IDLE_MS };
+  const http = createHttpServer(
+    { ...timeouts, connectionsCheckingInterval: CHECK_MS },
+    (request, response) => {
+      const { socket } = request;
+      busy.set(socket, (busy.get(socket) ?? 0) + 1);
+      if (stopping) response.setHeader("connection", "close");
+      response.once("close", () => {
+        const left = (busy.get(socket) ?? 1) - 1;
+        if (left > 0) busy.set(socket, left);
+        else busy.delete(socket);
+        if (stopping && left <= 0) socket.end();
+      });
+      options.handler(request, response);
+    },
+  );
   http.timeout = IDLE_MS;
+  // It never listens itself, and looks for slow requests only from when it is told that it does.
+  http.emit("listening");
   const http2 = createHttp2Server({}, options.handler);
   http2.on("session", (session) => {
     sessions.add(session);
@@ -99,6 +111,7 @@ export async function openPort(options: PortOptions): Promise<Port> {
     });
   });
   net.maxConnections = options.connectionsMax;
+  net.on("drop", options.onFull);
   await new Promise<void>((resolve, reject) => {
     net.once("error", reject);
     net.listen(options.port, options.host, resolve);
@@ -115,6 +128,7 @@ export async function openPort(options: PortOptions): Promise<Port> {
     }, options.stopGraceMs);
     await closed;
     clearTimeout(timer);
+    http.close();
   };
   return { port: (net.address() as AddressInfo).port, close };
 }

@@ -121,13 +121,18 @@ interface Listening extends Port {
 }
 
 /** Listens before there is a ledger to answer from, so that a start that cannot listen makes none. */
-async function listen(settings: Settings): Promise<Listening> {
+async function listen(settings: Settings, { onError }: Extensions): Promise<Listening> {
   let handler: Handler = (_request, response) => plain(response, 503, "the ledger is being opened");
   const use = (next: Handler): void => {
     handler = next;
   };
   try {
-    const port = await openPort({ ...settings, handler: (request, response) => handler(request, response) });
+    const full = `connectionsMax: ${settings.connectionsMax}: as many are open, and more are refused`;
+    const port = await openPort({
+      ...settings,
+      handler: (request, response) => handler(request, response),
+      onFull: () => onError?.(new WeirError("resource_exhausted", full)),
+    });
     return { ...port, use };
   } catch (thrown) {
     const why = `cannot listen on ${settings.host}:${settings.port}: ${systemReason(thrown)}`;
@@ -137,7 +142,7 @@ async function listen(settings: Settings): Promise<Listening> {
 
 /** Starts everything. Throws WeirError `unavailable` if the ledger or the port cannot be opened. */
 export async function startSidecar(settings: Settings, extensions: Extensions = {}): Promise<Sidecar> {
-  const port = await listen(settings);
+  const port = await listen(settings, extensions);
   const ledger = await openLedger(settings, extensions).catch(async (thrown) => {
     await port.close();
     throw thrown;
