@@ -30,7 +30,7 @@ which ledger; the first that is given:
   --directory DIR    an embedded ledger whose sidecar is stopped
   without any: WEIR_REDIS_URL, else WEIR_LEDGER_DIRECTORY
 
-adjust, reset:  --by NAME (your login)   --id ID (to repeat one whose answer was lost: it counts once)
+adjust, reset:  --by NAME (your login)   --id ID (to repeat one whose answer was lost, within a day: it counts once)
 reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS=MODEL,MODEL (repeatable)
                 --export FILE  compare what \`weir ledger export\` wrote instead of the ledger
                 CSV columns: date, subject, model, and any of requests, prompt_tokens, completion_tokens, tokens, cost (dollars)

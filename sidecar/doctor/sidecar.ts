@@ -71,7 +71,7 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
   const store = await storeOf(options);
   if (status === 503) {
     const fix =
-      "look at the sidecar's log: Redis cannot be reached from it, or a write failed (then mend the disk and restart it)";
+      "look at the sidecar's log: Redis cannot be reached from it or refuses (the code is there), or a write failed (then mend the disk and restart it)";
     findings.push(fail("sidecar.store", `the store behind it does not answer${store && ` (${store})`}`, fix));
   } else findings.push(ok("sidecar.store", `its store answers${store && ` (${store})`}`));
   if (store === "")

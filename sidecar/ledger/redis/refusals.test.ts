@@ -81,7 +81,7 @@ describe("the ledger on a Redis that does not do what it is asked", {
     await begin();
     assert.equal(await ledger.ready(), false);
     const said = `the ledger's Redis refuses: Redis answered ${code}`;
-    assert.deepEqual(trouble, [said]);
+    assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: ${code} .+$`));
     assert.equal((await failureOf(ledger.acquire(next))).message, said);
     await settle(ledger, open).catch((thrown) => assert.equal(thrown.message, said));
     await end();
@@ -133,15 +133,11 @@ describe("the ledger on a Redis that does not do what it is asked", {
     rmSync(place, { recursive: true });
   });
 
-  for (const [command, code] of [
-    ["evalsha", "NOPERM"],
-    ["zadd", "NOPERM"],
-    ["ltrim", "NOPERM"],
-  ] as const)
+  for (const command of ["evalsha", "zadd", "ltrim"])
     it(`tells of a user who may not run ${command}`, async () => {
       await node.command(["ACL", "SETUSER", "default", `-${command}`]);
       assert.equal(await ledger.ready(), false);
-      assert.deepEqual(trouble, [`the ledger's Redis refuses: Redis answered ${code}`]);
+      assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: NOPERM .*${command}`, "i"));
       await node.command(["ACL", "SETUSER", "default", "+@all"]);
       assert.ok(await ledger.ready());
     });

@@ -14,8 +14,8 @@
  *                                         lose those of a minority's side until it steps down (cluster-node-timeout)
  *   maxmemory-policy                      must be `noeviction`: an evicted budget counts as unused
  *
- * A lost reply, a timeout or a connection that breaks leaves open whether the command happened. The caller repeats it
- * with the same lease id or sequence, and gets the answer of the first time.
+ * A lost reply, a timeout or a connection that breaks leaves open whether the command happened. A caller that repeats it
+ * with the same lease id or sequence gets the answer of the first time.
  */
 import { ErrorReply } from "redis";
 import { WeirError } from "../../errors.ts";
@@ -216,8 +216,9 @@ export class RedisLedger implements Ledger {
     try {
       policy = String((await this.run(this.#scripts.ready, [READY], [""]))[0]);
     } catch (thrown) {
-      const { message, cause } = WeirError.from(thrown);
-      if (cause instanceof ErrorReply) this.#hooks.onRedisTrouble?.(message);
+      const { cause } = WeirError.from(thrown);
+      if (cause instanceof ErrorReply)
+        this.#hooks.onRedisTrouble?.(`the ledger's Redis refuses: ${cause.message}`);
       return false;
     }
     if (policy !== "" && policy !== "noeviction")
