@@ -4,6 +4,9 @@
  * While the connection is away, commands fail at once instead of queueing: the edge has a policy for an outage, and a
  * reply that comes after its deadline helps nobody. Reconnecting backs off from 50 ms to 2 s, with jitter so that many
  * sidecars do not come back in step.
+ *
+ * A machine that vanishes or hangs closes no connection, and the kernel would go on sending to it for a quarter of an hour:
+ * a client that is silent for 2 to 4 s is replaced by a new one, as soon as that has connected.
  */
 import { createClient, createCluster, ErrorReply, RESP_TYPES } from "redis";
 import { WeirError } from "../../errors.ts";
@@ -19,7 +22,6 @@ export interface RedisCommands {
   eval(source: string, call: ScriptCall): Promise<unknown>;
   /** The bytes of a value. */
   getBytes(key: string): Promise<Buffer | null>;
-  exists(key: string): Promise<number>;
   sAdd(key: string, member: string): Promise<number>;
   sMembers(key: string): Promise<string[]>;
   zRange(key: string, start: number, stop: number): Promise<string[]>;
@@ -41,7 +43,7 @@ const CONNECT_MS = 2_000;
 const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2_000;
 const COMMANDS_WAITING_MAX = 10_000;
-const PING_MS = 5_000;
+const WATCH_MS = 2_000;
 /** A node that is away so long may have been replaced: the others are asked who has its slots. */
 const TOPOLOGY_MS = 1_000;
 
@@ -59,12 +61,24 @@ export function reasonOf(error: Error & { code?: string }): string {
   return error.message || error.code || error.name;
 }
 
-/** Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password. */
-export async function connect(options: ConnectOptions): Promise<RedisCommands> {
+interface Watched {
+  readonly isReady: boolean;
+  ping(): Promise<unknown>;
+}
+
+/** A client of the library, as far as it is used here. */
+interface Client extends Omit<RedisCommands, "getBytes"> {
+  connect(): Promise<unknown>;
+  get(key: string): Promise<Buffer | null>;
+  /** One connection, or one to each master. */
+  connections(): (Watched | undefined)[];
+  bytes(): Client;
+}
+
+function makeClient(options: ConnectOptions, onError: (error: Error) => void): Client {
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: COMMANDS_WAITING_MAX,
-    pingInterval: PING_MS,
     socket: { connectTimeout: CONNECT_MS, reconnectStrategy: backoff },
   };
   const { username, password, protocol } = new URL(options.urls[0] ?? "");
@@ -73,36 +87,126 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     ...(username && { username: decodeURIComponent(username) }),
     ...(password && { password: decodeURIComponent(password) }),
   };
-  const client = options.cluster
-    ? createCluster({
-        rootNodes: options.urls.map((url) => ({ url })),
-        topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_MS,
-        // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
-        defaults: {
-          ...common,
-          ...credentials,
-          socket: { ...common.socket, ...(secure && { tls: true as const }) },
-        },
-      })
-    : createClient({ ...common, url: options.urls[0] ?? "" });
+  const typed = { [RESP_TYPES.BLOB_STRING]: Buffer };
+  if (!options.cluster) {
+    const client = createClient({ ...common, url: options.urls[0] ?? "" }).on("error", onError);
+    const own = { connections: () => [client], bytes: () => client.withTypeMapping(typed) };
+    return Object.assign(client, own) as unknown as Client;
+  }
+  const cluster = createCluster({
+    rootNodes: options.urls.map((url) => ({ url })),
+    topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_MS,
+    // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
+    defaults: {
+      ...common,
+      ...credentials,
+      socket: { ...common.socket, ...(secure && { tls: true as const }) },
+    },
+  });
+  // What one node does while the others go on is an event of its own.
+  cluster.on("error", onError).on("node-error", onError);
+  const own = {
+    connections: () => cluster.masters.map(({ client }) => client),
+    bytes: () => cluster.withTypeMapping(typed),
+  };
+  return Object.assign(cluster, own) as unknown as Client;
+}
+
+/** Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password. */
+export async function connect(options: ConnectOptions): Promise<RedisCommands> {
   let reason: string | undefined;
   const failed = (error: Error): void => {
     reason = reasonOf(error);
     options.onConnectionError(reason);
   };
-  client.on("error", failed);
-  // What one node of a cluster does while the others go on.
-  client.on("node-error", failed);
+  const client = makeClient(options, failed);
   try {
-    await withDeadline<unknown>(client.connect(), CONNECT_MS * 2);
+    await withDeadline(client.connect(), CONNECT_MS * 2);
   } catch (thrown) {
     client.destroy();
     const why = reason ?? reasonOf(thrown as Error);
     throw new WeirError("unavailable", `Redis cannot be reached: ${why}`, thrown);
   }
-  const commands = client as unknown as RedisCommands & { get(key: string): Promise<Buffer | null> };
-  const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }) as unknown as typeof commands;
-  return Object.assign(commands, { getBytes: (key: string) => bytes.get(key) });
+  return new Connection(client, () => makeClient(options, failed), failed);
+}
+
+/** A client that answers, or that another one takes the place of. */
+class Connection implements RedisCommands {
+  #client: Client;
+  #bytes: Client;
+  readonly #make: () => Client;
+  readonly #onError: (error: Error) => void;
+  readonly #timer: NodeJS.Timeout;
+  /** Connections that have not answered since they were last asked, and whether they were ready then. */
+  readonly #asked = new Map<Watched, boolean>();
+  #renewing = false;
+  #closed = false;
+
+  constructor(client: Client, make: () => Client, onError: (error: Error) => void) {
+    this.#client = client;
+    this.#bytes = client.bytes();
+    this.#make = make;
+    this.#onError = onError;
+    this.#timer = setInterval(() => this.#watch(), WATCH_MS);
+    this.#timer.unref();
+  }
+
+  evalSha = (sha: string, call: ScriptCall) => this.#client.evalSha(sha, call);
+  eval = (source: string, call: ScriptCall) => this.#client.eval(source, call);
+  getBytes = (key: string) => this.#bytes.get(key);
+  sAdd = (key: string, member: string) => this.#client.sAdd(key, member);
+  sMembers = (key: string) => this.#client.sMembers(key);
+  zRange = (key: string, start: number, stop: number) => this.#client.zRange(key, start, stop);
+  zRem = (key: string, members: string[]) => this.#client.zRem(key, members);
+  lRange = (key: string, start: number, stop: number) => this.#client.lRange(key, start, stop);
+
+  close(): Promise<unknown> {
+    this.#end();
+    return this.#client.close();
+  }
+
+  destroy(): void {
+    this.#end();
+    this.#client.destroy();
+  }
+
+  #end(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+  }
+
+  /** Asks each connection for a sign of life. One that is as it was a round ago, and has not answered, is silent. */
+  #watch(): void {
+    let silent = false;
+    for (const connection of this.#client.connections()) {
+      if (connection === undefined) continue;
+      const { isReady } = connection;
+      silent ||= this.#asked.get(connection) === isReady;
+      this.#asked.set(connection, isReady);
+      const heard = (): boolean => this.#asked.delete(connection);
+      if (isReady) connection.ping().then(heard, heard);
+    }
+    if (silent && !this.#renewing) void this.#renew();
+  }
+
+  async #renew(): Promise<void> {
+    this.#renewing = true;
+    this.#onError(new Error(`no answer within ${WATCH_MS} ms`));
+    const next = this.#make();
+    try {
+      await withDeadline(next.connect(), CONNECT_MS * 2);
+      if (this.#closed) throw new Error("closed meanwhile");
+      const old = this.#client;
+      this.#client = next;
+      this.#bytes = next.bytes();
+      this.#asked.clear();
+      withDeadline(old.close(), CONNECT_MS).catch(() => old.destroy());
+    } catch {
+      // What failed was told; the client that there is goes on trying, too.
+      next.destroy();
+    }
+    this.#renewing = false;
+  }
 }
 
 /** Rejects after `ms`; what was asked may still happen. */

@@ -181,57 +181,70 @@ describe("the ledger on a Redis that does not do what it is asked", {
     assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
   });
 
-  it("charges once what Redis did before the connection broke and the answer was lost", async () => {
-    let losing = false;
-    const sockets = new Set<Socket>();
+  /** A ledger behind a wire that may break when an answer comes, or be cut where nobody hears of it. */
+  const wired = async (
+    work: (ledger: Ledger, wire: { breaks: boolean; cut: () => void }) => Promise<void>,
+  ) => {
+    const pairs = new Set<[Socket, Socket]>();
+    const wire = {
+      breaks: false,
+      cut: () => {
+        for (const [near, far] of pairs)
+          for (const socket of [near, far]) socket.removeAllListeners("data").resume();
+      },
+    };
     const proxy = createServer((near) => {
       const far = connectTcp(node.port, "127.0.0.1");
-      for (const socket of [near, far]) sockets.add(socket.on("error", () => undefined));
-      near.pipe(far);
-      far.on("data", (bytes) => {
-        if (!losing) return near.write(bytes);
-        near.destroy();
-        return far.destroy();
-      });
+      pairs.add([near, far]);
+      for (const socket of [near, far]) socket.on("error", () => undefined);
+      near.on("data", (bytes) => far.write(bytes));
+      far.on("data", (bytes) => (wire.breaks ? near.destroy() : near.write(bytes)));
       near.on("close", () => far.destroy());
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     const { port } = proxy.address() as AddressInfo;
     const through = await openRedis({ urls: [`redis://127.0.0.1:${port}`], cluster: false });
     try {
+      await work(through, wire);
+    } finally {
+      await through.close();
+      for (const [near] of pairs) near.destroy();
+      proxy.close();
+    }
+  };
+
+  it("charges once what Redis did before the connection broke and the answer was lost", () =>
+    wired(async (through, wire) => {
       const open = lease();
       await through.acquire(lease());
       const lost = async <T>(ask: () => Promise<T>): Promise<T> => {
-        losing = true;
+        wire.breaks = true;
         await failureOf(ask());
-        losing = false;
+        wire.breaks = false;
         return answered(ask);
       };
       assert.equal((await lost(() => through.acquire(open))).outcome, "granted");
       assert.deepEqual(await books(), [0, 2 * GRANT, 0, 2]);
       assert.equal((await lost(() => settle(through, open))).status, "stale");
       assert.deepEqual(await books(), [SPENT, GRANT, 0, 1]);
-      const [record] = await ledger.budgets(org);
-      const key = record?.key ?? "";
-      const refund = {
-        kind: "adjust",
-        id: `${org}-a`,
-        subject: org,
-        budget: key,
-        amount: -5,
-        by: "a",
-        reason: "r",
-      } as const;
+      const budgetKey = (await ledger.budgets(org))[0]?.key ?? "";
+      const about = { kind: "adjust", subject: org, budget: budgetKey, by: "ana", reason: "test" } as const;
       // Else the answer that is lost would be that Redis does not know the script.
-      await ledger.adjust({ ...refund, id: `${org}-b`, amount: 1 });
+      await ledger.adjust({ ...about, id: `${org}-b`, amount: 1 });
+      const refund = { ...about, id: `${org}-a`, amount: -5 };
       assert.deepEqual((await lost(() => through.adjust(refund))).status, "repeated");
       assert.equal((await books())[0], SPENT + 1 - 5);
-    } finally {
-      await through.close();
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
-    }
-  });
+    }));
+
+  it("connects anew where the connection died without a word", () =>
+    wired(async (through, wire) => {
+      const open = lease();
+      await through.acquire(open);
+      wire.cut();
+      await failureOf(settle(through, open));
+      assert.equal((await answered(() => settle(through, open))).status, "applied");
+      assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
+    }));
 
   it("goes on from an old copy: reports of leases that it does not have are told, and no organisation is missed", async () => {
     const [kept, after, other] = [lease(), lease(), "later"];
