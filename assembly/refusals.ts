@@ -30,6 +30,15 @@ export function unidentified(reason: Reason, several: bool): Reason {
   return reason;
 }
 
+/** The caller's requests that are open take up more of the worker than is fair (fair-share.ts). */
+export function tooManyOpen(stream: Stream, redacted: bool): Reason {
+  const text = because().text("Too many requests of ").bytes(stream.subject).text(" are open at once");
+  if (redacted) text.text(" in tiers that redact");
+  text.text(": they take most of what this proxy can serve. Wait for some of them to end.");
+  retryAfter(1);
+  return Reason.TooManyOpenRequests;
+}
+
 /** A limit denied, or could not be checked. */
 export function limited(stream: Stream, admission: Admission, reason: Reason): Reason {
   if (admission == Admission.Unavailable || limiting == null) {

@@ -30,6 +30,7 @@ import {
   X_API_KEY,
   X_GOOG_API_KEY,
 } from "./headers";
+import { holdsTooMany, redactsTooMany } from "./fair-share";
 import { addressTag, Appended, identify, isLoopback, laneName, readAddress } from "./identity/identity";
 import {
   Judgement,
@@ -101,6 +102,7 @@ import {
   tokenPrompt,
   tokensAsked,
   tooManyHeaders,
+  tooManyOpen,
   tooManyTexts,
   unidentified,
   unknownShape,
@@ -125,7 +127,7 @@ import { redacted, redactPrompt } from "./request-redact";
 import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } from "./request-route";
 import { openRedaction } from "./response-redact";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
-import { findStream, Phase, Stream } from "./stream";
+import { findStream, ownStream, Phase, Stream } from "./stream";
 import { countPrompt, promptBound } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
@@ -186,6 +188,9 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   const unknown = ambiguous ? Reason.InvalidApiKey : identify(stream, policy, credential, seed);
   if (unknown != Reason.None) return unidentified(unknown, ambiguous || joined);
   const tier = changetype<Tier>(stream.tier);
+  if (holdsTooMany(stream)) return tooManyOpen(stream, false);
+  if ((tier.redacts || tier.restores) && redactsTooMany(stream)) return tooManyOpen(stream, true);
+  ownStream(stream);
   const admitted = admitSubject(tier, stream.lane, stream.subjectTag, stream.startNs);
   if (limiting != null) {
     stream.rate = changetype<usize>(limiting);

@@ -144,6 +144,7 @@ const LF: u32 = 10;
 const CR: u32 = 13;
 
 let free: u32 = 0;
+let freeCount: i32 = 0;
 let output: usize = 0;
 let list: usize = 0;
 let ended: usize = 0;
@@ -161,6 +162,7 @@ export function createRedactions(): void {
     store<u32>(slot, free);
     free = <u32>slot;
   }
+  freeCount = REDACTED_MAX;
 }
 
 /** Makes room for the originals that are put back. At configuration; once is enough. */
@@ -173,9 +175,7 @@ export function createOriginals(): void {
 
 /** Slots that nobody has. */
 export function redactionsFree(): i32 {
-  let count = 0;
-  for (let slot = free; slot; slot = changetype<Redaction>(<usize>slot).next) count++;
-  return count;
+  return freeCount;
 }
 
 /** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
@@ -183,6 +183,7 @@ export function openRedaction(tier: Tier): Redaction | null {
   if (free == 0) return null;
   const redaction = changetype<Redaction>(<usize>free);
   free = redaction.next;
+  freeCount--;
   memory.fill(changetype<usize>(redaction), 0, SLOT_BYTES);
   redaction.tier = <u32>changetype<usize>(tier);
   openAnswer(redaction.answer, tier.redactions, 0);
@@ -197,6 +198,7 @@ export function closeRedaction(redaction: Redaction): void {
   memory.fill(changetype<usize>(redaction), 0, SLOT_BYTES);
   redaction.next = free;
   free = <u32>changetype<usize>(redaction);
+  freeCount++;
 }
 
 /** The prompt was redacted, with the numbers of `prompt` (redact/answer.ts); its originals, if any, are in `vault`. */

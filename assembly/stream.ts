@@ -2,6 +2,7 @@
 // the headers arrive and given back in `proxy_on_delete`. Text that must outlive a callback is copied into it.
 import { BUDGETS_MAX, STREAMS_MAX, SUBJECT_MAX } from "./limits";
 import { Slots } from "./proxy-wasm/slots";
+import { reserve } from "./memory";
 import { lenOf, ptrOf, slice, Slice } from "./slice";
 import { Reason } from "./verdicts.gen";
 
@@ -162,6 +163,8 @@ const SUBJECT_AT: usize = MODEL_AT + MODEL_MAX;
 export const STREAM_SIZE: usize = SUBJECT_AT + SUBJECT_MAX;
 
 const slots = new Slots(STREAMS_MAX, <i32>STREAM_SIZE);
+/** Whose stream is in each slot: the subject's tag, 0 while it is not known. By itself, as all are looked through at once. */
+const owners = reserve(8 * STREAMS_MAX);
 
 function keep(to: usize, text: Slice, most: i32): i32 {
   const len = min(lenOf(text), most);
@@ -184,7 +187,25 @@ export function findStream(context: u32): Stream | null {
 }
 
 export function closeStream(context: u32): void {
+  const slot = slots.find(context);
+  if (!slot) return;
+  store<u64>(owners + ((<usize>slots.numberOf(slot)) << 3), 0);
   slots.close(context);
+}
+
+/** From now on `stream` is one of its subject's. */
+export function ownStream(stream: Stream): void {
+  store<u64>(owners + ((<usize>slots.numberOf(changetype<usize>(stream))) << 3), stream.subjectTag);
+}
+
+/** How many streams the subject of `tag` has; `redacted`: of those, the ones whose answers are redacted. */
+export function streamsOf(tag: u64, redacted: bool): i32 {
+  let count = 0;
+  for (let i = 0; i < STREAMS_MAX; i++) {
+    if (load<u64>(owners + ((<usize>i) << 3)) != tag) continue;
+    if (!redacted || changetype<Stream>(slots.at(i)).redaction) count++;
+  }
+  return count;
 }
 
 export function streamsOpen(): i32 {

@@ -39,20 +39,30 @@ export class Slots {
     while (load<u32>(this.cellAt(cell)) != 0) cell = (cell + 1) & this.mask;
     store<u32>(this.cellAt(cell), context);
     store<u32>(this.cellAt(cell), number, 4);
-    return this.slotAt(number);
+    return this.at(number);
   }
 
   /** The slot of `context`, or 0. */
   find(context: u32): usize {
     const cell = this.cellOf(context);
-    return cell < 0 ? 0 : this.slotAt(load<u32>(this.cellAt(cell), 4));
+    return cell < 0 ? 0 : this.at(load<u32>(this.cellAt(cell), 4));
+  }
+
+  /** The slot of a number from 0. */
+  at(number: u32): usize {
+    return this.slots + <usize>number * <usize>this.size;
+  }
+
+  /** The number of the slot at `slot`. */
+  numberOf(slot: usize): i32 {
+    return <i32>((slot - this.slots) / <usize>this.size);
   }
 
   close(context: u32): void {
     let cell = this.cellOf(context);
     if (cell < 0) return;
     const number = load<u32>(this.cellAt(cell), 4);
-    memory.fill(this.slotAt(number), 0, this.size);
+    memory.fill(this.at(number), 0, this.size);
     store<u32>(this.free + ((<usize>this.freeCount) << 2), number);
     this.freeCount++;
     this.unlink(cell);
@@ -91,9 +101,5 @@ export class Slots {
 
   private cellAt(cell: i32): usize {
     return this.index + ((<usize>cell) << 3);
-  }
-
-  private slotAt(number: u32): usize {
-    return this.slots + <usize>number * <usize>this.size;
   }
 }

@@ -2,6 +2,7 @@
 // a stream held stays held. Under both profiles.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Pairs } from "../../host/abi.ts";
 import { exchange } from "../../host/exchange.ts";
 import { WeirError } from "../../sidecar/errors.ts";
 import { type Call, chat, keyEntry, LocalEdge, llm, replacePolicy, requestOf } from "../support/filter.ts";
@@ -204,19 +205,24 @@ test("hold_headers false: headers go on early, a denied body never does, and a r
   assert.equal(unknown.upstream, null);
 });
 
-test("one stream more than a worker can serve is refused, and only that one", async () => {
-  const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers: { anonymous: {} } } });
-  const vm = edge.vms[0]!;
-  const headers = [
+/** Streams from these addresses that hang upstream; those that are refused end at once. */
+function hanging(edge: LocalEdge, addresses: string[]) {
+  const headers: Pairs = [
     [":method", "GET"],
     [":path", "/"],
-  ] as [string, string][];
-  const properties = new Map([["source.address", "203.0.113.7:1"]]);
-  const open = Array.from({ length: 2048 }, () => {
-    const stream = vm.openStream(properties);
+  ];
+  return addresses.map((address) => {
+    const stream = edge.vms[0]!.openStream(new Map([["source.address", `${address}:1`]]));
     stream.onRequestHeaders(headers, true);
+    if (stream.local) stream.end();
     return stream;
   });
+}
+
+test("one stream more than a worker can serve is refused, and only that one", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers: { anonymous: {} } } });
+  const addresses = Array.from({ length: 2048 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  const open = hanging(edge, addresses);
   assert.ok(open.every((stream) => stream.local === null));
   const refused = await edge.send({ method: "GET" });
   assert.equal(refused.status, 503);
@@ -224,3 +230,32 @@ test("one stream more than a worker can serve is refused, and only that one", as
   open.pop()!.end();
   assert.equal((await edge.send({ method: "GET" })).status, 200);
 });
+
+for (const [what, tier, most] of [
+  ["a worker can serve", {}, 1366],
+  ["a worker can redact", { response: { redact: ["email"] } }, 342],
+] as const) {
+  test(`one caller's open requests take two thirds of what ${what}, and leave the rest to others`, async () => {
+    const edge = await LocalEdge.open({ profile: "envoy", policy: { tiers: { anonymous: tier } } });
+    const send = (from: string) => edge.send({ method: "GET", from });
+    const open = hanging(edge, Array(most).fill("203.0.113.7"));
+    assert.ok(open.every((stream) => stream.local === null));
+    const refused = await send("203.0.113.7");
+    assert.deepEqual(
+      [refused.status, refused.json.error.code, refused.header("retry-after")],
+      [429, "too_many_open_requests", "1"],
+    );
+    assert.match(
+      refused.json.error.message,
+      /^Too many requests of anonymous\/203\.0\.113\.7 are open at once/,
+    );
+    // Others may, but not as many: the less is free, the less one may hold.
+    const others = hanging(edge, Array(most).fill("203.0.113.8"));
+    const admitted = others.filter((stream) => stream.local === null).length;
+    assert.ok(admitted > most / 4 && admitted < most / 2, `${admitted}`);
+    assert.equal((await send("203.0.113.8")).status, 429);
+    assert.equal((await send("203.0.113.9")).status, 200);
+    for (const stream of [...open, ...others]) stream.end();
+    assert.equal((await send("203.0.113.7")).status, 200);
+  });
+}

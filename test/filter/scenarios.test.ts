@@ -13,7 +13,13 @@ const never = {
   ngx_wasm: [] as string[],
 };
 /** Of bounds that a scenario would take long to reach (ends.test.ts) and of redaction (test/filter-response). */
-const elsewhere = ["overloaded", "prompt_blocked", "prompt_unredactable", "answer_unredactable"];
+const elsewhere = [
+  "overloaded",
+  "too_many_open_requests",
+  "prompt_blocked",
+  "prompt_unredactable",
+  "answer_unredactable",
+];
 /** Verdicts on answers, which test/e2e and the redactor's own tests show. */
 const onAnswers = ["answer_blocked", "answer_unreadable"];
 
