@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { headers, metrics, verdicts } from "./docs/catalogues.ts";
 import { commands } from "./docs/commands.ts";
 import { engines } from "./docs/engines.ts";
+import { events } from "./docs/events.ts";
 import { problems, root } from "./docs/page.ts";
 import { policyReference } from "./docs/policy.ts";
 import { settings } from "./docs/settings.ts";
@@ -16,6 +17,7 @@ const pages: Record<string, () => string | Promise<string>> = {
   "verdicts.md": verdicts,
   "metrics.md": metrics,
   "headers.md": headers,
+  "events.md": events,
   "settings.md": settings,
   "commands.md": commands,
 };

@@ -15,3 +15,19 @@ export function builtFile(name: string): string {
 export function filterBytes(): Uint8Array {
   return readFileSync(builtFile("weir.wasm"));
 }
+
+/**
+ * The filter with another classifier pack in the place of its own: packs are stored as they are, and all classifiers are
+ * of one size. Throws WeirError `internal` when it is not the filter that was built with the command.
+ */
+export function filterWith(classifier: Uint8Array): Uint8Array {
+  const [filter, own] = [readFileSync(builtFile("weir.wasm")), readFileSync(builtFile("classifier.bin"))];
+  const at = filter.indexOf(own);
+  if (at < 0 || classifier.length !== own.length)
+    throw new WeirError(
+      "internal",
+      "weir.wasm does not hold the classifier that is beside it: run make wasm",
+    );
+  filter.set(classifier, at);
+  return filter;
+}

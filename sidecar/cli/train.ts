@@ -3,7 +3,7 @@
 // Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
 // training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
 // more false positives than the present pack makes. The candidate is written either way, under a name that says
-// whether it is offered.
+// whether it is offered; if it is, the filter with it is written, too, to be rolled out like any other.
 //
 // Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
 import { createHash } from "node:crypto";
@@ -17,7 +17,7 @@ import { trainPackOf } from "../pack/train.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
 import { Judge } from "../pack/train-judge.ts";
 import { packThreshold } from "../pack/train-pack.ts";
-import { builtFile } from "./filter.ts";
+import { builtFile, filterWith } from "./filter.ts";
 import { integerOf, UsageError, unreadable } from "./usage.ts";
 
 const LABELS_MAX = 256 << 20;
@@ -28,7 +28,7 @@ export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--cu
   --labels FILE.jsonl   lines {"text", "label": 0 | 1, "source"?, "kind"?}, at most ${LABELS_MAX} bytes; 1 is an attack
   --corpus DIR          the project's own texts, learned with the labels (those that came with the command)
   --current PACK        the pack in use (the one that came with the command)
-  --out DIR             where classifier.bin is written, or classifier.rejected.bin (the working directory)
+  --out DIR             where classifier.bin and weir.wasm, the filter with it, are written, or classifier.rejected.bin (the working directory)
   --seed N              of the training, 0 to 4294967295 (1)
 
 A fifth of the labels is held out, and both packs are judged on it.
@@ -174,5 +174,9 @@ export async function run(args: string[]): Promise<number> {
   console.log(line("present", present));
   console.log(line("candidate", candidate));
   console.log(`${file}: ${offered ? "better, offered" : "not better, not offered"}`);
+  if (offered) {
+    writeFileSync(join(out, "weir.wasm"), filterWith(pack));
+    console.log(`${join(out, "weir.wasm")}: the filter with it`);
+  }
   return offered ? 0 : 3;
 }
