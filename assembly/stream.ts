@@ -187,10 +187,8 @@ export function findStream(context: u32): Stream | null {
 }
 
 export function closeStream(context: u32): void {
-  const slot = slots.find(context);
-  if (!slot) return;
-  store<u64>(owners + ((<usize>slots.numberOf(slot)) << 3), 0);
-  slots.close(context);
+  const number = slots.close(context);
+  if (number >= 0) store<u64>(owners + ((<usize>number) << 3), 0);
 }
 
 /** From now on `stream` is one of its subject's. */

@@ -34,32 +34,22 @@ function findCapitals(tape: Tape, out: Prompt): void {
   if (tape.kind(0) != Kind.Object) return;
   for (let n = tape.first(0); n >= 0; n = tape.next(n)) {
     const name = nameOf(tape, n);
-    if (isRead(name) && hasCapital(name)) bad(out, n, "its name in small letters");
+    if (hasCapital(name) && isRead(name)) bad(out, n, "its name in small letters");
   }
 }
 
 /** Whether `name` is, but for capitals, that of a member on which the model or the answer's length depends. */
 function isRead(name: Slice): bool {
-  switch (lenOf(name)) {
-    case 1:
-      return isFolded(name, "n");
-    case 5:
-      return isFolded(name, "model");
-    case 6:
-      return isFolded(name, "models");
-    case 7:
-      return isFolded(name, "best_of");
-    case 9:
-      return isFolded(name, "fallbacks");
-    case 10:
-      return isFolded(name, "max_tokens");
-    case 17:
-      return isFolded(name, "max_output_tokens");
-    case 21:
-      return isFolded(name, "max_completion_tokens");
-    default:
-      return false;
-  }
+  return (
+    isFolded(name, "n") ||
+    isFolded(name, "model") ||
+    isFolded(name, "models") ||
+    isFolded(name, "best_of") ||
+    isFolded(name, "fallbacks") ||
+    isFolded(name, "max_tokens") ||
+    isFolded(name, "max_output_tokens") ||
+    isFolded(name, "max_completion_tokens")
+  );
 }
 
 function hasCapital(name: Slice): bool {

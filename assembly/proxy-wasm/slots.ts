@@ -58,14 +58,16 @@ export class Slots {
     return <i32>((slot - this.slots) / <usize>this.size);
   }
 
-  close(context: u32): void {
+  /** Gives the slot of `context` back; its number, or -1 when there is none. */
+  close(context: u32): i32 {
     let cell = this.cellOf(context);
-    if (cell < 0) return;
+    if (cell < 0) return -1;
     const number = load<u32>(this.cellAt(cell), 4);
     memory.fill(this.at(number), 0, this.size);
     store<u32>(this.free + ((<usize>this.freeCount) << 2), number);
     this.freeCount++;
     this.unlink(cell);
+    return <i32>number;
   }
 
   /** Empties a cell and moves later cells of the same run back, so that no search meets a hole. */

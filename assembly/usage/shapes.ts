@@ -158,10 +158,13 @@ const model = node(What.Model);
 const major = node(What.Major);
 const minor = node(What.Minor);
 const error = node(What.Error);
+/** A tool's function, as it is called. */
+const called = inner();
 
 usageShapes();
 openAiShapes();
 anthropicShapes();
+cohereShapes();
 geminiShapes();
 responsesShapes();
 limits();
@@ -221,7 +224,6 @@ function openAiShapes(): void {
   on(delta, "reasoning", reasoning);
   const calls = inner();
   const call = inner(Mark.Tool);
-  const called = inner();
   on(delta, "tool_calls", calls);
   items(calls, call);
   on(call, "index", minor);
@@ -277,11 +279,14 @@ function anthropicShapes(): void {
   on(delta, "thinking", reasoning);
   on(delta, "partial_json", argument);
   on(delta, "stop_reason", finish);
-  // Cohere's chat has a message in the delta.
+}
+
+/** A message in the delta of Anthropic's events. */
+function cohereShapes(): void {
+  const delta = child(ROOT, name("delta"));
   const message = inner();
   const content = inner();
   const call = inner();
-  const called = inner();
   on(delta, "message", message);
   on(delta, "usage", child(ROOT, name("usage")));
   on(message, "content", content);
@@ -290,7 +295,6 @@ function anthropicShapes(): void {
   on(message, "tool_plan", reasoning);
   on(message, "tool_calls", call);
   on(call, "function", called);
-  on(called, "arguments", argument);
 }
 
 function geminiShapes(): void {

@@ -1,4 +1,6 @@
 // The page of what the sidecar tells: types of events and their members, compared with the code that writes them.
+
+import { snake } from "../../sidecar/events/lines.ts";
 import {
   Api,
   Ending,
@@ -18,7 +20,6 @@ interface Told {
 const enumerations: Record<string, object> = {
   ...{ Api, Ending, RedactionAction, RedactionType, Speaker, UsageSource },
 };
-const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** The members that `pattern`, whose group is a stretch of source, has in it; each line there is one. */
 function members(file: string, pattern: RegExp, member: RegExp): string[] {

@@ -12,7 +12,7 @@ export function builtFile(name: string): string {
   throw new WeirError("unavailable", `${name} is not built: run make wasm`);
 }
 
-export function filterBytes(): Uint8Array {
+export function filterBytes(): Buffer {
   return readFileSync(builtFile("weir.wasm"));
 }
 
@@ -21,7 +21,7 @@ export function filterBytes(): Uint8Array {
  * of one size. Throws WeirError `internal` when it is not the filter that was built with the command.
  */
 export function filterWith(classifier: Uint8Array): Uint8Array {
-  const [filter, own] = [readFileSync(builtFile("weir.wasm")), readFileSync(builtFile("classifier.bin"))];
+  const [filter, own] = [filterBytes(), readFileSync(builtFile("classifier.bin"))];
   const at = filter.indexOf(own);
   if (at < 0 || classifier.length !== own.length)
     throw new WeirError(

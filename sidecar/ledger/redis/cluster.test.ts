@@ -1,6 +1,7 @@
 /** A real Redis Cluster whose nodes die and whose slots move while edges ask and report. Needs `redis-server`. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Ledger } from "../types.ts";
@@ -15,7 +16,6 @@ const AGAIN_MS = 20;
 /** A replica on the same machine has long had everything. */
 const SYNCED_MS = 200;
 const BACK_MS = 15_000;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Edges that lease, report and end leases of an organisation; what is not answered they repeat until it is. */
 class Load {

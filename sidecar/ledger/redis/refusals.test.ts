@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Acquire, Ledger } from "../types.ts";
@@ -17,7 +18,6 @@ import { hasRedis, type Node, startRedis, type TestRedis } from "./testing.ts";
 const GRANT = 10;
 const SPENT = 7;
 const BACK_MS = 10_000;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const failureOf = async (work: Promise<unknown>): Promise<WeirError> => {
   const thrown = await work.then(
