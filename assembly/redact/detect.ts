@@ -7,7 +7,7 @@
 import { addTrigger, isTrigger, triggers16 } from "./filter";
 import { has, ALPHA, isDigit } from "./chars";
 import { count, digitsOf, endOf, readChain } from "./digits";
-import { email, localStart } from "./email";
+import { email, encodedEmail, localStart } from "./email";
 import { ipv4, ipv6 } from "./ip";
 import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
 import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
@@ -42,6 +42,7 @@ const COLON: u32 = 58;
 const DASH: u32 = 45;
 const DOT: u32 = 46;
 const TILDE: u32 = 126;
+const PERCENT: u32 = 37;
 
 function addTriggers(): void {
   for (let c: u32 = 48; c < 58; c++) addTrigger(c);
@@ -118,6 +119,8 @@ function tryAt(t: usize, b: u32): bool {
 /** What begins with the digit at `p`, after anything but a digit. */
 function number(p: usize): bool {
   const before = back(p, 1);
+  if (before == PERCENT && load<u8>(p) == 52 && at(p + 1) == 48 && encodedEmail(p, settled)) return true;
+  if (starved) return false;
   if (joined(p)) {
     if (!has(before, ALPHA)) return false;
     if (iban(p)) return true;

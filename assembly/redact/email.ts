@@ -1,4 +1,4 @@
-// Mail addresses, found at their '@': back over the local part, on over the domain.
+// Mail addresses, found at their '@': back over the local part, on over the domain. In a URL the sign may be `%40`.
 //
 // A practical subset of RFC 5321: ASCII and Latin letters (U+00C0–U+017F), no quoted local parts, at most 64
 // bytes before the '@' and 190 after, a domain with at least one dot and a top level of letters.
@@ -27,7 +27,23 @@ function isLatin(lead: u32, next: u32): bool {
 
 export function email(p: usize, notBefore: usize): bool {
   const floor = max(floorOf(p), notBefore);
+  return around(p, p + 1, floor, localStart(p, floor));
+}
+
+/** As `email`, at the digits of a '@' that a URL has encoded. */
+export function encodedEmail(digits: usize, notBefore: usize): bool {
+  const p = digits - 1;
+  const floor = max(floorOf(digits), notBefore);
   let from = localStart(p, floor);
+  // What else is encoded stands between values (`%3Femail%3Dbob%40example.com`), but for the plus of a tag.
+  for (let i = p; i > from; i--) {
+    if (load<u8>(i - 1) == 37 && !(load<u8>(i) == 50 && load<u8>(i + 1) | (32 == 98))) from = min(i + 2, p);
+  }
+  return around(p, digits + 2, floor, from);
+}
+
+/** The address whose local part ends at `p` and begins at `from` or after, and whose domain begins at `domain`. */
+function around(p: usize, domain: usize, floor: usize, from: usize): bool {
   if (from == floor && p - floor >= 64 && has(back(from, 1), ALNUM)) return false;
   while (from < p && !has(load<u8>(from), ALNUM) && load<u8>(from) < 0x80 && load<u8>(from) != 95) from++;
   // The letter of a spelled-out line end: "\\nbob@example.com".
@@ -36,7 +52,7 @@ export function email(p: usize, notBefore: usize): bool {
   // What is quoted by a shell or a URL is not an address: git@host:path.
   const isGit =
     p - from == 3 && load<u8>(from) == 103 && load<u8>(from + 1) == 105 && load<u8>(from + 2) == 116;
-  const to = domainEnd(p + 1);
+  const to = domainEnd(domain);
   if (to == 0) return false;
   if (isGit && at(to) == 58 && !isDigit(at(to + 1))) return false;
   return found(from, to, EMAIL);

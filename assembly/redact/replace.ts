@@ -48,8 +48,8 @@ export function putReplacement(
 /** Letters and digits become `*`; an address keeps its first letter and its domain, a number its last four. */
 function putMask(type: i32, from: usize, to: usize, last: u32): void {
   if (type == EMAIL && from) {
-    let sign = from;
-    while (load<u8>(sign) != 64) sign++;
+    let sign = to - 1;
+    while (load<u8>(sign) != 64 && load<u8>(sign) != 37) sign--;
     putByte(load<u8>(from) < 0x80 ? load<u8>(from) : 42);
     putText("***");
     put(sign, to);

@@ -63,6 +63,24 @@ test("mail addresses are found whole, with dots, tags, apostrophes and accents",
   );
 });
 
+test("mail addresses with the sign encoded for a URL are found without what is encoded before them", () => {
+  for (const value of ["bob%40example.com", "a.b%2Btag%40sub.example.co.uk", "a%2bb%40example.com"]) {
+    isOnly("EMAIL", value, [
+      ...FRAMES,
+      "https://example.org/?email=%s&x=1",
+      "mailto:%s",
+      "q%3Femail%3D%s%26x",
+    ]);
+  }
+  const behind = `https%3A%2F%2Fexample.org%2F${"path%2F".repeat(12)}%3Fto%3Dbob%40example.com%26x`;
+  assert.deepEqual(
+    simd.spans(behind).map((s) => s.text),
+    ["bob%40example.com"],
+  );
+  for (const text of ["save 20%40 off", "100%40.5", "%40example.com", "a%41example.com", "%3D%40example.com"])
+    isNothing(text);
+});
+
 test("handles, image names and clone addresses are not mail addresses", () => {
   for (const text of [
     "@openai foo@ bar",

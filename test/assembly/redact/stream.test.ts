@@ -122,7 +122,16 @@ test("each type has its own action", () => {
   assert.equal(engine.redact(text, { actions }), "b***@example.com ****-****-****-1111 10.0.0.1 078-05-1120");
   assert.equal(engine.countOf("IP"), 1);
   assert.equal(engine.countOf("US_SSN"), 0);
+  assert.equal(engine.redact("?to=a%2Bbob%40example.com&x", { actions }), "?to=a***%40example.com&x");
   assert.match(engine.redact(text, { action: "hash" }), /^\[EMAIL:[0-9a-f]{12}\] \[CREDIT_CARD:/);
+});
+
+test("a masked address keeps its own domain, whatever sign comes after it", () => {
+  const mask = { actions: { EMAIL: "mask" } } as const;
+  assert.equal(
+    engine.redact("bob@example.com@ bob@example.com%20", mask),
+    "b***@example.com@ b***@example.com%20",
+  );
 });
 
 test("block ends the output before the match and names the type", () => {
