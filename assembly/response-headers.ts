@@ -19,7 +19,7 @@ export let length: u64 = NOT_WHOLE;
 /** Reads the answer's headers; what the host cannot hand over counts as absent. */
 export function readResponseHeaders(): void {
   if (nginx || !walk()) {
-    status = statusOf(header(MapType.ResponseHeaders, STATUS));
+    status = readStatus();
     type = header(MapType.ResponseHeaders, CONTENT_TYPE);
     encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
     length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));
@@ -51,6 +51,11 @@ function walk(): bool {
     }
   }
   return true;
+}
+
+/** The status alone; 0 when the host does not say. */
+export function readStatus(): i32 {
+  return statusOf(header(MapType.ResponseHeaders, STATUS));
 }
 
 function statusOf(text: Slice): i32 {

@@ -42,7 +42,7 @@ import {
   Redaction,
   withholdChunk,
 } from "./response-redact";
-import { encoding, length, readResponseHeaders, status, type } from "./response-headers";
+import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
 import { is, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded, sub } from "./slice";
@@ -91,9 +91,10 @@ export function onResponseHeaders(context: u32, end: bool): Action {
   }
   if (stream.warnPercent != 0) warn(stream, tier);
   if (stream.draft) observeAnswer(stream, end);
-  if (stream.reservedOpen || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0) {
+  const charges = stream.reservedOpen && tier.chargesByAnswer;
+  if (charges || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0) {
     readAnswer(stream, tier, end);
-  }
+  } else if (stream.reservedOpen) stream.status = readStatus();
   return Action.Continue;
 }
 

@@ -131,6 +131,10 @@ export class Tier {
   downgrade(i: i32): Downgrade {
     return changetype<Downgrade>(this.downgrades + <usize>i * offsetof<Downgrade>());
   }
+  /** Whether what is charged depends on more of the answer than its status: a request counts as one whatever it used. */
+  get chargesByAnswer(): bool {
+    return this.counts || this.onAbort == OnAbort.Zero;
+  }
   /** Whether some budget depends on which model is asked. */
   get dependsOnModel(): bool {
     for (let i = 0; i < this.budgetCount; i++) {

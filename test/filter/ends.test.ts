@@ -61,6 +61,24 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.ok(spent > 0 && spent <= 50, String(spent));
     });
 
+    test("a budget of requests counts one for any answer but an error, without reading it", async () => {
+      for (const [on_abort, expected] of [
+        ["delivered", 3],
+        ["zero", 2],
+      ] as const) {
+        const budgets = [{ meter: "requests", limit: 1000, window: "month" }];
+        const counting = { ...policy, tiers: { pro: { budgets, response: { on_abort } } } };
+        const edge = await LocalEdge.open({ profile, policy: counting });
+        await edge.send(call);
+        await edge.send({ ...call, body: chat("Hello there", { stream: true }) });
+        await edge.send({ ...call, upstream: () => ({ status: 500, body: "{}" }) });
+        const gone = new AbortController();
+        await edge.send({ ...call, signal: gone.signal, upstream: streaming(() => gone.abort()) });
+        assert.equal(await settled(edge), expected, on_abort);
+        assert.equal(edge.metrics.value("weir_tokens_prompt_total"), on_abort === "zero" ? 5 : 0);
+      }
+    });
+
     test("an upstream that breaks off in the middle is charged, once, and not above the bound", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const answer = await edge.send({
