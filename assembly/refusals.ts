@@ -2,6 +2,7 @@
 // long to wait) and answers the reason. No decision is made here; request.ts makes them.
 import { Admission, limiting, waitNs } from "./admission/admission";
 import { because, blame, more, retryAfter, waitFor } from "./deny";
+import { absent, refused } from "./identity/claims";
 import { emptyPointer, Prompt } from "./inspect/prompt";
 import { Report } from "./inspect/schema";
 import { Tape } from "./json/tape";
@@ -24,7 +25,10 @@ export function unidentified(reason: Reason, several: bool): Reason {
   } else if (reason == Reason.ExpiredApiKey) text.text("This API key has expired, or is not valid yet.");
   else if (reason == Reason.AddressNotAllowed)
     text.text("This API key may not be used from your network address.");
-  else if (several)
+  else if (reason == Reason.TokenNotAccepted) {
+    text.text("The token's claim \"").bytes(refused);
+    text.text(absent ? '" is missing, empty or no text.' : '" does not name a caller of this policy.');
+  } else if (several)
     text.text("The request shows several API keys, in several headers or in one that was sent twice.");
   else text.text("Incorrect API key provided.");
   return reason;

@@ -1,5 +1,5 @@
-// Who is calling: an API key by its digest, or the anonymous by address. Fills the stream's tier, key, subject and
-// lane, or says why not.
+// Who is calling: a token by its claims (claims.ts), an API key by its digest, or the anonymous by address. Fills the
+// stream's tier, key, subject and lane, or says why not.
 import { hash64 } from "../hash";
 import { Key, Lane, NETWORK_SIZE, Policy } from "../policy/policy";
 import { reserve } from "../memory";
@@ -7,6 +7,7 @@ import { lenOf, lit, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../s
 import { Stream } from "../stream";
 import { Reason } from "../verdicts.gen";
 import { ADDRESS, inNetwork, parseAddress } from "./address";
+import { identifyByToken, shown } from "./claims";
 import { DIGEST, sha256 } from "./sha256";
 
 const digest = reserve(DIGEST);
@@ -91,8 +92,12 @@ export function copyAddress(to: usize): void {
   memory.copy(to, address, ADDRESS);
 }
 
-/** Decides who calls; `credential` is NONE when no key was shown. */
+/** Decides who calls: by a verified token, or else by a key; `credential` is NONE when none was shown. */
 export function identify(stream: Stream, policy: Policy, credential: Slice, seed: u64): Reason {
+  if (policy.claims) {
+    const reason = identifyByToken(stream, policy, seed);
+    if (shown) return reason;
+  }
   if (credential == NONE) {
     if (!policy.anonymous) return Reason.MissingApiKey;
     stream.tier = policy.anonymous;

@@ -8,6 +8,7 @@ import { fold, is, lenOf, lit, ptrOf, Slice } from "../slice";
 import { REASONS } from "../verdicts.gen";
 import { take } from "./block";
 import { checkAnswers, checkCost, compileBudgets, compilePrices, compileRates } from "./budgets";
+import { compileClaims } from "./claims";
 import { checkDowngrades, compileDowngrades, compileOutage } from "./fallbacks";
 import { compileEvents } from "./events";
 import { compileKeys } from "./keys";
@@ -131,6 +132,7 @@ function isName(name: Slice): bool {
 function compileIdentity(tape: Tape, node: i32, policy: Policy): void {
   policy.trustedHops = <i32>quantity(tape, member(tape, node, "trusted_hops"), 0);
   policy.forwardKey = flag(tape, member(tape, node, "forward_key"), false);
+  compileClaims(tape, member(tape, node, "claims"), policy);
   const headers = member(tape, node, "headers");
   policy.keyHeaders = headers < 0 ? 15 : 0;
   for (let n = first(tape, headers); n >= 0; n = tape.next(n)) {

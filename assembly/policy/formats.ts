@@ -4,6 +4,7 @@ import { parseNetwork } from "../identity/address";
 import { isOddPath } from "../inspect/prompt-shape";
 import { reserve } from "../memory";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import { isClaimedSubject, isClaimedTier } from "./claims";
 import { hasInnerStar } from "./policy";
 import {
   isDigest,
@@ -71,6 +72,16 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
     return !ask && isSubject(raw)
       ? null
       : 'one to three segments of letters, digits, ".", "_" and "-", such as "acme/search/key-7" (at most 96 characters)';
+  }
+  if (is(format, "claimed_subject")) {
+    return !ask && isClaimedSubject(raw)
+      ? null
+      : 'one to three segments, each a word or a claim in braces and at least one a claim, such as "acme/{team}/{sub}"';
+  }
+  if (is(format, "claimed_tier")) {
+    return !ask && isClaimedTier(raw)
+      ? null
+      : 'a tier\'s name such as "pro", or a claim in braces such as "{plan}"';
   }
   if (is(format, "network")) {
     return !ask && parseNetwork(raw, network)

@@ -2,7 +2,7 @@
 import { parseNetwork } from "../identity/address";
 import { DIGEST } from "../identity/sha256";
 import { Tape } from "../json/tape";
-import { eq, NONE, ptrOf, startsWith } from "../slice";
+import { NONE, ptrOf, startsWith } from "../slice";
 import { take } from "./block";
 import { Key, KEY_SIZE, Lane, NETWORK_SIZE, Policy } from "./policy";
 import { problem } from "./problems";
@@ -41,12 +41,9 @@ function compileKey(tape: Tape, node: i32, key: Key, policy: Policy): void {
   if (startsWith(key.subject, "anonymous/"))
     problem(tape, subject, "another organisation: callers without a key are anonymous/ADDRESS");
   const tierNode = member(tape, node, "tier");
-  const tierName = textOf(tape.raw(tierNode));
-  for (let i = 0; i < policy.tierCount; i++) {
-    const tier = policy.tier(i);
-    if (eq(tier.name, tierName)) key.tier = changetype<usize>(tier);
-  }
-  if (!key.tier) problem(tape, tierNode, "the name of a tier in `tiers`");
+  const tier = policy.tierNamed(textOf(tape.raw(tierNode)));
+  if (tier != null) key.tier = changetype<usize>(tier);
+  else problem(tape, tierNode, "the name of a tier in `tiers`");
   key.lane = choice(tape, member(tape, node, "lane"), "batch") ? <u8>Lane.Batch : <u8>Lane.Interactive;
   const notBefore = member(tape, node, "not_before");
   key.notBefore = notBefore >= 0 ? moment(tape, notBefore) : 0;

@@ -209,6 +209,34 @@ export class Route {
   }
 }
 
+/** A word, or the claim of a token: then `word` is its name and `path` the property that holds it. */
+@unmanaged
+export class ClaimPart {
+  word: Slice;
+  path: Slice;
+}
+
+/** How the claims of a token that the proxy has verified name its caller. */
+@unmanaged
+export class Claims {
+  /** The property that is there if and only if there is such a token. */
+  payload: Slice;
+  partCount: i32;
+
+  /** The segments of the subject, and then the tier. */
+  part(i: i32): ClaimPart {
+    return changetype<ClaimPart>(
+      changetype<usize>(this) + offsetof<Claims>() + <usize>i * offsetof<ClaimPart>(),
+    );
+  }
+  get tierPart(): ClaimPart {
+    return this.part(CLAIM_PARTS_MAX);
+  }
+}
+
+export const CLAIM_PARTS_MAX: i32 = 3;
+export const CLAIMS_SIZE: usize = offsetof<Claims>() + <usize>(CLAIM_PARTS_MAX + 1) * offsetof<ClaimPart>();
+
 @unmanaged
 export class Policy {
   /** Of the document's text: the same in all workers, another for every other policy. */
@@ -243,6 +271,8 @@ export class Policy {
   keys: usize;
   keyCount: i32;
   trustedHops: i32;
+  /** How a verified token names its caller (Claims); 0: tokens do not. */
+  claims: usize;
   keyHeaders: u8;
   holdHeaders: bool;
   leases: bool;
@@ -268,6 +298,11 @@ export class Policy {
 
   tier(i: i32): Tier {
     return changetype<Tier>(this.tiers + <usize>i * offsetof<Tier>());
+  }
+
+  tierNamed(name: Slice): Tier | null {
+    for (let i = 0; i < this.tierCount; i++) if (eq(this.tier(i).name, name)) return this.tier(i);
+    return null;
   }
 
   route(i: i32): Route {

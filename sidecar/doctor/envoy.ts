@@ -120,6 +120,29 @@ function addressFinding(manager: Loose | undefined, hops: number): Finding | und
   );
 }
 
+/**
+ * Who leaves the claims that name callers: a verifier in front of the filter. Undefined where the policy asks for none, or no
+ * connection manager is seen around the filter.
+ */
+function tokenFinding(manager: Loose | undefined, metadata: string | undefined): Finding | undefined {
+  if (!manager || metadata === undefined) return undefined;
+  const check = "envoy.tokens";
+  const before: unknown[] = [];
+  for (const [object] of objects(manager.http_filters)) {
+    const type = String(object["@type"]);
+    if (type.endsWith("http.wasm.v3.Wasm")) break;
+    if (type.endsWith("http.jwt_authn.v3.JwtAuthentication") && isObject(object.providers))
+      before.push(...Object.values(object.providers));
+  }
+  if (before.some((provider) => isObject(provider) && provider.payload_in_metadata === metadata))
+    return ok(check, `a verifier in front of the filter leaves claims as ${metadata}`);
+  return fail(
+    check,
+    `the policy names callers by the claims in ${metadata}, and no jwt_authn in front of the filter leaves them there: callers with tokens get 401`,
+    `put envoy.filters.http.jwt_authn before the filter, with payload_in_metadata: ${metadata} in its provider`,
+  );
+}
+
 /** A filter's own settings, against what the policy in it asks for. */
 export function filterFindings(filter: Installed, policy: PolicyDocument): Finding[] {
   const findings: Finding[] = [];
@@ -164,6 +187,8 @@ export function filterFindings(filter: Installed, policy: PolicyDocument): Findi
 
   const address = addressFinding(filter.manager, policy.identity?.trusted_hops ?? 0);
   if (address) findings.push(address);
+  const tokens = tokenFinding(filter.manager, policy.identity?.claims?.metadata);
+  if (tokens) findings.push(tokens);
 
   const largest = bodyBytesMax(policy);
   const { bufferBytes } = filter;

@@ -25,7 +25,7 @@ interface Key {
 export interface PolicyDocument {
   tiers?: Record<string, Tier>;
   keys?: Key[];
-  identity?: { trusted_hops?: number };
+  identity?: { trusted_hops?: number; claims?: { metadata?: string } };
   ledger?: { cluster?: string; sync?: string };
   hold_headers?: boolean;
 }

@@ -12,9 +12,10 @@ const never = {
   envoy: ["body_unavailable"],
   ngx_wasm: [] as string[],
 };
-/** Of bounds that a scenario would take long to reach (ends.test.ts) and of redaction (test/filter-response). */
+/** Of bounds that a scenario would take long to reach (ends.test.ts), of tokens (tokens.test.ts) and of redaction (test/filter-response). */
 const elsewhere = [
   "overloaded",
+  "token_not_accepted",
   "too_many_open_requests",
   "prompt_blocked",
   "prompt_unredactable",

@@ -32,6 +32,8 @@ export interface Call {
   trailers?: Pairs;
   /** The client's address. */
   from?: string;
+  /** What the proxy knows of the request beside that, by the property's name. */
+  properties?: [string, string][];
   /** Which worker serves it. */
   worker?: number;
   upstream?: Upstream;
@@ -233,7 +235,7 @@ export function requestOf(call: Call): ExchangeRequest {
     // The end of a body in chunks is a chunk of its own.
     ...(call.chunked && { chunked: true, emptyEnd: true }),
     ...(call.trailers && { trailers: call.trailers }),
-    properties: new Map([["source.address", `${call.from ?? CLIENT}:4711`]]),
+    properties: new Map([["source.address", `${call.from ?? CLIENT}:4711`], ...(call.properties ?? [])]),
   };
 }
 

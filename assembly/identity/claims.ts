@@ -1,0 +1,104 @@
+// Who is calling, by the claims of a token that the proxy verified before this filter: Envoy's jwt_authn leaves them in
+// its dynamic metadata, which no client can write. Claims come one by one, each a property of its own.
+//
+// What a subject cannot hold is written as `_` and two hexadecimal digits, and so is a `_` that could be read as such: two
+// callers never become one.
+import { hash64 } from "../hash";
+import { SUBJECT_MAX } from "../limits";
+import { Claims, Policy } from "../policy/policy";
+import { property } from "../proxy-wasm/host";
+import { lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import { Stream } from "../stream";
+import { Reason } from "../verdicts.gen";
+
+/** Whether the request has a token that was verified. */
+export let shown: bool = false;
+/** The claim for which a token was refused. */
+export let refused: Slice = NONE;
+/** That claim is missing, or empty, or no text; else its text does not fit. */
+export let absent: bool = false;
+
+const SLASH: u8 = 47;
+const UNDERSCORE: u8 = 95;
+
+/** Fills the stream's subject and tier by the token, or says why not; `shown` is false when there is none. */
+export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reason {
+  const claims = changetype<Claims>(policy.claims);
+  shown = false;
+  let size = 0;
+  for (let i = 0; i < claims.partCount; i++) {
+    const part = claims.part(i);
+    if (i > 0 && size < SUBJECT_MAX) store<u8>(stream.subjectAt + size++, SLASH);
+    const value = part.path == NONE ? part.word : claim(claims, part.path);
+    if (!isText(value)) return refuse(part.word, true);
+    const to = put(stream.subjectAt, size, value);
+    if (to < 0) return refuse(part.word, false);
+    size = to;
+  }
+  shown = true;
+  stream.subjectLength = size;
+  // The organisation of those who are told by their address.
+  if (startsWith(stream.subject, "anonymous/")) return refuse(claims.part(0).word, false);
+  const named = claims.tierPart.path == NONE ? claims.tierPart.word : claim(claims, claims.tierPart.path);
+  if (!isText(named)) return refuse(claims.tierPart.word, true);
+  const tier = policy.tierNamed(named);
+  if (tier == null) return refuse(claims.tierPart.word, false);
+  stream.tier = changetype<usize>(tier);
+  stream.subjectTag = hash64(stream.subject, seed);
+  return Reason.None;
+}
+
+/** The claim at `path`. The first one that is there shows that there is a token; without it all of them are asked for. */
+function claim(claims: Claims, path: Slice): Slice {
+  const value = property(path);
+  if (!shown) shown = value != NONE || property(claims.payload) != NONE;
+  return value;
+}
+
+function refuse(claim: Slice, isAbsent: bool): Reason {
+  refused = claim;
+  absent = isAbsent;
+  return Reason.TokenNotAccepted;
+}
+
+/** Numbers, lists and objects come as bytes that no text has. */
+function isText(value: Slice): bool {
+  for (let i = 0; i < lenOf(value); i++) {
+    const b = load<u8>(ptrOf(value) + i);
+    if (b < 32 || b == 127) return false;
+  }
+  return lenOf(value) > 0;
+}
+
+/** Writes `value` at `size` of the subject at `to`; returns the new size, or -1 when it is too long. */
+function put(to: usize, size: i32, value: Slice): i32 {
+  const len = lenOf(value);
+  for (let i = 0; i < len; i++) {
+    const p = ptrOf(value) + i;
+    const b = load<u8>(p);
+    const isMark = b == UNDERSCORE && i + 2 < len && isHex(load<u8>(p, 1)) && isHex(load<u8>(p, 2));
+    const plain = isPlain(b) && !isMark;
+    if (size + (plain ? 1 : 3) > SUBJECT_MAX) return -1;
+    if (plain) store<u8>(to + size++, b);
+    else {
+      store<u8>(to + size++, UNDERSCORE);
+      store<u8>(to + size++, hexDigit(b >> 4));
+      store<u8>(to + size++, hexDigit(b & 15));
+    }
+  }
+  return size;
+}
+
+/** What isSubject of policy/units.ts allows within a segment. */
+function isPlain(b: u8): bool {
+  const lower = b | 32;
+  return (lower >= 97 && lower <= 122) || (b >= 48 && b <= 57) || b == 46 || b == 45 || b == UNDERSCORE;
+}
+
+function isHex(b: u8): bool {
+  return (b >= 48 && b <= 57) || (b >= 65 && b <= 70);
+}
+
+function hexDigit(nibble: u8): u8 {
+  return nibble < 10 ? 48 + nibble : 55 + nibble;
+}
