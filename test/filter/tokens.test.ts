@@ -11,10 +11,11 @@ const policy = {
 };
 /** What Envoy's jwt_authn leaves of a token that it has verified. */
 const JWT = "metadata.filter_metadata.envoy.filters.http.jwt_authn.jwt";
-const verified = (claims: object) => [
-  [JWT, "all of them"] as [string, string],
-  ...Object.entries(claims).map(([name, value]) => [`${JWT}.${name}`, value] as [string, string]),
-];
+const verified = (claims: Record<string, string>) =>
+  new Map([
+    [JWT, "all of them"],
+    ...Object.entries(claims).map(([name, value]) => [`${JWT}.${name}`, value] as const),
+  ]);
 const open = () => LocalEdge.open({ profile: "envoy", policy, kind: "trapping" });
 
 test("a verified token names its caller, and counts before a key", async () => {
@@ -27,7 +28,7 @@ test("a verified token names its caller, and counts before a key", async () => {
     ["acme", "_41", "acme/_5F41"],
     ["acme", "_", "acme/_"],
     ["a".repeat(47), "b".repeat(48), `${"a".repeat(47)}/${"b".repeat(48)}`],
-  ]) {
+  ] as const) {
     const properties = verified({ org, sub, plan: "pro" });
     for (const key of ["k1", "no-such-key"]) {
       const answer = await edge.send({ key, body, properties });

@@ -3,6 +3,7 @@
 import type { Pairs } from "../../host/abi.ts";
 import type { CalloutDispatcher } from "../../host/callouts.ts";
 import type { UpstreamRequest, UpstreamResponse } from "../../host/exchange.ts";
+import type { Properties } from "../../host/properties.ts";
 import { type Call, chat } from "../support/filter.ts";
 import { fuzzText } from "./inspect-texts.ts";
 
@@ -96,6 +97,15 @@ const oddHeaders: ((pick: Pick) => Pairs)[] = [
 
 const someTrailers = (pick: Pick) => (pick(10) === 0 ? { trailers: [["x-after", "y"]] as Pairs } : {});
 
+const JWT = "metadata.filter_metadata.envoy.filters.http.jwt_authn.jwt";
+
+/** Some claims of a verified token as Envoy leaves them: text, or the bytes of something that is none. */
+function someClaims(pick: Pick): Properties {
+  const word = () => (pick(3) ? (["search", "pro", "exact", "open"][pick(4)] as string) : fuzzText(pick));
+  const value = () => (pick(9) ? word() : Buffer.from(Array.from({ length: pick(9) }, () => pick(256))));
+  return new Map(["team", "sub", "tier"].filter(() => pick(9)).map((claim) => [`${JWT}.${claim}`, value()]));
+}
+
 export function someCall(pick: Pick): Call {
   const [path, value] = someBody(pick);
   const sent = Buffer.from(JSON.stringify(value));
@@ -109,6 +119,7 @@ export function someCall(pick: Pick): Call {
     method,
     path: pick(8) ? path : (PATHS[pick(PATHS.length)] as string) + (pick(9) ? "" : "?q=1"),
     from: `203.0.113.${pick(4)}`,
+    ...(pick(8) === 0 && { properties: someClaims(pick) }),
     chunked: pick(3) === 0,
     ...(pick(12) && { body: pick(2) ? body : inPieces(pick, body) }),
     ...someTrailers(pick),

@@ -45,6 +45,7 @@ const policy = {
     anonymous: { requests: "5/s" },
   },
   keys: KEYS.map((key, i) => keyEntry(key, TIERS[i] as string)),
+  identity: { claims: { metadata: "jwt", subject: "acme/{team}/{sub}", tier: "{tier}" } },
   prices: { "gpt-4o": { prompt: "$2.50", completion: "$10" }, "*": { prompt: "$1", completion: "$1" } },
   routes: [
     { path: "/v1/chat/completions", tiers: ["pro"], schema: { properties: { temperature: { maximum: 2 } } } },

@@ -9,6 +9,7 @@ import { FakeClock } from "../../host/clock.ts";
 import { type ExchangeRequest, exchange, type Upstream, type UpstreamRequest } from "../../host/exchange.ts";
 import { Metrics } from "../../host/metrics.ts";
 import type { ProfileName } from "../../host/profiles.ts";
+import type { Properties } from "../../host/properties.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
 import { controlCallouts } from "../../sidecar/control/callouts.ts";
@@ -33,7 +34,7 @@ export interface Call {
   /** The client's address. */
   from?: string;
   /** What the proxy knows of the request beside that, by the property's name. */
-  properties?: [string, string][];
+  properties?: Properties;
   /** Which worker serves it. */
   worker?: number;
   upstream?: Upstream;
