@@ -2,11 +2,12 @@
  * The ledger's books against a provider's usage report: what was charged here, and what the provider counted.
  *
  * The report is CSV (RFC 4180), its first line names the columns, in any order:
- *   date               YYYY-MM-DD; a time after it is cut off. The provider's day.
+ *   date               YYYY-MM-DD; a time after it is cut off: the provider's day, whatever its zone
  *   subject            our path, "acme/search/key-7"; how the provider's project or key maps to it is the exporter's business
  *   model              the provider's name; may be absent, then only budgets on all models are compared
  *   requests, prompt_tokens, completion_tokens, tokens, cost
- *                      one or more of them; cost in dollars. tokens is the sum of the two others where it is absent.
+ *                      one or more of them, empty for 0; cost in dollars. tokens is the sum of the two others where it is absent
+ *   currency           may be absent; else USD in every line
  * Several lines of one day, subject and model add up. Other columns are ignored.
  *
  * Compared is every window of days, weeks and months that has ended: a budget's `spent` against the sum of the lines of
@@ -63,39 +64,75 @@ export interface Unbooked {
   readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
 }
 
-/** Fields of a CSV text, line by line. Throws WeirError `invalid_argument`. */
-function parseCsv(text: string): string[][] {
-  const lines: string[][] = [];
+interface Row {
+  /** Of the file, from 1; a field may go on over several. */
+  readonly line: number;
+  readonly fields: readonly string[];
+}
+
+function refuse(line: number, what: string): never {
+  throw new WeirError("invalid_argument", `usage CSV, line ${line}: ${what}`);
+}
+
+/** The lines of a CSV text that are not empty. Throws WeirError `invalid_argument`. */
+function parseCsv(text: string): Row[] {
+  const rows: Row[] = [];
   let fields: string[] = [];
+  let line = 1;
+  let first = 1;
   const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
   field.lastIndex = text.startsWith("\uFEFF") ? 1 : 0;
   while (field.lastIndex < text.length) {
-    const at = field.lastIndex;
     const match = field.exec(text);
     if (match === null)
-      throw new WeirError(
-        "invalid_argument",
-        `usage CSV, line ${lines.length + 1}, at byte ${at}: a stray quote`,
+      refuse(
+        line,
+        `field ${fields.length + 1}: a quote that does not end, or a quote or line end that may not be`,
       );
+    line += match[0].split("\n").length - 1;
     fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
     if (match[3] === ",") continue;
-    if (fields.length > 1 || fields[0] !== "") lines.push(fields);
+    if (fields.length > 1 || fields[0] !== "") rows.push({ line: first, fields });
     fields = [];
+    first = line;
   }
-  return lines;
+  // The last line of a text may end with an empty field and nothing else.
+  if (fields.length > 0) rows.push({ line: first, fields: [...fields, ""] });
+  return rows;
 }
 
+const NUMBER = /^\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
 function amountOf(text: string, meter: MeterName, line: number): number {
-  const value = Number(text === "" ? 0 : text);
-  if (!Number.isFinite(value) || value < 0)
-    throw new WeirError("invalid_argument", `usage CSV, line ${line}: ${meter}: ${text}: expected a number`);
-  return meter === "cost" ? Math.round(value * 1_000_000) : value;
+  if (text === "") return 0;
+  const value = NUMBER.test(text) ? Number(text) : Number.NaN;
+  const amount = meter === "cost" ? Math.round(value * 1_000_000) : value;
+  if (!Number.isSafeInteger(amount))
+    refuse(
+      line,
+      `${meter}: ${text}: expected ${meter === "cost" ? "dollars, as 12.34" : "an integer"}, 0 or more`,
+    );
+  return amount;
+}
+
+/** The day of a date, with or without a time after it. */
+function dateOf(text: string, line: number): string {
+  const date = /^(\d{4}-\d\d-\d\d)(?:[T ]\d.*)?$/.exec(text)?.[1] ?? "";
+  // A day that there is not, as February 30, is another one or none when it is written again.
+  const time = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(time) || !new Date(time).toISOString().startsWith(date))
+    refuse(line, `date: ${text}: expected YYYY-MM-DD`);
+  return date;
 }
 
 /** Throws WeirError `invalid_argument` with line, column and expectation. */
 export function parseUsage(text: string): UsageLine[] {
-  const [header = [], ...lines] = parseCsv(text);
-  const column = new Map(header.map((name, i) => [name.trim().toLowerCase(), i]));
+  const [{ line, fields: header } = { line: 1, fields: [] }, ...rows] = parseCsv(text);
+  const names = header.map((name) => name.trim().toLowerCase());
+  const column = new Map(names.map((name, i) => [name, i]));
+  for (const name of ["date", "subject", "model", "currency", ...METERS])
+    if (names.indexOf(name) !== names.lastIndexOf(name))
+      refuse(line, `column ${name}: is there twice: expected once`);
   for (const name of ["date", "subject"])
     if (!column.has(name))
       throw new WeirError(
@@ -105,16 +142,16 @@ export function parseUsage(text: string): UsageLine[] {
   const meters = METERS.filter((meter) => column.has(meter));
   if (meters.length === 0)
     throw new WeirError("invalid_argument", `usage CSV: no amounts: expected one of ${METERS.join(", ")}`);
-  return lines.map((fields, i): UsageLine => {
+  return rows.map(({ line, fields }): UsageLine => {
+    // A number with commas and no quotes would be taken for its first digits.
+    if (fields.length !== header.length)
+      refuse(line, `${fields.length} fields: expected ${header.length}, as the first line has`);
     const get = (name: string): string => fields[column.get(name) ?? -1]?.trim() ?? "";
-    const date = get("date").slice(0, 10);
-    if (!/^\d{4}-\d\d-\d\d$/.test(date))
-      throw new WeirError(
-        "invalid_argument",
-        `usage CSV, line ${i + 2}: date: ${get("date")}: expected YYYY-MM-DD`,
-      );
+    const date = dateOf(get("date"), line);
+    if (column.has("currency") && get("currency").toUpperCase() !== "USD")
+      refuse(line, `currency: ${get("currency")}: expected USD`);
     const amounts: Partial<Record<MeterName, number>> = {};
-    for (const meter of meters) amounts[meter] = amountOf(get(meter), meter, i + 2);
+    for (const meter of meters) amounts[meter] = amountOf(get(meter), meter, line);
     if (column.has("prompt_tokens") && column.has("completion_tokens"))
       amounts.tokens ??= (amounts.prompt_tokens ?? 0) + (amounts.completion_tokens ?? 0);
     return { date, subject: get("subject"), model: get("model"), amounts };
@@ -188,6 +225,16 @@ export function reconcile(
     differences.push({ ...what, ledger, provider, within });
   }
   return differences;
+}
+
+/** How many lines are of dates that no window is of which has ended: nothing was said of them. */
+export function outside(
+  records: readonly BudgetRecord[],
+  usage: readonly UsageLine[],
+  options: ReconcileOptions,
+): number {
+  const windows = endedWindows(records, options);
+  return usage.filter((line) => !windows.some((window) => window.spans(line))).length;
 }
 
 /** What lies within the dates of windows that have ended and is counted by none, one entry per subject and model. */

@@ -1,0 +1,84 @@
+/** What a provider's usage CSV may look like, and what is refused because it would be read as something else. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { outside, parseUsage } from "./reconcile.ts";
+import { isRefused } from "./testing.ts";
+
+const line = (tokens: number, subject = "acme") => ({
+  date: "2026-01-05",
+  subject,
+  model: "",
+  amounts: { tokens },
+});
+
+describe("a provider's usage CSV", () => {
+  for (const [what, text, lines] of [
+    ["a byte order mark", "\uFEFFdate,subject,tokens\n2026-01-05,acme,5\n", [line(5)]],
+    ["CRLF, and no line end at the end", "date,subject,tokens\r\n2026-01-05,acme,5", [line(5)]],
+    ["empty lines", "\ndate,subject,tokens\n\n2026-01-05,acme,5\n\n", [line(5)]],
+    ["capitals, spaces and other columns", "Date, Subject,who,TOKENS\n2026-01-05,acme,,5\n", [line(5)]],
+    ["a line end in quotes", 'date,subject,note,tokens\n2026-01-05,acme,"a\n""b""",5\n', [line(5)]],
+    ["a time, which is cut off", "date,subject,tokens\n2026-01-05T23:00:00-05:00,acme,5\n", [line(5)]],
+    [
+      "no amount, which is 0, in the last field of a text",
+      "date,subject,tokens\n2026-01-05,acme,",
+      [line(0)],
+    ],
+    ["an amount as a fraction that is none", "date,subject,tokens\n2026-01-05,acme,1.2e1\n", [line(12)]],
+    [
+      "a line twice, which adds up",
+      `date,subject,tokens${"\n2026-01-05,acme,5".repeat(2)}`,
+      [line(5), line(5)],
+    ],
+    ["usage of nobody that is known", "date,subject,tokens\n2026-01-05,,5\n", [line(5, "")]],
+  ] as const)
+    it(`may have ${what}`, () => assert.deepEqual(parseUsage(text), lines));
+
+  const tokens = (row: string) => `date,subject,tokens\n${row}\n`;
+  const cost = (row: string) => `date,subject,cost,currency\n${row}\n`;
+  for (const [text, message] of [
+    ["", /no column date: expected date, subject, model/],
+    ["date;subject;tokens\n", /no column date/],
+    ["date,subject,cost_eur\n2026-01-05,acme,1\n", /no amounts: expected one of requests/],
+    ["date,subject,tokens,Tokens\n", /line 1: column tokens: is there twice: expected once/],
+    [tokens("2026-01-05,acme,1,000"), /line 2: 4 fields: expected 3/],
+    [tokens("2026-01-05,acme"), /line 2: 2 fields: expected 3/],
+    [tokens('2026-01-05,acme,"1,000"'), /line 2: tokens: 1,000: expected an integer, 0 or more/],
+    [tokens("2026-01-05,acme,1.5"), /tokens: 1\.5: expected an integer/],
+    [tokens("2026-01-05,acme,-5"), /tokens: -5: expected an integer/],
+    [tokens("2026-01-05,acme,0x10"), /tokens: 0x10: expected an integer/],
+    [tokens("2026-01-05,acme,1e300"), /tokens: 1e300: expected an integer/],
+    [cost("2026-01-05,acme,$1.50,USD"), /cost: \$1\.50: expected dollars, as 12\.34, 0 or more/],
+    [cost('2026-01-05,acme,"1,50",USD'), /cost: 1,50: expected dollars/],
+    [cost("2026-01-05,acme,1.50,EUR"), /line 2: currency: EUR: expected USD/],
+    [tokens("05.01.2026,acme,5"), /line 2: date: 05\.01\.2026: expected YYYY-MM-DD/],
+    [tokens("2026-02-30,acme,5"), /date: 2026-02-30: expected YYYY-MM-DD/],
+    [tokens("2026-01-05x,acme,5"), /date: 2026-01-05x: expected YYYY-MM-DD/],
+    [tokens('2026-01-05,ac"me,5'), /line 2: field 2: a quote that does not end, or/],
+    [tokens('2026-01-05,"acme,5'), /line 2: field 2: a quote that does not end, or/],
+    [`date,subject,note,tokens\n\n2026-01-05,acme,"a\nb",5\n2026-01-05,acme,c,x\n`, /line 5: tokens: x/],
+  ] as const)
+    it(`is refused: ${JSON.stringify(text)}`, () =>
+      assert.throws(() => parseUsage(text), isRefused("invalid_argument", message)));
+
+  it("tells how many lines are of dates of no window that has ended", () => {
+    const [day, start] = [86_400_000, Date.UTC(2026, 0, 5)];
+    const sums = {
+      limit: 9,
+      limitMax: 9,
+      spent: 0,
+      outstanding: 0,
+      debt: 0,
+      leases: 0,
+      notified: 0,
+      keepUntil: 0,
+    };
+    const record = (from: number) => ({
+      ...{ ...sums, notified: 0 as const, start: from, end: from + day },
+      key: `acme|daily|tokens|day||${from}`,
+    });
+    const usage = [line(1), { ...line(1), date: "2026-01-06" }, { ...line(1), date: "2026-01-04" }];
+    const options = { now: start + day, timeZone: "UTC", classes: new Map<string, string[]>(), tolerance: 0 };
+    assert.equal(outside([record(start), record(start + day)], usage, options), 2);
+  });
+});
