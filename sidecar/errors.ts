@@ -8,7 +8,8 @@ import { getSystemErrorMap } from "node:util";
 export type ErrorCode =
   | "invalid_argument" // the caller's fault; repeating it will not help
   | "conflict" // the same idempotency key with another meaning
-  | "unavailable" // a store or peer is away; repeat with back-off
+  | "unavailable" // a store or peer is away, and may have done it all the same; repeat with back-off
+  | "refused" // a store answered and did nothing; repeat when it is mended
   | "resource_exhausted" // a bound of ours
   | "internal"; // ours
 

@@ -75,8 +75,7 @@ export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
   set("info", { version: project.version, ledger }, 1);
 
   const scrape = async (store: Ledger): Promise<string> => {
-    const ready = await store.ready().catch(() => false);
-    set("ledger_ready", {}, ready ? 1 : 0);
+    set("ledger_ready", {}, await store.ready().catch(() => 0));
     return registry.metrics();
   };
 

@@ -6,7 +6,7 @@
  *   /weir.v1.Control/*  what edges ask for beside budgets: their policies' rules, compiled
  *   /weir.v1.Events/*   what edges report of requests, by the extension that takes it
  *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
- *   /healthz            200 "ok" while the ledger answers, else 503
+ *   /healthz            200 while the ledger answers, or any node of its Redis Cluster does, else 503
  *   anything else       the extension's handler, or 404
  *
  * Bounds: settings.requestBytesMax per message (also after decompression), settings.connectionsMax.
@@ -58,6 +58,16 @@ function plain(response: Response, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("content-type", "text/plain");
   response.end(`${text}\n`);
+}
+
+/**
+ * A cluster of which some nodes are away serves the organisations of the others, and all sidecars see it the same way: were
+ * they not ready, nobody would be served.
+ */
+function healthText(ready: number): string {
+  if (ready === 0) return "the ledger does not answer";
+  if (ready === 1) return "ok";
+  return `ok, but only ${Math.floor(ready * 100)} % of the nodes of Redis answer: organisations on the others have no ledger`;
 }
 
 /** Sweeps that another sidecar has for telling a notice before this one does. */
@@ -180,16 +190,14 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     readMaxBytes: settings.requestBytesMax,
     fallback: (request, response) => {
       if (request.url === "/healthz")
-        ledger.ready().then(
-          (ready) => plain(response, ready ? 200 : 503, ready ? "ok" : "the ledger does not answer"),
-          () => plain(response, 503, "the ledger does not answer"),
-        );
+        ledger
+          .ready()
+          .catch(() => 0)
+          .then((ready) => plain(response, ready > 0 ? 200 : 503, healthText(ready)));
       else if (extensions.http?.(request, response, ledger) !== true) plain(response, 404, "not found");
     },
   });
   port.use((request, response) => direct(request, response) || rpc(request, response));
-  // What is wrong with a Redis that answers is told at once, before anybody asks.
-  void ledger.ready();
   const stopSweeping = startSweeping(ledger, teller, settings, extensions);
   return {
     port: port.port,

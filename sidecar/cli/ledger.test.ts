@@ -2,6 +2,8 @@
 // in the words that matter; the sums are the ledger's own, and tested there.
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -12,6 +14,7 @@ import { acquire, budget } from "../ledger/testing.ts";
 import type { Ledger } from "../ledger/types.ts";
 import { startSidecar } from "../server.ts";
 import { makeSettings } from "../settings.ts";
+import { runWeir } from "./commands.ts";
 import { run as runLedger } from "./ledger.ts";
 import { amount, duration } from "./ledger-text.ts";
 import { UsageError } from "./usage.ts";
@@ -21,12 +24,14 @@ const directory = mkdtempSync(join(tmpdir(), "weir-cli-"));
 const home = join(directory, "ledger");
 
 /** Runs it, with what it printed: standard output first, then errors. */
-async function run(...args: string[]): Promise<{ code: number; out: string }> {
+const run = (...args: string[]) => printed(() => runLedger(args));
+
+async function printed(work: () => Promise<number>): Promise<{ code: number; out: string }> {
   const [log, error] = [console.log, console.error];
   const lines: string[] = [];
   console.log = console.error = (line: string) => lines.push(line);
   try {
-    return { code: await runLedger(args), out: lines.join("\n") };
+    return { code: await work(), out: lines.join("\n") };
   } finally {
     [console.log, console.error] = [log, error];
   }
@@ -71,7 +76,7 @@ describe("weir ledger", () => {
     assert.match(first.out, /-20; spent is now 40\. Kept in the journal as a-1/);
     assert.match((await run(...refund, "--id", "a-1")).out, /done before and counts once; spent is 40/);
     const other = ["adjust", ...target, "-30", "--reason", "x", "--id", "a-1", ...where];
-    const refused = /a-1: was used before, for -20 on acme\/search\|monthly\|\S+; nothing was changed$/;
+    const refused = /a-1: was used before, for -20 on acme\/search\|monthly\|\S+$/;
     await assert.rejects(run(...other), ({ code, message }) => code === "conflict" && refused.test(message));
     const after = (await run("show", "acme/search", ...where)).out;
     assert.match(after, /adjusted by hand: -20 by ana: outage of the 3rd/);
@@ -144,6 +149,66 @@ describe("weir ledger", () => {
       await checkAll("--redis", redis.urls[0] ?? "");
     } finally {
       await redis.stop();
+    }
+  });
+
+  it("says that nothing was changed when Redis refused, or was not there", {
+    skip: hasRedis() ? false : "redis-server is not installed",
+  }, async () => {
+    const redis = await startRedis({ durable: false });
+    const [node] = redis.nodes;
+    try {
+      const ledger = await openRedis({ urls: redis.urls, cluster: false });
+      await fill(ledger);
+      await ledger.close();
+      const where = ["--redis", redis.urls[0] ?? ""];
+      const adjust = ["ledger", "adjust", "acme/search", "monthly", "5", "--reason", "x", ...where];
+      const untouched = "weir ledger: nothing was changed\nweir ledger:";
+      await node?.command(["CONFIG", "SET", "maxmemory", "1"]);
+      const refused = await printed(() => runWeir(adjust));
+      assert.equal(refused.out, `${untouched} the ledger's Redis refuses: Redis answered OOM`);
+      await node?.end("SIGKILL");
+      const down = await printed(() => runWeir(adjust));
+      assert.deepEqual([refused.code, down.code], [1, 1]);
+      assert.ok(down.out.startsWith(`${untouched} Redis cannot be reached: connect ECONNREFUSED`), down.out);
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it("says that it is unknown whether a change was done whose answer was lost, and counts it once when repeated", async () => {
+    const ledger = { kind: "embedded", directory: join(directory, "lossy") } as const;
+    const sidecar = await startSidecar(
+      makeSettings({ port: 0, ledger, adminToken: TOKEN, stopGraceMs: 100 }),
+    );
+    let loses = true;
+    const between = createServer(async (request, response) => {
+      const body = Buffer.concat(await request.toArray());
+      const { authorization = "", "content-type": type = "" } = request.headers;
+      const url = `http://127.0.0.1:${sidecar.port}${request.url}`;
+      const headers = { authorization, "content-type": type };
+      const answer = await fetch(url, { method: "POST", headers, body });
+      if (loses && request.url?.endsWith("/Adjust")) return request.socket.destroy();
+      response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
+      response.end(Buffer.from(await answer.arrayBuffer()));
+    });
+    await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
+    try {
+      await fill(sidecar.ledger);
+      process.env.WEIR_ADMIN_TOKEN = TOKEN;
+      const where = ["--sidecar", `http://127.0.0.1:${(between.address() as AddressInfo).port}`];
+      const adjust = ["ledger", "adjust", "acme/search", "monthly", "5", "--reason", "x", "--id", "w-1"];
+      const lost = await printed(() => runWeir([...adjust, ...where]));
+      assert.match(
+        lost.out,
+        /^weir ledger: whether it was done is unknown\. Repeat it with --id w-1: it counts once\n/,
+      );
+      loses = false;
+      const again = await printed(() => runWeir([...adjust, ...where]));
+      assert.match(again.out, /w-1 was done before and counts once; spent is 65/);
+    } finally {
+      between.close();
+      await sidecar.close();
     }
   });
 

@@ -9,7 +9,14 @@ import { WeirError } from "../errors.ts";
 import { type Books, remoteBooks } from "../ledger/admin.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
-import { type Difference, parseUsage, reconcile, type Unbooked, unbooked } from "../ledger/reconcile.ts";
+import {
+  type Difference,
+  outside,
+  parseUsage,
+  reconcile,
+  type Unbooked,
+  unbooked,
+} from "../ledger/reconcile.ts";
 import { openRedis } from "../ledger/redis/store.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.ts";
 import { settingsFromEnvironment } from "../settings.ts";
@@ -159,6 +166,16 @@ async function find(books: Books, subject: string, name: string | undefined): Pr
   );
 }
 
+/** Says so of work that fails before anything is changed. */
+async function unchanged<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (!(thrown instanceof UsageError)) console.error("weir ledger: nothing was changed");
+    throw thrown;
+  }
+}
+
 async function change(books: Books, record: BudgetRecord, by: number, values: Values): Promise<number> {
   const id = values.id ?? `adjust-${randomUUID()}`;
   const { meter, subject } = describeKey(record.key);
@@ -168,8 +185,12 @@ async function change(books: Books, record: BudgetRecord, by: number, values: Va
   try {
     reply = await books.adjust({ ...command, by: login, reason });
   } catch (thrown) {
-    if (WeirError.from(thrown).code === "unavailable")
-      console.error(`weir ledger: whether it was done is unknown. Repeat it with --id ${id}: it counts once`);
+    const isUnknown = ["unavailable", "internal"].includes(WeirError.from(thrown).code);
+    console.error(
+      isUnknown
+        ? `weir ledger: whether it was done is unknown. Repeat it with --id ${id}: it counts once`
+        : "weir ledger: nothing was changed",
+    );
     throw thrown;
   }
   const spent = shown(reply.spent, meter);
@@ -195,11 +216,11 @@ async function change(books: Books, record: BudgetRecord, by: number, values: Va
 
 async function adjust(books: Books, targets: string[], by: number, values: Values): Promise<number> {
   const [subject = "", name] = targets;
-  return change(books, await find(books, subject, name), by, values);
+  return change(books, await unchanged(find(books, subject, name)), by, values);
 }
 
 async function reset(books: Books, targets: string[], values: Values): Promise<number> {
-  const record = await find(books, targets[0] ?? "", targets[1]);
+  const record = await unchanged(find(books, targets[0] ?? "", targets[1]));
   if (record.spent === 0) {
     console.log(`${title(record.key)}\n  nothing is spent; nothing was changed`);
     return 0;
@@ -258,7 +279,7 @@ const daysText = (from: string, to: string): string => (from === to ? from : `${
 
 function unbookedText({ from, to, subject, model, amounts }: Unbooked): string {
   const told = Object.entries(amounts).map(([meter, amount]) => `${meter} ${shown(amount, meter)}`);
-  return `NOWHERE ${daysText(from, to)}  ${subject}  ${model || "no model"}: provider ${told.join(", ")}: no window of this ledger counts it`;
+  return `NOWHERE ${daysText(from, to)}  ${subject || "no subject"}  ${model || "no model"}: provider ${told.join(", ")}: no window of this ledger counts it`;
 }
 
 function differenceText(difference: Difference): string {
@@ -293,13 +314,15 @@ async function compare(file: string, values: Values): Promise<number> {
   const beyond = differences.filter(({ within }) => !within).length;
   if (differences.length === 0) {
     console.error(
-      "weir ledger: nothing to compare: no window of a day, week or month that has ended is kept in this ledger",
+      "weir ledger: nothing to compare: this ledger keeps no window of a day, week or month that has ended, of a meter that the file has",
     );
     return 1;
   }
   const summary = `${differences.length} windows compared, ${beyond} differ by more than ${tolerance * 100} %`;
   const past = nowhere.length > 0 ? `; ${nowhere.length} subjects and models that none counts` : "";
-  console.log(summary + past);
+  const ignored = outside(records, usage, options);
+  const beside = ignored > 0 ? `; ${ignored} lines are of dates of no window that has ended` : "";
+  console.log(summary + past + beside);
   return beyond + nowhere.length > 0 ? 1 : 0;
 }
 
@@ -340,7 +363,8 @@ export async function run(args: string[]): Promise<number> {
   if (action === "adjust" || action === "reset") requireReason(values);
   // What is given wrongly is told before a ledger is opened for it.
   const by = action === "adjust" ? amountOf(targets.pop() ?? "") : 0;
-  const books = await openBooks(values);
+  const opening = openBooks(values);
+  const books = await (action === "adjust" || action === "reset" ? unchanged(opening) : opening);
   try {
     if (action === "show") return await show(books, targets[0]);
     if (action === "export") return await exportAll(books, targets[0]);

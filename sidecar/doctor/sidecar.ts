@@ -62,7 +62,7 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
   }
   const { status } = asked.response;
   const known =
-    (status === 200 && asked.text === "ok\n") || (status === 503 && asked.text.includes("ledger"));
+    (status === 200 && asked.text.startsWith("ok")) || (status === 503 && asked.text.includes("ledger"));
   if (!known) {
     const fix = "give the sidecar's own address: WEIR_SIDECAR_HOST and WEIR_SIDECAR_PORT of where it runs";
     return [fail("sidecar.reachable", `${options.url}/healthz answers ${status}: not a sidecar`, fix)];
@@ -73,6 +73,10 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
     const fix =
       "look at the sidecar's log: Redis cannot be reached from it or refuses (the code is there), or a write failed (then mend the disk and restart it)";
     findings.push(fail("sidecar.store", `the store behind it does not answer${store && ` (${store})`}`, fix));
+  } else if (asked.text !== "ok\n") {
+    const fix =
+      "look at the nodes of the Redis Cluster; the sidecar's log has the addresses of those that are away";
+    findings.push(fail("sidecar.store", asked.text.trim().replace(/^ok, but /, ""), fix));
   } else findings.push(ok("sidecar.store", `its store answers${store && ` (${store})`}`));
   if (store === "")
     findings.push(

@@ -143,6 +143,7 @@ const REFUSALS: ReadonlyMap<Code, ErrorCode> = new Map([
   [Code.Unimplemented, "invalid_argument"],
   [Code.NotFound, "invalid_argument"],
   [Code.AlreadyExists, "conflict"],
+  [Code.FailedPrecondition, "refused"],
 ]);
 
 /** The books of a running sidecar. Calls throw WeirError with what the sidecar said, `unavailable` if it may have been done. */

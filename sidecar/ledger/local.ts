@@ -120,8 +120,8 @@ export class LocalLedger implements Ledger {
     await this.#kept();
   }
 
-  async ready(): Promise<boolean> {
-    return this.#failure === undefined;
+  async ready(): Promise<number> {
+    return this.#failure === undefined ? 1 : 0;
   }
 
   async close(): Promise<void> {

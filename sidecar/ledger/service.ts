@@ -88,6 +88,7 @@ const CODES: Record<ErrorCode, Code> = {
   invalid_argument: Code.InvalidArgument,
   conflict: Code.AlreadyExists,
   unavailable: Code.Unavailable,
+  refused: Code.FailedPrecondition,
   resource_exhausted: Code.ResourceExhausted,
   internal: Code.Internal,
 };

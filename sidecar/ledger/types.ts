@@ -249,7 +249,8 @@ export interface JournalEntry {
 
 /**
  * One ledger, whatever keeps it. Every reply means: the change is as durable as the store's file header says.
- * Throws WeirError `invalid_argument` (see validate.ts), `conflict` (a lease_id used for other budgets) or `unavailable`.
+ * Throws WeirError `invalid_argument` (see validate.ts), `conflict` (a lease_id used for other budgets), `refused` (the store is
+ * there and changed nothing) or `unavailable`.
  */
 export interface Ledger {
   acquire(command: Acquire): Promise<AcquireReply>;
@@ -269,8 +270,8 @@ export interface Ledger {
   untold(organisation: string): Promise<Notice[]>;
   /** These are told: they need not be kept. Ids that are not there are no error. */
   told(organisation: string, ids: readonly string[]): Promise<void>;
-  /** Whether it can answer now. */
-  ready(): Promise<boolean>;
+  /** Which part of it can answer now, 0 to 1: of Redis Cluster how many of its nodes, of any other all or nothing. */
+  ready(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -95,7 +95,7 @@ function checkAdjust(command: Adjust): void {
 /** An adjustment's id that is known for something else: for which adjustment, or for a lease. */
 export function usedBefore(id: string, budget?: string, amount?: number): WeirError {
   const what = budget === undefined ? "a lease" : `${amount} on ${budget}`;
-  return new WeirError("conflict", `id: ${id}: was used before, for ${what}; nothing was changed`);
+  return new WeirError("conflict", `id: ${id}: was used before, for ${what}`);
 }
 
 /** Throws WeirError `invalid_argument`. */

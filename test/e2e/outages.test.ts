@@ -77,7 +77,7 @@ for (const store of ["embedded", "redis"] as const) {
 async function redisToo(w: World): Promise<void> {
   if (w.redis === undefined) return;
   await w.redis.restart("SIGKILL");
-  await until("the ledger", () => w.sidecars[0]?.ledger.ready() ?? false);
+  await until("the ledger", async () => (await w.sidecars[0]?.ledger.ready()) === 1);
 }
 
 describe("while the sidecar is down", () => {

@@ -75,7 +75,7 @@ async function settled(books: Books) {
       if ((await books.leases("org")).length > 0) continue;
       return { records: await books.budgets("org"), journal: await books.journal("org") };
     } catch (thrown) {
-      if (!(thrown instanceof WeirError) || thrown.code !== "unavailable") throw thrown;
+      if (!["unavailable", "refused"].includes(WeirError.from(thrown).code)) throw thrown;
     }
   }
   throw new Error("leases stay open");

@@ -63,7 +63,7 @@ async function settledBooks(port: number) {
     try {
       if ((await books.leases("org")).length === 0) return await books.budgets("org");
     } catch (thrown) {
-      if (!(thrown instanceof WeirError) || thrown.code !== "unavailable") throw thrown;
+      if (!["unavailable", "refused"].includes(WeirError.from(thrown).code)) throw thrown;
     }
   }
   throw new Error("leases stay open");

@@ -27,6 +27,8 @@ export interface RedisCommands {
   zRange(key: string, start: number, stop: number): Promise<string[]>;
   zRem(key: string, members: string[]): Promise<number>;
   lRange(key: string, start: number, stop: number): Promise<string[]>;
+  /** Keys that are never there: of a cluster one on each node that has slots, as far as is known, else one. */
+  readyKeys(): string[];
   close(): Promise<unknown>;
   destroy(): void;
 }
@@ -61,6 +63,30 @@ export function reasonOf(error: Error & { code?: string }): string {
   return error.message || error.code || error.name;
 }
 
+const READY_KEY = "weir:ready";
+const READY_KEYS_MAX = 1_000;
+
+/** The slot of a key without braces: CRC-16/XMODEM of it, modulo the number of slots. */
+function slotOf(key: string): number {
+  let crc = 0;
+  for (const byte of Buffer.from(key)) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+  }
+  return (crc & 0xffff) % 16_384;
+}
+
+/** One key for each of the masters. `slots` says whose each slot is. */
+function keyOfEach(masters: number, slots: readonly { readonly master: object }[]): string[] {
+  const found = new Map<object, string>();
+  for (let i = 0; found.size < masters && i < READY_KEYS_MAX; i++) {
+    const key = `${READY_KEY}:${i}`;
+    const master = slots[slotOf(key)]?.master;
+    if (master !== undefined && !found.has(master)) found.set(master, key);
+  }
+  return [...found.values()];
+}
+
 interface Watched {
   readonly isReady: boolean;
   ping(): Promise<unknown>;
@@ -75,7 +101,8 @@ interface Client extends Omit<RedisCommands, "getBytes"> {
   bytes(): Client;
 }
 
-function makeClient(options: ConnectOptions, onError: (error: Error) => void): Client {
+/** `partly`: connects to a node of the cluster when it is first asked, and not to all of them before anything else. */
+function makeClient(options: ConnectOptions, onError: (error: Error) => void, partly = false): Client {
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: COMMANDS_WAITING_MAX,
@@ -90,12 +117,17 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void): C
   const typed = { [RESP_TYPES.BLOB_STRING]: Buffer };
   if (!options.cluster) {
     const client = createClient({ ...common, url: options.urls[0] ?? "" }).on("error", onError);
-    const own = { connections: () => [client], bytes: () => client.withTypeMapping(typed) };
+    const own = {
+      connections: () => [client],
+      bytes: () => client.withTypeMapping(typed),
+      readyKeys: () => [READY_KEY],
+    };
     return Object.assign(client, own) as unknown as Client;
   }
   const cluster = createCluster({
     rootNodes: options.urls.map((url) => ({ url })),
     topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_MS,
+    minimizeConnections: partly,
     // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
     defaults: {
       ...common,
@@ -108,6 +140,7 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void): C
   const own = {
     connections: () => cluster.masters.map(({ client }) => client),
     bytes: () => cluster.withTypeMapping(typed),
+    readyKeys: () => keyOfEach(cluster.masters.length, cluster.slots),
   };
   return Object.assign(cluster, own) as unknown as Client;
 }
@@ -119,15 +152,28 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     reason = reasonOf(error);
     options.onConnectionError(reason);
   };
-  const client = makeClient(options, failed);
+  const make = () => makeClient(options, failed);
+  const first = opened(make()).catch((thrown) => {
+    // One node that is away must not keep a sidecar from those that are not.
+    if (options.cluster) return opened(makeClient(options, failed, true));
+    throw thrown;
+  });
   try {
-    await withDeadline(client.connect(), CONNECT_MS * 2);
+    return new Connection(await first, make, failed);
   } catch (thrown) {
-    client.destroy();
     const why = reason ?? reasonOf(thrown as Error);
     throw new WeirError("unavailable", `Redis cannot be reached: ${why}`, thrown);
   }
-  return new Connection(client, () => makeClient(options, failed), failed);
+}
+
+async function opened(client: Client): Promise<Client> {
+  try {
+    await withDeadline(client.connect(), CONNECT_MS * 2);
+    return client;
+  } catch (thrown) {
+    client.destroy();
+    throw thrown;
+  }
 }
 
 /** A client that answers, or that another one takes the place of. */
@@ -159,6 +205,7 @@ class Connection implements RedisCommands {
   zRange = (key: string, start: number, stop: number) => this.#client.zRange(key, start, stop);
   zRem = (key: string, members: string[]) => this.#client.zRem(key, members);
   lRange = (key: string, start: number, stop: number) => this.#client.lRange(key, start, stop);
+  readyKeys = () => this.#client.readyKeys();
 
   close(): Promise<unknown> {
     this.#end();
@@ -192,20 +239,16 @@ class Connection implements RedisCommands {
   async #renew(): Promise<void> {
     this.#renewing = true;
     this.#onError(new Error(`no answer within ${WATCH_MS} ms`));
-    const next = this.#make();
-    try {
-      await withDeadline(next.connect(), CONNECT_MS * 2);
-      if (this.#closed) throw new Error("closed meanwhile");
-      const old = this.#client;
-      this.#client = next;
-      this.#bytes = next.bytes();
-      this.#asked.clear();
-      withDeadline(old.close(), CONNECT_MS).catch(() => old.destroy());
-    } catch {
-      // What failed was told; the client that there is goes on trying, too.
-      next.destroy();
-    }
+    // What fails is told; the client that there is goes on trying, too.
+    const next = await opened(this.#make()).catch(() => undefined);
     this.#renewing = false;
+    if (next === undefined) return;
+    if (this.#closed) return next.destroy();
+    const old = this.#client;
+    this.#client = next;
+    this.#bytes = next.bytes();
+    this.#asked.clear();
+    withDeadline(old.close(), CONNECT_MS).catch(() => old.destroy());
   }
 }
 

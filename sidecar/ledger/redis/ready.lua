@@ -1,16 +1,19 @@
 -- Ready: whether the other scripts could run to their end now. Changes nothing.
---   KEYS  one that is never there
+--   KEYS  one that is never there, of the node that is asked
 --   ARGV  prefix
 --   → what Redis does when its memory is full (its maxmemory-policy; empty if it does not say), or the error of a write
 -- Redis undoes nothing of a script that fails at a command its user may not run, so all of them are asked about here.
 
--- A Redis before 7 cannot be asked.
-local may = redis.acl_check_cmd or function() return true end
+if not redis.acl_check_cmd then
+  -- It could not say which commands its user may run, nor why it stopped a script.
+  local version = string.match(redis.call('INFO', 'server'), 'redis_version:(%S+)')
+  return redis.error_reply('TOOOLD version ' .. version .. ': expected 7 or newer')
+end
 for _, command in ipairs({
   'EXISTS', 'GET', 'LTRIM', 'MGET', 'PEXPIREAT', 'RPUSH', 'SET', 'ZADD', 'ZCARD', 'ZRANGEBYSCORE', 'ZREM',
   'ZREMRANGEBYRANK', 'ZREMRANGEBYSCORE',
 }) do
-  if not may(command, KEYS[1], KEYS[1], KEYS[1], KEYS[1]) then
+  if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1], KEYS[1]) then
     return redis.error_reply('NOPERM the user of the ledger may not run ' .. command)
   end
 end

@@ -19,12 +19,12 @@ const GRANT = 10;
 const SPENT = 7;
 const BACK_MS = 10_000;
 
-const failureOf = async (work: Promise<unknown>): Promise<WeirError> => {
+const failureOf = async (work: Promise<unknown>, code = "unavailable"): Promise<WeirError> => {
   const thrown = await work.then(
     () => undefined,
     (error) => error,
   );
-  assert.ok(thrown instanceof WeirError && thrown.code === "unavailable", String(thrown));
+  assert.ok(thrown instanceof WeirError && thrown.code === code, String(thrown));
   return thrown;
 };
 
@@ -79,13 +79,13 @@ describe("the ledger on a Redis that does not do what it is asked", {
     const [open, next] = [lease(), lease()];
     await ledger.acquire(open);
     await begin();
-    assert.equal(await ledger.ready(), false);
+    assert.equal(await ledger.ready(), 0);
     const said = `the ledger's Redis refuses: Redis answered ${code}`;
     assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: ${code} .+$`));
-    assert.equal((await failureOf(ledger.acquire(next))).message, said);
+    assert.equal((await failureOf(ledger.acquire(next), "refused")).message, said);
     await settle(ledger, open).catch((thrown) => assert.equal(thrown.message, said));
     await end();
-    assert.ok(await ledger.ready());
+    assert.equal(await ledger.ready(), 1);
     await ledger.acquire(next);
     await settle(ledger, open);
     await settle(ledger, next);
@@ -114,6 +114,59 @@ describe("the ledger on a Redis that does not do what it is asked", {
       () => set("min-replicas-to-write", "0"),
     ));
 
+  it("tells of somebody's script that runs too long (BUSY)", async () => {
+    let script: Promise<unknown> | undefined;
+    await refuses(
+      "BUSY",
+      async () => {
+        await set("busy-reply-threshold", "50");
+        script = node.command(["EVAL", "while true do end", "0"]).catch(() => undefined);
+        const busy = () =>
+          node.command(["PING"]).then(
+            () => false,
+            ({ message }) => message.startsWith("BUSY"),
+          );
+        for (const end = Date.now() + BACK_MS; !(await busy()); await pause(20)) assert.ok(Date.now() < end);
+      },
+      async () => {
+        await node.command(["SCRIPT", "KILL"]);
+        await script;
+      },
+    );
+  });
+
+  it("tells of a Redis that reads its data (LOADING), and goes on by itself with all it had", async () => {
+    // So slowly that there is time to ask.
+    const slow = await startRedis({ options: ["--key-load-delay", "300"] });
+    const told: string[] = [];
+    const hooks = { onRedisTrouble: (what: string) => told.push(what) };
+    const through = await openRedis({ urls: slow.urls, cluster: false, hooks });
+    try {
+      const open = lease();
+      await through.acquire(open);
+      const fill = "for i = 1, 6000 do redis.call('SET', 'filler' .. i, '') end";
+      await slow.nodes[0]?.command(["EVAL", fill, "0"]);
+      const back = slow.restart("SIGKILL");
+      const loading = async () => told.some((what) => what.startsWith("the ledger's Redis refuses: LOADING"));
+      for (const end = Date.now() + BACK_MS; !(await loading()); await pause(20)) {
+        assert.ok(Date.now() < end);
+        assert.equal(await through.ready(), 0);
+      }
+      const said = "the ledger's Redis refuses: Redis answered LOADING";
+      assert.equal((await failureOf(settle(through, open), "refused")).message, said);
+      const later = await openRedis({ urls: slow.urls, cluster: false });
+      await back;
+      assert.equal((await answered(() => settle(through, open))).status, "applied");
+      assert.equal((await settle(later, open)).status, "stale");
+      const [record] = await later.budgets(org);
+      assert.deepEqual([record?.spent, record?.outstanding, record?.leases], [SPENT, 0, 0]);
+      await later.close();
+    } finally {
+      await through.close();
+      await slow.stop();
+    }
+  });
+
   it("tells of a disk that takes no snapshot (MISCONF)", async () => {
     // A snapshot cannot take the place of a directory.
     const place = join(node.directory, "dump.rdb");
@@ -136,10 +189,10 @@ describe("the ledger on a Redis that does not do what it is asked", {
   for (const command of ["evalsha", "zadd", "ltrim"])
     it(`tells of a user who may not run ${command}`, async () => {
       await node.command(["ACL", "SETUSER", "default", `-${command}`]);
-      assert.equal(await ledger.ready(), false);
+      assert.equal(await ledger.ready(), 0);
       assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: NOPERM .*${command}`, "i"));
       await node.command(["ACL", "SETUSER", "default", "+@all"]);
-      assert.ok(await ledger.ready());
+      assert.equal(await ledger.ready(), 1);
     });
 
   it("asks about every command that a script runs", () => {
@@ -156,11 +209,11 @@ describe("the ledger on a Redis that does not do what it is asked", {
 
   it("warns of a Redis that may forget budgets, and goes on", async () => {
     await set("maxmemory-policy", "allkeys-lru");
-    assert.ok(await ledger.ready());
+    assert.equal(await ledger.ready(), 1);
     await set("maxmemory-policy", "noeviction");
     assert.match(trouble.join("\n"), /^the ledger's Redis may forget .*: allkeys-lru: expected noeviction$/);
     trouble.length = 0;
-    assert.ok(await ledger.ready());
+    assert.equal(await ledger.ready(), 1);
     assert.deepEqual(trouble, []);
   });
 
@@ -181,9 +234,10 @@ describe("the ledger on a Redis that does not do what it is asked", {
     assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
   });
 
-  /** A ledger behind a wire that may break when an answer comes, or be cut where nobody hears of it. */
+  /** A ledger behind a wire that may break when an answer comes, be cut where nobody hears of it, or alter what is sent. */
   const wired = async (
     work: (ledger: Ledger, wire: { breaks: boolean; cut: () => void }) => Promise<void>,
+    alter = (bytes: Buffer) => bytes,
   ) => {
     const pairs = new Set<[Socket, Socket]>();
     const wire = {
@@ -197,17 +251,18 @@ describe("the ledger on a Redis that does not do what it is asked", {
       const far = connectTcp(node.port, "127.0.0.1");
       pairs.add([near, far]);
       for (const socket of [near, far]) socket.on("error", () => undefined);
-      near.on("data", (bytes) => far.write(bytes));
+      near.on("data", (bytes) => far.write(alter(bytes)));
       far.on("data", (bytes) => (wire.breaks ? near.destroy() : near.write(bytes)));
       near.on("close", () => far.destroy());
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     const { port } = proxy.address() as AddressInfo;
-    const through = await openRedis({ urls: [`redis://127.0.0.1:${port}`], cluster: false });
+    let through: Ledger | undefined;
     try {
+      through = await openRedis({ urls: [`redis://127.0.0.1:${port}`], cluster: false });
       await work(through, wire);
     } finally {
-      await through.close();
+      await through?.close();
       for (const [near] of pairs) near.destroy();
       proxy.close();
     }
@@ -235,6 +290,19 @@ describe("the ledger on a Redis that does not do what it is asked", {
       assert.deepEqual((await lost(() => through.adjust(refund))).status, "repeated");
       assert.equal((await books())[0], SPENT + 1 - 5);
     }));
+
+  it("does not start on a Redis that cannot say what its user may run, as those before 7, and says which it is", async () => {
+    const without = (bytes: Buffer) =>
+      Buffer.from(
+        bytes.toString("latin1").replaceAll("redis.acl_check_cmd", "redis.no_such_thing"),
+        "latin1",
+      );
+    // Else it would run the script that it knows.
+    await node.command(["SCRIPT", "FLUSH"]);
+    const opening = wired(async () => undefined, without);
+    const { message } = await failureOf(opening);
+    assert.match(message, /^Redis cannot be used: version \d+\.\d+\.\d+: expected 7 or newer$/);
+  });
 
   it("connects anew where the connection died without a word", () =>
     wired(async (through, wire) => {

@@ -67,13 +67,13 @@ type Cell = string | number;
 /** Every organisation that ever acquired something; the one key without a tag. */
 const ORGANISATIONS = "weir:organisations";
 const ORGANISATIONS_KNOWN_MAX = 100_000;
-/** Never there. */
-const READY = "weir:ready";
+/** The code with which ready.lua refuses a version. */
+const TOO_OLD = "TOOOLD ";
 const COMMAND_MS = 2_000;
 /** The first try with a wrong guess of Redis' time teaches the right one; a second failure means a boundary passed. */
 const STALE_TRIES = 4;
 
-/** Connects. Throws WeirError `unavailable`. */
+/** Connects. Throws WeirError `unavailable`, also where Redis is too old. */
 export async function openRedis(options: RedisOptions): Promise<Ledger> {
   const { urls, cluster, hooks = {} } = options;
   const client = await connect({
@@ -81,7 +81,12 @@ export async function openRedis(options: RedisOptions): Promise<Ledger> {
     cluster,
     onConnectionError: (reason) => hooks.onConnectionError?.(reason),
   });
-  return new RedisLedger(client, loadScripts(), hooks);
+  const ledger = new RedisLedger(client, loadScripts(), hooks);
+  // What is wrong with a Redis that answers is told at once, before anybody asks. All but its age may pass.
+  const old = (await ledger.examine()).find((refusal) => refusal?.startsWith(TOO_OLD));
+  if (old === undefined) return ledger;
+  await ledger.close();
+  throw new WeirError("unavailable", `Redis cannot be used: ${old.slice(TOO_OLD.length)}`);
 }
 
 export function keyPrefix(organisation: string): string {
@@ -105,7 +110,7 @@ export class RedisLedger implements Ledger {
   async acquire(command: Acquire): Promise<AcquireReply> {
     validate(command);
     const organisation = organisationOf(command.subject);
-    await this.#know(organisation);
+    this.#know(organisation);
     for (let tries = 0; tries < STALE_TRIES; tries++) {
       const reply = await this.#tryAcquire(command, keyPrefix(organisation));
       if (reply !== undefined) return reply;
@@ -211,21 +216,38 @@ export class RedisLedger implements Ledger {
     if (ids.length > 0) await this.#ask(this.#client.zRem(`${keyPrefix(organisation)}untold`, [...ids]));
   }
 
-  async ready(): Promise<boolean> {
+  async ready(): Promise<number> {
+    const nodes = await this.examine();
+    const ready = nodes.filter((refusal) => refusal === undefined).length;
+    return nodes.length === 0 ? 0 : ready / nodes.length;
+  }
+
+  /** Why each node would not do what it is asked, undefined where it would; and tells what a person must mend. */
+  async examine(): Promise<(string | undefined)[]> {
+    const refusals = await Promise.all(this.#client.readyKeys().map((key) => this.#examineNode(key)));
+    const away = refusals.filter((refusal) => refusal !== undefined).length;
+    if (away > 0 && away < refusals.length)
+      this.#hooks.onRedisTrouble?.(
+        `${away} of ${refusals.length} nodes of the ledger's Redis Cluster do not answer or refuse: organisations on them have no ledger`,
+      );
+    return refusals;
+  }
+
+  async #examineNode(key: string): Promise<string | undefined> {
     let policy: string;
     try {
-      policy = String((await this.run(this.#scripts.ready, [READY], [""]))[0]);
+      policy = String((await this.run(this.#scripts.ready, [key], [""]))[0]);
     } catch (thrown) {
-      const { cause } = WeirError.from(thrown);
-      if (cause instanceof ErrorReply)
-        this.#hooks.onRedisTrouble?.(`the ledger's Redis refuses: ${cause.message}`);
-      return false;
+      const { message, cause } = WeirError.from(thrown);
+      if (!(cause instanceof ErrorReply)) return message;
+      this.#hooks.onRedisTrouble?.(`the ledger's Redis refuses: ${cause.message}`);
+      return cause.message;
     }
     if (policy !== "" && policy !== "noeviction")
       this.#hooks.onRedisTrouble?.(
         `the ledger's Redis may forget budgets when its memory is full: maxmemory-policy: ${policy}: expected noeviction`,
       );
-    return true;
+    return undefined;
   }
 
   async close(): Promise<void> {
@@ -254,7 +276,7 @@ export class RedisLedger implements Ledger {
       return reply as Cell[];
     } catch (thrown) {
       outcome = "error";
-      throw unavailable(thrown);
+      throw failed(thrown);
     } finally {
       this.#hooks.onScript?.(script.name, (performance.now() - started) / 1_000, outcome);
     }
@@ -284,25 +306,35 @@ export class RedisLedger implements Ledger {
     return outcome === "granted" ? grantedReply(command, rest) : deniedReply(command, rest);
   }
 
-  async #know(organisation: string): Promise<void> {
+  /**
+   * Makes it known to sweeps and people. Sent before what it is for, and not waited for: in a cluster the node of this
+   * one key may be away while the organisation's own is not. What fails is sent again with the next Acquire.
+   */
+  #know(organisation: string): void {
     if (this.#known.has(organisation)) return;
-    await this.#ask(this.#client.sAdd(ORGANISATIONS, organisation));
     if (this.#known.size >= ORGANISATIONS_KNOWN_MAX) this.#known.clear();
     this.#known.add(organisation);
+    this.#client.sAdd(ORGANISATIONS, organisation).catch(() => this.#known.delete(organisation));
   }
 
   async #ask<T>(work: Promise<T>): Promise<T> {
     try {
       return await withDeadline(work, COMMAND_MS);
     } catch (thrown) {
-      throw unavailable(thrown);
+      throw failed(thrown);
     }
   }
 }
 
-function unavailable(thrown: unknown): WeirError {
-  const what = thrown instanceof ErrorReply ? `refuses: ${reasonOf(thrown)}` : "does not answer";
-  return new WeirError("unavailable", `the ledger's Redis ${what}`, thrown);
+/** Codes of Redis for what it did not begin; a script meets them at its first write at the latest. What stops one later is ERR. */
+const REFUSED =
+  /^(READONLY|OOM|MISCONF|NOREPLICAS|LOADING|BUSY|NOPERM|NOAUTH|MOVED|CLUSTERDOWN|MASTERDOWN|TRYAGAIN) /;
+
+function failed(thrown: unknown): WeirError {
+  if (!(thrown instanceof ErrorReply))
+    return new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
+  const code = REFUSED.test(thrown.message) ? "refused" : "unavailable";
+  return new WeirError(code, `the ledger's Redis refuses: ${reasonOf(thrown)}`, thrown);
 }
 
 function grantedReply(command: Acquire, [usable, place, percent, resetMs, ...rest]: Cell[]): AcquireReply {

@@ -132,8 +132,11 @@ async function running(nodes: Node[], cluster: boolean): Promise<TestRedis> {
 }
 
 /** `durable: false` leaves syncing to the kernel, for tests that only compare. */
-export async function startRedis({ durable = true } = {}): Promise<TestRedis> {
-  const node = new Node(await freePort(), durable ? [] : ["--appendfsync", "no"]);
+export async function startRedis({
+  durable = true,
+  options = [] as readonly string[],
+} = {}): Promise<TestRedis> {
+  const node = new Node(await freePort(), [...(durable ? [] : ["--appendfsync", "no"]), ...options]);
   await node.start();
   return running([node], false);
 }
