@@ -25,7 +25,7 @@ export function observed(
   const { hooks, registry } = makeMetrics(settings.ledger.kind);
   const told = new Map<string, number>();
   const isNew = (message: string): boolean => {
-    const now = Date.now();
+    const now = performance.now();
     if (now - (told.get(message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return false;
     if (told.size === MESSAGES_MAX) told.clear();
     told.set(message, now);

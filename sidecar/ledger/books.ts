@@ -57,7 +57,9 @@ export function usableUntil(now: number, ttlMs: number, windowEnd: number): numb
 }
 
 export function usableMs(step: Step, lease: LeaseRecord): number {
-  return lease.state === "open" ? Math.max(0, lease.usableUntil - step.now) : 0;
+  if (lease.state !== "open") return 0;
+  // No longer than at first, also after the clock has gone back.
+  return Math.max(0, Math.min(lease.usableUntil - step.now, Math.floor(lease.ttlMs / 2)));
 }
 
 /** Whether every sum stays exact after the change. */
@@ -104,7 +106,10 @@ export function change(
   lease.entries = entries;
   lease.state = next;
   if (next === "open") {
-    lease.expiresAt = now + lease.ttlMs;
+    const expiresAt = now + lease.ttlMs;
+    // The clock has gone back: the index would find it too late.
+    if (expiresAt < lease.expiresAt) org.expiries.push({ at: expiresAt, id: lease.id });
+    lease.expiresAt = expiresAt;
     lease.usableUntil = usableUntil(now, lease.ttlMs, lease.windowEnd);
   }
   state.putLease(org, lease, ends ? "ended" : "changed");

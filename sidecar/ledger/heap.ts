@@ -1,6 +1,7 @@
 /**
  * A binary min-heap of (deadline, id), ordered by deadline and then by id, as Redis orders a sorted set: the pure ledger
- * must find dead leases in the same order as the scripts do. Bounded by its user: one entry per live record.
+ * must find dead leases in the same order as the scripts do. Bounded by its user: one entry per live record, and one more for each
+ * time that the clock goes back.
  */
 export interface Deadline {
   at: number;

@@ -86,6 +86,47 @@ describe("the ledger's machine", () => {
     assert.equal(settle(2, 20, false, START + 2 * TTL - 2).status, "applied");
   });
 
+  describe("when the clock goes back", () => {
+    const hour = 3_600_000;
+    /** In the window of START, and in the next. */
+    const [before, after] = [START, START + 2 * TTL];
+
+    for (const back of [1_000, TTL + 1_000, hour])
+      it(`by ${back} ms, grants nothing twice and tells no time that has no sense`, () => {
+        const state = new State();
+        const wanted = budget("org", 100, { window: "hour", need: 60 });
+        const ask = (now: number) => apply(state, acquire([wanted], { onExpiry: "charge_all" }), now);
+        const outcome = (reply: object) => "outcome" in reply && reply.outcome;
+        assert.equal(outcome(ask(before)), "granted");
+        // The windows that this passes through are those that were there.
+        for (const now of [after, after - back, before, after, after + hour - TTL, after - back]) {
+          const reply = ask(now);
+          if ("resetMs" in reply) assert.ok(reply.resetMs > 0 && reply.resetMs <= hour, `${reply.resetMs}`);
+        }
+        const records = [...state.organisation("org").budgets.values()];
+        for (const { key, spent, outstanding } of records) assert.ok(spent + outstanding <= 60, key);
+        assert.equal(outcome(ask(before)), "denied");
+      });
+
+    it("lets a lease be used no longer than half of its time", () => {
+      const { state, command, settle } = lease("charge_reported");
+      settle(1, 10, false, START);
+      assert.equal(settle(1, 10, false, START - hour).usableMs, TTL / 2);
+      const again = apply(state, command, START - hour);
+      assert.equal("usableMs" in again && again.usableMs, TTL / 2);
+    });
+
+    it("finds a lease dead at its time, counted from the last report", () => {
+      const { state, settle, books } = lease("charge_reported");
+      settle(1, 10, false, START - hour);
+      const sweep = (now: number) => apply(state, { kind: "sweep", organisation: "org" }, now);
+      assert.deepEqual(sweep(START - hour + TTL - 1), { expired: 0, untold: 0, notices: [] });
+      assert.deepEqual(sweep(START - hour + TTL), { expired: 1, untold: 0, notices: [] });
+      assert.deepEqual(sweep(START + TTL), { expired: 0, untold: 0, notices: [] });
+      assert.deepEqual(books(), [[10, 0, 0]]);
+    });
+  });
+
   it("moves the end of a window whose time zone changes, as the beginning is the same", () => {
     const state = new State();
     const ask = (timeZone: string, now: number, limit = 1_000) => {

@@ -22,7 +22,10 @@ export class OrganisationState {
   journalStart = 0;
   /** Ids of notices that nobody has told. */
   readonly untold = new Set<string>();
-  /** Open leases by expiry. An entry may be early, after a report extended the lease: then it is put back. */
+  /**
+   * Open leases by expiry. An entry may be early, after a report extended the lease: then it is put back. After the clock
+   * has gone back one may be late as well, and its lease has another.
+   */
   readonly expiries = new DeadlineHeap();
   /** When to forget ended leases ("l" + id) and idle budgets ("b" + key); may be early as well. */
   readonly forgets = new DeadlineHeap();

@@ -38,6 +38,8 @@ import { Random } from "./random.ts";
 const EPOCH = Date.UTC(2035, 2, 25, 0, 30);
 /** A message that a jump in time leaves lying for longer died with its connection; the ledger forgets no sooner. */
 const CONNECTION_MS = 300_000;
+/** How far the ledger's clock may go back: the shortest window, for so long a window that ended is kept. */
+const BACK_MS = 3_600_000;
 const STEPS = 100;
 const DRAIN_STEPS = 400;
 
@@ -52,6 +54,8 @@ export interface Faults {
   readonly overspend: boolean;
   readonly hugeNumbers: boolean;
   readonly jumps: number;
+  /** The chance, per step, that the ledger's clock is put back, or right again. */
+  readonly setsBack: number;
   readonly limitChanges: boolean;
   readonly releases: boolean;
   readonly adjusts: boolean;
@@ -106,6 +110,7 @@ function chooseFaults(random: Random, replayable: boolean): Faults {
     adjusts: random.chance(0.3),
     outages: on(0.05),
     allowance: random.chance(0.7) ? 0.05 : 0,
+    setsBack: on(0.05),
   };
 }
 
@@ -118,6 +123,8 @@ export class World {
   readonly #edges: ModelEdge[];
   readonly #limits: number[];
   #now = EPOCH;
+  /** How far behind the ledger's clock is. */
+  #behind = 0;
   #healed = false;
   /** Until when the ledger is away. */
   #awayUntil = 0;
@@ -158,15 +165,27 @@ export class World {
   books() {
     const org = this.#state.organisation(this.organisation);
     const keys = [...org.budgets.keys()].sort();
-    const budgets = keys.flatMap((key) => this.#state.budget(org, key, this.#now) ?? []);
+    const budgets = keys.flatMap((key) => this.#state.budget(org, key, this.#clock()) ?? []);
     const leases = [...org.leases.values()].filter(({ state }) => state === "open");
     return { budgets, leases, journal: org.journal, untold: [...org.untold].sort() };
+  }
+
+  /** As when another node of Redis takes over, with another clock: what was on its way dies with its connection. */
+  #setClock(behind = this.#random.pick([0, 1_000, this.#random.between(0, BACK_MS)])): void {
+    this.#behind = behind;
+    this.#messages = [];
+  }
+
+  /** What the ledger takes for the time. */
+  #clock(): number {
+    return this.#now - this.#behind;
   }
 
   #step(): void {
     const { faults } = this;
     this.#now += this.#random.between(0, 1_500);
     if (!this.#healed && this.#random.chance(faults.jumps)) this.#now += this.#random.between(0, 5_400_000);
+    if (!this.#healed && this.#random.chance(faults.setsBack)) this.#setClock();
     if (!this.#healed && this.#random.chance(faults.outages))
       this.#awayUntil = this.#now + this.#random.between(1_000, 60_000);
     this.#deliverMessages();
@@ -284,8 +303,9 @@ export class World {
   #command(command: Command): Reply {
     validate(command);
     const known = command.kind === "acquire" && this.#shadow.has(command.leaseId);
-    const reply = this.#apply(this.#state, command, this.#now);
-    this.history.push({ now: this.#now, command, reply });
+    const now = this.#clock();
+    const reply = this.#apply(this.#state, command, now);
+    this.history.push({ now, command, reply });
     for (const change of this.#state.takeChanges()) {
       this.#unsyncedChanges.push(change);
       const lease =
@@ -296,9 +316,9 @@ export class World {
     }
     if (command.kind === "acquire") {
       const org = this.#state.organisation(this.organisation);
-      checkAcquire(org, command, reply as AcquireReply, this.#now);
+      checkAcquire(org, command, reply as AcquireReply, now);
       const granted = (reply as AcquireReply).outcome === "granted";
-      if (!known && granted) checkNewGrant(org, command, reply as Granted, this.#now);
+      if (!known && granted) checkNewGrant(org, command, reply as Granted, now);
     }
     return reply;
   }
@@ -349,6 +369,7 @@ export class World {
 
   #drain(): void {
     this.#healed = true;
+    this.#setClock(0);
     for (const edge of this.#edges) edge.draining = true;
     const busy = (): boolean =>
       this.#messages.length > 0 ||

@@ -8,11 +8,12 @@ import { RedisLedger } from "./store.ts";
 
 const AHEAD_MS = 3 * 3_600_000 + 1_234;
 
-it("commands that find the sidecar's clock wrong together set it right", async () => {
+it("commands that find the sidecar's clock wrong together set it right, also when Redis' clock goes back", async () => {
   let stale = 0;
+  let ahead = AHEAD_MS;
   const evalSha = async (_sha: string, call: ScriptCall): Promise<unknown> => {
     const window = call.arguments[6] as Buffer;
-    const now = Date.now() + AHEAD_MS;
+    const now = Date.now() + ahead;
     await new Promise((resolve) => setTimeout(resolve, 1));
     if (window.readBigInt64BE(0) <= now && now < window.readBigInt64BE(8))
       return ["granted", 1, -1, 0, 0, 1, 0];
@@ -22,9 +23,13 @@ it("commands that find the sidecar's clock wrong together set it right", async (
   const client = { evalSha, sAdd: async () => 1 } as unknown as RedisCommands;
   const ledger = new RedisLedger(client, loadScripts());
   const ask = () => ledger.acquire(acquire([budget("org", 1_000, { window: "hour" })]));
-  const replies = await Promise.all(Array.from({ length: 20 }, ask));
-  assert.ok(replies.every(({ outcome }) => outcome === "granted"));
-  assert.equal(stale, 20);
-  await ask();
-  assert.equal(stale, 20);
+  for (const difference of [AHEAD_MS, 0, -AHEAD_MS]) {
+    ahead = difference;
+    stale = 0;
+    const replies = await Promise.all(Array.from({ length: 20 }, ask));
+    assert.ok(replies.every(({ outcome }) => outcome === "granted"));
+    assert.equal(stale, 20);
+    await ask();
+    assert.equal(stale, 20);
+  }
 });

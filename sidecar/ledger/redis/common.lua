@@ -174,7 +174,7 @@ local function usable_until(ttl, wend) return math.min(now + math.floor(ttl / 2)
 
 local function usable_ms(lease)
   if lease.state ~= 'open' then return 0 end
-  return math.max(0, lease.usable - now)
+  return math.max(0, math.min(lease.usable - now, math.floor(lease.ttl / 2)))
 end
 
 -- The fullest budget of an open lease while at least 80 % of it are spent: its place from 0 (-1: none), percent, reset.
