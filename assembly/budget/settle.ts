@@ -20,6 +20,7 @@ import {
   nextField,
   openFrame,
   openMessage,
+  putNumber,
   suspend,
 } from "../wire";
 
@@ -50,6 +51,8 @@ const shard = new Shard();
 const MESSAGE_MAX: i32 = 64 << 10;
 /** One report with its name, subject and amounts. */
 const REPORT_MAX: i32 = 512;
+/** The field that says: results without a status are understood. */
+const PARTLY: u32 = 3;
 const message = new Writer(MESSAGE_MAX);
 /** Held entries of the message in flight, in its order: | entry number u32 | … */
 const sent = reserve(REPORTS_MAX * 4);
@@ -66,6 +69,7 @@ export let lostReports: u64 = 0;
 export function sendReports(policy: Policy, now: u64): void {
   if (inFlight) return;
   openFrame(message);
+  putNumber(message, PARTLY, 1);
   sentCount = 0;
   const end = heldEnd();
   let i = nextEntry < end ? nextEntry : 0;
@@ -170,6 +174,11 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     if (fieldNumber == 1) status = fieldValue;
     else if (fieldNumber == 2) usableMs = fieldValue;
     else if (fieldNumber == 4) readWarning(fieldBytes);
+  }
+  // Its organisation's part of the ledger is away: as if this one had not been answered.
+  if (status == 0) {
+    held.dirty = true;
+    return;
   }
   if (held.state == HeldState.Unused) {
     const mayCome = status == ReportStatus.UnknownLease && now - held.activeNs < LATE_NS;

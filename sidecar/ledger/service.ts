@@ -2,8 +2,9 @@
  * The protocol's side of the ledger: proto/weir/v1/ledger.proto ↔ types.ts. Translation only; checks are in validate.ts.
  *
  * A batch of reports is applied one by one, each atomically. A malformed report gets the status INVALID of its own, so
- * that it cannot keep the others of its batch away; if the store is unavailable the whole call fails, and the edge
- * repeats it, which is safe.
+ * that it cannot keep the others of its batch away; where the store is away for some of them (a node of a cluster), those stay
+ * without a status. If it is for all, or the edge does not know that, the whole call fails. The edge repeats what was not
+ * answered, which is safe.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
@@ -219,16 +220,26 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
     }
   };
 
-  const settleAll = async (reports: readonly Report[]): Promise<ReportReply[]> => {
+  /** Undefined for what failed, if it may fail in part and not all did. */
+  const settleAll = async (
+    reports: readonly Report[],
+    partly: boolean,
+  ): Promise<(ReportReply | undefined)[]> => {
     const count = reports.length;
     if (count > LIMITS.reportsPerSettle)
       throw new WeirError(
         "invalid_argument",
         `reports: ${count}: expected at most ${LIMITS.reportsPerSettle}`,
       );
-    const replies = await Promise.all(reports.map(settleOne));
-    if (count > 0) hooks.onReports?.(replies.map(({ status }) => status));
-    return replies;
+    const failures: unknown[] = [];
+    const replies = await Promise.all(
+      reports.map((report) => settleOne(report).catch((thrown) => void failures.push(thrown))),
+    );
+    const answered = replies.flatMap((reply) => reply ?? []);
+    if (failures.length > 0 && (!partly || answered.length === 0)) throw failures[0];
+    for (const failure of failures) hooks.onError?.(WeirError.from(failure));
+    if (answered.length > 0) hooks.onReports?.(answered.map(({ status }) => status));
+    return replies.map((reply) => reply ?? undefined);
   };
 
   return {
@@ -237,7 +248,7 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
         "acquire",
         async () => {
           const command = acquireCommand(request);
-          await settleAll(request.reports);
+          await settleAll(request.reports, false);
           const reply = told(await ledger.acquire(command));
           return create(AcquireResponseSchema, acquireResponse(reply));
         },
@@ -246,14 +257,18 @@ export function ledgerHandlers(ledger: Ledger, hooks: ServiceHooks = {}): Ledger
 
     settle: (request) =>
       guarded("settle", async () => {
-        const replies = await settleAll(request.reports);
+        const replies = await settleAll(request.reports, request.partly);
         return create(SettleResponseSchema, {
-          results: replies.map((reply) => ({
-            status: STATUSES[reply.status],
-            usableMs: reply.usableMs,
-            ...warningMessage(reply.warning),
-            notices: [...reply.notices],
-          })),
+          results: replies.map((reply) =>
+            reply === undefined
+              ? {}
+              : {
+                  status: STATUSES[reply.status],
+                  usableMs: reply.usableMs,
+                  ...warningMessage(reply.warning),
+                  notices: [...reply.notices],
+                },
+          ),
         });
       }),
 

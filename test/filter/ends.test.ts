@@ -133,6 +133,31 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.equal(value("weir_ledger_failures_total"), failed);
     });
 
+    test("reports of an organisation are taken although the ledger is away for another, whose are kept", async () => {
+      const other = keyEntry("k2", "pro", { subject: "away/key" });
+      const edge = await LocalEdge.open({ profile, policy: { ...policy, keys: [...policy.keys, other] } });
+      const settle = edge.ledger.settle.bind(edge.ledger);
+      let away = true;
+      let told = 0;
+      edge.ledger.settle = async (command) => {
+        const isAway = command.subject.startsWith("away");
+        if (isAway && away) throw new WeirError("refused", "its node is away");
+        if (!isAway) told++;
+        return settle(command);
+      };
+      assert.equal((await edge.send(call)).status, 200);
+      assert.equal((await edge.send({ ...call, key: "k2" })).status, 200);
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("acme"), { spent: 3, outstanding: 0 });
+      const before = told;
+      await edge.wait(IDLE_MS);
+      assert.equal(told, before, "what was answered is not told again");
+      away = false;
+      await edge.wait(IDLE_MS);
+      assert.deepEqual(await edge.budget("away"), { spent: 3, outstanding: 0 });
+      assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
+    });
+
     test("a question that reaches the ledger after its edge has given up costs nothing", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const { ledger } = edge;
