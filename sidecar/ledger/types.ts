@@ -248,7 +248,7 @@ export interface JournalEntry {
 }
 
 /**
- * One ledger, whatever keeps it. Every reply means: the change is as durable as the store's file header says.
+ * One ledger, whatever keeps it. Every reply means: the change is as durable as DURABILITY.md says of the store.
  * Throws WeirError `invalid_argument` (see validate.ts), `conflict` (a lease_id used for other budgets), `refused` (the store is
  * there and changed nothing) or `unavailable`.
  */

@@ -3,16 +3,7 @@
  * script is atomic, all its keys carry the organisation as hash tag, and time is Redis' own. Any number of sidecars may
  * use one Redis: none of them keeps state.
  *
- * Durability is Redis' own; an answer is worth what its settings make it worth:
- *   appendonly yes, appendfsync always    what was answered survives a kill and a power cut of the node. Use this.
- *   appendfsync everysec                  a power cut may lose up to 2 s of answered changes: leases granted twice and
- *                                         reports to be repeated, which the edges do only for those not acknowledged.
- *                                         kill -9 of Redis alone loses nothing (the kernel has the data)
- *   RDB snapshots only                    everything since the last snapshot
- *   replicas                              replication is asynchronous: a failover may lose the last answered changes,
- *                                         unless `min-replicas-to-write` narrows that. A network split in a cluster may
- *                                         lose those of a minority's side until it steps down (cluster-node-timeout)
- *   maxmemory-policy                      must be `noeviction`: an evicted budget counts as unused
+ * Durability is Redis' own: an answer is worth what its settings make it worth (../DURABILITY.md).
  *
  * A lost reply, a timeout or a connection that breaks leaves open whether the command happened. A caller that repeats it
  * with the same lease id or sequence gets the answer of the first time.
