@@ -135,7 +135,7 @@ const BODY_AT: usize = SET_AT + <usize>SET_BYTES;
 const SLOT_BYTES: usize = (BODY_AT + <usize>BODY_BYTES + 15) & ~15;
 
 /** What one callback may put out. */
-const OUTPUT_BYTES: i32 = 2 << 20;
+export const OUTPUT_BYTES: i32 = 2 << 20;
 /** Pieces in one event; the texts of an event are fewer (usage/spans.ts). */
 const PIECES_MAX: i32 = 4224;
 /** Channels of one event of which the last text is known. */

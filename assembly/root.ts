@@ -25,7 +25,7 @@ import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
 import { seedSip } from "./redact/sip";
-import { createOriginals, createRedactions } from "./response-redact";
+import { createOriginals, createRedactions, OUTPUT_BYTES } from "./response-redact";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
@@ -97,9 +97,9 @@ function prepare(policy: Policy): bool {
   let bodyMax: u64 = 0;
   for (let i = 0; i < policy.tierCount; i++)
     bodyMax = max(bodyMax, min(policy.tier(i).bytesMax, BODY_BYTES_MAX));
-  // The body, its longest text normalised, the body redacted, and that rewritten.
+  // The body, its longest text normalised, the body redacted, and that rewritten; or an answer that is held whole.
   const bodies: usize = policy.redactsPrompts ? 4 : 3;
-  arenaReserve(<usize>bodyMax * bodies + GROWTH_MAX + ARENA_BESIDE_BODY);
+  arenaReserve(max(<usize>bodyMax * bodies + GROWTH_MAX, <usize>OUTPUT_BYTES) + ARENA_BESIDE_BODY);
   configureTokens(<i32>bodyMax);
   if (packAt(RULES) && !useRules(packAt(RULES), packLength(RULES)))
     return fail("the attached rules are of another version: build the filter again");
