@@ -34,11 +34,10 @@ export function unidentified(reason: Reason, several: bool): Reason {
   return reason;
 }
 
-/** The caller's requests that are open take up more of the worker than is fair (fair-share.ts). */
-export function tooManyOpen(stream: Stream, redacted: bool): Reason {
+/** The caller's requests that are open take up more of the worker than is fair (fair-share.ts); `where`: which of them. */
+export function tooManyOpen(stream: Stream, where: string): Reason {
   const text = because().text("Too many requests of ").bytes(stream.subject).text(" are open at once");
-  if (redacted) text.text(" in tiers that redact");
-  text.text(": they take most of what this proxy can serve. Wait for some of them to end.");
+  text.text(where).text(": they take most of what this proxy can serve. Wait for some of them to end.");
   retryAfter(1);
   return Reason.TooManyOpenRequests;
 }

@@ -2,9 +2,12 @@
 // covers it, and what becomes of those that waited for the answer. Goes on from request.ts; same rules.
 import {
   acquireFor,
+  acquiresInFlight,
   deniedBusy,
   denialCovers,
   finishAcquire,
+  joinAcquire,
+  ledgerFails,
   ledgerSilent,
   Outcome,
   waiterCount,
@@ -16,9 +19,11 @@ import { leftPlenty } from "./budget/grants";
 import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { because, retryAfter } from "./deny";
+import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
 import { toU64 } from "./json/text";
 import { count, Metric, tally } from "./metrics";
+import { ACQUIRES_MAX } from "./limits";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
@@ -27,6 +32,7 @@ import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";
 import { bodyLength, readWaiting, replaceBody } from "./request-body";
+import { tooManyOpen } from "./refusals";
 import { countExactly } from "./request-bound";
 import { goOn, refuse, release } from "./request-ends";
 import { downgradeWaiting } from "./request-downgrade";
@@ -98,7 +104,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
       stream.phase = Phase.Waiting;
       return Action.Pause;
     }
-    if (!unreachableLedger(stream, tier)) return Action.Pause;
+    if (!unasked(stream, tier)) return Action.Pause;
   }
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
@@ -119,12 +125,28 @@ function countWaiting(stream: Stream, tier: Tier): bool {
 function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool {
   carryTrace(stream);
   const waits = acquireFor(stream, policy, tier, budgets, growth);
+  if (joinAcquire(stream, policy)) return true;
+  if (asksTooMany(stream)) return false;
   carryNothing();
   return waits;
 }
 
 /** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
 function unreachableLedger(stream: Stream, tier: Tier): bool {
+/**
+ * Whether the request may pass although no more can be asked; if not, it has been refused. While the ledger answers, that so
+ * many ask at once is no outage, or callers could make one and pass.
+ */
+function unasked(stream: Stream, tier: Tier): bool {
+  const isFull = acquiresInFlight() == ACQUIRES_MAX;
+  if (ledgerFails() || !(isFull || asksTooMany(stream))) return unreachableLedger(stream, tier);
+  let reason = Reason.Overloaded;
+  if (isFull) because().text("This proxy asks the quota ledger for as many requests as it can.");
+  else reason = tooManyOpen(stream, " and wait for the quota ledger");
+  refuse(stream, reason);
+  return false;
+}
+
   if (passes(stream, tier)) return true;
   stream.budgetMask = 0;
   const text = because().text("The quota ledger cannot be reached, and ");
@@ -227,5 +249,5 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
   }
   // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
   if (acquire(stream, changetype<Policy>(stream.policy), tier, budgets)) count(Metric.Acquires);
-  else if (unreachableLedger(stream, tier)) release(stream);
+  else if (unasked(stream, tier)) release(stream);
 }

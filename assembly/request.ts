@@ -188,8 +188,9 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   const unknown = ambiguous ? Reason.InvalidApiKey : identify(stream, policy, credential, seed);
   if (unknown != Reason.None) return unidentified(unknown, ambiguous || joined);
   const tier = changetype<Tier>(stream.tier);
-  if (holdsTooMany(stream)) return tooManyOpen(stream, false);
-  if ((tier.redacts || tier.restores) && redactsTooMany(stream)) return tooManyOpen(stream, true);
+  if (holdsTooMany(stream)) return tooManyOpen(stream, "");
+  if ((tier.redacts || tier.restores) && redactsTooMany(stream))
+    return tooManyOpen(stream, " in tiers that redact");
   ownStream(stream);
   const admitted = admitSubject(tier, stream.lane, stream.subjectTag, stream.startNs);
   if (limiting != null) {

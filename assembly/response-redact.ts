@@ -21,6 +21,7 @@ import {
   TEXT_AT,
 } from "./redact/body";
 import {
+  allowRecords,
   channelAt,
   CHANNELS_MAX,
   closeSet,
@@ -31,6 +32,7 @@ import {
   LAST_PIECE,
   NO_CHANNEL,
   openSet,
+  recordsOf,
   remember,
   rewrite,
   roomForFlush,
@@ -178,6 +180,11 @@ export function redactionsFree(): i32 {
   return freeCount;
 }
 
+/** Channels of its events that the answer has open. */
+export function channelsOf(redaction: Redaction): i32 {
+  return recordsOf(redaction.set);
+}
+
 /** A slot for the answer to a request of `tier`, or null when REDACTED_MAX are in use. */
 export function openRedaction(tier: Tier): Redaction | null {
   if (free == 0) return null;
@@ -227,9 +234,17 @@ export function matchesOf(redaction: Redaction, flagged: bool): u32 {
 
 /**
  * The bytes to send on for `chunk`, which are ours until the next call. `handle`: the usage reader, or -1; `hide`: the
- * extra usage event is not for the client.
+ * extra usage event is not for the client; `channels`: so many more may be open.
  */
-export function redactChunk(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): Slice {
+export function redactChunk(
+  redaction: Redaction,
+  handle: i32,
+  chunk: Slice,
+  last: bool,
+  hide: bool,
+  channels: i32,
+): Slice {
+  allowRecords(channels);
   usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
   setOutput(output, OUTPUT_BYTES);
   if (redaction.form == Form.Events) events(redaction, handle, chunk, last, hide);
@@ -324,7 +339,8 @@ function event(redaction: Redaction, bytes: Slice): void {
     withhold(redaction, Reason.AnswerUnreadable);
     return;
   }
-  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction)) {
+  // What found no record was not held against what follows it: of that event, too, nothing goes out.
+  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction) || isCrowded(redaction.set)) {
     rewind(from);
     return;
   }

@@ -21,6 +21,7 @@ import {
   WEIR_VERDICT,
 } from "./headers";
 import { breakOff } from "./deny";
+import { channelsLeft } from "./fair-share";
 import { NOT_WHOLE } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
@@ -188,7 +189,8 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   if (lenOf(chunk) != size) return unread(stream, size);
   const handle = stream.answer - 1;
   if (stream.redaction) {
-    const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage);
+    const channels = channelsLeft(stream);
+    const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage, channels);
     stream.reason = redactionOf(stream).withheld;
     if (lenOf(passed) != size || !same(ptrOf(passed), ptrOf(chunk), size)) {
       if (!replaceBuffer(BufferType.ResponseBody, size, passed) && !nginx) return lose(stream);

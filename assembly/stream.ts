@@ -196,14 +196,15 @@ export function ownStream(stream: Stream): void {
   store<u64>(owners + ((<usize>slots.numberOf(changetype<usize>(stream))) << 3), stream.subjectTag);
 }
 
-/** How many streams the subject of `tag` has; `redacted`: of those, the ones whose answers are redacted. */
-export function streamsOf(tag: u64, redacted: bool): i32 {
-  let count = 0;
-  for (let i = 0; i < STREAMS_MAX; i++) {
-    if (load<u64>(owners + ((<usize>i) << 3)) != tag) continue;
-    if (!redacted || changetype<Stream>(slots.at(i)).redaction) count++;
-  }
-  return count;
+/** The number, from `from` on, of the next stream of the subject of `tag`; -1: there is none. */
+export function nextOf(tag: u64, from: i32): i32 {
+  for (let i = from; i < STREAMS_MAX; i++) if (load<u64>(owners + ((<usize>i) << 3)) == tag) return i;
+  return -1;
+}
+
+/** The stream of a number that `nextOf` gave. */
+export function streamAt(number: i32): Stream {
+  return changetype<Stream>(slots.at(number));
 }
 
 export function streamsOpen(): i32 {

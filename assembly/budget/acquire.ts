@@ -124,17 +124,19 @@ export let deniedBusy: bool = false;
 /** The request needs more than the whole budget. */
 export let deniedNever: bool = false;
 
-/** Makes the stream wait for a lease that covers it; false when no acquire can be made. */
-export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
+/** Makes the stream wait for the lease that others of its kind wait for; false: nobody does, or there is no room. */
+export function joinAcquire(stream: Stream, policy: Policy): bool {
   // On nginx an answer can resume no other stream than its own.
-  if (policy.leases && !nginx) {
-    const same = inFlight(stream.leaseTag);
-    if (same != null) {
-      same.wait(stream.context);
-      return true;
-    }
-  }
-  return start(stream, policy, tier, count, growth);
+  if (!policy.leases || nginx) return false;
+  const same = inFlight(stream.leaseTag);
+  if (same == null) return false;
+  same.wait(stream.context);
+  return true;
+}
+
+/** Whether the ledger failed to answer and has not answered since. */
+export function ledgerFails(): bool {
+  return failedNs != 0;
 }
 
 /**
@@ -150,7 +152,7 @@ export function acquireAhead(
   now: u64,
 ): void {
   if ((failedNs != 0 && now - failedNs < QUIET_NS) || inFlight(stream.leaseTag) != null) return;
-  start(stream, policy, tier, count, growth);
+  acquireFor(stream, policy, tier, count, growth);
 }
 
 /** Whether the ledger failed to answer a moment ago and has not answered since: to ask again would be to wait again. */
@@ -167,7 +169,8 @@ function inFlight(leaseTag: u64): Acquire | null {
   return null;
 }
 
-function start(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
+/** Asks for a lease that covers the stream, which waits for it; false when no acquire can be made. */
+export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
   let number = 0;
   while (number < ACQUIRES_MAX && at(number).active) number++;
   if (number == ACQUIRES_MAX) return false;
@@ -342,6 +345,12 @@ export function cancelAcquire(context: u32, now: u64): void {
 export function acquiresInFlight(): i32 {
   let count = 0;
   for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).active) count++;
+  return count;
+}
+
+export function acquiresOf(subjectTag: u64): i32 {
+  let count = 0;
+  for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).active && at(i).subjectTag == subjectTag) count++;
   return count;
 }
 

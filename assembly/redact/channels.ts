@@ -43,6 +43,9 @@ const LENGTH_AT: usize = <usize>PASSAGE_BYTES;
 const TEMPLATE_AT: usize = LENGTH_AT + 12;
 
 let free: usize = 0;
+let freeCount: i32 = 0;
+/** How many more records the stream at hand may take. */
+let allowed: i32 = CHANNELS_MAX;
 const spare: usize = reserve(PASSAGE_BYTES);
 
 /** Makes `count` records. At configuration. */
@@ -52,13 +55,24 @@ export function createRecords(count: i32): void {
     store<u32>(record, <u32>free);
     free = record;
   }
+  freeCount += count;
 }
 
 /** Records that nobody has. */
 export function recordsFree(): i32 {
+  return freeCount;
+}
+
+/** Records that the stream of `set` has. */
+export function recordsOf(set: usize): i32 {
   let count = 0;
-  for (let record = free; record; record = <usize>load<u32>(record)) count++;
+  for (let i = 0; i < CHANNELS_MAX; i++) if (load<u32>(slotAt(set, i), 4) != 0) count++;
   return count;
+}
+
+/** Until the next call no stream takes more than `count` further records. */
+export function allowRecords(count: i32): void {
+  allowed = count;
 }
 
 /** Starts the channels of `answer` at `set` (SET_BYTES). */
@@ -88,6 +102,8 @@ function release(slot: usize): void {
   memory.fill(record, 0, CHANNEL_BYTES);
   store<u32>(record, <u32>free);
   free = record;
+  freeCount++;
+  allowed++;
   store<u64>(slot, 0);
 }
 
@@ -100,12 +116,14 @@ function find(set: usize, channel: u32): usize {
 }
 
 function create(set: usize, channel: u32): usize {
-  if (free == 0) return 0;
+  if (free == 0 || allowed <= 0) return 0;
   for (let i = 0; i < CHANNELS_MAX; i++) {
     const slot = slotAt(set, i);
     if (load<u32>(slot, 4) != 0) continue;
     const record = free;
     free = <usize>load<u32>(record);
+    freeCount--;
+    allowed--;
     openPassage(record, <usize>load<u32>(set), levelOf(channel));
     store<u32>(slot, channel);
     store<u32>(slot, <u32>record, 4);

@@ -302,3 +302,31 @@ for (const [what, tier, most] of [
     assert.equal((await send("203.0.113.7")).status, 200);
   });
 }
+
+for (const outage of ["deny", "allow"]) {
+  test(`one caller's questions to the ledger leave room for others', and are no outage that lets pass: ${outage}`, async () => {
+    const edge = await LocalEdge.open({
+      profile: "envoy",
+      policy: {
+        tiers: { pro: { outage, budgets: [{ meter: "requests", limit: 5, window: "day" }] } },
+        keys: ["k1", "k2"].map((key) => keyEntry(key, "pro", { subject: `${key}/team/key` })),
+        ledger: { leases: false },
+      },
+    });
+    const body = chat("Hello there");
+    const flood = Array.from({ length: 300 }, () => edge.send({ key: "k1", body }));
+    const other = edge.send({ key: "k2", body });
+    const codes = new Map<string, number>();
+    for (const { status, json } of await Promise.all(flood)) {
+      const code = status === 200 ? "ok" : json.error.code;
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+    assert.equal((await other).status, 200);
+    assert.equal(codes.get("ok"), 5, JSON.stringify([...codes]));
+    // Two thirds of 128 ask.
+    assert.equal(codes.get("too_many_open_requests"), 300 - 86, JSON.stringify([...codes]));
+    await settled(edge);
+    assert.equal((await edge.budget("k1")).spent, 5);
+    assert.equal((await edge.send({ key: "k2", body })).status, 200);
+  });
+}
