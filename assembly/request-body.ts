@@ -1,7 +1,7 @@
 // The body in hand: its tape, its prompt, and what is to go upstream in its place. One body is handled at a time, from
 // the callback that brings it to the one that lets it go; nothing here outlives that.
 import { CONTENT_LENGTH } from "./headers";
-import { findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
+import { findPrompt, Prompt, SPANS_MAX } from "./inspect/prompt";
 import { Tape } from "./json/tape";
 import { BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
 import { Policy, Tier } from "./policy/policy";
@@ -10,7 +10,7 @@ import { arenaTake } from "./proxy-wasm/arena";
 import { setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { rewrite, rewriteModel, wantsUsage } from "./rewrite";
+import { isAnswered, rewrite, rewriteModel, wantsUsage } from "./rewrite";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Writer } from "./writer";
@@ -104,7 +104,7 @@ function replace(stream: Stream, size: i32): void {
 
 /** The most completion tokens that all answers together can have once the body is rewritten. */
 export function outputBound(tier: Tier): u64 {
-  if (prompt.shape == Shape.Embeddings) return 0;
+  if (!isAnswered(prompt)) return 0;
   const each = prompt.bounded ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
   const answers = min(max(max(prompt.n, prompt.bestOf), 1), ANSWERS_MAX) * prompt.prompts;
   return min(each, OUTPUT_MAX) * min(answers, ANSWERS_MAX);

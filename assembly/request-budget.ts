@@ -21,9 +21,10 @@ import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserv
 import { because, retryAfter } from "./deny";
 import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
+import { asksForCount } from "./inspect/prompt-shape";
 import { toU64 } from "./json/text";
-import { count, Metric, tally } from "./metrics";
 import { ACQUIRES_MAX } from "./limits";
+import { count, Metric, tally } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
@@ -31,8 +32,8 @@ import { carryNothing, carryTrace } from "./observe";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";
-import { bodyLength, readWaiting, replaceBody } from "./request-body";
 import { tooManyOpen } from "./refusals";
+import { bodyLength, readWaiting, replaceBody } from "./request-body";
 import { countExactly } from "./request-bound";
 import { goOn, refuse, release } from "./request-ends";
 import { downgradeWaiting } from "./request-downgrade";
@@ -49,6 +50,7 @@ export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   stream.contentLength = <u32>min(toU64(contentLength), u32.MAX_VALUE);
   if (contentLength == NONE) stream.contentLength = 0;
   if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
+  stream.onlyCounts = asksForCount(stream.path);
   const budgets = applyBudgets(stream, tier);
   if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
   guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);
@@ -123,16 +125,14 @@ function countWaiting(stream: Stream, tier: Tier): bool {
 
 /** Makes the stream wait for a lease that covers it, asked for in its trace; false when none can be asked for. */
 function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool {
-  carryTrace(stream);
-  const waits = acquireFor(stream, policy, tier, budgets, growth);
   if (joinAcquire(stream, policy)) return true;
   if (asksTooMany(stream)) return false;
+  carryTrace(stream);
+  const waits = acquireFor(stream, policy, tier, budgets, growth);
   carryNothing();
   return waits;
 }
 
-/** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
-function unreachableLedger(stream: Stream, tier: Tier): bool {
 /**
  * Whether the request may pass although no more can be asked; if not, it has been refused. While the ledger answers, that so
  * many ask at once is no outage, or callers could make one and pass.
@@ -147,6 +147,8 @@ function unasked(stream: Stream, tier: Tier): bool {
   return false;
 }
 
+/** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
+function unreachableLedger(stream: Stream, tier: Tier): bool {
   if (passes(stream, tier)) return true;
   stream.budgetMask = 0;
   const text = because().text("The quota ledger cannot be reached, and ");

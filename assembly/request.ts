@@ -373,6 +373,8 @@ function checkInjection(stream: Stream, tier: Tier): Reason {
 /** Tokens, the clamp of the answer's length, and what is to be reserved. The host's body has `size` bytes. */
 function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   stream.outputsMax = outputBound(tier);
+  stream.outlives = prompt.background;
+  stream.onlyCounts = prompt.onlyCounts;
   let tokens = promptBound(prompt, lenOf(body), hasTools());
   if (tokens > tier.promptTokensMax) {
     tokens = countPrompt(prompt, stream.model, lenOf(body), hasTools(), work);

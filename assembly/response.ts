@@ -72,6 +72,8 @@ const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
 const CODE_DETAILS = lit("response\0code_details");
+/** From this status on nothing is answered: a redirection, or an error. */
+const NO_ANSWER: i32 = 300;
 const spent = reserve(8 * BUDGETS_MAX);
 const warning = new Writer(192);
 
@@ -127,7 +129,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   }
   const events = startsWithFolded(type, "text/event-stream");
   const json = !events && startsWithFolded(type, "application/json");
-  const usable = (stream.reservedOpen || stream.draft != 0) && stream.status < 400;
+  const usable = (stream.reservedOpen || stream.draft != 0) && stream.status < NO_ANSWER;
   if ((events && stream.redaction != 0) || ((events || json) && usable)) {
     stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
   }
@@ -299,7 +301,7 @@ function settle(stream: Stream): void {
 }
 
 enum Charged {
-  /** The upstream answered with an error: providers charge nothing for those. */
+  /** The upstream answered with an error or sent the client elsewhere: providers charge nothing for those. */
   Nothing = 0,
   /** The stream's token counts: what the answer says was used, or what was delivered of it. */
   Usage = 1,
@@ -309,7 +311,7 @@ enum Charged {
 
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
-  if (stream.status >= 400) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
+  if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
   // The client left, or the upstream broke off, before there was an answer.
   if (stream.status == 0) return brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
@@ -335,14 +337,17 @@ function gaveUp(): bool {
 }
 
 /**
- * An answer that ended before it was complete costs what the policy says. What was delivered is the prompt, as the
+ * An answer that ended before it was complete costs what the policy says, and what was reserved where the upstream writes it
+ * to its end all the same, for whoever fetches it. What was delivered is the prompt, as the
  * provider or else our count has it, and the output: what the provider said so far, or an estimate from the texts that
  * passed if that is more.
  */
 function brokeOff(stream: Stream, handle: i32): Charged {
   count(Metric.Aborted);
   const rule = changetype<Tier>(stream.tier).onAbort;
-  if (rule == OnAbort.Zero || stream.phase != Phase.Upstream) return Charged.Nothing;
+  if (stream.phase != Phase.Upstream) return Charged.Nothing;
+  if (stream.outlives) return Charged.Reserved;
+  if (rule == OnAbort.Zero) return Charged.Nothing;
   if (rule == OnAbort.Reserved) return Charged.Reserved;
   stream.completionTokens = 0;
   stream.cachedTokens = 0;

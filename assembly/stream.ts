@@ -69,6 +69,10 @@ export class Stream {
   loose: bool;
   /** A cheaper model than the client's is asked. */
   downgraded: bool;
+  /** The upstream goes on with the answer when nobody waits for it any more. */
+  outlives: bool;
+  /** No model is asked for anything, so that only budgets on requests apply. */
+  onlyCounts: bool;
   /** The budget to warn of, if `warnPercent` is not 0: its place among those that apply. */
   warnBudget: u8;
   warnPercent: u16;

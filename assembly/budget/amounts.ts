@@ -13,7 +13,9 @@ const AMOUNT_MAX: u64 = 1 << 40;
 export function applyBudgets(stream: Stream, tier: Tier): i32 {
   let mask: u32 = 0;
   for (let i = 0; i < min(tier.budgetCount, BUDGETS_MAX); i++) {
-    if (tier.budget(i).covers(stream.model)) mask |= 1 << i;
+    const budget = tier.budget(i);
+    if (stream.onlyCounts && budget.meter != Meter.Requests) continue;
+    if (budget.covers(stream.model)) mask |= 1 << i;
   }
   stream.budgetMask = mask;
   // The tag tells apart leases that cover other budgets, and those of another version of the policy.

@@ -8,7 +8,7 @@ import { NOT_WHOLE, sameText, toU64 } from "../json/text";
 import { isFolded, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
 import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
-import { isGeminiStream, Shape, withoutQuery } from "./prompt-shape";
+import { asksForCount, isGeminiStream, Shape, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
@@ -28,6 +28,10 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
+  out.onlyCounts = asksForCount(path);
+  const background = present(tape, 0, "background");
+  const responses = out.shape == Shape.Responses || out.shape == Shape.Unknown;
+  out.background = responses && background >= 0 && tape.kind(background) != Kind.False;
 }
 
 function findCapitals(tape: Tape, out: Prompt): void {
@@ -69,6 +73,11 @@ function limits(tape: Tape, out: Prompt): void {
   // Bedrock's Converse, which has the members of a chat.
   const converse = tape.member(0, "inferenceConfig");
   if (converse >= 0) limit(tape, present(tape, converse, "maxTokens"), false, out);
+  // llama.cpp obeys its own name before the others; for servers that do not know it, it bounds nothing.
+  const own = present(tape, 0, "n_predict");
+  if (own < 0) return;
+  limit(tape, own, false, out);
+  out.limit = max(out.limit, number(tape, own, 0, out));
 }
 
 /** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */
@@ -145,7 +154,14 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
   return absent;
 }
 
-/** `obeyed`: by this API. Another's is lowered too, for a server that knows it, and bounds nothing. */
+/**
+ * `obeyed`: by this API. Another's is lowered too, for a server that knows it, and bounds nothing. Of 0 servers make none at
+ * all (`max_completion_tokens or max_tokens`), but for the two APIs in which it means that nothing is to be written.
+ */
 function limit(tape: Tape, node: i32, obeyed: bool, out: Prompt): void {
-  if (node >= 0) out.addLimit(node, number(tape, node, 0, out), obeyed);
+  if (node < 0) return;
+  const value = number(tape, node, 0, out);
+  const means = out.shape == Shape.Completions || out.shape == Shape.Messages;
+  if (obeyed && value == 0 && !means) bad(out, node, "a whole number from 1");
+  out.addLimit(node, value, obeyed);
 }

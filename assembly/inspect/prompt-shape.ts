@@ -24,6 +24,17 @@ export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
   return known != Shape.Unknown ? known : byBody(tape);
 }
 
+/** Whether the path is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
+export function asksForCount(path: Slice): bool {
+  const clean = withoutQuery(path);
+  return (
+    !isOddPath(clean) &&
+    (endsWith(clean, "/v1/messages/count_tokens") ||
+      endsWith(clean, "/v1/responses/input_tokens") ||
+      endsWith(clean, ":countTokens"))
+  );
+}
+
 /** Whether the path alone tells which API it is, so that a POST to it says all that it wants in its body. */
 export function isApiPath(path: Slice): bool {
   const clean = withoutQuery(path);
@@ -69,11 +80,13 @@ function endsWith(path: Slice, text: string): bool {
 function byPath(path: Slice): i32 {
   if (endsWith(path, "/chat/completions")) return Shape.Chat;
   if (endsWith(path, "/v1/responses") || endsWith(path, "/openai/responses")) return Shape.Responses;
+  if (endsWith(path, "/v1/responses/input_tokens")) return Shape.Responses;
   if (endsWith(path, "/v1/completions")) return Shape.Completions;
   // Azure and some gateways have no version before it.
   if (endsWith(path, "/embeddings")) return Shape.Embeddings;
-  if (endsWith(path, "/v1/messages")) return Shape.Messages;
-  if (endsWith(path, ":generateContent") || isGeminiStream(path)) return Shape.Gemini;
+  if (endsWith(path, "/v1/messages") || endsWith(path, "/v1/messages/count_tokens")) return Shape.Messages;
+  if (endsWith(path, ":generateContent") || isGeminiStream(path) || endsWith(path, ":countTokens"))
+    return Shape.Gemini;
   return Shape.Unknown;
 }
 

@@ -18,7 +18,7 @@ export enum Trust {
   Untrusted = 3,
 }
 
-/** Members that limit the output: three at the root, and two in each spelling of Gemini's configuration. */
+/** Members that limit the output: four at the root, Converse's, and two in Gemini's configuration. */
 const LIMITS_MAX: i32 = 7;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;
@@ -50,6 +50,10 @@ export class Prompt {
   fallbacks: i32 = -1;
   stream: bool = false;
   includeUsage: bool = false;
+  /** The answer is written also when nobody waits for it, and can be fetched later. */
+  background: bool = false;
+  /** The tokens of the prompt are asked for, and no answer to it. */
+  onlyCounts: bool = false;
   /** The largest output limit that the body asks for in this API's own members; 0 if none. */
   limit: u64 = 0;
   /** There is one. */
@@ -93,6 +97,8 @@ export class Prompt {
     this.fallbacks = -1;
     this.stream = false;
     this.includeUsage = false;
+    this.background = false;
+    this.onlyCounts = false;
     this.limit = 0;
     this.bounded = false;
     this.limitCount = 0;

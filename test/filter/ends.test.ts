@@ -92,6 +92,26 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.ok(spent > 0 && spent <= 50, String(spent));
     });
 
+    test("an answer that is written in the background costs what was reserved when the client leaves", async () => {
+      const { tiers, ...rest } = policy;
+      for (const response of [{}, { on_abort: "zero" }]) {
+        const edge = await LocalEdge.open({
+          profile,
+          policy: { ...rest, tiers: { pro: { ...tiers.pro, response } } },
+        });
+        const ask = (more: object) => {
+          const gone = new AbortController();
+          const body = { model: "m", input: "Hi", stream: true, max_output_tokens: 50, ...more };
+          const upstream = streaming(() => gone.abort());
+          return edge.send({ key: "k1", path: "/v1/responses", body, signal: gone.signal, upstream });
+        };
+        await ask({ background: true });
+        assert.equal(await settled(edge), 50);
+        await ask({ background: false });
+        assert.ok((await settled(edge)) < 100);
+      }
+    });
+
     test("clients that leave while the ledger is asked leave no callout, acquire or lease behind", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       for (let i = 0; i < 300; i++) {

@@ -3,6 +3,7 @@ import type { Scenario } from "../../support/filter-scenario.ts";
 import { bodies } from "./body.ts";
 import { budgets } from "./budgets.ts";
 import { bypassScenarios } from "./bypasses.ts";
+import { charges } from "./charges.ts";
 import { downgrades } from "./downgrade.ts";
 import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
@@ -20,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   ...routes,
   ...ownRules,
   ...budgets,
+  ...charges,
   ...outages,
   ...downgrades,
 ];
