@@ -94,10 +94,15 @@ export function onResponseHeaders(context: u32, end: bool): Action {
   }
   if (stream.warnPercent != 0) warn(stream, tier);
   if (stream.draft) observeAnswer(stream, end);
-  const charges = stream.reservedOpen && tier.chargesByAnswer;
-  if (charges || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0) {
+  const charged = isCharged(stream);
+  if (
+    (charged && tier.chargesByAnswer) ||
+    stream.redaction != 0 ||
+    tier.refusesCompressed ||
+    stream.draft != 0
+  ) {
     readAnswer(stream, tier, end);
-  } else if (stream.reservedOpen) stream.status = readStatus();
+  } else if (charged) stream.status = readStatus();
   return Action.Continue;
 }
 
@@ -117,6 +122,11 @@ function warn(stream: Stream, tier: Tier): void {
   setHeader(MapType.ResponseHeaders, WEIR_BUDGET_WARNING, value.written);
 }
 
+/** Whether the answer is charged; also one that begins before the request is whole, which may yet be held against budgets. */
+function isCharged(stream: Stream): bool {
+  return stream.reservedOpen || stream.phase != Phase.Upstream;
+}
+
 /** Decides how the answer is read: for usage, and to be redacted. `end`: it has no body, so that nothing is unread. */
 function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   readResponseHeaders();
@@ -129,7 +139,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   }
   const events = startsWithFolded(type, "text/event-stream");
   const json = !events && startsWithFolded(type, "application/json");
-  const usable = (stream.reservedOpen || stream.draft != 0) && stream.status < NO_ANSWER;
+  const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
   if ((events && stream.redaction != 0) || ((events || json) && usable)) {
     stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
   }

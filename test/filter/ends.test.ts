@@ -268,6 +268,30 @@ test("hold_headers false: headers go on early, a denied body never does, and a r
   assert.equal(unknown.upstream, null);
 });
 
+test("hold_headers false: an answer that begins before the request is whole is charged what it says", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: { ...policy, hold_headers: false } });
+  assert.equal((await edge.send(call)).status, 200);
+  const stream = edge.vms[0]!.openStream(new Map([["source.address", "203.0.113.7:1"]]));
+  const headers: Pairs = [
+    [":method", "POST"],
+    [":path", "/v1/chat/completions"],
+    ["content-type", "application/json"],
+    ["authorization", "Bearer k1"],
+  ];
+  stream.onRequestHeaders(headers, false);
+  stream.onResponseHeaders(
+    [
+      [":status", "200"],
+      ["content-type", "application/json"],
+    ],
+    false,
+  );
+  stream.onRequestBody(Buffer.from(JSON.stringify(call.body)), true);
+  stream.onResponseBody(Buffer.from('{"usage":{"prompt_tokens":5,"completion_tokens":40}}'), true);
+  stream.end();
+  assert.equal(await settled(edge), 3 + 40);
+});
+
 /** Streams from these addresses that hang upstream; those that are refused end at once. */
 function hanging(edge: LocalEdge, addresses: string[]) {
   const headers: Pairs = [
