@@ -347,14 +347,18 @@ for (const [what, tier, most] of [
   });
 }
 
-for (const outage of ["deny", "allow"]) {
-  test(`one caller's questions to the ledger leave room for others', and are no outage that lets pass: ${outage}`, async () => {
+for (const [profile, leases, outage] of [
+  ["envoy", false, "deny"],
+  ["envoy", false, "allow"],
+  ["ngx_wasm", true, "allow"],
+] as const) {
+  test(`one caller's questions to the ledger leave room for others', and are no outage that lets pass: ${profile}, ${outage}`, async () => {
     const edge = await LocalEdge.open({
-      profile: "envoy",
+      profile,
       policy: {
         tiers: { pro: { outage, budgets: [{ meter: "requests", limit: 5, window: "day" }] } },
         keys: ["k1", "k2"].map((key) => keyEntry(key, "pro", { subject: `${key}/team/key` })),
-        ledger: { leases: false },
+        ledger: { leases },
       },
     });
     const body = chat("Hello there");
