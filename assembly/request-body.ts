@@ -10,7 +10,7 @@ import { arenaTake } from "./proxy-wasm/arena";
 import { setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
-import { isAnswered, rewrite, rewriteModel, wantsUsage } from "./rewrite";
+import { rewrite, rewriteModel, wantsUsage } from "./rewrite";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Writer } from "./writer";
@@ -104,7 +104,7 @@ function replace(stream: Stream, size: i32): void {
 
 /** The most completion tokens that all answers together can have once the body is rewritten. */
 export function outputBound(tier: Tier): u64 {
-  if (!isAnswered(prompt)) return 0;
+  if (!prompt.isAnswered) return 0;
   const each = prompt.bounded ? min(prompt.limit, tier.outputTokensMax) : tier.outputTokensMax;
   const answers = min(max(max(prompt.n, prompt.bestOf), 1), ANSWERS_MAX) * prompt.prompts;
   return min(each, OUTPUT_MAX) * min(answers, ANSWERS_MAX);

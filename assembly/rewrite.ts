@@ -53,14 +53,9 @@ export function rewrite(
   editCount = 0;
   text.reset();
   if (model != NONE) putModel(prompt, body, model);
-  if (outputMax != u64.MAX_VALUE && isAnswered(prompt)) boundOutput(tape, prompt, outputMax);
+  if (outputMax != u64.MAX_VALUE && prompt.isAnswered) boundOutput(tape, prompt, outputMax);
   if (wantUsage && wantsUsage(prompt)) askUsage(tape, prompt);
   return editCount == 0 ? NONE : apply(body);
-}
-
-/** Whether a model writes something, which has to be bounded. */
-export function isAnswered(prompt: Prompt): bool {
-  return prompt.shape != Shape.Embeddings && !prompt.onlyCounts;
 }
 
 /** The body with `model` in place of its own; NONE when the arena has no room. */

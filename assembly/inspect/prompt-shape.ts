@@ -35,6 +35,19 @@ export function asksForCount(path: Slice): bool {
   );
 }
 
+/** Whether the path is one of those whose answers are no text of a model, so that no limit of it can be asked for. */
+export function writesNoText(path: Slice): bool {
+  const clean = withoutQuery(path);
+  return (
+    !isOddPath(clean) &&
+    (endsWith(clean, "/moderations") ||
+      endsWith(clean, "/images/generations") ||
+      endsWith(clean, "/audio/speech") ||
+      endsWith(clean, "/rerank") ||
+      endsWith(clean, "/tokenize"))
+  );
+}
+
 /** Whether the path alone tells which API it is, so that a POST to it says all that it wants in its body. */
 export function isApiPath(path: Slice): bool {
   const clean = withoutQuery(path);
