@@ -40,15 +40,17 @@ export function refundAddress(shield: Rate, address: u64, now: u64): void {
   const tag = mix(address + 1);
   for (let i = 0; i < SWAP_TRIES; i++) {
     if (!shard.open(tag)) return;
-    const arrival = shard.arrival(bucketTag(tag, 0, 0));
+    const bucket = bucketTag(tag, shield, 0, 0);
+    const arrival = shard.arrival(bucket);
     if (arrival <= now) return;
-    shard.setArrival(bucketTag(tag, 0, 0), arrival - shield.intervalNs, now);
+    shard.setArrival(bucket, arrival - shield.intervalNs, now);
     if (shard.commit()) return;
   }
 }
 
-function bucketTag(tag: u64, number: i32, lane: i32): u64 {
-  return mix(tag ^ ((<u64>(number * 2 + lane + 1)) << 56));
+/** A bucket belongs to one rate: at another pace, of another policy, its arrival time would mean another wait. */
+function bucketTag(tag: u64, rate: Rate, number: i32, lane: i32): u64 {
+  return mix(mix(tag ^ rate.intervalNs ^ ((<u64>(number * 2 + lane + 1)) << 56)) ^ rate.burst);
 }
 
 function rateAt(rates: usize, i: i32): Rate {
@@ -60,12 +62,22 @@ function admit(rates: usize, count: i32, tag: u64, now: u64, lane: i32 = 0): Adm
     if (!shard.open(tag)) return Admission.Unavailable;
     if (!check(rates, count, tag, now, lane)) return Admission.Denied;
     for (let n = 0; n < count; n++) {
-      const bucket = bucketTag(tag, n, lane);
-      shard.setArrival(bucket, next(rateAt(rates, n), shard.arrival(bucket), now), now);
+      const rate = rateAt(rates, n);
+      const bucket = bucketTag(tag, rate, n, lane);
+      shard.setArrival(bucket, next(rate, shard.arrival(bucket), now), now);
     }
     if (shard.commit()) return Admission.Admitted;
   }
   return Admission.Unavailable;
+}
+
+/**
+ * The clock went back. Left where it is, the bucket would deny until the clock is there again, however long that is. If
+ * another worker is faster, the next denial does this.
+ */
+function recover(bucket: u64, latest: u64, now: u64): void {
+  shard.setArrival(bucket, latest, now);
+  shard.commit();
 }
 
 /** Looks at every limit; leaves the one to report, and false if it denies. */
@@ -73,9 +85,12 @@ function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
   left = u64.MAX_VALUE;
   for (let n = 0; n < count; n++) {
     const rate = rateAt(rates, n);
-    const arrival = next(rate, shard.arrival(bucketTag(tag, n, lane)), now);
+    const bucket = bucketTag(tag, rate, n, lane);
+    const found = shard.arrival(bucket);
+    const arrival = next(rate, found, now);
     const latest = horizon(rate, now);
     if (arrival > latest) {
+      if (found > latest) recover(bucket, latest, now);
       limiting = rate;
       left = 0;
       waitNs = arrival - latest;
