@@ -11,7 +11,7 @@ import { heldCount } from "./budget/held";
 import { useClassifier, useRules } from "./inspect/injection";
 import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/memo";
 import { askForRules, forgetRules, shareRules, takeRules, tickPeriod } from "./own-rules";
-import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, ROOTS_MAX } from "./limits";
+import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, POLICY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
 import { count, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
@@ -70,9 +70,9 @@ export function onConfigure(root: u32, size: i32): bool {
   const entry = entryOf(root) || entryOf(0);
   if (!entry) return fail("too many configurations in one VM: expected at most 32");
   const text = bufferBytes(BufferType.PluginConfiguration, size);
-  if (size == 0 || lenOf(text) != size)
+  if (size == 0 || (size <= POLICY_BYTES_MAX && lenOf(text) != size))
     return fail("the plugin configuration is missing: expected a policy in JSON");
-  const policy = loadPolicy(text);
+  const policy = loadPolicy(text, size);
   if (policy == null) return refused();
   if (!prepare(policy)) return false;
   inheritRules(policy);

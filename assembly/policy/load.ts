@@ -27,11 +27,14 @@ let tooLong: bool = false;
 /** The block of the policy that was compiled last: what `closeBlock` takes when it ends. */
 export let block: usize = 0;
 
-/** Compiles a policy; null if anything is wrong with it: see `problemLine`. Configuration only. */
-export function loadPolicy(text: Slice): Policy | null {
+/**
+ * Compiles a policy of `size` bytes, of which a host hands over none when they are more than there is room for; null if
+ * anything is wrong with it: see `problemLine`. Configuration only.
+ */
+export function loadPolicy(text: Slice, size: i32 = lenOf(text)): Policy | null {
   problems.reset();
   syntaxError = 0;
-  tooLong = lenOf(text) > POLICY_BYTES_MAX;
+  tooLong = size > POLICY_BYTES_MAX;
   if (tooLong) return null;
   loadSchema();
   syntaxError = tape.scan(ptrOf(text), lenOf(text), BODY_DEPTH_MAX);

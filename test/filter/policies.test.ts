@@ -45,3 +45,11 @@ test("a schema of more values than can be kept is refused", async () => {
     "/routes/0/schema: {...}: expected a schema of at most 2048 values and keys",
   ]);
 });
+
+test("a policy that is too long is told so, also where the host had no room to hand it over", async () => {
+  const key = (i: number) => ({ sha256: i.toString(16).padStart(64, "0"), subject: "acme", tier: "pro" });
+  const policy = { tiers: { pro: {} }, keys: Array.from({ length: 12_000 }, (_, i) => key(i)) };
+  assert.deepEqual(problemsOf(JSON.stringify(policy), bytes), [
+    "/: policy: expected a document of at most 1 MiB",
+  ]);
+});
