@@ -78,7 +78,9 @@ describe("weir", () => {
     [["replay", "x"], "--policy is missing"],
     [["doctor"], "expected one of --policy, --sidecar, --proxy, --envoy-admin"],
     [["doctor", "--sidecar", "h:1"], "--sidecar: h:1: expected http://HOST:PORT or https://…"],
+    [["doctor", "--proxy", "http://h", "--path", "v1"], "--path: v1: expected a path that begins with /"],
     [["serve", "--upstream", "h:1"], "--policy is missing"],
+    [["keys", "new", "--subject", "a", "--tier=pro", "--subject=b"], "--subject: given twice: expected once"],
     [["serve", "--policy", policy, "--upstream", "nonsense"], "--upstream: nonsense: expected HOST:PORT"],
     [[...serve, "--sidecar", "h:0"], "--sidecar: h:0: expected HOST:PORT"],
     [[...serve, "--port", "99999"], "--port: 99999: expected an integer, 0 to 65535"],
@@ -112,6 +114,17 @@ describe("weir", () => {
     await refusal(
       ["replay", "--policy", policy, "-"],
       /-: expected a regular file, because it is read twice/,
+    );
+  });
+
+  it("says of a file what keeps it from being a policy", async () => {
+    await refusal(
+      ["check", at("empty.yaml", "# nothing\n")],
+      /empty\.yaml: nothing in it: expected a policy/,
+    );
+    await refusal(
+      ["check", at("round.yaml", "tiers: &a [*a]\n")],
+      /round\.yaml: too many aliases, or one of itself/,
     );
   });
 

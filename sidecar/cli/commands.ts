@@ -6,6 +6,8 @@ import { UsageError } from "./usage.ts";
 export interface Command {
   /** "usage: weir NAME …": first how it is called; after an empty line what else there is to know. */
   readonly USAGE: string;
+  /** Options that may be given more than once. */
+  readonly REPEATABLE?: readonly string[];
   /** Answers with the exit status. Throws UsageError, and WeirError for what it cannot do. */
   run(args: string[]): Promise<number>;
 }
@@ -73,6 +75,13 @@ const isUsage = (thrown: unknown): boolean =>
   thrown instanceof UsageError ||
   `${(thrown as { code?: unknown } | null)?.code}`.startsWith("ERR_PARSE_ARGS");
 
+/** Of an option that is given twice node:util would take the last, without a word. */
+function onceEach(args: readonly string[], repeatable: readonly string[] = []): void {
+  const names = args.filter((arg) => /^--./.test(arg)).map((arg) => arg.replace(/=.*/s, ""));
+  const twice = names.find((name, i) => names.indexOf(name) < i && !repeatable.includes(name));
+  if (twice) throw new UsageError(`${twice}: given twice: expected once`);
+}
+
 /** Runs `weir ARGS…`. Answers with the exit status, and never rejects. */
 export async function runWeir(args: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = args;
@@ -91,6 +100,7 @@ export async function runWeir(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
+    onceEach(rest, command.REPEATABLE);
     return await command.run(rest);
   } catch (thrown) {
     if (!isUsage(thrown)) {

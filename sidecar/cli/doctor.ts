@@ -160,6 +160,7 @@ export async function run(args: string[]): Promise<number> {
     const url = values[name];
     return url === undefined ? undefined : baseUrlOf(`--${name}`, url);
   };
+  if (!path.startsWith("/")) throw new UsageError(`--path: ${path}: expected a path that begins with /`);
   const urls = { sidecar: urlOf("sidecar"), proxy: urlOf("proxy"), admin: urlOf("envoy-admin") };
   if (policy === undefined && Object.values(urls).every((url) => url === undefined))
     throw new UsageError("expected one of --policy, --sidecar, --proxy, --envoy-admin");

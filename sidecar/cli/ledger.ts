@@ -44,6 +44,8 @@ reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS
 
 exit status: 0 done, 1 refused, nothing found, or the books differ, 2 wrong usage`;
 
+export const REPEATABLE = ["--class"];
+
 const OPTIONS = {
   sidecar: { type: "string" },
   redis: { type: "string" },

@@ -19,5 +19,14 @@ export function readPolicy(file: string): string {
     const { line, col } = lines.linePos(error.pos[0]);
     throw new WeirError("invalid_argument", `${file}:${line}:${col}: not YAML: ${error.message}`);
   }
-  return JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null);
+  if (document.contents === null)
+    throw new WeirError("invalid_argument", `${file}: nothing in it: expected a policy, which has tiers`);
+  try {
+    return JSON.stringify(document.toJS({ maxAliasCount: 100 }));
+  } catch {
+    throw new WeirError(
+      "invalid_argument",
+      `${file}: too many aliases, or one of itself: expected at most 100`,
+    );
+  }
 }

@@ -56,6 +56,12 @@ const counts = (report: ReplayReport) =>
   Object.fromEntries(report.transitions.map(({ was, now, count }) => [`${was} -> ${now}`, count]));
 
 describe("replay", () => {
+  test("a file that begins with a byte order mark loses no record", async () => {
+    const record = JSON.stringify({ ...at(0), key_sha256: sha256, body: asked() });
+    const report = await replay([`\uFEFF${record}`], policy({}));
+    assert.deepEqual([report.records, report.malformed.count], [1, 0]);
+  });
+
   test("rate limits act at the records' times", async () => {
     const burst = Array.from({ length: 12 }, (_, i) => at(i * 0.1));
     const report = await replay([...burst, at(7), at(7.1)], policy({ requests: "10/min" }));
