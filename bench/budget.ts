@@ -9,11 +9,10 @@
 //   npx tsx bench/budget.ts [--rounds 7] [--seconds 3] [--rate 300]
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { type Child, type Envoy, freePort, root, start, until } from "../demo/processes.ts";
 import { startRedis, type TestRedis } from "../sidecar/ledger/redis/testing.ts";
 import { listen, send, startVariant, stopVariant, type Upstream, type Variant } from "./load.ts";
-import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { cpuMicros, median, optionsOf, printTable, record } from "./measure.ts";
 import { hasRatelimit, startRatelimit, withRatelimit } from "./rivals/ratelimit.ts";
 import { without } from "./without.ts";
 
@@ -282,23 +281,12 @@ async function overshoot({ contestants, keys }: Lab) {
   return rows;
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "7" },
-    seconds: { type: "string", default: "3" },
-    rate: { type: "string", default: "300" },
-  },
-});
+const { rounds, seconds, rate } = optionsOf({ rounds: 7, seconds: 3, rate: 300 });
 let delay = 0;
 const upstream = await startUpstream(() => delay);
 const lab = await openLab(upstream.port);
 try {
-  const { rows, local, more } = await cost(
-    lab,
-    Number(values.rounds),
-    Number(values.rate),
-    Number(values.seconds),
-  );
+  const { rows, local, more } = await cost(lab, rounds, rate, seconds);
   delay = UPSTREAM_MS;
   const over = await overshoot(lab);
   const leases = { "asked nobody, %": local.toFixed(2), "Envoy CPU over local limits µs": more };

@@ -15,7 +15,6 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { until } from "../demo/processes.ts";
 import { describeKey } from "../sidecar/ledger/types.ts";
@@ -23,7 +22,7 @@ import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { openInspector } from "./inspector.ts";
 import { entry, KEY, post, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
-import { median, printTable, record } from "./measure.ts";
+import { median, optionsOf, printTable, record } from "./measure.ts";
 import { chatTexts } from "./texts.ts";
 import { without } from "./without.ts";
 
@@ -37,14 +36,7 @@ interface Message {
   content: string;
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    conversations: { type: "string", default: "40" },
-  },
-});
-const rounds = Number(values.rounds);
-const conversations = Number(values.conversations);
+const { rounds, conversations } = optionsOf({ rounds: 5, conversations: 40 });
 const { passes } = await openInspector(1 << 18);
 const { texts, from } = chatTexts(passes);
 /** The beginning of a text, at most half a turn, up to a space. */

@@ -8,12 +8,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { openInspector } from "./inspector.ts";
 import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
-import { median, printTable, record } from "./measure.ts";
+import { median, optionsOf, printTable, record } from "./measure.ts";
 import { chatBodies, chatTexts } from "./texts.ts";
 import { without } from "./without.ts";
 
@@ -153,7 +152,5 @@ export async function bench(rounds: number, requests: number): Promise<void> {
   }
 }
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "60" }, requests: { type: "string", default: "250" } },
-});
-await bench(Number(values.rounds), Number(values.requests));
+const { rounds, requests } = optionsOf({ rounds: 60, requests: 250 });
+await bench(rounds, requests);

@@ -6,7 +6,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { until } from "../demo/processes.ts";
 import { openEvents } from "../sidecar/events/open.ts";
 import { EVENTS_DEFAULTS } from "../sidecar/events/settings.ts";
@@ -16,7 +15,7 @@ import { makeSettings } from "../sidecar/settings.ts";
 import { edgeWithEvents } from "../test/events/support.ts";
 import { chat } from "../test/support/filter.ts";
 import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
-import { median, printTable, record } from "./measure.ts";
+import { median, optionsOf, printTable, record } from "./measure.ts";
 
 const TRACE = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
 const ANSWER_BYTES = 2_048;
@@ -143,7 +142,5 @@ async function bench(rounds: number, requests: number): Promise<void> {
   }
 }
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "7" }, requests: { type: "string", default: "1500" } },
-});
-await bench(Number(values.rounds), Number(values.requests));
+const { rounds, requests } = optionsOf({ rounds: 7, requests: 1500 });
+await bench(rounds, requests);

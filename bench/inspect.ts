@@ -2,12 +2,12 @@
 // of body, best of rounds. Each row is everything up to that stage; "alone" is what it adds. The last is the filter's
 // own way with its memo, which knows none of the texts. WEIR_DATA: see texts.ts.
 //
-//   npx tsx bench/inspect.ts [ROUNDS]
+//   npx tsx bench/inspect.ts [--rounds 15]
 import { openInspector } from "./inspector.ts";
-import { printTable, record } from "./measure.ts";
+import { optionsOf, printTable, record } from "./measure.ts";
 import { chatBodies, chatTexts } from "./texts.ts";
 
-const rounds = Number(process.argv[2] ?? 15);
+const { rounds } = optionsOf({ rounds: 15 });
 const BYTES_PER_ROUND = 4 << 20;
 const STAGES = ["json", "prompt", "normalise", "classifier", "rules", "views", "all, with memo"];
 

@@ -10,7 +10,6 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { root } from "../demo/processes.ts";
 import { systemClock } from "../host/clock.ts";
 import { exchange } from "../host/exchange.ts";
@@ -18,7 +17,7 @@ import { createVm } from "../host/vm.ts";
 import { type Call, llm, requestOf } from "../test/support/filter.ts";
 import { KongEdge, PluginServer } from "../test/support/filter-kong.ts";
 import { chatBody, fresh } from "./chat-body.ts";
-import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { cpuMicros, median, optionsOf, printTable, record } from "./measure.ts";
 
 const KEY = "bench-key";
 const SIZES = [1024, 32 << 10];
@@ -167,7 +166,5 @@ async function bench(rounds: number, requests: number): Promise<void> {
   }
 }
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "7" }, requests: { type: "string", default: "300" } },
-});
-await bench(Number(values.rounds), Number(values.requests));
+const { rounds, requests } = optionsOf({ rounds: 7, requests: 300 });
+await bench(rounds, requests);

@@ -13,7 +13,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -32,12 +31,9 @@ import { acquire, budget } from "../sidecar/ledger/testing.ts";
 import type { Ledger } from "../sidecar/ledger/types.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { type LedgerSettings, makeSettings } from "../sidecar/settings.ts";
-import { record } from "./measure.ts";
+import { optionsOf, record } from "./measure.ts";
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "3" }, serve: { type: "string" } },
-});
-const SECONDS = Number(values.seconds);
+const { seconds: SECONDS, serve: place } = optionsOf({ seconds: 3, serve: "" });
 const IN_FLIGHT = 64;
 const ORGANISATIONS = 16;
 const LIMIT = 1e15;
@@ -314,5 +310,5 @@ async function compare(): Promise<void> {
   record("ledger", rows);
 }
 
-if (values.serve !== undefined) await runServer(values.serve);
+if (place) await runServer(place);
 else await compare();

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 /** Time that the threads of process `pid` have run so far, in microseconds. Steadier on a shared machine than wall
@@ -19,6 +20,32 @@ export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/**
+ * What a benchmark is called with: `--rounds 7`, by its defaults, of which a number takes a number. Anything else ends it with
+ * one line and status 2, before it measures nothing and keeps that as a record.
+ */
+export function optionsOf<T extends Record<string, number | string>>(defaults: T): T {
+  const asText = Object.entries(defaults).map(([name, value]) => [
+    name,
+    { type: "string" as const, default: String(value) },
+  ]);
+  try {
+    const { values } = parseArgs({ options: Object.fromEntries(asText) });
+    const read = Object.entries(values).map(([name, text]) => {
+      if (typeof defaults[name] === "string") return [name, text];
+      const value = Number(text);
+      if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+        throw new Error(`--${name}: ${text}: expected a number above 0`);
+      return [name, value];
+    });
+    return Object.fromEntries(read) as T;
+  } catch (error) {
+    const usage = Object.keys(defaults).map((name) => `[--${name} …]`);
+    console.error(`${(error as Error).message} (takes ${usage.join(" ")})`);
+    process.exit(2);
+  }
 }
 
 /** Prints rows as a table with the keys of the first as its head. */

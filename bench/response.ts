@@ -9,23 +9,18 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { each, entry, KEY, listen, post, startVariant, stopVariant, type Variant } from "./load.ts";
-import { cpuMicros, median, printTable, record } from "./measure.ts";
+import { cpuMicros, median, optionsOf, printTable, record } from "./measure.ts";
 import { without } from "./without.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "7" },
-    streams: { type: "string", default: "40" },
-    events: { type: "string", default: "300" },
-    connections: { type: "string", default: "12" },
-  },
-});
-const [ROUNDS, STREAMS, EVENTS] = [Number(values.rounds), Number(values.streams), Number(values.events)];
-const CONNECTIONS = Number(values.connections);
+const {
+  rounds: ROUNDS,
+  streams: STREAMS,
+  events: EVENTS,
+  connections: CONNECTIONS,
+} = optionsOf({ rounds: 7, streams: 40, events: 300, connections: 12 });
 /** Between two events of a stream, so that each reaches Envoy by itself. */
 const EVENT_MS = 1;
 const keys = [entry(KEY, "bench/team/key", "pro")];

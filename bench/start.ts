@@ -5,12 +5,11 @@
 //   npx tsx bench/start.ts [--rounds 5]
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { startMockLlm } from "../demo/mock-llm.ts";
 import { freePort, root, startEnvoy } from "../demo/processes.ts";
 import { build } from "../scripts/build.ts";
-import { median, printTable, record } from "./measure.ts";
+import { median, optionsOf, printTable, record } from "./measure.ts";
 import { without } from "./without.ts";
 
 interface Variant {
@@ -22,7 +21,7 @@ interface Variant {
   memoryKb: number[];
 }
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "5" } } });
+const { rounds } = optionsOf({ rounds: 5 });
 await build({ serving: true, small: true });
 await build({ serving: true });
 const variants: Variant[] = [
@@ -56,8 +55,7 @@ async function measure(variant: Variant): Promise<void> {
   }
 }
 
-for (let round = 0; round < Number(values.rounds); round++)
-  for (const variant of variants) await measure(variant);
+for (let round = 0; round < rounds; round++) for (const variant of variants) await measure(variant);
 await llm.close();
 
 const bare = variants[0] as Variant;

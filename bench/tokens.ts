@@ -6,7 +6,7 @@
 // timed over decoding too where it needs other input than it is given (JavaScript takes strings, Weir UTF-8).
 // Answers of all engines are compared; tiktoken is known to differ on U+0085 and U+FEFF only.
 //
-//   npx tsx bench/tokens.ts [SECONDS_PER_ROW]
+//   npx tsx bench/tokens.ts [--seconds 3]     of each row
 import assert from "node:assert/strict";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
@@ -16,9 +16,10 @@ import type { EncodingName } from "../scripts/build-vocabulary.ts";
 import { LANGUAGES, random, sentence } from "../test/assembly/tokens/corpus.ts";
 import { ENTRY, instantiate, tokens, vocabulary } from "../test/assembly/tokens/support.ts";
 import { compile } from "../test/support/leaf.ts";
+import { optionsOf } from "./measure.ts";
 import { code, dataRows, documentation } from "./texts.ts";
 
-const seconds = Number(process.argv[2] ?? 3);
+const { seconds } = optionsOf({ seconds: 3 });
 const TEXT_BYTES = 1 << 20;
 const CORPUS_BYTES = 1 << 20;
 
