@@ -74,7 +74,12 @@ describe("the chart", { skip: noHelm }, () => {
   test("renders what the oldest and the newest Kubernetes schemas accept", (context) => {
     if (!haveValidator) return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
     for (const version of ["1.27", "1.37"]) {
-      const { errors, unknown, checked } = kubernetesErrors(everything(), version);
+      const all = RENDERS.flatMap(({ integration, store }) =>
+        manifests(
+          template(...values("common", `store-${store}`, integration), "--kube-version", `${version}.0`),
+        ),
+      );
+      const { errors, unknown, checked } = kubernetesErrors(all, version);
       assert.deepEqual(errors, {}, `Kubernetes ${version}`);
       assert.ok(checked > 100, `only ${checked} manifests were checked`);
       // Schemas of these belong to their projects. test/deploy/envoy.test.ts puts what they hold into a real Envoy.
@@ -92,6 +97,27 @@ describe("the chart", { skip: noHelm }, () => {
       .slice(0, 1)
       .map((manifest) => ({ ...manifest, spec: { podSelector: 1 } }));
     assert.equal(Object.keys(kubernetesErrors(broken, "1.37").errors).length, 1, "the check can fail");
+  });
+
+  test("lets streams end before Envoy is told to, and other sidecars take over, where Kubernetes can wait", () => {
+    const waits = (version: string) => {
+      const args = [...values("common", "store-redis", "envoy"), "--kube-version", version];
+      return podSpecs(manifests(template(...args)))
+        .filter(({ spec }) => spec.containers[0].ports)
+        .map(({ spec }) => [
+          spec.containers[0].name,
+          spec.containers[0].lifecycle?.preStop.sleep.seconds,
+          spec.terminationGracePeriodSeconds,
+        ]);
+    };
+    assert.deepEqual(waits("1.30.0").sort(), [
+      ["envoy", 50, 60],
+      ["sidecar", 5, 20],
+    ]);
+    assert.deepEqual(waits("1.29.0").sort(), [
+      ["envoy", undefined, 60],
+      ["sidecar", undefined, 20],
+    ]);
   });
 
   test("gives no pod root, a writable root file system, privileges or a token", () => {

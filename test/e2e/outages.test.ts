@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../demo/processes.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { type Answer, keyEntry, until, type World, world } from "../support/e2e.ts";
 
@@ -189,5 +190,27 @@ describe("while the sidecar is down", () => {
 
   it("serves again as soon as the sidecar is back", async () => {
     assert.equal((await w.chat("ten", "hello")).status, 200);
+  });
+});
+
+describe("a sidecar with two addresses", () => {
+  it("is asked at the one that answers, once the other was seen to be gone", async () => {
+    const gone = await freePort();
+    const w = await world({
+      policy: { ...policy, ledger: { leases: false } },
+      workers: 1,
+      edit: (text) =>
+        text.replace(/(cluster_name: weir_sidecar[\s\S]*?)( *- endpoint: .*\n)/, (_, before, endpoint) =>
+          [before, endpoint, endpoint.replace(/port_value: \d+/, `port_value: ${gone}`)].join(""),
+        ),
+    });
+    try {
+      const answers: Answer[] = [];
+      for (let i = 0; i < 40; i++) answers.push(await w.chat("ample", "hello"));
+      const refused = answers.filter(({ status }) => status !== 200);
+      assert.ok(refused.length <= 1, `${refused.length} of 40: ${refused.at(-1)?.text}`);
+    } finally {
+      await w.close();
+    }
   });
 });

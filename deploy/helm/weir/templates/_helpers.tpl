@@ -53,6 +53,18 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{/*
+Wait before SIGTERM: meanwhile the Service stops sending new connections here. Older Kubernetes has no such wait without a
+program in the image. Takes (dict "root" $ "seconds" N).
+*/}}
+{{- define "weir.preStop" -}}
+{{- if semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version -}}
+lifecycle:
+  preStop:
+    sleep: { seconds: {{ .seconds }} }
+{{- end -}}
+{{- end -}}
+
 {{/* The sidecar's host name for other namespaces. */}}
 {{- define "weir.host" -}}
 {{- printf "%s.%s.svc.%s" (include "weir.fullname" .) .Release.Namespace .Values.clusterDomain -}}
