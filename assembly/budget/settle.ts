@@ -89,11 +89,13 @@ export function sendReports(policy: Policy, now: u64): void {
   if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, false, closeFrame(message));
 }
 
-/** Whether the entry's lease is this policy's, or one of the same ledger whose own policy is gone. */
+/**
+ * Whether the entry's lease is of this policy's ledger, or of one that no policy has any more. One message has those of all
+ * policies: as only one is in flight, the policies whose ticks come a moment later would not get to report theirs.
+ */
 function mine(held: Held, policy: Policy, now: u64): bool {
   if (held.state == HeldState.Free) return false;
-  if (held.policy != 0) return held.policy == changetype<usize>(policy);
-  return held.ledger == policy.ledgerTag || now > held.reportedNs + ORPHAN_NS;
+  return held.ledger == policy.ledgerTag || (held.policy == 0 && now > held.reportedNs + ORPHAN_NS);
 }
 
 /** Writes the entry's report; false when there is nothing to tell. */

@@ -1,0 +1,39 @@
+// Several policies in one VM, as several listeners of one Envoy have them: none may keep another from the ledger.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { exchange } from "../../host/exchange.ts";
+import type { Vm } from "../../host/vm.ts";
+import { chat, keyEntry, LocalEdge, llm, policyFor, requestOf } from "../support/filter.ts";
+
+/** Of one request with the usage that `llm` tells. */
+const USED = 8;
+const policyOf = (key: string) => ({
+  tiers: { pro: { tokens: "1M/day", output: { max_tokens: 20 } } },
+  keys: [keyEntry(key, "pro", { subject: `${key}/team` })],
+});
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  describe(profile, () => {
+    test("all policies of one VM report what was used, however busy the first is", async () => {
+      const edge = await LocalEdge.open({ profile, policy: policyOf("first") });
+      const vm = edge.vms[0] as Vm;
+      const root = vm.addRoot({ configuration: JSON.stringify(policyFor(profile, policyOf("second"))) });
+      for (let second = 1; second <= 20; second++) {
+        await edge.send({ key: "first", body: chat("Hello there") });
+        const { status } = await exchange(
+          vm,
+          { ...requestOf({ key: "second", body: chat("Hello") }), root },
+          llm,
+        );
+        assert.equal(status, 200);
+        await edge.wait(1_000);
+        for (const name of ["first", "second"])
+          assert.ok((await edge.budget(name)).spent >= (second - 1) * USED, `${name} after ${second} s`);
+      }
+      await edge.wait(10_000);
+      for (const name of ["first", "second"])
+        assert.deepEqual(await edge.budget(name), { spent: 20 * USED, outstanding: 0 });
+      assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
+    });
+  });
+}
