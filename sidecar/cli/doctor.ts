@@ -86,12 +86,10 @@ export async function examine(options: Options): Promise<Finding[]> {
   if (options.admin !== undefined) {
     const envoy = await examineEnvoy(options.admin, timeoutMs, problemsOf);
     findings.push(...envoy.findings);
-    if (
-      text !== undefined &&
-      envoy.policy !== undefined &&
-      parsePolicy(envoy.policy) &&
-      !same(text, envoy.policy)
-    )
+    const given = text;
+    const policies = (envoy.policies ?? []).filter((served) => parsePolicy(served));
+    const found = policies.find((served) => given !== undefined && same(given, served));
+    if (given !== undefined && policies.length > 0 && found === undefined)
       findings.push(
         warn(
           "envoy.policy",
@@ -99,7 +97,7 @@ export async function examine(options: Options): Promise<Finding[]> {
           "deploy it, or give the one that is deployed",
         ),
       );
-    text = envoy.policy ?? text;
+    text = found ?? envoy.policies?.[0] ?? text;
   }
   if (options.proxy === undefined) return findings;
 

@@ -320,8 +320,8 @@ function seenIn(dump: string, clusters: string, stats: string): EnvoySeen | unde
 
 export interface EnvoyExamined {
   readonly findings: Finding[];
-  /** The policy that it serves with. */
-  readonly policy?: string;
+  /** The policies that it serves with: several, if its listeners have different ones. */
+  readonly policies?: readonly string[];
 }
 
 /** `problemsOf` is the filter's own judgement of a policy. */
@@ -347,15 +347,15 @@ export async function examineEnvoy(
     return { findings: [fail("envoy.reachable", `${admin} is no Envoy's admin interface`, fix)] };
   }
   const findings = [ok("envoy.reachable", `${admin} answers`)];
-  const [first] = seen.filters;
-  if (!first) {
+  if (seen.filters.length === 0) {
     const fix = "add it before the router, as in envoy/weir.yaml; was the listener refused? Envoy's log says";
     return { findings: [...findings, fail("envoy.filter", "no listener has the filter", fix)] };
   }
   const places = seen.filters.map(({ listener }) => listener || "ECDS");
   findings.push(ok("envoy.filter", `the filter is in ${[...new Set(places)].join(", ")}`));
   findings.push(...statsFindings(seen));
-  for (const text of new Set(seen.filters.map(({ configuration }) => configuration))) {
+  const policies = [...new Set(seen.filters.map(({ configuration }) => configuration))];
+  for (const text of policies) {
     const problems = problemsOf(text);
     if (problems.length > 0)
       findings.push(
@@ -366,7 +366,7 @@ export async function examineEnvoy(
     const policy = parsePolicy(filter.configuration);
     if (policy) findings.push(...filterFindings(filter, policy), ...clusterFindings(seen, policy));
   }
-  return { findings: unique(findings), policy: first.configuration };
+  return { findings: unique(findings), policies };
 }
 
 /** Several filters with the same finding have it once. */

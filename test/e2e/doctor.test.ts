@@ -251,6 +251,33 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
     });
   });
 
+  it("finds the policy of a file in whichever listener has it", async () => {
+    const port = await freePort();
+    const edit = (config: string) =>
+      config.replace(/( {4}- name: llm\n {6}address:[\s\S]*?)(?=\n {2}clusters:)/, (listener) =>
+        [
+          listener.replace(/port_value: \d+/, `port_value: ${port}`).replace("name: llm", "name: other"),
+          listener.replace(/\bvalue: ".*"/, `value: '{"tiers":{"pro":{"requests":"5/min"}}}'`),
+        ]
+          .reverse()
+          .join("\n"),
+      );
+    await within({ edit }, async (w) => {
+      const directory = mkdtempSync(join(tmpdir(), "weir-doctor-"));
+      const file = join(directory, "policy.json");
+      const look = async (content: object) => {
+        writeFileSync(file, JSON.stringify(content));
+        return troubles(await examine({ ...defaults, admin: all(w).admin, policy: file }));
+      };
+      try {
+        assert.deepEqual(await look(policy), []);
+        assert.deepEqual(await look({ ...policy, hold_headers: true }), ["warn envoy.policy"]);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+  });
+
   it("says that the buffer is smaller than the bodies that the policy lets in", () =>
     within(
       { edit: (config) => config.replace(/(per_connection_buffer_limit_bytes:) \d+/, "$1 65536") },
