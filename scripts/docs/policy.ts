@@ -93,7 +93,7 @@ ${schema.description}
 
 One document, in YAML or JSON for people and in JSON for the proxy. An unknown key, a value of the wrong form, or a name that
 refers to nothing is refused with its path; \`weir check FILE\` says the same as the proxy. \`NAME\` and \`MODEL\` stand for names
-of your own, \`[]\` for each entry of a list. At most 1 MiB, 65,536 values, 20,000 keys, 8 budgets and 4 rates a tier.
+of your own, \`[]\` for each entry of a list. At most 1 MiB (some 8,000 keys), 65,536 values, 20,000 keys, 8 budgets and 4 rates a tier.
 
 ${sections.join("\n")}
 ## How values are written
