@@ -7,7 +7,8 @@ export const SIDECAR_ENVIRONMENT: Record<string, string> = {
   WEIR_REDIS_URL:
     "`redis://` or `rediss://` (TLS), with user and password if needed. Several, separated by commas, are nodes of one cluster. With it the ledger is in Redis.",
   WEIR_REDIS_CLUSTER: "`1`: the one URL is a node of a cluster.",
-  WEIR_ADMIN_TOKEN: "Opens the admin service to those who show it: `adminToken`.",
+  WEIR_ADMIN_TOKEN:
+    "Opens the admin service to those who show it: 16 to 256 printable ASCII characters, no spaces. `adminToken`.",
   WEIR_EVENTS_FILE: "Events of requests as JSON lines: a path, or `-` for stdout. `events.file`.",
   WEIR_EVENTS_KEY:
     "The key of the names that stand for subjects, addresses and answers in events, 16 characters or more. Without one a random key makes them, and they change with each start.",
