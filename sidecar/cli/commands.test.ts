@@ -80,6 +80,10 @@ describe("weir", () => {
     [["doctor", "--sidecar", "h:1"], "--sidecar: h:1: expected http://HOST:PORT or https://…"],
     [["doctor", "--proxy", "http://h", "--path", "v1"], "--path: v1: expected a path that begins with /"],
     [["serve", "--upstream", "h:1"], "--policy is missing"],
+    [
+      ["keys", "new", "--subject", "a", "--tier", "pro", "--expires", "2020-01-01T00:00:00Z"],
+      "--expires: 2020-01-01T00:00:00Z: has passed: expected a moment to come",
+    ],
     [["keys", "new", "--subject", "a", "--tier=pro", "--subject=b"], "--subject: given twice: expected once"],
     [["serve", "--policy", policy, "--upstream", "nonsense"], "--upstream: nonsense: expected HOST:PORT"],
     [[...serve, "--sidecar", "h:0"], "--sidecar: h:0: expected HOST:PORT"],

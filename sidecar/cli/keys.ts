@@ -37,6 +37,8 @@ export async function run(args: string[]): Promise<number> {
     for (const problem of problems) console.error(problem);
     return 1;
   }
+  if (values.expires && Date.parse(values.expires) <= Date.now())
+    throw new UsageError(`--expires: ${values.expires}: has passed: expected a moment to come`);
   console.error("The key, shown only now:");
   console.log(key);
   console.error("Its entry under `keys` in the policy:");
