@@ -37,7 +37,8 @@ export function encodedEmail(digits: usize, notBefore: usize): bool {
   let from = localStart(p, floor);
   // What else is encoded stands between values (`%3Femail%3Dbob%40example.com`), but for the plus of a tag.
   for (let i = p; i > from; i--) {
-    if (load<u8>(i - 1) == 37 && !(load<u8>(i) == 50 && load<u8>(i + 1) | (32 == 98))) from = min(i + 2, p);
+    const isPlus = load<u8>(i) == 50 && (load<u8>(i + 1) | 32) == 98;
+    if (load<u8>(i - 1) == 37 && !isPlus) from = min(i + 2, p);
   }
   return around(p, digits + 2, floor, from);
 }

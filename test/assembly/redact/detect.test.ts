@@ -77,6 +77,8 @@ test("mail addresses with the sign encoded for a URL are found without what is e
     simd.spans(behind).map((s) => s.text),
     ["bob%40example.com"],
   );
+  for (const before of ["%20", "%22", "%2C", "%2f", "%3C", "see%20"])
+    isOnly("EMAIL", "bob%40example.com", [`${before}%s%20`]);
   for (const text of ["save 20%40 off", "100%40.5", "%40example.com", "a%41example.com", "%3D%40example.com"])
     isNothing(text);
 });
