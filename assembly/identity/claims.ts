@@ -5,7 +5,8 @@
 // callers never become one.
 import { hash64 } from "../hash";
 import { SUBJECT_MAX } from "../limits";
-import { Claims, Policy } from "../policy/policy";
+import { ClaimPart, Claims, Policy } from "../policy/policy";
+import { isOfSubject } from "../policy/units";
 import { property } from "../proxy-wasm/host";
 import { lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
 import { Stream } from "../stream";
@@ -29,7 +30,7 @@ export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reas
   for (let i = 0; i < claims.partCount; i++) {
     const part = claims.part(i);
     if (i > 0 && size < SUBJECT_MAX) store<u8>(stream.subjectAt + size++, SLASH);
-    const value = part.path == NONE ? part.word : claim(claims, part.path);
+    const value = valueOf(claims, part);
     if (!isText(value)) return refuse(part.word, true);
     const to = put(stream.subjectAt, size, value);
     if (to < 0) return refuse(part.word, false);
@@ -39,7 +40,7 @@ export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reas
   stream.subjectLength = size;
   // The organisation of those who are told by their address.
   if (startsWith(stream.subject, "anonymous/")) return refuse(claims.part(0).word, false);
-  const named = claims.tierPart.path == NONE ? claims.tierPart.word : claim(claims, claims.tierPart.path);
+  const named = valueOf(claims, claims.tierPart);
   if (!isText(named)) return refuse(claims.tierPart.word, true);
   const tier = policy.tierNamed(named);
   if (tier == null) return refuse(claims.tierPart.word, false);
@@ -48,9 +49,10 @@ export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reas
   return Reason.None;
 }
 
-/** The claim at `path`. The first one that is there shows that there is a token; without it all of them are asked for. */
-function claim(claims: Claims, path: Slice): Slice {
-  const value = property(path);
+/** The word, or the claim's value. The first claim that is there shows that there is a token; without it all are asked for. */
+function valueOf(claims: Claims, part: ClaimPart): Slice {
+  if (part.path == NONE) return part.word;
+  const value = property(part.path);
   if (!shown) shown = value != NONE || property(claims.payload) != NONE;
   return value;
 }
@@ -77,7 +79,7 @@ function put(to: usize, size: i32, value: Slice): i32 {
     const p = ptrOf(value) + i;
     const b = load<u8>(p);
     const isMark = b == UNDERSCORE && i + 2 < len && isHex(load<u8>(p, 1)) && isHex(load<u8>(p, 2));
-    const plain = isPlain(b) && !isMark;
+    const plain = isOfSubject(b) && !isMark;
     if (size + (plain ? 1 : 3) > SUBJECT_MAX) return -1;
     if (plain) store<u8>(to + size++, b);
     else {
@@ -87,12 +89,6 @@ function put(to: usize, size: i32, value: Slice): i32 {
     }
   }
   return size;
-}
-
-/** What isSubject of policy/units.ts allows within a segment. */
-function isPlain(b: u8): bool {
-  const lower = b | 32;
-  return (lower >= 97 && lower <= 122) || (b >= 48 && b <= 57) || b == 46 || b == 45 || b == UNDERSCORE;
 }
 
 function isHex(b: u8): bool {

@@ -8,7 +8,7 @@ import { NOT_WHOLE, sameText, toU64 } from "../json/text";
 import { isFolded, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
 import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
-import { asksForCount, isGeminiStream, Shape, withoutQuery, writesNoText } from "./prompt-shape";
+import { asksForCount, isGeminiStream, plainPath, Shape, writesNoText } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
@@ -27,9 +27,10 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   out.n = number(tape, present(tape, 0, "n"), 1, out);
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
-  if (out.shape == Shape.Gemini) gemini(tape, withoutQuery(path), out);
-  out.onlyCounts = asksForCount(path);
-  out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(path);
+  const clean = plainPath(path);
+  if (out.shape == Shape.Gemini) gemini(tape, clean, out);
+  out.onlyCounts = asksForCount(clean);
+  out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(clean);
   const background = present(tape, 0, "background");
   const responses = out.shape == Shape.Responses || out.shape == Shape.Unknown;
   out.background = responses && background >= 0 && tape.kind(background) != Kind.False;

@@ -5,7 +5,7 @@
 // place to the server behind us than to us, so it is never guessed at: Unknown, whatever the body. So is any
 // method but POST. A trailing slash or another case is simply not a known ending.
 import { Tape } from "../json/tape";
-import { is, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+import { is, lenOf, NONE, ptrOf, Slice, startsWith, sub } from "../slice";
 
 export enum Shape {
   Unknown = 0,
@@ -18,40 +18,42 @@ export enum Shape {
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
-  const clean = withoutQuery(path);
-  if (!is(method, "POST") || isOddPath(clean)) return Shape.Unknown;
+  const clean = plainPath(path);
+  if (!is(method, "POST") || clean == NONE) return Shape.Unknown;
   const known = byPath(clean);
   return known != Shape.Unknown ? known : byBody(tape);
 }
 
-/** Whether the path is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
-export function asksForCount(path: Slice): bool {
+/** `path` without its query; NONE when servers could disagree about what it names. */
+export function plainPath(path: Slice): Slice {
   const clean = withoutQuery(path);
+  return isOddPath(clean) ? NONE : clean;
+}
+
+/** Whether a plain path is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
+export function asksForCount(clean: Slice): bool {
   return (
-    !isOddPath(clean) &&
-    (endsWith(clean, "/v1/messages/count_tokens") ||
-      endsWith(clean, "/v1/responses/input_tokens") ||
-      endsWith(clean, ":countTokens"))
+    endsWith(clean, "/v1/messages/count_tokens") ||
+    endsWith(clean, "/v1/responses/input_tokens") ||
+    endsWith(clean, ":countTokens")
   );
 }
 
-/** Whether the path is one of those whose answers are no text of a model, so that no limit of it can be asked for. */
-export function writesNoText(path: Slice): bool {
-  const clean = withoutQuery(path);
+/** Whether a plain path is one of those whose answers are no text of a model, so that no limit of it can be asked for. */
+export function writesNoText(clean: Slice): bool {
   return (
-    !isOddPath(clean) &&
-    (endsWith(clean, "/moderations") ||
-      endsWith(clean, "/images/generations") ||
-      endsWith(clean, "/audio/speech") ||
-      endsWith(clean, "/rerank") ||
-      endsWith(clean, "/tokenize"))
+    endsWith(clean, "/moderations") ||
+    endsWith(clean, "/images/generations") ||
+    endsWith(clean, "/audio/speech") ||
+    endsWith(clean, "/rerank") ||
+    endsWith(clean, "/tokenize")
   );
 }
 
 /** Whether the path alone tells which API it is, so that a POST to it says all that it wants in its body. */
 export function isApiPath(path: Slice): bool {
-  const clean = withoutQuery(path);
-  return !isOddPath(clean) && byPath(clean) != Shape.Unknown;
+  const clean = plainPath(path);
+  return clean != NONE && byPath(clean) != Shape.Unknown;
 }
 
 /** The member that holds the prompt. */

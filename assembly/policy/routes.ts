@@ -5,7 +5,7 @@
 // to ASCII case and to slashes at their end, so that writing a path in another way does not lead past its schema; what
 // servers could read as another path (`%2f`, `//`, dot segments) fits none.
 import { Rules } from "../inspect/schema-rules";
-import { isOddPath, withoutQuery } from "../inspect/prompt-shape";
+import { plainPath } from "../inspect/prompt-shape";
 import { Tape } from "../json/tape";
 import { ROUTE_SCHEMA_VALUES_MAX } from "../limits";
 import { endOf, eq, fold, lenOf, NONE, ptrOf, slice, Slice, sub } from "../slice";
@@ -125,8 +125,8 @@ function countsRequestsOnly(tier: Tier): bool {
 /** The route that holds for a request to `path` (with or without a query) of `tier`; null: none. */
 export function findRoute(policy: Policy, tier: Tier, path: Slice): Route | null {
   if (policy.routeCount == 0) return null;
-  const clean = withoutQuery(path);
-  if (isOddPath(clean)) return null;
+  const clean = plainPath(path);
+  if (clean == NONE) return null;
   for (let i = 0; i < policy.routeCount; i++) {
     const route = policy.route(i);
     if (fits(clean, route.path) && route.holdsFor(tier)) return route;

@@ -228,12 +228,17 @@ export function isSubject(s: Slice): bool {
   let size = 0;
   for (let i = 0; i < len; i++) {
     const b = load<u8>(ptrOf(s) + i);
-    const lower = fold(b);
     if (b == 47) {
       if (size == 0 || ++segments > 3) return false;
       size = 0;
-    } else if (isDigit(b) || (lower >= 97 && lower <= 122) || b == 46 || b == 95 || b == 45) size++;
+    } else if (isOfSubject(b)) size++;
     else return false;
   }
   return size > 0;
+}
+
+/** Whether a segment of a subject may have this byte. */
+export function isOfSubject(b: u8): bool {
+  const lower = fold(b);
+  return isDigit(b) || (lower >= 97 && lower <= 122) || b == 46 || b == 95 || b == 45;
 }

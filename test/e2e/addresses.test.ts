@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
 import { after, before, describe, it } from "node:test";
-import { examine, lineOf } from "../../sidecar/cli/doctor.ts";
-import { type World, world } from "../support/e2e.ts";
+import { lineOf } from "../../sidecar/cli/doctor.ts";
+import { examineEnvoy, type World, world } from "../support/e2e.ts";
 
 /** What a client wrote itself, the client as the outermost of two proxies saw it, and that proxy. */
 const FORGED = "198.51.100.1";
@@ -95,10 +95,7 @@ describe("an Envoy that does not append what the policy counts on", () => {
       const edit = (text: string) => text.replace("use_remote_address: true", setting);
       const w = await world({ policy, edit, sidecar: false, workers: 1 });
       try {
-        const admin = `http://127.0.0.1:${w.envoys[0]?.adminPort}`;
-        const nothing = { policy: undefined, sidecar: undefined, proxy: undefined, key: "", adminToken: "" };
-        const how = { path: "/v1/chat/completions", model: "gpt-4o", timeoutMs: 5_000 };
-        const findings = await examine({ ...nothing, ...how, admin });
+        const findings = await examineEnvoy(`http://127.0.0.1:${w.envoys[0]?.adminPort}`);
         const found = findings.find(({ check }) => check === "envoy.client_address");
         assert.match(found ? lineOf(found) : "", expected);
       } finally {

@@ -5,11 +5,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { root } from "../../demo/processes.ts";
-import { examine } from "../../sidecar/cli/doctor.ts";
 import { filterFindings, readEnvoy } from "../../sidecar/doctor/envoy.ts";
 import type { Finding } from "../../sidecar/doctor/finding.ts";
 import { parsePolicy } from "../../sidecar/doctor/policy.ts";
-import { keyEntry, type World, world } from "../support/e2e.ts";
+import { examineEnvoy, keyEntry, type World, world } from "../support/e2e.ts";
 
 const KEY = "tokens-key-of-a-service";
 /** As the guide's verifier wants it. */
@@ -95,9 +94,7 @@ describe("verified tokens", () => {
 
   it("shows the doctor that the verifier is there", async () => {
     const admin = `http://127.0.0.1:${w.envoys[0]?.adminPort}`;
-    const nothing = { policy: undefined, sidecar: undefined, proxy: undefined, key: "", adminToken: "" };
-    const how = { path: "/v1/chat/completions", model: "gpt-4o", timeoutMs: 5_000 };
-    const findings = await examine({ ...nothing, ...how, admin });
+    const findings = await examineEnvoy(admin);
     assert.equal(findings.find(({ check }) => check === "envoy.tokens")?.level, "ok");
     const document = parsePolicy(JSON.stringify(policy));
     assert.ok(document);

@@ -16,6 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type MockLlm, startMockLlm } from "../../demo/mock-llm.ts";
 import { type Envoy, freePort, root, startEnvoy, until } from "../../demo/processes.ts";
+import { examine } from "../../sidecar/cli/doctor.ts";
+import type { Finding } from "../../sidecar/doctor/finding.ts";
 import { type EventsPart, openEvents } from "../../sidecar/events/open.ts";
 import type { EventsSettings } from "../../sidecar/events/settings.ts";
 import { combine } from "../../sidecar/extensions.ts";
@@ -114,6 +116,12 @@ export interface World {
   startSidecar(): Promise<void>;
   restartEnvoy(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What the doctor finds by an Envoy's admin interface alone. */
+export function examineEnvoy(admin: string): Promise<Finding[]> {
+  const nothing = { policy: undefined, sidecar: undefined, proxy: undefined, key: "", adminToken: "" };
+  return examine({ ...nothing, admin, path: "/v1/chat/completions", model: "gpt-4o", timeoutMs: 5_000 });
 }
 
 /** A part of every key of this run, and of nothing else. */
