@@ -41,9 +41,12 @@ export function oddsIn(letter: u32, odd: u32): i32 {
   );
 }
 
-/** Whether the last four blocks, whose `oddsIn` are the bytes of `recent`, have eight. */
+/** Points of `oddsIn` within 64 bytes that open the gate: two letters of the middle of words, or what is as odd. */
+const LEET_MIN: u32 = 4;
+
+/** Whether the last four blocks, whose `oddsIn` are the bytes of `recent`, have so many. */
 export function isLeet(recent: u32): bool {
-  return (recent * 0x01010101) >> 24 >= 8;
+  return (recent * 0x01010101) >> 24 >= LEET_MIN;
 }
 
 /** Lone characters of two bytes with two more at equal distance behind them, as `loneLetters` in views-gate.ts. */

@@ -1,7 +1,7 @@
 // Cheap gates: does a window of normalised text look as if it hid another text? One pass answers for all views
 // by counting bit masks; what is benign pays for this pass alone.
 //
-//  leet      digits and signs of leetspeak beside letters: ≥ 8 within 64 bytes; amid letters or before two they count twice
+//  leet      digits and signs of leetspeak beside letters: ≥ 4 within 64 bytes; amid letters or before two they count twice
 //  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
 //  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2, or within 64 bytes 3 : 1

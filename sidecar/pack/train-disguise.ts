@@ -18,7 +18,17 @@ export const DISGUISES: readonly Disguise[] = [
   "fullwidth",
 ];
 
-const LEET: Record<string, string> = { a: "4", e: "3", i: "1", o: "0", s: "5", t: "7" };
+const LEET: Record<string, string> = {
+  a: "4@",
+  e: "3",
+  i: "1!",
+  o: "0",
+  s: "5$",
+  t: "7+",
+  l: "1|",
+  g: "9",
+  b: "8",
+};
 const LOOKALIKE: Record<string, string> = {
   ...{ a: "а", c: "с", e: "е", i: "і", o: "о", p: "р", s: "ѕ", x: "х", y: "у", j: "ј" },
   ...{ A: "А", B: "В", C: "С", E: "Е", H: "Н", K: "К", M: "М", O: "О", P: "Р", T: "Т", X: "Х" },
@@ -32,9 +42,9 @@ export function disguise(text: string, kind: Disguise, rand: () => number): stri
   const chars = () => [...text];
   switch (kind) {
     case "leet": {
-      const rate = 0.5 + rand() / 2;
+      const rate = 0.2 + rand() * 0.8;
       return chars()
-        .map((c) => (rand() < rate ? (LEET[c.toLowerCase()] ?? c) : c))
+        .map((c) => (rand() < rate ? pick([...(LEET[c.toLowerCase()] ?? c)], rand) : c))
         .join("");
     }
     case "spaced": {
