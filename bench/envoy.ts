@@ -1,22 +1,26 @@
-// Processor time per request of Envoy: bare, with Weir (with local limits; with a budget of requests on top, which needs
-// nothing of the answer; with a budget of tokens, for which the answer's usage is read), and with a Lua filter that looks up
-// a key and searches for a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, in many short rounds, so that
+// Processor time per request of Envoy: bare, with a module that makes Weir's host calls and nothing else, with Weir (with
+// local limits; with a budget of requests on top, which needs nothing of the answer; with a budget of tokens, for which the
+// answer's usage is read), and with a Lua filter that looks up a key and searches for a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, in many short rounds, so that
 // what the machine does meanwhile falls on each alike. Every answer is checked, and every text is new, so that Weir's memo
 // of inspected texts helps nobody.
 //
 //   npx tsx bench/envoy.ts [--rounds 60] [--requests 250]
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
+import { compile } from "../test/support/leaf.ts";
 import { openInspector } from "./inspector.ts";
 import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
 import { median, optionsOf, printTable, record } from "./measure.ts";
 import { chatBodies, chatTexts } from "./texts.ts";
 import { without } from "./without.ts";
 
-const key = entry(KEY, "bench/team/key", "pro");
+// Callers of one Envoy, so that what a budget adds is not drowned by what processes alike differ by.
+const keys = ["pro", "counted", "budgeted"].map((tier) =>
+  entry(tier === "pro" ? KEY : tier, `bench/team/${tier}`, tier),
+);
 
 const LUA = `
                   - name: envoy.filters.http.lua
@@ -55,6 +59,8 @@ const COPIES = 2;
 interface Measured {
   name: string;
   copies: Variant[];
+  /** Who sends. */
+  key: string;
   /** CPU time per request of each round, by size of body. */
   micros: Map<number, number[]>;
 }
@@ -78,43 +84,55 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
   });
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
+  const hostCalls = join(directory, "host-calls.wasm");
+  writeFileSync(
+    hostCalls,
+    await compile("test/assembly/host-calls.entry.ts", {
+      args: ["--use", "abort="],
+    }),
+  );
   const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
   const common = { upstreamPort: upstream.port, sidecarPort: sidecar.port };
   // What looks like an attack to nearly the last is inspected like the rest; a refusal would end the run.
   const limits = { requests: "1M/s", prompt: { threshold: 1000 } };
-  const policies = {
-    limits: { tiers: { pro: limits }, keys: [key] },
-    counted: {
-      tiers: { pro: { ...limits, budgets: [{ meter: "requests", limit: "1000G", window: "month" }] } },
-      keys: [key],
+  const policy = {
+    tiers: {
+      pro: limits,
+      counted: { ...limits, budgets: [{ meter: "requests", limit: "1000G", window: "month" }] },
+      budgeted: { ...limits, tokens: "1000G/month" },
     },
-    budgets: { tiers: { pro: { ...limits, tokens: "1000G/month" } }, keys: [key] },
-    plain: { tiers: { pro: { ...limits, prompt: { injection: "off" } } }, keys: [key] },
+    keys,
   };
+  const plain = { tiers: { pro: { ...limits, prompt: { injection: "off" } } }, keys: keys.slice(0, 1) };
   const variants: Measured[] = [];
-  const add = async (name: string, options: { policy: unknown; edit?: (text: string) => string }) => {
+  const add = async (
+    name: string,
+    options: { policy: unknown; edit?: (text: string) => string; wasm?: string },
+  ) => {
     const copies: Variant[] = [];
-    variants.push({ name, copies, micros: new Map() });
+    variants.push({ name, copies, key: KEY, micros: new Map() });
     for (let i = 0; i < COPIES; i++) copies.push(await startVariant(name, { ...common, ...options }));
+    return copies;
   };
   try {
-    await add("bare", { policy: policies.limits, edit: without });
-    await add("weir, inspection off", { policy: policies.plain });
-    await add("weir", { policy: policies.limits });
-    await add("weir with a request budget", { policy: policies.counted });
-    await add("weir with a token budget", { policy: policies.budgets });
-    await add("lua", { policy: policies.limits, edit: lua });
+    await add("bare", { policy, edit: without });
+    await add("host calls alone", { policy, wasm: hostCalls });
+    await add("weir, inspection off", { policy: plain });
+    const copies = await add("weir", { policy });
+    variants.push({ name: "weir with a request budget", copies, key: "counted", micros: new Map() });
+    variants.push({ name: "weir with a token budget", copies, key: "budgeted", micros: new Map() });
+    await add("lua", { policy, edit: lua });
     const sizes = [1024, 32 << 10];
     const bodies = sizes.map((size) => chatBodies(texts, size, BODIES_MAX, FRESH));
     // Warms up: V8 compiles what is hot once more, and the budget's lease grows to many requests.
     for (const list of bodies)
-      for (const { copies } of variants)
-        for (const copy of copies) await sendAll(copy, chats(list, WARM_UPS));
+      for (const { copies, key } of variants)
+        for (const copy of copies) await sendAll(copy, chats(list, WARM_UPS), { key });
     for (let i = 0; i < rounds; i++) {
       for (const [s, size] of sizes.entries()) {
         for (const variant of variants) {
           const copy = variant.copies[i % COPIES] as Variant;
-          const micros = await sendAll(copy, chats(bodies[s] as string[], requests));
+          const micros = await sendAll(copy, chats(bodies[s] as string[], requests), { key: variant.key });
           variant.micros.set(size, [...(variant.micros.get(size) ?? []), micros]);
         }
       }
@@ -123,7 +141,14 @@ export async function bench(rounds: number, requests: number): Promise<void> {
       median(
         (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!),
       );
-    const [bare, , limited, ...budgeted] = variants as [Measured, Measured, Measured, Measured, Measured];
+    const [bare, , , limited, ...budgeted] = variants as [
+      Measured,
+      Measured,
+      Measured,
+      Measured,
+      Measured,
+      Measured,
+    ];
     const rows = sizes.flatMap((size) =>
       variants.map((variant) => ({
         body: `${size >> 10} KB`,
@@ -145,7 +170,7 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     printTable(budgets);
     record("envoy", [...rows, ...budgets]);
   } finally {
-    for (const { copies } of variants) for (const copy of copies) await stopVariant(copy);
+    for (const copy of new Set(variants.flatMap(({ copies }) => copies))) await stopVariant(copy);
     await sidecar.close();
     upstream.close();
     rmSync(directory, { recursive: true, force: true });
