@@ -82,27 +82,25 @@ export function onResponseHeaders(context: u32, end: bool): Action {
   const stream = findStream(context);
   // Our own refusals come back through here; they are complete.
   if (stream == null || stream.phase == Phase.Denied) return Action.Continue;
+  const tier = changetype<Tier>(stream.tier);
+  const charged = isCharged(stream);
+  const reads =
+    (charged && tier.chargesByAnswer) || stream.redaction != 0 || tier.refusesCompressed || stream.draft != 0;
+  // Before ours are among them: each costs its part of the walk.
+  if (reads) readResponseHeaders();
+  else if (charged) stream.status = readStatus();
   if (stream.rate) setRateHeaders(changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   // Envoy answers a request that did not go on by itself, such as a body beyond its buffer: that is no verdict of ours.
   if (nginx || stream.phase == Phase.Upstream) {
     setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
   }
-  const tier = changetype<Tier>(stream.tier);
   if (stream.downgraded) {
     count(Metric.Downgraded);
     setHeader(MapType.ResponseHeaders, WEIR_MODEL, stream.model);
   }
   if (stream.warnPercent != 0) warn(stream, tier);
   if (stream.draft) observeAnswer(stream, end);
-  const charged = isCharged(stream);
-  if (
-    (charged && tier.chargesByAnswer) ||
-    stream.redaction != 0 ||
-    tier.refusesCompressed ||
-    stream.draft != 0
-  ) {
-    readAnswer(stream, tier, end);
-  } else if (charged) stream.status = readStatus();
+  if (reads) readAnswer(stream, tier, end);
   return Action.Continue;
 }
 
@@ -127,9 +125,8 @@ function isCharged(stream: Stream): bool {
   return stream.reservedOpen || stream.phase != Phase.Upstream;
 }
 
-/** Decides how the answer is read: for usage, and to be redacted. `end`: it has no body, so that nothing is unread. */
+/** Decides by the answer's headers how it is read: for usage, and to be redacted. `end`: it has no body, so that nothing is unread. */
 function readAnswer(stream: Stream, tier: Tier, end: bool): void {
-  readResponseHeaders();
   stream.status = status;
   if (encoding != NONE) {
     if (tier.refusesCompressed && !end) replace(stream);
