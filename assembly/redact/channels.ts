@@ -15,7 +15,7 @@ import { reserve } from "../memory";
 import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { noted } from "./answer";
-import { isAtStart } from "./body";
+import { BODY_BYTES, isAtStart, openBody, roomForBody } from "./body";
 import { feedEvent } from "./event";
 import { put, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
@@ -47,6 +47,7 @@ let freeCount: i32 = 0;
 /** How many more records the stream at hand may take. */
 let allowed: i32 = CHANNELS_MAX;
 const spare: usize = reserve(PASSAGE_BYTES);
+const spareBody: usize = reserve(BODY_BYTES);
 
 /** Makes `count` records. At configuration. */
 export function createRecords(count: i32): void {
@@ -271,7 +272,7 @@ export function remember(set: usize, event: Slice, pieces: usize, count: i32, wh
 
 /** The room that `flush` needs. */
 export function roomForFlush(): usize {
-  return <usize>roomFor(0) + <usize>TEMPLATE_MAX;
+  return <usize>(roomFor(0) + roomForBody(TEMPLATE_MAX));
 }
 
 /** Ends `channel`; what it held goes out in an event of its own. */
@@ -283,9 +284,17 @@ export function flush(set: usize, channel: u32): void {
   if (length != 0 && isPassagePending(record)) {
     const from = record + TEMPLATE_AT;
     const split = from + load<u32>(record + LENGTH_AT, 4);
-    put(from, split);
+    const clean = load<u32>(record + LENGTH_AT, 8) != 0;
+    openBody(spareBody, <usize>load<u32>(set));
+    putAround(clean, from, split);
     pass(record, 0, 0, true);
-    put(split, from + length);
+    putAround(clean, split, from + length);
   }
   release(slot);
+}
+
+/** A template is the event as it came: what is to be redacted in it beside its text is found once more. */
+function putAround(clean: bool, from: usize, to: usize): void {
+  if (clean) put(from, to);
+  else feedEvent(spareBody, from, <i32>(to - from));
 }

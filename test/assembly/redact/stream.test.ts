@@ -201,6 +201,21 @@ test("an address that straddles deltas is redacted, channel by channel, and the 
   exports.closeSet(set);
 });
 
+test("what is flushed goes out in an event of which everything else is redacted too", () => {
+  openAnswer();
+  exports.openSet(set, answer);
+  const event = (more: string) =>
+    `id: carol@example.com\ndata: {"by":"bob@example.com","t":"${more}"}\n: carol@example.com\n\n`;
+  const redacted = (text: string) =>
+    `id: [EMAIL_1]\ndata: {"by":"[EMAIL_2]","t":"${text}"}\n: [EMAIL_1]\n\n`;
+  assert.equal(rewriteEvent(event("Mail dan@exa"), 0), redacted("Mail "));
+  assert.equal(
+    output(() => exports.flush(set, 0)),
+    redacted("dan@exa"),
+  );
+  exports.closeSet(set);
+});
+
 test("more channels than a stream may have are redacted by themselves, and records come back", () => {
   for (let round = 0; round < 3; round++) {
     openAnswer();
