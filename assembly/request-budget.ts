@@ -40,6 +40,7 @@ import { downgradeWaiting } from "./request-downgrade";
 import { contentLength } from "./request-headers";
 import { lenOf, NONE, Slice } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
+import { BYTES_PER_TOKEN_LOW } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
 /**
@@ -62,8 +63,6 @@ export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   return Action.Pause;
 }
 
-/** Text with fewer bytes for each token than this is rare. */
-const BYTES_PER_TOKEN_LOW: u32 = 2;
 /** No guess takes more than this part of a budget: most requests bound their answer below the tier's limit. */
 const GUESS_PART: u64 = 64;
 

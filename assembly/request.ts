@@ -128,7 +128,7 @@ import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } fr
 import { openRedaction } from "./response-redact";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, ownStream, Phase, Stream } from "./stream";
-import { countPrompt, promptBound } from "./tokens/prompt";
+import { countPrompt, promptBound, promptEstimate } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
 const SOURCE_ADDRESS = lit("source\0address");
@@ -383,6 +383,7 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
     }
   }
   stream.promptTokens = tokens;
+  stream.promptEstimate = promptEstimate(prompt, hasTools());
   const reason = tier.budgetCount == 0 ? Reason.None : hold(stream, tier, lenOf(body));
   if (reason == Reason.None) rewriteBody(stream, tier, body, size);
   return reason;

@@ -82,7 +82,10 @@ export class Stream {
   hideUsage: bool;
 
   outputsMax: u64;
+  /** As they are reserved, and at last as they are charged. */
   promptTokens: u64;
+  /** What they come to at most, unless nobody says: the reservation is by bytes where more exactness changes nothing. */
+  promptEstimate: u64;
   completionTokens: u64;
   cachedTokens: u64;
   /** Of the completion tokens, those that were thoughts. */

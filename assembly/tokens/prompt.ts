@@ -17,9 +17,19 @@ const MEDIA_TOKENS: u64 = 3_000;
 /** Above what providers add to a prompt for the use of tools. */
 const TOOLS_TOKENS: u64 = 600;
 
+/** Text with fewer bytes for each token than this is rare. */
+export const BYTES_PER_TOKEN_LOW: u32 = 2;
+
 /** An upper bound of the prompt's tokens, for a body of `bytes`. */
 export function promptBound(prompt: Prompt, bytes: i32, tools: bool): u64 {
   return <u64>bytes + extra(prompt, tools);
+}
+
+/** What the prompt's tokens come to at most, but for text that is made to have many; from the lengths of its texts alone. */
+export function promptEstimate(prompt: Prompt, tools: bool): u64 {
+  let bytes: u64 = 0;
+  for (let i = 0; i < prompt.count; i++) bytes += lenOf(prompt.raw(i));
+  return (bytes + BYTES_PER_TOKEN_LOW - 1) / BYTES_PER_TOKEN_LOW + frame(prompt, tools);
 }
 
 /**
@@ -31,7 +41,7 @@ export function countPrompt(prompt: Prompt, model: Slice, bytes: i32, tools: boo
   const encoding = modelEncoding(model);
   let tokens: u64 = 0;
   for (let i = 0; i < prompt.count; i++) tokens += countSpan(prompt, i, encoding, model, work);
-  tokens += <u64>chatOverhead(prompt.messages, prompt.messages) + <u64>prompt.tokenIds + extra(prompt, tools);
+  tokens += frame(prompt, tools);
   return min(tokens, promptBound(prompt, bytes, tools));
 }
 
@@ -49,6 +59,11 @@ function countSpan(prompt: Prompt, i: i32, encoding: i32, model: Slice, work: us
   if (exact == UNCOUNTED) return estimateTokensUpper(text, modelFamily(model));
   if (entry) rememberTokens(entry, encoding, exact);
   return exact;
+}
+
+/** All that is no text of the prompt. */
+function frame(prompt: Prompt, tools: bool): u64 {
+  return <u64>chatOverhead(prompt.messages, prompt.messages) + <u64>prompt.tokenIds + extra(prompt, tools);
 }
 
 function extra(prompt: Prompt, tools: bool): u64 {

@@ -27,14 +27,16 @@ async function settled(edge: LocalEdge): Promise<number> {
 }
 
 /** An event stream that begins, and then does what `then` says. */
-const streaming = (then: () => Promise<void> | void) => () => ({
-  status: 200,
-  headers: { "content-type": "text/event-stream" },
-  body: (async function* () {
-    yield delta;
-    await then();
-  })(),
-});
+const streaming =
+  (then: () => Promise<void> | void, first = delta) =>
+  () => ({
+    status: 200,
+    headers: { "content-type": "text/event-stream" },
+    body: (async function* () {
+      yield first;
+      await then();
+    })(),
+  });
 
 for (const profile of ["envoy", "ngx_wasm"] as const) {
   describe(profile, () => {
@@ -90,6 +92,24 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.notEqual(answer.aborted, "");
       const spent = await settled(edge);
       assert.ok(spent > 0 && spent <= 50, String(spent));
+    });
+
+    test("an answer that breaks off costs no more tokens than it could have, however long its text is", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const gone = new AbortController();
+      const indented = event({ choices: [{ index: 0, delta: { content: " ".repeat(4000) } }] });
+      await edge.send({ ...call, signal: gone.signal, upstream: streaming(() => gone.abort(), indented) });
+      assert.equal(await settled(edge), 50);
+    });
+
+    test("an answer that breaks off costs its prompt by the length of its text, not by every byte of the body", async () => {
+      const budgets = [{ meter: "prompt_tokens", limit: 1_000_000, window: "month" }];
+      const edge = await LocalEdge.open({ profile, policy: { ...policy, tiers: { pro: { budgets } } } });
+      const gone = new AbortController();
+      const body = chat("How deep is the river here? ".repeat(100));
+      await edge.send({ ...call, body, signal: gone.signal, upstream: streaming(() => gone.abort()) });
+      const spent = await settled(edge);
+      assert.ok(spent >= 700 && spent <= 1500, String(spent));
     });
 
     test("an answer that is written in the background costs what was reserved when the client leaves", async () => {
