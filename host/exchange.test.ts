@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Pairs } from "./abi.ts";
 import type { CalloutDispatcher } from "./callouts.ts";
 import { scripted } from "./guest.fixture.ts";
 
@@ -48,6 +49,19 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
     );
     assert.equal(response.status, 202);
     assert.equal(response.header("X-C"), "3");
+  });
+
+  test(`${profile}: of two content-types Envoy makes one`, async () => {
+    const headers: Pairs = [
+      ["content-type", "image/png"],
+      ["Content-Type", "application/json"],
+    ];
+    const response = await scripted(profile, "").run({ headers }, () => ({ status: 200, headers }));
+    const types = (pairs: Pairs = []) =>
+      pairs.filter(([name]) => name === "content-type").map(([, type]) => type);
+    const expected = profile === "envoy" ? ["image/png,application/json"] : ["image/png", "application/json"];
+    assert.deepEqual(types(response.upstream?.headers), expected);
+    assert.deepEqual(types(response.headers), expected);
   });
 
   test(`${profile}: a callout holds the request, and it goes on with the callout's answer`, async () => {

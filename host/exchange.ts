@@ -82,7 +82,10 @@ class Exchange {
     if (!stream.interrupted) {
       const response = await this.#callUpstream();
       if (response && !stream.interrupted) {
-        const pairs: Pairs = [[":status", String(response.status ?? 200)], ...pairsOf(response.headers)];
+        const pairs: Pairs = [
+          [":status", String(response.status ?? 200)],
+          ...this.#pairsOf(response.headers),
+        ];
         await this.#encode(pairs, response);
       }
     }
@@ -149,9 +152,14 @@ class Exchange {
     return undefined;
   }
 
+  #pairsOf(headers: Pairs | Record<string, string> | undefined): Pairs {
+    const pairs = pairsOf(headers);
+    return this.#vm.profile.joinsContentTypes ? withOneContentType(pairs) : pairs;
+  }
+
   #requestHeaders(): Pairs {
     const { method, path, authority, headers, body, chunked } = this.#request;
-    const pairs = pairsOf(headers);
+    const pairs = this.#pairsOf(headers);
     const has = (name: string) => pairs.some(([header]) => header === name);
     const whole = typeof body === "string" || body instanceof Uint8Array || Array.isArray(body);
     if (body !== undefined && !has("content-length")) {
@@ -367,6 +375,13 @@ function leave(arriving: AsyncGenerator<Piece>): void {
 function pairsOf(headers: Pairs | Record<string, string> | undefined): Pairs {
   const list = Array.isArray(headers) ? headers : Object.entries(headers ?? {});
   return list.map(([name, value]) => [name.toLowerCase(), value]);
+}
+
+function withOneContentType(pairs: Pairs): Pairs {
+  const types = pairs.filter(([name]) => name === "content-type");
+  if (types.length < 2) return pairs;
+  const joined = types.map(([, type]) => type).join(",");
+  return [...pairs.filter(([name]) => name !== "content-type"), ["content-type", joined]];
 }
 
 function contentLength(headers: Pairs): number | undefined {

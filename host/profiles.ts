@@ -45,6 +45,8 @@ export interface Profile {
   readonly absentProperties: ReadonlySet<string>;
   /** Configuration runs on a throw-away VM first. */
   readonly canary: boolean;
+  /** Several content-type headers are one, with commas between its values. */
+  readonly joinsContentTypes: boolean;
   /** Pairs that a read of a whole header map gives at most. */
   readonly pairsMax: number;
   /** Bytes of a body that the host keeps in memory unless told otherwise. */
@@ -80,6 +82,7 @@ const envoy: Profile = {
   addressWithPort: true,
   absentProperties: NONE,
   canary: true,
+  joinsContentTypes: true,
   pairsMax: 1024,
   bodyBufferBytes: 1 << 20,
   trapStatus: 503,
@@ -124,6 +127,7 @@ const ngxWasm: Profile = {
   addressWithPort: false,
   absentProperties: new Set(["plugin_vm_id", "node", "cluster_name", "route_name"]),
   canary: false,
+  joinsContentTypes: false,
   pairsMax: 100,
   bodyBufferBytes: 8 << 10,
   trapStatus: 500,

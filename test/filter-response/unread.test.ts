@@ -168,6 +168,29 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    it("withholds what may be compressed, wide or of another type, whatever else its type says", async () => {
+      const odd = [
+        ...[
+          "application/grpc",
+          "application/grpc+proto",
+          "application/grpc-web+proto",
+          "application/connect+proto",
+        ],
+        ...["text/plain; charset=utf-16", 'text/plain; x=y; Charset="UTF-32LE"'],
+        ...["image/png,text/event-stream", "text/plain, text/event-stream"],
+      ];
+      for (const type of odd) {
+        const body = "\0ada@example.com";
+        assert.match(await send("redacts", body, { "content-type": type }), /answer_unreadable/, type);
+        for (const key of ["plain", "restores"])
+          assert.equal(await send(key, body, { "content-type": type }), body);
+      }
+      for (const type of ["image/png,application/json", "application/json,application/json"])
+        assert.equal(await send("redacts", '"ada@example.com"', { "content-type": type }), '"[EMAIL_1]"');
+      for (const type of ["text/plain; charset=utf-8", "text/html; charset=ISO-8859-1"])
+        assert.equal(await send("redacts", "ada@example.com", { "content-type": type }), "[EMAIL_1]");
+    });
+
     it("breaks an answer off before trailers where no more of it could go out", async () => {
       if (profile === "ngx_wasm") return; // nginx drops trailers
       const answer = async (body: string[], type = "text/plain") => {
