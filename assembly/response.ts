@@ -142,7 +142,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   }
   if (stream.redaction) {
     const form = formOf(type);
-    if (form == Form.Framed && redactionOf(stream).acts) replace(stream);
+    if (form == Form.Framed && redactionOf(stream).acts && !end) replace(stream);
     if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
   }

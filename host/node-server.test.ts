@@ -67,6 +67,21 @@ test("a request goes through the filter to the upstream and back", async (t) => 
   assert.equal(answer.headers.get("x-told"), "yes");
 });
 
+test("a request to a proxy is asked of whom it names, without what it binds to its connection", async (t) => {
+  const edge = await gateway(t, "", (request, response) => {
+    const { host, "x-bound": bound = "none", "x-told": told } = request.headers;
+    response.end([request.url, host, bound, told].join());
+  });
+  const ask = async (path: string) => {
+    const headers = { connection: "close, X-Bound", "x-bound": "1", "x-told": "2" };
+    const outgoing = request(edge.url, { path, headers }).end();
+    const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+    return (await answer.toArray()).join("");
+  };
+  assert.equal(await ask("http://llm.example/v1/models?a=1"), "/v1/models?a=1,llm.example,none,2");
+  assert.equal(await ask("http://llm.example"), "/,llm.example,none,2");
+});
+
 test("the guest sees the client's address, and its denial never reaches the upstream", async (t) => {
   let reached = 0;
   const edge = await gateway(t, "reqh property source/address\nreqh local 401 who no key", () => reached++);

@@ -147,14 +147,18 @@ async function* bounded(body: IncomingMessage, most: number): AsyncGenerator<Uin
 }
 
 function requestOf(incoming: IncomingMessage, bodyBytesMax: number): ExchangeRequest {
+  const { authority, path } = target(incoming);
   const headers: Pairs = [
     [":method", incoming.method ?? "GET"],
-    [":path", incoming.url ?? "/"],
+    [":path", path],
     [":scheme", "http"],
-    [":authority", incoming.headers.host ?? ""],
+    [":authority", authority],
   ];
+  const bound = (incoming.headers.connection ?? "").toLowerCase().split(/[\s,]+/);
   for (const pair of rawPairs(incoming.rawHeaders)) {
-    if (pair[0] !== "host" && !HOP_BY_HOP.has(pair[0])) headers.push(pair);
+    const [name] = pair;
+    if (name !== "host" && !HOP_BY_HOP.has(name) && (name === "content-length" || !bound.includes(name)))
+      headers.push(pair);
   }
   const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = incoming.socket;
   const plain = remoteAddress.replace(/^::ffff:/, "");
@@ -172,6 +176,14 @@ function requestOf(incoming: IncomingMessage, bodyBytesMax: number): ExchangeReq
       ["request.protocol", `HTTP/${incoming.httpVersion}`],
     ]),
   };
+}
+
+/** What is asked for, and of whom; in a request that names both, as to a proxy, that counts and not the host header. */
+function target({ url = "/", headers }: IncomingMessage): { authority: string; path: string } {
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url);
+  if (!absolute) return { authority: headers.host ?? "", path: url };
+  const [, authority = "", path = ""] = absolute;
+  return { authority, path: path.startsWith("/") ? path : `/${path}` };
 }
 
 function sinkTo(outgoing: ServerResponse): ResponseSink {

@@ -185,6 +185,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
         for (const key of ["plain", "restores"])
           assert.equal(await send(key, body, { "content-type": type }), body);
       }
+      // An error of gRPC is all in the headers.
+      const failed = { status: 200, headers: { "content-type": "application/grpc", "grpc-status": "7" } };
+      const { status, header } = await edge.send({
+        key: "redacts",
+        body: chat("hi"),
+        upstream: () => failed,
+      });
+      assert.deepEqual([status, header("content-type")], [200, "application/grpc"]);
       for (const type of ["image/png,application/json", "application/json,application/json"])
         assert.equal(await send("redacts", '"ada@example.com"', { "content-type": type }), '"[EMAIL_1]"');
       for (const type of ["text/plain; charset=utf-8", "text/html; charset=ISO-8859-1"])
