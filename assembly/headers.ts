@@ -5,6 +5,7 @@ export const CONTENT_TYPE = lit("content-type");
 export const CONTENT_LENGTH = lit("content-length");
 export const CONTENT_ENCODING = lit("content-encoding");
 export const ACCEPT_ENCODING = lit("accept-encoding");
+export const RANGE = lit("range");
 export const AUTHORIZATION = lit("authorization");
 export const X_API_KEY = lit("x-api-key");
 export const API_KEY = lit("api-key");

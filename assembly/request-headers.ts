@@ -50,6 +50,8 @@ export let tracestate: Slice = NONE;
 export let upgrade: Slice = NONE;
 /** The request asks for a tunnel. */
 export let connects: bool = false;
+/** Only parts of the answer are wanted. */
+export let ranged: bool = false;
 /** A body comes in chunks, of a length that nobody told. */
 export let hasChunks: bool = false;
 /** The key that was shown, without its scheme; NONE if none was. */
@@ -85,7 +87,7 @@ export function readRequestHeaders(accepted: u8): bool {
     credential =
     upgrade =
       NONE;
-  connects = hasChunks = ambiguous = joined = false;
+  connects = ranged = hasChunks = ambiguous = joined = false;
   let pairs = 0;
   let traces = 0;
   forgedCount = 0;
@@ -98,6 +100,7 @@ export function readRequestHeaders(accepted: u8): bool {
     switch (lenOf(name)) {
       case 5:
         if (is(name, ":path")) path = value;
+        else if (isFolded(name, "range")) ranged = true;
         break;
       case 7:
         if (is(name, ":method")) {

@@ -23,6 +23,7 @@ import {
   API_KEY,
   AUTHORIZATION,
   CONTENT_LENGTH,
+  RANGE,
   WEIR_LANE,
   WEIR_REQUEST_ID,
   WEIR_SUBJECT,
@@ -78,6 +79,7 @@ import {
   joined,
   method,
   path,
+  ranged,
   readRequestHeaders,
   removeTrailers,
   requestId,
@@ -243,7 +245,8 @@ function forward(stream: Stream, tier: Tier, policy: Policy): void {
     if (shownIn & FORM_API_KEY) removeHeader(MapType.RequestHeaders, API_KEY);
     if (shownIn & FORM_X_GOOG_API_KEY) removeHeader(MapType.RequestHeaders, X_GOOG_API_KEY);
   }
-  // A compressed answer could not be read.
+  // Parts of an answer that are asked for one by one could not be redacted, a compressed one not even be read.
+  if (ranged && (tier.redacts || tier.restores)) removeHeader(MapType.RequestHeaders, RANGE);
   if (acceptEncoding != NONE && (tier.counts || tier.redacts || tier.restores)) {
     removeHeader(MapType.RequestHeaders, ACCEPT_ENCODING);
   }

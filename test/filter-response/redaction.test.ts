@@ -2,6 +2,7 @@
 // between events, what is blocked, and what cannot be read.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Pairs } from "../../host/abi.ts";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
 import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
@@ -316,6 +317,20 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
         headers: [["accept-encoding", "gzip"]],
       });
       assert.equal(asked.upstream?.header("accept-encoding"), undefined);
+    });
+
+    it("asks for no part of an answer", async () => {
+      const asked = async (key: string) => {
+        const call = {
+          key,
+          method: "GET",
+          path: "/v1/files/f/content",
+          headers: [["Range", "bytes=0-7"]] as Pairs,
+        };
+        return (await edge.send(call)).upstream?.header("range");
+      };
+      assert.equal(await asked("redacts"), undefined);
+      assert.equal(await asked("plain"), "bytes=0-7");
     });
 
     it("keeps the channels of choices, tools and reasoning apart", async () => {
