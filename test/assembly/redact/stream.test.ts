@@ -206,8 +206,7 @@ test("what is flushed goes out in an event of which everything else is redacted 
   exports.openSet(set, answer);
   const event = (more: string) =>
     `id: carol@example.com\ndata: {"by":"bob@example.com","t":"${more}"}\n: carol@example.com\n\n`;
-  const redacted = (text: string) =>
-    `id: [EMAIL_1]\ndata: {"by":"[EMAIL_2]","t":"${text}"}\n: [EMAIL_1]\n\n`;
+  const redacted = (text: string) => `id: [EMAIL_1]\ndata: {"by":"[EMAIL_2]","t":"${text}"}\n: [EMAIL_1]\n\n`;
   assert.equal(rewriteEvent(event("Mail dan@exa"), 0), redacted("Mail "));
   assert.equal(
     output(() => exports.flush(set, 0)),
