@@ -14,5 +14,6 @@ export function boundAnew(stream: Stream, tier: Tier): void {
 /** Reserves by the tokens of the prompt at hand, whose body has `bytes`. */
 export function countExactly(stream: Stream, tier: Tier, bytes: i32): void {
   stream.promptTokens = countPrompt(prompt, stream.model, bytes, hasTools(), work);
+  stream.promptEstimate = stream.promptTokens;
   boundAnew(stream, tier);
 }

@@ -379,14 +379,15 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   stream.outlives = prompt.background;
   stream.onlyCounts = prompt.onlyCounts;
   let tokens = promptBound(prompt, lenOf(body), hasTools());
+  let estimate = tier.counts ? promptEstimate(prompt, hasTools()) : 0;
   if (tokens > tier.promptTokensMax) {
-    tokens = countPrompt(prompt, stream.model, lenOf(body), hasTools(), work);
+    estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), hasTools(), work);
     if (tokens > tier.promptTokensMax) {
       return promptTooLong(tier);
     }
   }
   stream.promptTokens = tokens;
-  stream.promptEstimate = promptEstimate(prompt, hasTools());
+  stream.promptEstimate = estimate;
   const reason = tier.budgetCount == 0 ? Reason.None : hold(stream, tier, lenOf(body));
   if (reason == Reason.None) rewriteBody(stream, tier, body, size);
   return reason;

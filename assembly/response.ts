@@ -356,16 +356,17 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   if (stream.outlives) return Charged.Reserved;
   if (rule == OnAbort.Zero) return Charged.Nothing;
   if (rule == OnAbort.Reserved) return Charged.Reserved;
-  stream.promptTokens = min(stream.promptTokens, stream.promptEstimate);
+  stream.promptTokens = stream.promptEstimate;
   stream.completionTokens = 0;
   stream.cachedTokens = 0;
   stream.reasoningTokens = 0;
   if (handle < 0) return Charged.Usage;
   const said = promptTokens(handle);
   if (said) stream.promptTokens = said;
-  // An estimate from texts never says more than could have been written.
-  const told = completionTokens(handle);
-  stream.completionTokens = max(told, min(outputTokensEstimate(handle), stream.outputsMax));
+  const estimate = outputTokensEstimate(handle);
+  // Texts never say more than could have been written, where that is known.
+  const most = stream.outputsMax ? min(estimate, stream.outputsMax) : estimate;
+  stream.completionTokens = max(completionTokens(handle), most);
   stream.cachedTokens = cachedTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
   return Charged.Usage;

@@ -84,7 +84,7 @@ export class Stream {
   outputsMax: u64;
   /** As they are reserved, and at last as they are charged. */
   promptTokens: u64;
-  /** What they come to at most, unless nobody says: the reservation is by bytes where more exactness changes nothing. */
+  /** What is charged for them if nobody says: as they were counted, or by the lengths of the texts where a reservation by bytes did. */
   promptEstimate: u64;
   completionTokens: u64;
   cachedTokens: u64;

@@ -109,7 +109,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       const body = chat("How deep is the river here? ".repeat(100));
       await edge.send({ ...call, body, signal: gone.signal, upstream: streaming(() => gone.abort()) });
       const spent = await settled(edge);
-      assert.ok(spent >= 700 && spent <= 1500, String(spent));
+      // Some 700 tokens; this build counts without vocabularies.
+      assert.ok(spent >= 700 && spent < 2000, String(spent));
     });
 
     test("an answer that is written in the background costs what was reserved when the client leaves", async () => {
