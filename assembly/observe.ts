@@ -229,16 +229,16 @@ export function observeAnswer(stream: Stream, end: bool): void {
   draft.answered = end;
 }
 
-/** The answer will be read as JSON or as events: its text can be kept. */
-export function observeForm(stream: Stream, events: bool): void {
+/** The answer will be read as JSON or as events, as its `kind` says: its text can be kept. */
+export function observeForm(stream: Stream, kind: AnswerKind): void {
   const draft = draftOf(stream);
   if (draft.capture == 0) return;
   const capture = changetype<Capture>(draft.capture);
   // What is put back for the client's eyes is not for others'.
   capture.cut = capture.cut || restores(stream);
   if (restores(stream)) return;
-  capture.events = events;
-  capture.reader = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
+  capture.events = kind != AnswerKind.Json;
+  capture.reader = openAnswer(kind) + 1;
 }
 
 /** Whether originals of the prompt are put back into the answer. */
@@ -332,7 +332,7 @@ function gatherUsage(stream: Stream, handle: i32): void {
   const isTold = seen(handle) && finished(handle);
   facts.usage = isTold ? UsageSource.Reported : UsageSource.Estimated;
   facts.promptTokens = promptTokens(handle);
-  if (facts.promptTokens == 0 && !isTold) facts.promptTokens = stream.promptTokens;
+  if (facts.promptTokens == 0) facts.promptTokens = stream.promptTokens;
   facts.completionTokens = isTold ? completionTokens(handle) : outputTokensEstimate(handle);
   facts.cachedTokens = cachedTokens(handle);
   facts.cacheWriteTokens = cacheWriteTokens(handle);

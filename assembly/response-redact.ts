@@ -4,7 +4,7 @@
 // Everything one answer needs is a slot of a fixed pool, taken while its request can still be refused. What cannot be
 // followed (what is no JSON where JSON should be, tokens one by one, more channels than there are records, an event that
 // leaves no template, no room) is withheld, never let through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
-// plain text without a content-length, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
+// plain text without a content-length, a last line of JSON without an end, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
 //
 //   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
@@ -41,6 +41,7 @@ import {
   WHOLE_JSON,
   WHOLE_TEXT,
 } from "./redact/channels";
+import { expectLines } from "./redact/event";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow, put, rewind, room, setOutput } from "./redact/output";
 import { openPassage, pass } from "./redact/passage";
@@ -48,10 +49,12 @@ import { usePhrases } from "./redact/phrases";
 import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
-import { withheldBody, withheldEvent } from "./response-withhold";
+import { kindOf } from "./response-headers";
+import { withheldBody, withheldEvent, withheldLine } from "./response-withhold";
 import { endOf, indexOf, isFolded, lenOf, ptrOf, Slice, slice, startsWithFolded, sub, trim } from "./slice";
 import {
   ALL,
+  AnswerKind,
   Channel,
   ENDS,
   feed,
@@ -73,18 +76,22 @@ import { Reason } from "./verdicts.gen";
 export enum Form {
   Json = 0,
   Events = 1,
-  Text = 2,
+  /** Lines of JSON, each of which is an event. */
+  Lines = 2,
+  Text = 3,
   /** Nothing that is read as text: pictures, sound, archives. */
-  Binary = 3,
+  Binary = 4,
   /** Texts in frames, as base64 or compressed, in 16 bits a character, or of two types: they cannot be followed. */
-  Framed = 4,
+  Framed = 5,
 }
 
 /** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
 export function formOf(type: Slice): Form {
-  if (startsWithFolded(type, "text/event-stream")) return Form.Events;
+  const kind = kindOf(type);
+  if (kind == AnswerKind.Events) return Form.Events;
   if (isWide(type)) return Form.Framed;
-  // application/json, application/problem+json, application/x-ndjson …
+  if (kind == AnswerKind.Lines) return Form.Lines;
+  // application/json, application/problem+json …
   if (namesJson(type)) return Form.Json;
   // Envoy makes one of two headers, and which of the types holds is the client's choice.
   if (indexOf(type, COMMA) >= 0) return Form.Framed;
@@ -147,6 +154,10 @@ export class Redaction {
   /** Something must not leave, so that nothing may pass unread; else only originals are put back. */
   get acts(): bool {
     return changetype<Tier>(<usize>this.tier).redacts;
+  }
+  /** The answer comes in events, of which texts go on in the next. */
+  get streams(): bool {
+    return this.form == Form.Events || this.form == Form.Lines;
   }
   get withheld(): Reason {
     return <Reason>this.withheldByte;
@@ -246,6 +257,7 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
   if (form == Form.Text) openPassage(redaction.body + TEXT_AT, redaction.answer, PLAIN);
+  if (form == Form.Lines) expectLines(redaction.body);
 }
 
 /** Matches so far that were only flagged, or (otherwise) replaced. */
@@ -273,7 +285,7 @@ export function redactChunk(
   allowRecords(channels);
   usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
   setOutput(output, OUTPUT_BYTES);
-  if (redaction.form == Form.Events) events(redaction, handle, chunk, last, hide);
+  if (redaction.streams) events(redaction, handle, chunk, last, hide);
   else {
     if (handle >= 0) feed(handle, chunk, last);
     if (redaction.withheld == Reason.None) whole(redaction, chunk, last);
@@ -291,6 +303,7 @@ export function withhold(redaction: Redaction, reason: Reason): void {
   const type = blockedBy(redaction.answer);
   let text: Slice;
   if (redaction.form == Form.Events) text = withheldEvent(reason, type, redaction.inLine);
+  else if (redaction.form == Form.Lines) text = withheldLine(reason, type, redaction.inLine);
   else {
     // Of a body that has begun nothing valid can be made: it breaks off.
     setOutput(output, OUTPUT_BYTES);
@@ -353,7 +366,7 @@ function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hid
 
 /** One event, or a part of one that is too long to be held. */
 function event(redaction: Redaction, bytes: Slice): void {
-  const wholeEvent = !redaction.inLine && endsEvent(bytes);
+  const wholeEvent = !redaction.inLine && endsEvent(bytes, redaction.form == Form.Lines);
   const count = listTexts(bytes, wholeEvent);
   finishChannels(redaction, count);
   // What ends here may be what blocks: then clients are not told that the answer is complete.
@@ -382,11 +395,12 @@ function event(redaction: Redaction, bytes: Slice): void {
   }
 }
 
-/** Whether an empty line is at the end of `bytes`. */
-function endsEvent(bytes: Slice): bool {
+/** Whether an empty line is at the end of `bytes`; of a `single` line, its own end. */
+function endsEvent(bytes: Slice, single: bool): bool {
   let end = endOf(bytes);
   const from = ptrOf(bytes);
   if (end == from || !isLineEnd(load<u8>(end - 1))) return false;
+  if (single) return true;
   end -= end - 1 > from && load<u8>(end - 1) == LF && load<u8>(end - 2) == CR ? 2 : 1;
   return end > from && isLineEnd(load<u8>(end - 1));
 }

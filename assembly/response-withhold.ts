@@ -1,6 +1,6 @@
 // What a client gets in place of an answer that must not pass. The status has usually been sent, so the error is in
 // the body: all of a JSON answer, or one more event of a stream, which the clients of OpenAI and of Anthropic both
-// take for an error.
+// take for an error, or one more line.
 import { typeName } from "./redact/types";
 import { Slice } from "./slice";
 import { codeOf, Reason, typeOf } from "./verdicts.gen";
@@ -15,6 +15,15 @@ export function withheldBody(reason: Reason, type: i32): Slice {
   return text.text("}").written;
 }
 
+/** The error as a line of JSON, as Ollama writes it: the message alone, which its clients raise. A line that was cut ends before it. */
+export function withheldLine(reason: Reason, type: i32, inLine: bool): Slice {
+  text.reset();
+  if (inLine) text.text("\n");
+  text.text('{"error":"');
+  message(reason, type);
+  return text.text('","code":"').text(codeOf(reason)).text('"}\n').written;
+}
+
 /** The error as an event; a line that was cut ends before it. */
 export function withheldEvent(reason: Reason, type: i32, inLine: bool): Slice {
   text.reset();
@@ -27,10 +36,14 @@ export function withheldEvent(reason: Reason, type: i32, inLine: bool): Slice {
 function error(reason: Reason, type: i32): void {
   text.text('"error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
   text.text('","message":"');
+  message(reason, type);
+  text.text('","param":null}');
+}
+
+function message(reason: Reason, type: i32): void {
   if (reason == Reason.AnswerBlocked) {
     text.text("The answer was withheld: this tier's policy blocks what it contains");
     if (type >= 0) text.text(" (").text(typeName(type)).text(")");
     text.text(".");
   } else text.text("The answer was withheld: it must be read before it may pass, and could not be.");
-  text.text('","param":null}');
 }

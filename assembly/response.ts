@@ -43,10 +43,10 @@ import {
   Redaction,
   withholdChunk,
 } from "./response-redact";
-import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
+import { encoding, kindOf, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
-import { is, lenOf, lit, NONE, ptrOf, Slice, startsWithFolded, sub } from "./slice";
+import { is, lenOf, lit, NONE, ptrOf, Slice, sub } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
@@ -134,22 +134,20 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
     dropRedaction(stream);
     return;
   }
-  const events = startsWithFolded(type, "text/event-stream");
-  const json = !events && startsWithFolded(type, "application/json");
+  const kind = kindOf(type);
+  const streams = kind > AnswerKind.Json;
   const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
-  if ((events && stream.redaction != 0) || ((events || json) && usable)) {
-    stream.answer = openAnswer(events ? AnswerKind.Events : AnswerKind.Json) + 1;
-  }
+  if ((streams && stream.redaction != 0) || (kind >= 0 && usable)) stream.answer = openAnswer(kind) + 1;
   if (stream.redaction) {
     const form = formOf(type);
     if (form == Form.Framed && redactionOf(stream).acts && !end) replace(stream);
     if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
   }
-  if (stream.draft != 0 && (events || json)) observeForm(stream, events);
+  if (stream.draft != 0 && kind >= 0) observeForm(stream, kind);
   if (stream.answer == 0 && stream.redaction == 0) return;
   if (length != NOT_WHOLE) stream.answerLeft = length;
-  if (stream.redaction != 0 || (events && stream.hideUsage)) {
+  if (stream.redaction != 0 || (streams && stream.hideUsage)) {
     removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
   }
 }
@@ -326,7 +324,9 @@ function measure(stream: Stream): Charged {
   if (notJson(handle)) return Charged.Reserved;
   if (!finished(handle)) return brokeOff(stream, handle);
   if (!seen(handle)) return Charged.Reserved;
-  stream.promptTokens = promptTokens(handle);
+  // Ollama before 0.2 leaves out a prompt that it had in its cache.
+  const said = promptTokens(handle);
+  if (said) stream.promptTokens = said;
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);

@@ -1,6 +1,7 @@
 // Small changes to a request's body, made on its bytes: the limit on the answer's length, the wish for usage in a stream,
 // and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
+import { isOllama } from "./inspect/prompt-shape";
 import { Kind, Tape } from "./json/tape";
 import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -81,6 +82,7 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
   }
   if (prompt.bounded) return;
   if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
+  else if (isOllama(prompt.shape)) putConfig(tape, tape.member(0, "options"), "options", "num_predict", most);
   else putLimit(tape, 0, limitName(prompt.shape), most);
 }
 
@@ -89,14 +91,21 @@ function boundGemini(tape: Tape, most: u64): void {
   const camel = tape.member(0, "generationConfig");
   const snake = tape.member(0, "generation_config");
   const config = snake >= 0 && (camel < 0 || tape.kind(camel) == Kind.Null) ? snake : camel;
+  const isObject = config >= 0 && tape.kind(config) == Kind.Object;
+  const other = isObject && tape.member(config, "max_output_tokens") >= 0;
+  const name = other ? "max_output_tokens" : "maxOutputTokens";
+  putConfig(tape, config, "generationConfig", name, most);
+}
+
+/** Gives the object `config` of the root, which may be null or absent (-1), the limit `name`. */
+function putConfig(tape: Tape, config: i32, member: string, name: string, most: u64): void {
   if (config >= 0 && tape.kind(config) == Kind.Object) {
-    const other = tape.member(config, "max_output_tokens");
-    putLimit(tape, config, other >= 0 ? "max_output_tokens" : "maxOutputTokens", most);
+    putLimit(tape, config, name, most);
     return;
   }
   const from = text.length;
-  if (config < 0) text.text('"generationConfig":');
-  text.text('{"maxOutputTokens":').u64(most).text("}");
+  if (config < 0) text.text('"').text(member).text('":');
+  text.text('{"').text(name).text('":').u64(most).text("}");
   if (config >= 0) edit(tape.offset(config), lenOf(tape.raw(config)), since(from));
   else {
     text.text(",");

@@ -2,14 +2,23 @@
 //
 // A member of the wrong type is not guessed at: `bad` names it, and the request is refused, because the provider
 // might read it in another way than we did. So is one whose name differs in nothing but capitals from a member that is
-// read here: some servers take it for that one. null means absent, as the providers have it.
+// read here: some servers take it for that one (Go's, without regard to case). null means absent, as the providers have it.
 import { Kind, Tape } from "../json/tape";
 import { NOT_WHOLE, sameText, toU64 } from "../json/text";
-import { isFolded, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+import { reserve } from "../memory";
+import { endOf, isFolded, lenOf, ptrOf, Slice, slice, startsWith, sub } from "../slice";
 import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
-import { asksForCount, isGeminiStream, plainPath, Shape, writesNoText } from "./prompt-shape";
+import { asksForCount, isGeminiStream, isOllama, plainPath, Shape, writesNoText } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
+
+const MINUS: u8 = 45;
+/** The first bytes of U+017F and of U+212A as little-endian words. */
+const LONG_S: u32 = 0xbfc5;
+const KELVIN: u32 = 0x84e2;
+/** No name that is read is longer, whatever it is written in. */
+const SMALL_MAX: i32 = 64;
+const small: usize = reserve(SMALL_MAX);
 
 export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   findCapitals(tape, out);
@@ -29,6 +38,7 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   const clean = plainPath(path);
   if (out.shape == Shape.Gemini) gemini(tape, clean, out);
+  if (isOllama(out.shape)) ollama(tape, out);
   out.onlyCounts = asksForCount(clean);
   out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(clean);
   const background = present(tape, 0, "background");
@@ -39,8 +49,9 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
 function findCapitals(tape: Tape, out: Prompt): void {
   if (tape.kind(0) != Kind.Object) return;
   for (let n = tape.first(0); n >= 0; n = tape.next(n)) {
-    const name = nameOf(tape, n);
-    if (hasCapital(name) && isRead(name)) bad(out, n, "its name in small letters");
+    const name = inSmall(nameOf(tape, n));
+    const read = isRead(name) || (isOllama(out.shape) && isFolded(name, "options"));
+    if (read && ptrOf(name) == small) bad(out, n, "its name in small letters");
   }
 }
 
@@ -58,9 +69,26 @@ function isRead(name: Slice): bool {
   );
 }
 
-function hasCapital(name: Slice): bool {
-  for (let i = 0; i < lenOf(name); i++) if (<u32>load<u8>(ptrOf(name) + i) - 65 < 26) return true;
-  return false;
+/** `name` in small letters, at `small`; itself if it is already. For Go, as for Unicode, ſ and K (the Kelvin sign) are letters too. */
+function inSmall(name: Slice): Slice {
+  if (lenOf(name) > SMALL_MAX) return name;
+  let changed = false;
+  let o = small;
+  for (let p = ptrOf(name); p < endOf(name); p++) {
+    let c: u32 = load<u8>(p);
+    const left = endOf(name) - p;
+    if (c - 65 < 26) c |= 32;
+    else if (left >= 2 && load<u16>(p) == LONG_S) {
+      c = 115;
+      p++;
+    } else if (left >= 3 && load<u16>(p) == KELVIN && load<u8>(p, 2) == 0xaa) {
+      c = 107;
+      p += 2;
+    }
+    changed = changed || c != <u32>load<u8>(p);
+    store<u8>(o++, <u8>c);
+  }
+  return changed ? slice(small, <i32>(o - small)) : name;
 }
 
 /** Only what the shape's own API takes for a limit bounds the answer: servers pass over other members, whatever they are called. */
@@ -127,6 +155,22 @@ function config(tape: Tape, node: i32, out: Prompt): void {
   const camel = number(tape, present(tape, node, "candidateCount"), 1, out);
   const snake = number(tape, present(tape, node, "candidate_count"), 1, out);
   out.n = max(out.n, max(camel, snake));
+}
+
+/** Ollama passes over the limits of others; below 0 its own is none at all, and is written over like one that is too large. */
+function ollama(tape: Tape, out: Prompt): void {
+  out.stream = out.stream || present(tape, 0, "stream") < 0;
+  const options = present(tape, 0, "options");
+  if (options < 0) return;
+  if (tape.kind(options) != Kind.Object) {
+    bad(out, options, "an object");
+    return;
+  }
+  const own = present(tape, options, "num_predict");
+  if (own < 0) return;
+  const endless = tape.kind(own) == Kind.Number && load<u8>(ptrOf(tape.raw(own))) == MINUS;
+  if (endless) out.addLimit(own, u64.MAX_VALUE, true);
+  else limit(tape, own, true, out);
 }
 
 function present(tape: Tape, object: i32, name: string): i32 {

@@ -15,6 +15,9 @@ export enum Shape {
   Embeddings = 4,
   Messages = 5,
   Gemini = 6,
+  /** Ollama's own API. */
+  OllamaChat = 7,
+  OllamaGenerate = 8,
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
@@ -58,7 +61,7 @@ export function isApiPath(path: Slice): bool {
 
 /** The member that holds the prompt. */
 export function mainMember(shape: i32): string {
-  if (shape == Shape.Completions) return "prompt";
+  if (shape == Shape.Completions || shape == Shape.OllamaGenerate) return "prompt";
   if (shape == Shape.Responses || shape == Shape.Embeddings) return "input";
   return shape == Shape.Gemini ? "contents" : "messages";
 }
@@ -102,7 +105,15 @@ function byPath(path: Slice): i32 {
   if (endsWith(path, "/v1/messages") || endsWith(path, "/v1/messages/count_tokens")) return Shape.Messages;
   if (endsWith(path, ":generateContent") || isGeminiStream(path) || endsWith(path, ":countTokens"))
     return Shape.Gemini;
+  if (endsWith(path, "/api/chat")) return Shape.OllamaChat;
+  if (endsWith(path, "/api/generate")) return Shape.OllamaGenerate;
+  if (endsWith(path, "/api/embed")) return Shape.Embeddings;
   return Shape.Unknown;
+}
+
+/** Whether `shape` is one of Ollama's own API, which keeps the answer's limit among its options and streams unless told not to. */
+export function isOllama(shape: i32): bool {
+  return shape == Shape.OllamaChat || shape == Shape.OllamaGenerate;
 }
 
 export function isGeminiStream(path: Slice): bool {

@@ -100,7 +100,8 @@ function judgeEmpty(out: Prompt): void {
 
 /** A list of messages must be one: what a provider makes of anything else is not known. */
 function judgeMessages(tape: Tape, out: Prompt): void {
-  if (out.shape != Shape.Chat && out.shape != Shape.Messages && out.shape != Shape.Gemini) return;
+  const lists = out.shape == Shape.Chat || out.shape == Shape.Messages || out.shape == Shape.OllamaChat;
+  if (!lists && out.shape != Shape.Gemini) return;
   if (mainNode < 0) return;
   // Gemini takes one content that stands alone.
   if (out.shape == Shape.Gemini && tape.kind(mainNode) == Kind.Object) return;
@@ -170,6 +171,8 @@ function topPlace(tape: Tape, n: i32, out: Prompt): i32 {
     return Where.Message | Trust.System;
   }
   if (is(tape, n, "instructions") || is(tape, n, "tools") || is(tape, n, "functions")) return Trust.System;
+  // What Ollama told of an earlier conversation, in tokens.
+  if (out.shape == Shape.OllamaGenerate && is(tape, n, "context")) return Where.List | Trust.User;
   if (is(tape, n, "response_format") || is(tape, n, "text")) return Trust.System;
   return Trust.User;
 }

@@ -1,7 +1,8 @@
 // Redacts what of an event is no text of a channel: its data is JSON (body.ts); any other line, a comment or a field, is a
 // text by itself. Fed in parts that are cut anywhere; where it is in a line is kept with the body:
 //
-//   body + 14: bytes of `data:` so far u8, or IN_DATA, or IN_OTHER | 15: bytes of the stream's byte order mark u8
+//   body + 14: bytes of `data:` so far u8, or IN_DATA, or IN_OTHER
+//        + 15: bytes of the stream's byte order mark u8, or ALL_DATA: its events are lines of JSON
 import { lineEnd } from "../line-end";
 import { feedBody, TEXT_AT } from "./body";
 import { put } from "./output";
@@ -12,14 +13,24 @@ const IN_DATA: u32 = 5;
 const IN_OTHER: u32 = 6;
 /** A byte order mark that is over, or was not there. */
 const NO_MARK: u32 = 3;
+const ALL_DATA: u32 = 4;
 
 const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
 const COLON_AT: u32 = 4;
 const LF: u32 = 10;
 const CR: u32 = 13;
 
+/** Takes every line of the stream for an event's data. */
+export function expectLines(body: usize): void {
+  store<u8>(body, <u8>ALL_DATA, 15);
+}
+
 /** Feeds `len` bytes of an event; there must be room for them in the output (`roomForBody`). */
 export function feedEvent(body: usize, ptr: usize, len: i32): void {
+  if (<u32>load<u8>(body, 15) == ALL_DATA) {
+    feedBody(body, ptr, len);
+    return;
+  }
   const end = ptr + len;
   let p = ptr;
   while (p < end) {

@@ -1,6 +1,6 @@
 // Cuts an answer into pieces that can be passed, hidden or rewritten one by one.
 //
-// Of an event stream a piece is one event with its empty line. Events that lie within a chunk are pieces where they
+// Of an event stream a piece is one event with its empty line, of lines of JSON a line. Events that lie within a chunk are pieces where they
 // are; one that a chunk has cut is held back until it is complete (hold.ts). An event longer than PIECE_MAX, or one
 // for which there is no room, passes in pieces as it comes, and is counted; its texts are listed all the same. Of a
 // JSON answer, pieces are just parts of the chunk. The pieces of an answer, one after the other, are the answer.
@@ -43,7 +43,7 @@ export function pieces(handle: i32, chunk: Slice, isLast: bool): void {
 
 /** Reads the next piece; false when the rest of the chunk, if any, is held back. */
 export function nextPiece(): bool {
-  if (state.kind == AnswerKind.Json) return at < stop && pass(min(at + PIECE_MAX, stop));
+  if (!state.streams) return at < stop && pass(min(at + PIECE_MAX, stop));
   if (framedTo > at) return pass(framedTo);
   if (at >= stop) return last && state.holdLength != 0 && passHeld();
   if (state.frameTail) {
@@ -165,8 +165,9 @@ function read(bytes: Slice, whole: bool): bool {
   return true;
 }
 
-/** The end of the event in [p, limit), just after its empty line; 0 if it is not there. */
+/** The end of the event in [p, limit), just after its empty line, or its only one; 0 if it is not there. */
 function eventEnd(p: usize, limit: usize): usize {
+  const single = state.kind == AnswerKind.Lines;
   while (p < limit) {
     const c: u32 = load<u8>(p);
     if (state.frameCr) {
@@ -176,7 +177,8 @@ function eventEnd(p: usize, limit: usize): usize {
         continue;
       }
     }
-    if (!state.frameInLine && (c == LF || c == CR)) {
+    if ((single || !state.frameInLine) && (c == LF || c == CR)) {
+      state.frameInLine = false;
       p++;
       if (c == CR) {
         // The LF of a CR LF may be in the next chunk; it belongs to this event.
@@ -188,6 +190,10 @@ function eventEnd(p: usize, limit: usize): usize {
     const end = lineEnd(p, limit);
     if (end > p) state.frameInLine = true;
     if (end == limit) return 0;
+    if (single) {
+      p = end;
+      continue;
+    }
     state.frameInLine = false;
     state.frameCr = load<u8>(end) == CR;
     p = end + 1;

@@ -1,4 +1,5 @@
-// Reads the lines of an event stream (WHATWG HTML, "server-sent events") and hands the data of each event to walk.
+// Reads the lines of an event stream (WHATWG HTML, "server-sent events") and hands the data of each event to walk. Of lines
+// of JSON each is an event, and all of it is data.
 //
 // Nothing is buffered: the data goes to the walker as it comes, the lines of one event joined by line feeds. Lines
 // end with CR LF, LF or CR; a byte order mark at the beginning, comments and other fields are passed over.
@@ -7,7 +8,7 @@ import { beginDocument, walk } from "./walk";
 import { keepEnvelope, repeated } from "./repeat";
 import { addSpan, ALL, ENDS, spanCount } from "./spans";
 import { Channel } from "./shapes";
-import { State } from "./state";
+import { AnswerKind, State } from "./state";
 
 enum Phase {
   Start = 0,
@@ -70,7 +71,11 @@ export function readLines(state: State, p: usize, stop: usize): void {
         const end = lineEnd(p, stop);
         if (state.phase == Phase.Value) data(state, p, <i32>(end - p));
         p = end;
-        if (p < stop) endLine(state, load<u8>(p++));
+        if (p < stop) {
+          endLine(state, load<u8>(p++));
+          if (state.kind == AnswerKind.Lines && begin != 0 && isBetween(state))
+            keepEnvelope(state, begin, p, span);
+        }
       }
     }
   }
@@ -95,6 +100,11 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
       return p + 1;
     }
     state.mark = 3;
+  }
+  if (state.kind == AnswerKind.Lines && c != LF && c != CR) {
+    state.phase = Phase.Value;
+    dataLine(state);
+    return p;
   }
   if (p + 5 <= stop && load<u32>(p) == DATA && load<u8>(p, 4) == COLON) {
     state.phase = Phase.Colon;
@@ -130,6 +140,7 @@ function field(state: State, p: usize, c: u32): usize {
 function endLine(state: State, c: u32): void {
   state.phase = Phase.Start;
   state.lineCr = c == CR;
+  if (state.kind == AnswerKind.Lines) dispatch(state);
 }
 
 /** Another line of data begins. */

@@ -1,11 +1,11 @@
-// Reads bytes of an answer of either kind.
+// Reads bytes of an answer of any kind.
 import { endLines, readLines } from "./lines";
-import { AnswerKind, State } from "./state";
+import { State } from "./state";
 import { beginDocument, walk } from "./walk";
 
 /** Reads `len` bytes at `ptr`; with `last`, nothing follows. */
 export function readAnswer(state: State, ptr: usize, len: i32, last: bool): void {
-  if (state.kind == AnswerKind.Events) {
+  if (state.streams) {
     readLines(state, ptr, ptr + len);
     if (last) endLines(state);
     return;

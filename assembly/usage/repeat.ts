@@ -1,7 +1,7 @@
 // The events of a stream are mostly alike: `data: {"id":…,"choices":[{"delta":{"content":"` text `"}}]}`. Of an event
 // with one delta the bytes around its text are kept; the next that has the same bytes there says the same but for its
-// text, so it is taken without a walk through its JSON. Values that differ in every event and mean nothing to us, a padding and a number in
-// sequence, are left out like the text.
+// text, so it is taken without a walk through its JSON. Values that differ in every event and mean nothing to us, a padding, a time and a
+// number in sequence, are left out like the text.
 //
 //   event    │ data: {"type":"…","sequence_number": │ 12 │ ,"delta":" │ text │ ","obfuscation":" │ a7xQ │ "} LF LF │
 //   kept     │ run                                  │    │ run        │      │ run               │      │ run      │
@@ -13,7 +13,7 @@ import { same } from "../same";
 import { lenOf, lit, ptrOf, Slice } from "../slice";
 import { ALL, ENDS, relist, spanChannel, spanCount, spanFlags, spanFrom, spanTo, WHOLE } from "./spans";
 import { Channel } from "./shapes";
-import { ENVELOPE_MAX, State } from "./state";
+import { AnswerKind, ENVELOPE_MAX, State } from "./state";
 
 /** What may stand between two runs. */
 enum Hole {
@@ -28,6 +28,7 @@ const HOLES_MAX: i32 = 3;
 
 // Names of members are the only place for these bytes: inside a string a quote has a backslash before it.
 const PADDING = lit('"obfuscation":"');
+const TIME = lit('"created_at":"');
 const NUMBER = lit('"sequence_number":');
 const QUOTE: u8 = 34;
 
@@ -46,7 +47,8 @@ export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i3
   const kind = channel >> 28;
   if (kind == <u32>Channel.End || kind == <u32>Channel.Data || kind == <u32>Channel.Unknown) return;
   if ((spanFlags(firstSpan) & (ENDS | WHOLE)) != ENDS || (channel & ALL) == ALL) return;
-  if (load<u16>(to - 2) != EMPTY_LINE) return;
+  // Of a line of JSON that is between two, the last byte is a line feed.
+  if (state.kind == AnswerKind.Events && load<u16>(to - 2) != EMPTY_LINE) return;
   if (state.envelopeChannel == channel && match(state, from, to, spanTo(firstSpan)) == to) return;
   state.envelopeLength = 0;
   if (!keepRuns(state, from, to, spanFrom(firstSpan), spanTo(firstSpan))) return;
@@ -69,6 +71,10 @@ function keepRuns(state: State, from: usize, to: usize, start: usize, end: usize
       if (begins(p, to, PADDING)) {
         hole = Hole.Padding;
         p += lenOf(PADDING);
+        after = plainEnd(p, to);
+      } else if (begins(p, to, TIME)) {
+        hole = Hole.Padding;
+        p += lenOf(TIME);
         after = plainEnd(p, to);
       } else if (begins(p, to, NUMBER)) {
         hole = Hole.Number;

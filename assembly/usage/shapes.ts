@@ -4,7 +4,7 @@
 //
 // Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
 // (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Cohere (chat),
-// Mistral, OpenRouter, vLLM, Groq and DeepSeek.
+// Ollama (chat, generate, embed), Mistral, OpenRouter, vLLM, Groq and DeepSeek.
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
 import { reserve } from "../memory";
@@ -19,7 +19,7 @@ export enum What {
   Text = 2,
   /** A number; `detail` is the index of the counter. */
   Counter = 3,
-  /** Not null: the answer, or a part of it, is complete. */
+  /** A text: the answer, or a part of it, is complete; true: all of it. */
   Finish = 4,
   Type = 5,
   Model = 6,
@@ -46,7 +46,10 @@ export enum Mark {
   /** Texts inside are complete in themselves, not deltas. */
   Whole = 5,
   Choices = 6,
+  /** An object of usage; or a counter that has none around it. */
   Usage = 7,
+  /** A text at the root that is a delta; others there repeat what came. */
+  Delta = 8,
 }
 
 /** The kinds of text, in the highest four bits of a channel. */
@@ -167,6 +170,7 @@ anthropicShapes();
 cohereShapes();
 geminiShapes();
 responsesShapes();
+ollamaShapes();
 limits();
 
 function usageShapes(): void {
@@ -273,7 +277,7 @@ function anthropicShapes(): void {
   on(start, "usage", child(ROOT, name("usage")));
   on(start, "content", blocks);
   // The Responses API puts a string here.
-  const delta = node(What.Text, Channel.Unknown);
+  const delta = node(What.Text, Channel.Unknown, Mark.Delta);
   on(ROOT, "delta", delta);
   on(delta, "text", text);
   on(delta, "thinking", reasoning);
@@ -349,7 +353,8 @@ function responsesShapes(): void {
   items(thoughts, thought);
   on(thought, "text", reasoning);
 
-  const response = inner();
+  // Ollama puts a string here.
+  const response = node(What.Text, Channel.Text, Mark.Delta);
   on(response, "model", model);
   on(response, "usage", child(ROOT, name("usage")));
   on(response, "error", error);
@@ -366,6 +371,28 @@ function responsesShapes(): void {
   on(ROOT, "refusal", refusal);
   on(ROOT, "arguments", argument);
   on(ROOT, "input", argument);
+}
+
+/** Each line, and an answer that is no stream, has the message or the text at its root, and its end and usage beside it. */
+function ollamaShapes(): void {
+  const message = child(ROOT, name("message"));
+  // Anthropic and Cohere put a list here.
+  const content = node(What.Text, Channel.Text, Mark.Whole);
+  items(content, elementOf(child(ROOT, name("content"))));
+  on(message, "content", content);
+  on(message, "thinking", reasoning);
+  const calls = inner();
+  const call = inner();
+  const tool = inner();
+  on(message, "tool_calls", calls);
+  items(calls, call);
+  on(call, "function", tool);
+  on(tool, "arguments", ANY);
+  on(ROOT, "thinking", node(What.Text, Channel.Reasoning, Mark.Delta));
+  on(ROOT, "done", finish);
+  on(ROOT, "prompt_eval_count", node(What.Counter, Counter.Prompt, Mark.Usage));
+  counter(ROOT, "prompt_eval_cached_count", Counter.Cached);
+  on(ROOT, "eval_count", node(What.Counter, Counter.Completion, Mark.Usage));
 }
 
 // Values of "type" (and of vLLM's "object") that say something about the event.

@@ -13,6 +13,8 @@ import { COUNTERS } from "./shapes";
 export enum AnswerKind {
   Json = 0,
   Events = 1,
+  /** Lines of JSON, each of which is an event. */
+  Lines = 2,
 }
 
 /** Levels of an answer at which anything of ours can stand; below, everything is skipped. */
@@ -68,6 +70,8 @@ export class State {
   thoughts: bool;
   inChoice: bool;
   finishHere: bool;
+  /** The document says that it is the answer's last. */
+  doneHere: bool;
   pending: u8;
   /** Open levels of ours, and the depth at which something skipped, whole or copied out began (0: none). */
   levels: u8;
@@ -110,6 +114,10 @@ export class State {
   holdLength: i32;
   holdRoom: i32;
 
+  /** Whether the answer is a stream of events, in either form. */
+  get streams(): bool {
+    return this.kind != AnswerKind.Json;
+  }
   get scan(): Scanner {
     return changetype<Scanner>(this.scanner);
   }

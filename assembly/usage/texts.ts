@@ -2,8 +2,8 @@
 import { findBackslash } from "../json/escape";
 import { hexValue } from "../json/chars";
 import { addSpan, BEGINS, ENDS, NESTED, WHOLE } from "./spans";
-import { Channel, deltaKind, detailOf } from "./shapes";
-import { AnswerKind, State } from "./state";
+import { Channel, deltaKind, detailOf, Mark, markOf } from "./shapes";
+import { State } from "./state";
 
 /**
  * The bytes [from, to) of the inside of a string at `node` (the members of a tool's input have ANY). `begins`,
@@ -15,8 +15,8 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   const whole =
     state.wholeDepth != 0 ||
     state.anyDepth != 0 ||
-    (state.kind == AnswerKind.Json && !state.array) ||
-    (atRoot && kind != Channel.Unknown);
+    (!state.streams && !state.array) ||
+    (atRoot && markOf(node) != Mark.Delta);
   if (kind == Channel.Unknown && state.typeId) kind = deltaKind(state.typeId);
   if (kind == Channel.Text && state.thoughts) kind = Channel.Reasoning;
   if (begins) {
@@ -33,7 +33,7 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   if (kind == Channel.Arguments && state.anyDepth == 0) flags |= NESTED;
   addSpan(kind, state.major, state.minor, from, to, flags);
   // In a stream, whole texts repeat what came as deltas.
-  if (kind == Channel.Data || (whole && state.kind == AnswerKind.Events)) return;
+  if (kind == Channel.Data || (whole && state.streams)) return;
   if (from < to && !state.deltaCounted) {
     state.deltas++;
     state.deltaCounted = true;

@@ -30,7 +30,7 @@ import {
   whatOf,
 } from "./shapes";
 import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
-import { AnswerKind, CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
+import { CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
 import { forgetText, takeText } from "./texts";
 
 /** Nesting of an answer; a deeper one cannot be read. */
@@ -177,6 +177,8 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
     case Mark.Usage:
       state.usageHere = true;
       return;
+    case Mark.Delta:
+      return;
     default:
       if (state.wholeDepth == 0) state.wholeDepth = depth;
   }
@@ -190,6 +192,7 @@ function beginRoot(state: State): void {
   state.thoughts = false;
   state.inChoice = false;
   state.finishHere = false;
+  state.doneHere = false;
   state.major = 0;
   state.minor = 0;
   state.majorNext = 0;
@@ -244,9 +247,12 @@ function scalar(state: State, s: Scanner, event: i32): void {
     } else if (what == What.Model) keepModel(state, token(state, s));
     else if (what == What.Error) state.failed = true;
   } else if (event == Event.Number) number(state, node, token(state, s));
-  else if (event == Event.True && what == What.Thought) {
+  else if (event == Event.True && what == What.Finish) {
+    finish(state, skew + s.end);
+    state.doneHere = true;
+  } else if (event == Event.True && what == What.Thought) {
     state.thoughts = true;
-    if (state.kind == AnswerKind.Events) changeKind(Channel.Text, Channel.Reasoning, true);
+    if (state.streams) changeKind(Channel.Text, Channel.Reasoning, true);
   }
 }
 
@@ -258,9 +264,13 @@ function number(state: State, node: i32, raw: Slice): void {
     if (what == What.Counter) noteOdd(state, node);
     return;
   }
-  if (what == What.Counter) state.count(detailOf(node), value);
+  if (what == What.Counter) {
+    state.count(detailOf(node), value);
+    // Ollama's stand in no object of their own.
+    if (markOf(node) == Mark.Usage) state.usageHere = true;
+  }
   // Texts of a JSON answer may be out already when their index comes: there, their order is their index.
-  if (state.kind == AnswerKind.Json) return;
+  if (!state.streams) return;
   if (what == What.Major) {
     state.major = <i32>min(value, INDEX_MAX);
     moveMajor(state.major);
@@ -303,6 +313,7 @@ function endRoot(state: State): void {
   // Usage that comes with or after the last choice's end is final, though `[DONE]` or the like may be missing.
   if (state.usageHere && state.choicesDone != 0 && state.choicesDone == state.choicesOpen)
     state.finished = true;
+  if (state.doneHere) state.finished = true;
   const type = <i32>state.typeId;
   if (type == 0) return;
   changeKind(Channel.Unknown, Channel.Text, false);

@@ -15,6 +15,8 @@ const APIS: Readonly<Record<string, readonly [operation: string, provider: strin
   embeddings: ["embeddings", "openai"],
   messages: ["chat", "anthropic"],
   gemini: ["generate_content", "gcp.gemini"],
+  ollama_chat: ["chat", "ollama"],
+  ollama_generate: ["text_completion", "ollama"],
 };
 
 const some = <T>(value: T): T | undefined =>

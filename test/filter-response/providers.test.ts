@@ -41,8 +41,9 @@ type Json = any;
 interface Provider {
   path: string;
   request: object;
-  /** Events with their types, or one JSON answer. */
+  /** Events with their types, lines of JSON, or one JSON answer. */
   events?: Json[];
+  lines?: Json[];
   json?: Json;
   /** The text and the tool's arguments in what arrived. */
   read(events: Json[]): { text: string; args?: string | object };
@@ -59,6 +60,13 @@ const choice = (more: object, finish_reason: string | null = null) => ({
   choices: [{ index: 0, ...more, finish_reason }],
 });
 const tool = (more: object) => choice({ delta: { tool_calls: [{ index: 0, ...more }] } });
+/** A line of Ollama's, with a time as it writes them. */
+const ollama = (i: number, more: object) => ({
+  model: "qwen3:8b",
+  created_at: `2025-10-26T17:15:${10 + i}.${385_406_455 + i}-07:00`,
+  done: false,
+  ...more,
+});
 const usage = { prompt_tokens: 9, completion_tokens: COMPLETION, total_tokens: 9 + COMPLETION };
 
 const providers: Record<string, Provider> = {
@@ -294,6 +302,64 @@ const providers: Record<string, Provider> = {
       };
     },
   },
+  "Ollama chat": {
+    path: "/api/chat",
+    request: { model: "qwen3:8b", messages: [user] },
+    lines: [
+      ...PIECES.map((thinking, i) => ollama(i, { message: { role: "assistant", content: "", thinking } })),
+      ...PIECES.map((content, i) => ollama(i + 10, { message: { role: "assistant", content } })),
+      ollama(30, {
+        message: {
+          role: "assistant",
+          content: "",
+          tool_calls: [{ function: { name: "mail", arguments: { to: "[EMAIL_1]", from: "10.0.0.1" } } }],
+        },
+      }),
+      ollama(31, {
+        message: { role: "assistant", content: "" },
+        done: true,
+        done_reason: "stop",
+        total_duration: 4111111111111111,
+        prompt_eval_count: 9,
+        eval_count: COMPLETION,
+      }),
+    ],
+    read: (lines) => {
+      const text = join(lines, ({ message }) => message.content);
+      assert.equal(
+        join(lines, ({ message }) => message.thinking),
+        text,
+      );
+      assert.equal(lines.at(-1).done, true);
+      assert.equal(lines.at(-1).total_duration, 4111111111111111);
+      const calls = lines.flatMap(({ message }) => message.tool_calls ?? []);
+      return { text, args: calls[0].function.arguments };
+    },
+  },
+  "Ollama generate": {
+    path: "/api/generate",
+    request: { model: "llama3.2", prompt: user.content },
+    lines: [
+      ...PIECES.map((response, i) => ollama(i, { response })),
+      ollama(9, { response: "", done: true, prompt_eval_count: 9, eval_count: COMPLETION }),
+    ],
+    read: (lines) => ({ text: join(lines, ({ response }) => response) }),
+  },
+  "Ollama chat, JSON": {
+    path: "/api/chat",
+    request: { model: "qwen3:8b", stream: false, messages: [user] },
+    json: ollama(0, {
+      message: {
+        role: "assistant",
+        content: PIECES.join(""),
+        tool_calls: [{ function: { name: "mail", arguments: { to: "[EMAIL_1]", from: "10.0.0.1" } } }],
+      },
+      done: true,
+      prompt_eval_count: 9,
+      eval_count: COMPLETION,
+    }),
+    read: ([{ message }]) => ({ text: message.content, args: message.tool_calls[0].function.arguments }),
+  },
   "OpenAI chat, JSON": {
     path: "/v1/chat/completions",
     request: { model: "gpt-4o", messages: [user] },
@@ -333,14 +399,19 @@ const providers: Record<string, Provider> = {
 };
 
 /** The stream as it is sent: Anthropic's and the Responses API's events are named. */
-function bytesOf({ events, json, end = "" }: Provider): string {
+function bytesOf({ events, lines, json, end = "" }: Provider): string {
   if (json) return JSON.stringify(json);
+  if (lines) return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   const named = (event: Json) => (event.type ? `event: ${event.type}\n` : "");
   return (events ?? []).map((event) => `${named(event)}data: ${JSON.stringify(event)}\n\n`).join("") + end;
 }
 
 function parse(text: string): Json[] {
-  if (text.startsWith("{")) return [JSON.parse(text)];
+  if (text.startsWith("{"))
+    return text
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
   return [...text.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => JSON.parse(json as string));
 }
 
@@ -355,7 +426,9 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       for (const key of ["redacts", "restores"] as const) {
         it(`${name}: ${key}, wherever it is cut`, async () => {
           const bytes = Buffer.from(bytesOf(provider));
-          const headers = { "content-type": provider.json ? "application/json" : "text/event-stream" };
+          const { json, lines } = provider;
+          const type = json ? "application/json" : lines ? "application/x-ndjson" : "text/event-stream";
+          const headers = { "content-type": type };
           const send = (cut: number, body = bytes) =>
             edge.send({
               key,
@@ -374,7 +447,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           for (let cut = 1; cut < bytes.length; cut++, count++) {
             assert.equal((await send(cut)).text, whole, `cut at ${cut}`);
           }
-          if (!provider.json) {
+          if (!json) {
             const crlf = Buffer.from(`\ufeff${bytes.toString().replaceAll("\n", "\r\n")}`);
             const marked = (await send(0, crlf)).text;
             assert.equal(provider.read(parse(marked.slice(1).replaceAll("\r\n", "\n"))).text, WANT[key]);

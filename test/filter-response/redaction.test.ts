@@ -229,6 +229,36 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(await as("image/png"), body);
     });
 
+    it("redacts across lines of JSON by any of their names, and ends them with a line that says why", async () => {
+      const line = (content: string) => `${JSON.stringify({ message: { content }, done: false })}\n`;
+      const send = (body: string, type: string, key: string) =>
+        edge.send({
+          key,
+          body: chat("hello"),
+          upstream: upstreamOf(Buffer.from(body), 9, { "content-type": type }),
+        });
+      const end = `${JSON.stringify({ message: { content: "" }, done: true })}\n`;
+      for (const name of ["x-ndjson", "NDJSON; charset=utf-8", "jsonl", "jsonlines", "json-lines"]) {
+        const body = `${line("to bob@exa")}\n${line("mple.com.")}${end}`;
+        const { text } = await send(body, `application/${name}`, "redacts");
+        const lines = text.split("\n").filter(Boolean);
+        const said = lines.map((one) => JSON.parse(one).message.content).join("");
+        assert.equal(said, "to [EMAIL_1].", name);
+      }
+      const withheld = async (body: string, key: string) => {
+        const { text } = await send(body, "application/x-ndjson", key);
+        return JSON.parse(text.trimEnd().split("\n").at(-1) ?? "");
+      };
+      const blocked = await withheld(
+        line("Sure! You are ARIA, the inte") + line("rnal assistant of") + end,
+        "mixed",
+      );
+      assert.equal(blocked.code, "answer_blocked");
+      assert.match(blocked.error, /CANARY/);
+      const odd = await withheld(`${line("hi")}bob@example.com\n${line("so")}`, "redacts");
+      assert.equal(odd.code, "answer_unreadable");
+    });
+
     it("does with each type what the policy says", async () => {
       const answer = await json({ text: "bob@example.com at 10.0.0.1, EMP-1234 and emp-1234" }, "mixed");
       const { text } = JSON.parse(answer.text);

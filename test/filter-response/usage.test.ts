@@ -10,7 +10,7 @@ import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
 import { upstreamOf } from "./support.ts";
 
 interface Case {
-  kind: "json" | "events";
+  kind: "json" | "events" | "lines";
   body: string[];
   expect: {
     prompt?: number;
@@ -28,6 +28,11 @@ const cases = readdirSync(dir).map(
     [file.replace(".json", ""), JSON.parse(readFileSync(new URL(file, dir), "utf8")) as Case] as const,
 );
 const EVERY = process.env.WEIR_SPLITS === "all";
+const types = {
+  json: "application/json",
+  events: "text/event-stream; charset=utf-8",
+  lines: "application/x-ndjson",
+};
 const HIDDEN = /"choices":\[\][^\n\r]*"usage":\{|"usage":\{[^\n\r]*"choices":\[\]/;
 
 const policy = {
@@ -54,7 +59,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     for (const [name, { kind, body, expect }] of cases) {
       it(`${name} is charged and passed on wherever it is cut`, async () => {
         const bytes = Buffer.from(body.join("\n"));
-        const type = kind === "events" ? "text/event-stream; charset=utf-8" : "application/json";
+        const type = types[kind];
         const text = bytes.toString();
         const events = text.split(/(?<=\n\n)/);
         const kept = kind === "events" ? events.filter((event) => !HIDDEN.test(event)).join("") : text;
@@ -68,7 +73,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
             const upstream = upstreamOf(bytes, cut, { "content-type": type });
             const answer = await edge.send({
               key,
-              body: chat("hello", { stream: kind === "events" }),
+              body: chat("hello", { stream: kind !== "json" }),
               upstream,
             });
             assert.equal(answer.status, 200);

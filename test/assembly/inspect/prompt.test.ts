@@ -7,7 +7,17 @@ import fc from "fast-check";
 import { leaf } from "../../support/leaf.ts";
 import { ERRORS } from "../json/support.ts";
 
-const SHAPES = ["unknown", "chat", "responses", "completions", "embeddings", "messages", "gemini"];
+const SHAPES = [
+  "unknown",
+  "chat",
+  "responses",
+  "completions",
+  "embeddings",
+  "messages",
+  "gemini",
+  "ollama-chat",
+  "ollama-generate",
+];
 const TRUSTS = ["system", "user", "assistant", "untrusted"];
 const dir = fileURLToPath(new URL("fixtures/", import.meta.url));
 const ROOM = 1 << 20;
@@ -93,6 +103,10 @@ test("a shape is only taken from a path that is exactly known", () => {
     ["/anthropic/v1/messages", "messages"],
     ["/v1beta/models/gemini-2.0-flash:generateContent", "gemini"],
     ["/v1beta/models/gemini-2.0-flash:streamGenerateContent?alt=sse", "gemini"],
+    ["/api/chat", "ollama-chat"],
+    ["/ollama/api/generate", "ollama-generate"],
+    ["/api/embed", "embeddings"],
+    ["/api/chat/", "unknown"],
     ["/v1/chat/completions/", "unknown"],
     ["/V1/chat/Completions", "unknown"],
     ["/v1//chat/completions", "unknown"],

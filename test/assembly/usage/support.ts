@@ -1,7 +1,7 @@
 // Drives the usage reader's leaf module from tests, the fuzzer and the benchmark.
 import { type LeafOptions, leaf } from "../../support/leaf.ts";
 
-export const KINDS = { json: 0, events: 1 } as const;
+export const KINDS = { json: 0, events: 1, lines: 2 } as const;
 export type KindName = keyof typeof KINDS;
 
 export interface Reading {

@@ -63,7 +63,7 @@ for (const [name, { kind, body, expect }] of cases) {
       const reference = withoutHidden(body);
       const text = body.join("\n");
       if (kind === "events") assert.equal(reference.hidden, hidden);
-      for (const end of kind === "events" ? ["\n", "\r\n", "\r"] : ["\n"]) {
+      for (const end of kind === "json" ? ["\n"] : ["\n", "\r\n", "\r"]) {
         for (const mark of ["", "\ufeff"]) {
           const bytes = withEnds(mark + text, end);
           const kept = kind === "events" ? withEnds(mark + reference.kept, end) : bytes;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
+import { prompts, unbounded } from "./unbounded.ts";
 
 const policy = (tier: object, more: object = {}) => ({
   tiers: { pro: { output: { max_tokens: 100 }, ...tier } },
@@ -87,84 +88,6 @@ const endings: [string, Call, number][] = [
   ],
 ];
 
-/** Bodies that bound their answer in no way that their API has, and what they must be upstream, where the tier's limit is 20. */
-const unbounded: [string, string, object, object][] = [
-  [
-    "a limit that is null",
-    "chat/completions",
-    { max_completion_tokens: null },
-    { max_completion_tokens: 20 },
-  ],
-  ["a limit that is null", "responses", { max_output_tokens: null }, { max_output_tokens: 20 }],
-  ["a limit that is null", "messages", { max_tokens: null }, { max_tokens: 20 }],
-  [
-    "another API's limit",
-    "chat/completions",
-    { max_output_tokens: 1 },
-    { max_output_tokens: 1, max_completion_tokens: 20 },
-  ],
-  [
-    "a member of embeddings",
-    "other/responses",
-    { dimensions: 5, encoding_format: "float" },
-    { dimensions: 5, encoding_format: "float", max_output_tokens: 20 },
-  ],
-  ["another API's limit", "responses", { max_tokens: 1 }, { max_tokens: 1, max_output_tokens: 20 }],
-  [
-    "another API's limit",
-    "completions",
-    { max_completion_tokens: 1 },
-    { max_completion_tokens: 1, max_tokens: 20 },
-  ],
-  ["no limit", "x:generateContent", {}, { generationConfig: { maxOutputTokens: 20 } }],
-  [
-    "another API's limit",
-    "x:generateContent",
-    { max_tokens: 1 },
-    { max_tokens: 1, generationConfig: { maxOutputTokens: 20 } },
-  ],
-  [
-    "an empty configuration",
-    "x:generateContent",
-    { generationConfig: {} },
-    { generationConfig: { maxOutputTokens: 20 } },
-  ],
-  [
-    "a configuration that is null",
-    "x:generateContent",
-    { generationConfig: null },
-    { generationConfig: { maxOutputTokens: 20 } },
-  ],
-  [
-    "a limit that is null",
-    "x:generateContent",
-    { generationConfig: { temperature: 1, maxOutputTokens: null } },
-    { generationConfig: { temperature: 1, maxOutputTokens: 20 } },
-  ],
-  [
-    "a configuration in the other spelling",
-    "x:generateContent",
-    { generation_config: { temperature: 1 } },
-    { generation_config: { maxOutputTokens: 20, temperature: 1 } },
-  ],
-  [
-    "a limit that is null in the other spelling",
-    "x:generateContent",
-    { generationConfig: null, generation_config: { max_output_tokens: null } },
-    { generationConfig: null, generation_config: { max_output_tokens: 20 } },
-  ],
-];
-
-/** A prompt as each path has it. */
-const prompts: Record<string, object> = {
-  "chat/completions": { messages: [{ role: "user", content: "Hi" }] },
-  messages: { messages: [{ role: "user", content: "Hi" }] },
-  responses: { input: "Hi" },
-  "other/responses": { input: "Hi" },
-  completions: { prompt: "Hi" },
-  "x:generateContent": { model: "x", contents: [{ parts: [{ text: "Hi" }] }] },
-};
-
 /** Prompts of the completions API, and how many answers they get. */
 const lists: [string, unknown, number][] = [
   ["a text", "Hi", 1],
@@ -184,7 +107,7 @@ export const budgets: Scenario[] = [
         passed(answer);
         const sent = answer.upstream?.text ?? "";
         assert.deepEqual(JSON.parse(sent), { model: "gpt-4o", ...prompts[path], ...upstream });
-        const limits = sent.match(/max_?(completion_|output_?)?tokens/gi) ?? [];
+        const limits = sent.match(/max_?(completion_|output_?)?tokens|"options"/gi) ?? [];
         assert.equal(limits.length, new Set(limits).size, sent);
       },
     }),

@@ -29,6 +29,11 @@ const nothing: [string, object, string][] = [
     { contents: [{ parts: [{ text: "Hi" }] }], generationConfig: { maxOutputTokens: 0 } },
     "/generationConfig/maxOutputTokens",
   ],
+  [
+    "api/chat",
+    { model: "m", messages: [{ role: "user", content: "Hi" }], options: { num_predict: 0 } },
+    "/options/num_predict",
+  ],
 ];
 
 /** Requests that count the tokens of a prompt, and what they are answered. */

@@ -57,6 +57,8 @@ export const models: Scenario[] = [
         "Max_Tokens",
         "max_Completion_tokens",
         "MAX_OUTPUT_TOKENS",
+        "max_token\u017f",
+        "max_to\\u212Aens",
       ];
       for (const name of [...names, "Best_of", "Models", "fallbackS"]) {
         const body = JSON.stringify(chat("Hi", { model: MINI })).replace("{", `{"${name}":"gpt-4o",`);
@@ -67,9 +69,13 @@ export const models: Scenario[] = [
       passed(
         await edge.send({
           key: "k1",
-          body: chat("Hi", { model: MINI, metadata: { Model: "x" }, Models2: 1 }),
+          body: chat("Hi", { model: MINI, metadata: { Model: "x" }, Models2: 1, Options: {} }),
         }),
       );
+      for (const name of ["Options", "option\u017f"]) {
+        const body = { ...chat("Hi", { model: MINI }), [name]: { num_predict: -1 } };
+        refused(edge, await edge.send({ key: "k1", path: "/api/chat", body }), "empty_prompt");
+      }
     },
   },
   {
