@@ -3,12 +3,17 @@
 // escapes of that JSON are undone too: `\\u0040` is `\u0040` to the client, and `@` to the tool. Any text may turn out to
 // be JSON, as an answer in JSON mode is: of it the escapes that no prose has are undone, those with `u`.
 //
-// Only escapes are remembered (16 bytes each), since between them decoded and raw text are the same bytes.
+// In every text, characters that are not seen (unseen.ts) are left out. A stream holds at most seven raw bytes for each
+// decoded one, so more of them are taken for text: what a byte has left of its seven (`slack`) pays for what is left out
+// behind it.
 //
-//   event: decoded address u32 | decoded length u32 | raw address u32 | raw length u32
-import { escapeEnd, findBackslash, putUtf8, unescape } from "../json/escape";
+// Only these and escapes are remembered (16 bytes each), since between them decoded and raw text are the same bytes.
+//
+//   event: decoded address u32 | decoded length u16, slack behind it u16 | raw address u32 | raw length u32
+import { escapeEnd, putUtf8, unescape, utf8Size } from "../json/escape";
 import { reserve } from "../memory";
 import { BLOCK_BYTES, HOLD_RAW_MAX, LOOK_BACK } from "./types";
+import { CUT, findUnseen, isUnseen, unseen } from "./unseen";
 
 const EVENTS_MAX: i32 = (BLOCK_BYTES + HOLD_RAW_MAX) / 2 + 1;
 const events: usize = reserve(16 * EVENTS_MAX);
@@ -17,10 +22,16 @@ const pair: usize = memory.data(12);
 /** Room for the context before the text, then the text. */
 const text: usize = reserve(LOOK_BACK + BLOCK_BYTES + HOLD_RAW_MAX + 16) + <usize>LOOK_BACK;
 
+/** What one byte as it stands leaves of the raw bytes that a decoded one may take. */
+export const SLACK: i32 = 6;
+
+const BACKSLASH: u32 = 92;
+
 let count: i32 = 0;
 let cursor: i32 = 0;
 let rawFrom: usize = 0;
 let textFrom: usize = 0;
+let slackFrom: i32 = 0;
 
 export let decodedTo: usize = 0;
 /** Where the escape ended that `unescapeNested` read last. */
@@ -94,51 +105,145 @@ function unescapeNested(p: usize, to: usize, nested: bool): u32 {
   return value;
 }
 
+/** Whether nothing in [from, to) stands for anything else: then it is text as it is. `escapes`: a backslash begins one. */
+export function isPlain(from: usize, to: usize, whole: bool, escapes: bool): bool {
+  return findUnseen(from, to, whole, escapes) == to;
+}
+
+/** How far a backslash is undone: as JSON, as JSON that may hold JSON, or does. */
+export enum Depth {
+  Single = 0,
+  Double = 1,
+  Nested = 2,
+}
+
+/** What `readItem` read last: its end, what it stands for (AS_IS: for itself), its size so, and what is left behind it. */
+export let itemTo: usize = 0;
+export let itemPoint: u32 = 0;
+export let itemSize: i32 = 0;
+export let itemSlack: i32 = 0;
+const AS_IS: u32 = 0xffffffff;
+
+/** Reads what `findUnseen` found at `p`; false when it may be cut off at `to`. `slack`: what the character before has left. */
+export function readItem(p: usize, to: usize, whole: bool, depth: Depth, slack: i32): bool {
+  if (load<u8>(p) != BACKSLASH) {
+    const length = unseen(p, to, whole);
+    if (length == CUT) return false;
+    const fits = length <= slack;
+    itemPoint = AS_IS;
+    itemTo = p + length;
+    itemSize = fits ? 0 : length;
+    itemSlack = fits ? slack - length : SLACK;
+    return true;
+  }
+  // Most are two bytes for one: `\n`, `\"`.
+  const c = p + 2 <= to ? <u32>load<u8>(p, 1) : 117;
+  if (c != 117 && c != 92) {
+    itemPoint = unescape(p, to);
+    itemTo = p + 2;
+    itemSize = utf8Size(itemPoint);
+    itemSlack = 0;
+    return true;
+  }
+  if (!whole && isNestedCut(p, to, depth == Depth.Nested)) return false;
+  if (depth != Depth.Single) itemPoint = unescapeNested(p, to, depth == Depth.Nested);
+  else {
+    itemPoint = unescape(p, to);
+    nestedTo = min(escapeEnd(), to);
+  }
+  itemTo = nestedTo;
+  const fits = isUnseen(itemPoint) && <i32>(itemTo - p) <= slack;
+  itemSize = fits ? 0 : utf8Size(itemPoint);
+  itemSlack = fits ? slack - <i32>(itemTo - p) : 0;
+  return true;
+}
+
+/** Puts the item that was read at `p` to `o`. */
+export function putItem(o: usize, p: usize): void {
+  if (itemPoint == AS_IS) memory.copy(o, p, itemSize);
+  else if (itemSize != 0) putUtf8(o, itemPoint);
+}
+
 /**
- * Decodes [from, to) and returns where the text begins; it ends at `decodedTo`. Unless `whole`, an escape that
- * is cut off at the end is left out. `nested`: the string holds JSON for sure.
+ * Decodes [from, to) and returns where the text begins; it ends at `decodedTo`. Unless `whole`, what is cut off at the end
+ * is left out. `escapes`: it is the inside of a JSON string.
  */
-export function decodeText(from: usize, to: usize, whole: bool, nested: bool): usize {
-  count = 0;
-  cursor = 0;
-  rawFrom = from;
+export function decodeText(
+  from: usize,
+  to: usize,
+  whole: bool,
+  escapes: bool,
+  depth: Depth,
+  slack: i32,
+): usize {
+  plainText(from, slack);
   textFrom = text;
   let o = text;
   let p = from;
   for (;;) {
-    const stop = findBackslash(p, to);
+    const stop = findUnseen(p, to, whole, escapes);
     memory.copy(o, p, stop - p);
     o += stop - p;
+    if (stop > p) slack = SLACK;
     p = stop;
-    if (p >= to || (!whole && isNestedCut(p, to, nested))) break;
+    if (p >= to || !readItem(p, to, whole, depth, slack)) break;
     const event = events + <usize>(count++ << 4);
-    const len = putUtf8(o, unescapeNested(p, to, nested));
-    const after = nestedTo;
+    if (itemSize == 1 && itemPoint < 0x80) store<u8>(o, <u8>itemPoint);
+    else putItem(o, p);
+    slack = itemSlack;
     store<u32>(event, <u32>o);
-    store<u32>(event, <u32>len, 4);
+    store<u16>(event, <u16>itemSize, 4);
+    store<u16>(event, <u16>slack, 6);
     store<u32>(event, <u32>p, 8);
-    store<u32>(event, <u32>(after - p), 12);
-    o += len;
-    p = after;
+    store<u32>(event, <u32>(itemTo - p), 12);
+    o += itemSize;
+    p = itemTo;
   }
   decodedTo = o;
   return text;
 }
 
-/** Takes [from, …) as text that has no escapes. */
-export function plainText(from: usize): void {
+/** Takes [from, …) as text in which nothing stands for anything else. */
+export function plainText(from: usize, slack: i32): void {
   count = 0;
   cursor = 0;
   rawFrom = from;
   textFrom = from;
+  slackFrom = slack;
 }
 
-/** The raw address of the decoded address `d`. Addresses must not go down between calls. */
+/** The raw address of the decoded address `d`, behind what was left out there. Addresses must not go down between calls. */
 export function rawOf(d: usize): usize {
-  while (cursor < count && <usize>load<u32>(events + <usize>(cursor << 4)) < d) cursor++;
+  return rawBefore(d + 1, d);
+}
+
+/** The same, before what was left out there: where a match ends. Not after `rawOf(d)`. */
+export function rawEndOf(d: usize): usize {
+  return rawBefore(d, d);
+}
+
+/** The raw address of `d`, behind what was left out before `limit`. */
+function rawBefore(limit: usize, d: usize): usize {
+  while (cursor < count && isBefore(events + <usize>(cursor << 4), limit, d)) cursor++;
   if (cursor == 0) return rawFrom + (d - textFrom);
   const event = events + <usize>((cursor - 1) << 4);
-  const end = <usize>load<u32>(event) + load<u32>(event, 4);
+  const end = endOf(event);
   const raw = <usize>load<u32>(event, 8) + load<u32>(event, 12);
   return d >= end ? raw + (d - end) : raw;
+}
+
+/** What the character before `d` has left, after `rawOf(d)` or `rawEndOf(d)`. */
+export function slackAt(d: usize): i32 {
+  if (cursor == 0) return d == textFrom ? slackFrom : SLACK;
+  const event = events + <usize>((cursor - 1) << 4);
+  return d > endOf(event) ? SLACK : load<u16>(event, 6);
+}
+
+function endOf(event: usize): usize {
+  return <usize>load<u32>(event) + load<u16>(event, 4);
+}
+
+function isBefore(event: usize, limit: usize, d: usize): bool {
+  const at = <usize>load<u32>(event);
+  return at < d || (at < limit && load<u16>(event, 4) == 0);
 }

@@ -7,7 +7,7 @@
 import { addTrigger, isTrigger, triggers16 } from "./filter";
 import { has, ALPHA, isDigit } from "./chars";
 import { count, digitsOf, endOf, readChain } from "./digits";
-import { email, encodedEmail, localStart } from "./email";
+import { email, encodedEmail, localStart, referenceStart, referredEmail } from "./email";
 import { ipv4, ipv6 } from "./ip";
 import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
 import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
@@ -43,6 +43,7 @@ const DASH: u32 = 45;
 const DOT: u32 = 46;
 const TILDE: u32 = 126;
 const PERCENT: u32 = 37;
+const HASH: u32 = 35;
 
 function addTriggers(): void {
   for (let c: u32 = 48; c < 58; c++) addTrigger(c);
@@ -121,6 +122,8 @@ function number(p: usize): bool {
   const before = back(p, 1);
   if (before == PERCENT && load<u8>(p) == 52 && at(p + 1) == 48 && encodedEmail(p, settled)) return true;
   if (starved) return false;
+  if ((before == HASH || (before | 32) == 120) && referredEmail(p, settled)) return true;
+  if (starved) return false;
   if (joined(p)) {
     if (!has(before, ALPHA)) return false;
     if (iban(p)) return true;
@@ -152,6 +155,8 @@ function hold(t: usize): bool {
   }
   const floor = max(settled, floorOf(t));
   let from = localStart(max(floor, min(t, partialUtf8())), floor);
+  const sign = referenceStart(from, floor);
+  if (sign < from) from = localStart(sign, floor);
   // Brackets and a plus before a telephone number.
   while (from > floor && isLead(load<u8>(from - 1))) from--;
   if (end - from > <usize>HOLD_MAX) from = end - <usize>HOLD_MAX;

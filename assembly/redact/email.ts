@@ -1,4 +1,5 @@
-// Mail addresses, found at their '@': back over the local part, on over the domain. In a URL the sign may be `%40`.
+// Mail addresses, found at their '@': back over the local part, on over the domain. In a URL the sign may be `%40`,
+// in HTML a reference.
 //
 // A practical subset of RFC 5321: ASCII and Latin letters (U+00C0–U+017F), no quoted local parts, at most 64
 // bytes before the '@' and 190 after, a domain with at least one dot and a top level of letters.
@@ -41,6 +42,24 @@ export function encodedEmail(digits: usize, notBefore: usize): bool {
     if (load<u8>(i - 1) == 37 && !isPlus) from = min(i + 2, p);
   }
   return around(p, digits + 2, floor, from);
+}
+
+/** As `email`, at the first digit of a `@` that HTML refers to by its number: `&#64;`, `&#x40;`. */
+export function referredEmail(digits: usize, notBefore: usize): bool {
+  const hexadecimal = (back(digits, 1) | 32) == 120;
+  const sign = digits - (hexadecimal ? 3 : 2);
+  if (back(digits, hexadecimal ? 3 : 2) != 38 || back(digits, hexadecimal ? 2 : 1) != 35) return false;
+  let p = digits;
+  while (at(p) == 48 && p - digits < 4) p++;
+  if (!here(p, hexadecimal ? "40;" : "64;")) return false;
+  const floor = max(floorOf(digits), notBefore);
+  return around(sign, p + 3, floor, localStart(sign, floor));
+}
+
+/** Where a reference begins that could become one to `@`, if its number begins at `p`; else `p`. */
+export function referenceStart(p: usize, floor: usize): usize {
+  if (p > floor && load<u8>(p - 1) == 38) return p - 1;
+  return p > floor + 1 && load<u8>(p - 1) == 35 && load<u8>(p - 2) == 38 ? p - 2 : p;
 }
 
 /** The address whose local part ends at `p` and begins at `from` or after, and whose domain begins at `domain`. */

@@ -4,12 +4,11 @@
 // HOLD_MAX decoded bytes, a word in ordinary text) is kept raw until more comes. A key or token whose end is not
 // in sight is swallowed as it comes: only its hash and last four bytes are kept. State, RECORD_BYTES:
 //
-//    0 answer u32 | 4 level u32 (restore.ts) | 8 swallowed type + 1 | 12 tail | 16 tail left | 20 last four bytes
-//   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (2256)
-import { findBackslash } from "../json/escape";
+//    0 answer u32 | 4 level u8 (restore.ts), slack u8 (decoded.ts) | 8 swallowed type + 1 | 12 tail | 16 tail left | 20 last four bytes
+//   24 context length | 28 held length | 32 SipHash state (48) | 80 context (64) | 144 held raw text (2264)
 import { reserve } from "../memory";
 import { actionOf, blockedBy, marksOf, note } from "./answer";
-import { decodedTo, decodeText, plainText, rawOf } from "./decoded";
+import { decodedTo, decodeText, Depth, isPlain, plainText, rawEndOf, rawOf, SLACK, slackAt } from "./decoded";
 import { holdFrom, next } from "./detect";
 import { mark } from "./marks";
 import { outTo, put, room } from "./output";
@@ -38,7 +37,8 @@ export function roomFor(len: i32): i32 {
 export function openChannel(record: usize, answer: usize, level: u32): void {
   memory.fill(record, 0, 144);
   store<u32>(record, <u32>answer);
-  store<u32>(record, level, 4);
+  store<u8>(record, <u8>level, 4);
+  store<u8>(record, <u8>SLACK, 5);
 }
 
 /** Raw bytes that are held back. */
@@ -76,27 +76,31 @@ function block(record: usize, ptr: usize, len: i32, whole: bool): void {
 
   let from = window;
   let end = rawEnd;
-  const level = load<u32>(record, 4);
-  if (level != PLAIN && findBackslash(window, rawEnd) < rawEnd) {
-    from = decodeText(window, rawEnd, whole, level == NESTED);
+  const level = <u32>load<u8>(record, 4);
+  const escapes = level != PLAIN;
+  const slack = <i32>load<u8>(record, 5);
+  if (isPlain(window, rawEnd, whole, escapes)) plainText(window, slack);
+  else {
+    from = decodeText(window, rawEnd, whole, escapes, level == NESTED ? Depth.Nested : Depth.Double, slack);
     end = decodedTo;
-  } else plainText(window);
+  }
   const before = load<i32>(record, 24);
   memory.copy(from - before, record + 80, before);
   setView(from - before, end, whole);
 
+  rawTo = window;
   let p = from;
   let tail = true;
   if (load<i32>(record, 8)) tail = swallowMore(record, answer, p);
   if (tail && load<i32>(record, 8) == 0) {
     if (swallowedTo) p = swallowedTo;
     while (next(p)) {
-      putRaw(answer, p, matchFrom);
+      putRaw(answer, rawOf(matchFrom));
       p = take(record, answer);
       if (load<i32>(record, 8)) break;
     }
     if (load<i32>(record, 8) == 0) {
-      putRaw(answer, p, holdFrom);
+      putRaw(answer, rawOf(holdFrom));
       p = holdFrom;
     }
   } else p = swallowedTo;
@@ -113,8 +117,8 @@ function swallowMore(record: usize, answer: usize, p: usize): bool {
   store<u32>(record, tailLeft, 16);
   const type = load<i32>(record, 8) - 1;
   const action = actionOf(answer, type);
-  if (action <= FLAG) putRaw(answer, p, to);
-  else rawOf(to);
+  if (action <= FLAG) putRaw(answer, rawEndOf(to));
+  else rawTo = rawEndOf(to);
   swallowedTo = to;
   if (!tailDone) return false;
   if (action > FLAG && blockedBy(answer) < 0) {
@@ -137,7 +141,8 @@ function take(record: usize, answer: usize): usize {
   store<u32>(record, 0, 20);
   grow(record, from, to);
   const out = outTo;
-  if (action <= FLAG) putRaw(answer, from, to);
+  if (action <= FLAG) putRaw(answer, rawEndOf(to));
+  else rawTo = rawEndOf(to);
   if (!tailDone) {
     store<i32>(record, type + 1, 8);
     store<i32>(record, matchTail, 12);
@@ -162,19 +167,22 @@ function grow(record: usize, from: usize, to: usize): void {
   store<u32>(record, last, 20);
 }
 
-/** Puts out the decoded range [from, to) as it came. */
-function putRaw(answer: usize, from: usize, to: usize): void {
-  if (to <= from) return;
-  const a = rawOf(from);
-  const b = rawOf(to);
-  if (blockedBy(answer) < 0) put(a, b);
+/** The raw text before it is out, or replaced. */
+let rawTo: usize = 0;
+
+/** Puts out what comes before the raw address `to` as it came. */
+function putRaw(answer: usize, to: usize): void {
+  if (blockedBy(answer) < 0) put(rawTo, to);
+  rawTo = to;
 }
 
 function save(record: usize, p: usize, low: usize, rawEnd: usize, whole: bool): void {
   const before = min<usize>(p - low, <usize>LOOK_BACK);
   memory.copy(record + 80, p - before, before);
   store<u32>(record, <u32>before, 24);
-  const raw = rawOf(p);
+  // What is not seen behind a key is the key's only if that goes on.
+  const raw = load<i32>(record, 8) ? rawEndOf(p) : rawOf(p);
+  store<u8>(record, <u8>slackAt(p), 5);
   const held = whole ? 0 : <i32>min<usize>(rawEnd - raw, <usize>HOLD_RAW_MAX);
   memory.copy(record + 144, raw, held);
   store<i32>(record, held, 28);

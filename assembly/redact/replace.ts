@@ -49,7 +49,7 @@ export function putReplacement(
 function putMask(type: i32, from: usize, to: usize, last: u32): void {
   if (type == EMAIL && from) {
     let sign = to - 1;
-    while (load<u8>(sign) != 64 && load<u8>(sign) != 37) sign--;
+    while (load<u8>(sign) != 64 && load<u8>(sign) != 37 && load<u8>(sign) != 38) sign--;
     putByte(load<u8>(from) < 0x80 ? load<u8>(from) : 42);
     putText("***");
     put(sign, to);

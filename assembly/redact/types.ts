@@ -30,9 +30,9 @@ export const REVERSIBLE: u8 = 6;
 
 export const LOOK_BACK: i32 = 64;
 export const LOOK_AHEAD: i32 = 256;
-/** Decoded bytes that a stream may hold back; an escape of JSON in a JSON string takes at most seven raw bytes for each. */
+/** Decoded bytes that a stream may hold back; each takes at most seven raw bytes (decoded.ts), but for what is cut off. */
 export const HOLD_MAX: i32 = LOOK_BACK + LOOK_AHEAD;
-export const HOLD_RAW_MAX: i32 = HOLD_MAX * 7 + 16;
+export const HOLD_RAW_MAX: i32 = HOLD_MAX * 7 + 24;
 /** Decoded bytes that are looked at in one go. */
 export const BLOCK_BYTES: i32 = 8192;
 /** A private key without an end is given up after this many bytes. */

@@ -7,15 +7,16 @@
 //   body  ┌──────────┬───────┬───────────────┬───────┬─────┐
 //         │ as it is │ match │ as it is      │ match │ …   │     `copiedTo`: everything before it is out
 //         └──────────┴───────┴───────────────┴───────┴─────┘
-import { decode, escapeEnd, findBackslash, unescape, utf8Size } from "../json/escape";
-import { endOf, lenOf, ptrOf, Slice, slice } from "../slice";
+import { endOf, ptrOf, Slice, slice } from "../slice";
 import { actionOf, blockedBy, note, startAfter } from "./answer";
+import { Depth, isPlain, itemSize, itemSlack, itemTo, putItem, readItem, SLACK } from "./decoded";
 import { matchEnd, next } from "./detect";
 import { outFrom, outTo, overflow, put, setOutput } from "./output";
 import { findOpen, placeholderEnd, readNumber, readType } from "./placeholder";
 import { putReplacement } from "./replace";
 import { SIP_BYTES, sipBegin, sipEnd, sipUpdate } from "./sip";
 import { FLAG, IGNORE, NUMBERS_MAX, REVERSIBLE } from "./types";
+import { findUnseen } from "./unseen";
 import { matchFrom, matchType, setView } from "./view";
 
 const hashing: usize = memory.data(SIP_BYTES, 8);
@@ -39,14 +40,8 @@ export function beginWhole(forAnswer: usize, text: Slice, to: usize, capacity: i
 
 /** Redacts the text `raw` of the body, which lies after those before; `work` is room for it decoded. */
 export function redactWhole(raw: Slice, escaped: bool, work: usize): void {
-  let from = ptrOf(raw);
-  let to = endOf(raw);
-  if (escaped) {
-    from = work;
-    to = work + decode(raw, work, lenOf(raw));
-  }
-  seek(raw, from, escaped);
-  setView(from, to, true);
+  const from = decodeWhole(raw, escaped, work);
+  setView(from, wholeTo, true);
   let p = from;
   while (next(p)) {
     p = matchEnd();
@@ -75,11 +70,11 @@ function take(from: usize, to: usize, type: i32): void {
   if (!numbered) skipNumbers();
   sipBegin(hashing);
   sipUpdate(hashing, from, to);
-  put(copiedTo, rawOf(from));
+  put(copiedTo, rawOf(from, true));
   const last = to - from >= 4 ? load<u32>(to - 4) : 0;
   const known = putReplacement(answer, action, type, sipEnd(hashing), from, to, last);
   if (action == REVERSIBLE && !known) unkept = true;
-  copiedTo = rawOf(to);
+  copiedTo = rawOf(to, false);
 }
 
 /** Placeholders that stand in the body keep their numbers to themselves. */
@@ -91,28 +86,72 @@ function skipNumbers(): void {
   }
 }
 
-// The way back from decoded to raw addresses, which only go up.
+// The way back from decoded to raw addresses, which only go up: what is between them is read once more.
 let rawAt: usize = 0;
 let rawEnd: usize = 0;
 let decodedAt: usize = 0;
-let backslash: usize = 0;
+let slack: i32 = 0;
+let item: usize = 0;
+let escapes: bool = false;
 
-function seek(raw: Slice, decoded: usize, escaped: bool): void {
-  rawAt = ptrOf(raw);
+/** Where the text that `decodeWhole` decoded ends. */
+export let wholeTo: usize = 0;
+
+/** The text that `raw` stands for: itself, or at `work`, where there is room for as many bytes. */
+export function decodeWhole(raw: Slice, escaped: bool, work: usize): usize {
+  escapes = escaped;
   rawEnd = endOf(raw);
-  decodedAt = decoded;
-  backslash = escaped ? findBackslash(rawAt, rawEnd) : rawEnd;
+  let p = ptrOf(raw);
+  let o = p;
+  wholeTo = rawEnd;
+  if (!isPlain(p, rawEnd, true, escapes)) {
+    o = work;
+    begin(p, o);
+    while (item < rawEnd) {
+      memory.copy(o, p, item - p);
+      o += item - p;
+      if (item > p) slack = SLACK;
+      p = item;
+      readItem(p, rawEnd, true, Depth.Single, slack);
+      putItem(o, p);
+      o += itemSize;
+      pass();
+      p = rawAt;
+    }
+    memory.copy(o, p, rawEnd - p);
+    wholeTo = o + (rawEnd - p);
+    o = work;
+  }
+  begin(ptrOf(raw), o);
+  return o;
 }
 
-function rawOf(decoded: usize): usize {
-  while (decodedAt < decoded) {
-    const run = min(backslash - rawAt, decoded - decodedAt);
+function begin(raw: usize, decoded: usize): void {
+  rawAt = raw;
+  decodedAt = decoded;
+  slack = SLACK;
+  item = findUnseen(raw, rawEnd, true, escapes);
+}
+
+/** The item that was read is behind. */
+function pass(): void {
+  rawAt = itemTo;
+  decodedAt += itemSize;
+  slack = itemSlack;
+  item = findUnseen(rawAt, rawEnd, true, escapes);
+}
+
+/** The raw address of `decoded`, behind or before what was left out there. */
+export function rawOf(decoded: usize, behind: bool): usize {
+  while (decodedAt <= decoded) {
+    const run = min(item - rawAt, decoded - decodedAt);
     rawAt += run;
     decodedAt += run;
-    if (decodedAt == decoded) break;
-    decodedAt += utf8Size(unescape(rawAt, rawEnd));
-    rawAt = escapeEnd();
-    backslash = findBackslash(rawAt, rawEnd);
+    if (run > 0) slack = SLACK;
+    if (rawAt < item || rawAt == rawEnd || (!behind && decodedAt == decoded)) return rawAt;
+    readItem(rawAt, rawEnd, true, Depth.Single, slack);
+    if (decodedAt == decoded && itemSize != 0) return rawAt;
+    pass();
   }
   return rawAt;
 }

@@ -81,6 +81,69 @@ test("JSON inside a JSON string is redacted as a tool reads it, however both are
   assert.equal(engine.redact(spelled, { nested: true }), "[EMAIL_1]");
 });
 
+const SECRETS: [string, string][] = [
+  ["bob.smith@example.com", "EMAIL"],
+  ["+44 20 7946 0958", "PHONE"],
+  ["4111 1111 1111 1111", "CREDIT_CARD"],
+  ["DE89 3704 0044 0532 0130 00", "IBAN"],
+  ["078-05-1120", "US_SSN"],
+  ["2001:db8::8a2e:370:7334", "IP"],
+  ["AKIAQWERTY2345ZXCVBN", "API_KEY"],
+  [`sk-proj-${"aB3dE5fG7h".repeat(4)}`, "API_KEY"],
+];
+const UNSEEN = ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200b\u2060"];
+const jsonEscape = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+test("characters that are not seen hide nothing, wherever they stand and however it is cut, and go with what they hid in", () => {
+  for (const [secret, type] of SECRETS) {
+    for (const sign of UNSEEN) {
+      const between = [...secret].join(sign);
+      const within = secret.slice(0, 8) + sign + secret.slice(8);
+      for (const hidden of [between, within]) {
+        const text = `It is \u201c${hidden}\u201d,${sign} then.`;
+        const want = `It is \u201c[${type}_1]\u201d,${sign} then.`;
+        assert.equal(engine.redact(text), want, text);
+        for (let cut = 0; cut <= Buffer.byteLength(text); cut++) {
+          assert.equal(engine.redact(text, {}, [cut]), want, `${text} cut at ${cut}`);
+        }
+        const raw = text.replaceAll(sign[0] as string, jsonEscape(sign));
+        if (sign.length > 1) continue;
+        for (let cut = 0; cut <= Buffer.byteLength(raw); cut++) {
+          const out = engine.redact(raw, { escaped: true }, [cut]);
+          assert.equal(out, want.replace(sign, jsonEscape(sign)), `${raw} cut at ${cut}`);
+        }
+      }
+    }
+  }
+});
+
+test("an address is found behind HTML's number for its sign, wherever it is cut", () => {
+  for (const sign of ["&#64;", "&#064;", "&#x40;", "&#X40;"]) {
+    for (const [text, escaped] of [
+      [`R&D &amp; &#98;, ann.bob${sign}example.com & &#955; AT&T; a&#64;b`, false],
+      [`R\\u0026D & ann.bob${sign.replace("&", "\\u0026")}example.com &`, true],
+    ] as const) {
+      const want = text.replace(/ann\.bob\S*/, "[EMAIL_1]");
+      for (let cut = 0; cut <= Buffer.byteLength(text); cut++) {
+        assert.equal(engine.redact(text, { escaped }, [cut]), want, `${text} cut at ${cut}`);
+      }
+    }
+  }
+  assert.equal(engine.redact("ann&#64;example.com", { action: "mask" }), "a***&#64;example.com");
+});
+
+test("more unseen characters than can be held are text like any other, at every cut", () => {
+  for (const more of [3, 4, 40]) {
+    const text = `to bo${"\u200b".repeat(more)}b@example.com ${"\u00ad".repeat(more)}4111 1111 1111 1111`;
+    const whole = engine.redact(text);
+    assert.ok(!whole.includes("b@example.com") && !whole.includes("4111"), whole);
+    for (let cut = 0; cut <= Buffer.byteLength(text); cut++)
+      assert.equal(engine.redact(text, {}, [cut]), whole);
+    const each = Array.from({ length: Buffer.byteLength(text) }, (_, i) => i + 1);
+    assert.equal(engine.redact(text, {}, each), whole);
+  }
+});
+
 test("what is not redacted keeps its bytes, escapes included", () => {
   const raw = String.raw`a\u00e9\n\/\"x\ud83d\ude00 bob@example.com \u0041\t\ud800 end\\`;
   assert.equal(engine.redact(raw, { escaped: true }), raw.replace("bob@example.com", "[EMAIL_1]"));
