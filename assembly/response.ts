@@ -326,7 +326,7 @@ function measure(stream: Stream): Charged {
   if (!seen(handle)) return Charged.Reserved;
   // Ollama before 0.2 leaves out a prompt that it had in its cache.
   const said = promptTokens(handle);
-  if (said) stream.promptTokens = said;
+  stream.promptTokens = said ? said : stream.promptEstimate;
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
