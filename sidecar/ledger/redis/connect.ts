@@ -6,9 +6,10 @@
  * sidecars do not come back in step.
  *
  * A machine that vanishes or hangs closes no connection, and the kernel would go on sending to it for a quarter of an hour:
- * a client that is silent for 2 to 4 s is replaced by a new one, as soon as that has connected.
+ * a client that is silent for 2 to 4 s is replaced by a new one, as soon as that has connected. Until then commands to a
+ * silent node fail at once: others travel with them, such as the reports of organisations on nodes that answer.
  */
-import { createClient, createCluster, ErrorReply, RESP_TYPES } from "redis";
+import { createClient, createCluster, ErrorReply, RESP_TYPES, TimeoutError } from "redis";
 import { WeirError } from "../../errors.ts";
 
 /** A script's keys and arguments; packed numbers are bytes. */
@@ -46,6 +47,8 @@ const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2_000;
 const COMMANDS_WAITING_MAX = 10_000;
 const WATCH_MS = 2_000;
+/** Nothing came and nothing was sent: nobody looks after it, as of one with which the nodes of a cluster are asked for. */
+const SOCKET_MS = 10_000;
 /** A node that is away so long may have been replaced: the others are asked who has its slots. */
 const TOPOLOGY_MS = 1_000;
 
@@ -66,10 +69,10 @@ export function reasonOf(error: Error & { code?: string }): string {
 const READY_KEY = "weir:ready";
 const READY_KEYS_MAX = 1_000;
 
-/** The slot of a key without braces: CRC-16/XMODEM of it, modulo the number of slots. */
+/** The slot of a key: CRC-16/XMODEM of it, or of its tag in braces, modulo the number of slots. */
 function slotOf(key: string): number {
   let crc = 0;
-  for (const byte of Buffer.from(key)) {
+  for (const byte of Buffer.from(/\{(.+?)\}/.exec(key)?.[1] ?? key)) {
     crc ^= byte << 8;
     for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
   }
@@ -98,15 +101,22 @@ interface Client extends Omit<RedisCommands, "getBytes"> {
   get(key: string): Promise<Buffer | null>;
   /** One connection, or one to each master. */
   connections(): (Watched | undefined)[];
+  /** That to the node which has a key. */
+  connectionOf(key: string): Watched | undefined;
   bytes(): Client;
 }
 
 /** `partly`: connects to a node of the cluster when it is first asked, and not to all of them before anything else. */
 function makeClient(options: ConnectOptions, onError: (error: Error) => void, partly = false): Client {
+  let ended = false;
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: COMMANDS_WAITING_MAX,
-    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: backoff },
+    socket: {
+      connectTimeout: CONNECT_MS,
+      socketTimeout: SOCKET_MS,
+      reconnectStrategy: (retries: number) => (ended ? false : backoff(retries)),
+    },
   };
   const { username, password, protocol } = new URL(options.urls[0] ?? "");
   const secure = protocol === "rediss:";
@@ -117,8 +127,14 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   const typed = { [RESP_TYPES.BLOB_STRING]: Buffer };
   if (!options.cluster) {
     const client = createClient({ ...common, url: options.urls[0] ?? "" }).on("error", onError);
+    const destroy = client.destroy.bind(client);
     const own = {
+      destroy: () => {
+        ended = true;
+        destroy();
+      },
       connections: () => [client],
+      connectionOf: () => client,
       bytes: () => client.withTypeMapping(typed),
       readyKeys: () => [READY_KEY],
     };
@@ -137,8 +153,14 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   });
   // What one node does while the others go on is an event of its own.
   cluster.on("error", onError).on("node-error", onError);
+  const destroy = cluster.destroy.bind(cluster);
   const own = {
+    destroy: () => {
+      ended = true;
+      destroy();
+    },
     connections: () => cluster.masters.map(({ client }) => client),
+    connectionOf: (key: string) => cluster.slots[slotOf(key)]?.master.client,
     bytes: () => cluster.withTypeMapping(typed),
     readyKeys: () => keyOfEach(cluster.masters.length, cluster.slots),
   };
@@ -167,13 +189,25 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
 }
 
 async function opened(client: Client): Promise<Client> {
+  const connecting = client.connect();
   try {
-    await withDeadline(client.connect(), CONNECT_MS * 2);
+    await withDeadline(connecting, CONNECT_MS * 2);
     return client;
   } catch (thrown) {
-    client.destroy();
+    const end = (): void => client.destroy();
+    end();
+    // A node that answers only now lets it connect to all of them.
+    connecting.then(end, end);
     throw thrown;
   }
+}
+
+/** A connection that has not answered since it was last asked. */
+interface Asked {
+  /** Whether it was ready then. */
+  readonly ready: boolean;
+  /** It was as it is now a round before, too. */
+  readonly silent: boolean;
 }
 
 /** A client that answers, or that another one takes the place of. */
@@ -183,8 +217,7 @@ class Connection implements RedisCommands {
   readonly #make: () => Client;
   readonly #onError: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
-  /** Connections that have not answered since they were last asked, and whether they were ready then. */
-  readonly #asked = new Map<Watched, boolean>();
+  readonly #asked = new Map<Watched, Asked>();
   #renewing = false;
   #closed = false;
 
@@ -197,15 +230,28 @@ class Connection implements RedisCommands {
     this.#timer.unref();
   }
 
-  evalSha = (sha: string, call: ScriptCall) => this.#client.evalSha(sha, call);
-  eval = (source: string, call: ScriptCall) => this.#client.eval(source, call);
-  getBytes = (key: string) => this.#bytes.get(key);
-  sAdd = (key: string, member: string) => this.#client.sAdd(key, member);
-  sMembers = (key: string) => this.#client.sMembers(key);
-  zRange = (key: string, start: number, stop: number) => this.#client.zRange(key, start, stop);
-  zRem = (key: string, members: string[]) => this.#client.zRem(key, members);
-  lRange = (key: string, start: number, stop: number) => this.#client.lRange(key, start, stop);
+  evalSha = (sha: string, call: ScriptCall) =>
+    this.#send(call.keys[0], (client) => client.evalSha(sha, call));
+  eval = (source: string, call: ScriptCall) =>
+    this.#send(call.keys[0], (client) => client.eval(source, call));
+  getBytes = (key: string) => this.#send(key, () => this.#bytes.get(key));
+  sAdd = (key: string, member: string) => this.#send(key, (client) => client.sAdd(key, member));
+  sMembers = (key: string) => this.#send(key, (client) => client.sMembers(key));
+  zRange = (key: string, start: number, stop: number) =>
+    this.#send(key, (client) => client.zRange(key, start, stop));
+  zRem = (key: string, members: string[]) => this.#send(key, (client) => client.zRem(key, members));
+  lRange = (key: string, start: number, stop: number) =>
+    this.#send(key, (client) => client.lRange(key, start, stop));
   readyKeys = () => this.#client.readyKeys();
+
+  /** Sends a command to the node that has `key`, unless that is silent. */
+  #send<T>(key: string | undefined, command: (client: Client) => Promise<T>): Promise<T> {
+    const connection = this.#client.connectionOf(key ?? "");
+    const asked = connection && this.#asked.get(connection);
+    if (asked?.silent && asked.ready === connection?.isReady)
+      return Promise.reject(new Error(`no answer within ${WATCH_MS} ms`));
+    return command(this.#client);
+  }
 
   close(): Promise<unknown> {
     this.#end();
@@ -224,16 +270,18 @@ class Connection implements RedisCommands {
 
   /** Asks each connection for a sign of life. One that is as it was a round ago, and has not answered, is silent. */
   #watch(): void {
-    let silent = false;
+    let anySilent = false;
     for (const connection of this.#client.connections()) {
       if (connection === undefined) continue;
       const { isReady } = connection;
-      silent ||= this.#asked.get(connection) === isReady;
-      this.#asked.set(connection, isReady);
+      const silent = this.#asked.get(connection)?.ready === isReady;
+      anySilent ||= silent;
+      this.#asked.set(connection, { ready: isReady, silent });
       const heard = (): boolean => this.#asked.delete(connection);
-      if (isReady) connection.ping().then(heard, heard);
+      // What could not even be sent says nothing of who should have had it.
+      if (isReady) connection.ping().then(heard, (thrown) => thrown instanceof TimeoutError || heard());
     }
-    if (silent && !this.#renewing) void this.#renew();
+    if (anySilent && !this.#renewing) void this.#renew();
   }
 
   async #renew(): Promise<void> {

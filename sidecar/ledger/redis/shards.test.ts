@@ -5,7 +5,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-node";
 import { examineSidecar } from "../../doctor/sidecar.ts";
+import { Ledger as LedgerService, ReportStatus } from "../../gen/weir/v1/ledger_pb.ts";
 import { observed } from "../../log.ts";
 import { type Sidecar, startSidecar } from "../../server.ts";
 import { makeSettings } from "../../settings.ts";
@@ -15,6 +18,9 @@ import { hasRedis, type Node, startRedisCluster, type TestRedis } from "./testin
 const GRANT = 10;
 const TTL_MS = 1_000;
 const WAIT_MS = 20_000;
+const AT_ONCE_MS = 500;
+/** Some rounds of looking whether nodes answer. */
+const HANGS_MS = 5_000;
 
 describe("a sidecar on a Redis Cluster of which one node is away", {
   skip: hasRedis() ? false : "redis-server is not installed",
@@ -120,6 +126,35 @@ describe("a sidecar on a Redis Cluster of which one node is away", {
         const [record] = await sidecar.ledger.budgets(org);
         return record?.spent === GRANT && record.leases === 0;
       });
+  });
+
+  it("asks a node that hangs nothing more, so that who is on the others does not wait with it", async () => {
+    const { pid } = redis.nodes[0] as Node;
+    const leases = [lost[0], served[0]].map((org) => lease(org as string));
+    for (const one of leases) await sidecar.ledger.acquire(one);
+    const baseUrl = `http://127.0.0.1:${sidecar.port}`;
+    const edge = createClient(LedgerService, createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }));
+    let sequence = 0n;
+    const report = async () => {
+      const started = performance.now();
+      sequence++;
+      const reports = leases.map(({ leaseId, subject }) => ({ leaseId, subject, sequence, spent: [1n] }));
+      const { results } = await edge.settle({ reports, partly: true });
+      return { statuses: results.map(({ status }) => status), ms: performance.now() - started };
+    };
+    process.kill(pid, "SIGSTOP");
+    try {
+      await until("it is left alone", async () => (await report()).ms < AT_ONCE_MS);
+      for (const end = Date.now() + HANGS_MS; Date.now() < end; await pause(100)) {
+        const { statuses, ms } = await report();
+        assert.deepEqual(statuses, [ReportStatus.UNSPECIFIED, ReportStatus.APPLIED]);
+        assert.ok(ms < AT_ONCE_MS, `an answer took ${ms} ms`);
+        assert.match((await get(sidecar, "/healthz")).text, /^ok, but only 66 %/);
+      }
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await until("it is asked again", async () => (await report()).statuses[0] === ReportStatus.APPLIED);
   });
 });
 
