@@ -2,7 +2,7 @@
 // by a stack trace. What each command does is tested beside it.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +48,11 @@ describe("weir", () => {
       assert.deepEqual([wrong.code, wrong.out], [2, ""]);
       assert.ok(wrong.err.startsWith(`weir: ${name}: no such command\nusage: weir COMMAND`), wrong.err);
     }
+  });
+
+  it("says its version", async () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    assert.deepEqual(await weir("--version"), { code: 0, out: `${version}\n`, err: "" });
   });
 
   for (const [name, { load }] of COMMANDS)

@@ -1,5 +1,6 @@
 // The subcommands of `weir`, each a module that is loaded only when it is asked for, and how one is run: help, and any
 // error in a line or two. What a person gave wrongly never shows a stack trace.
+import project from "../../package.json" with { type: "json" };
 import { WeirError } from "../errors.ts";
 import { UsageError } from "./usage.ts";
 
@@ -60,7 +61,8 @@ const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 
 function overview(): string {
   const lines = [...COMMANDS].map(([name, { what }]) => `  weir ${name.padEnd(8)} ${what}`);
-  return ["usage: weir COMMAND …      (weir COMMAND --help explains one)", "", ...lines].join("\n");
+  const usage = "usage: weir COMMAND …      (weir COMMAND --help explains one; weir --version)";
+  return [usage, "", ...lines].join("\n");
 }
 
 /** One line of what was thrown; a WeirError may have written several itself. */
@@ -87,6 +89,10 @@ export async function runWeir(args: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = args;
   if (name === "help" || isHelp(name)) {
     console.log(overview());
+    return 0;
+  }
+  if (name === "--version") {
+    console.log(project.version);
     return 0;
   }
   const entry = COMMANDS.get(name);
