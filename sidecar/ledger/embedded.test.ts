@@ -62,6 +62,19 @@ describe("the embedded ledger", () => {
     }
   });
 
+  it("makes a directory with its parents, and tells where the system makes none", async () => {
+    const ledger = await openEmbedded({ directory: join(root, "a", "b") });
+    await ledger.close();
+    for (const directory of ["/proc/none", "/proc/none/below", "/dev/null", "/dev/null/below"])
+      await assert.rejects(
+        openEmbedded({ directory }),
+        (thrown) =>
+          thrown instanceof WeirError &&
+          thrown.code === "unavailable" &&
+          thrown.message.startsWith(`the ledger's directory ${directory} cannot be used: E`),
+      );
+  });
+
   it("takes a directory with a dot in its name for one", async () => {
     const ledger = await openEmbedded({ directory: join(root, "weir.d") });
     await ledger.close();

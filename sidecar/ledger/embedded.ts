@@ -17,8 +17,8 @@
  *
  * Bounds: the state is held in memory as well (≈ 1 KiB per record); start reads all of it.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { systemReason, WeirError } from "../errors.ts";
 import { checkLmdbFile } from "./lmdb-file.ts";
@@ -44,7 +44,7 @@ type Value = BudgetRecord | LeaseRecord | JournalEntry | UntoldNotice;
 export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
   let lock: Lock | undefined;
   try {
-    mkdirSync(options.directory, { recursive: true });
+    makeDirectory(options.directory);
     lock = await lockDirectory(options.directory);
     checkLmdbFile(join(options.directory, "data.mdb"));
     const db = open<Value, string>({ path: options.directory, noSubdir: false, overlappingSync: false });
@@ -56,6 +56,17 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
     if (thrown instanceof WeirError) throw thrown;
     const why = `the ledger's directory ${options.directory} cannot be used: ${systemReason(thrown)}`;
     throw new WeirError("unavailable", why, thrown);
+  }
+}
+
+/** With its parents. Node's own recursion never ends where the system answers ENOENT all the same, as below /proc. */
+function makeDirectory(directory: string): void {
+  const parent = dirname(directory);
+  if (!existsSync(parent)) makeDirectory(parent);
+  try {
+    mkdirSync(directory);
+  } catch (thrown) {
+    if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) throw thrown;
   }
 }
 
