@@ -114,6 +114,7 @@ describe("the sidecar", () => {
     const url = `http://127.0.0.1:${sidecar.port}`;
     const health = await fetch(`${url}/healthz`);
     assert.deepEqual([health.status, await health.text()], [200, "ok\n"]);
+    assert.equal((await fetch(`${url}/livez`)).status, 200);
     assert.equal((await fetch(`${url}/nothing`)).status, 404);
   });
 

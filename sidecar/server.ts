@@ -6,6 +6,7 @@
  *   /weir.v1.Control/*  what edges ask for beside budgets: their policies' rules, compiled
  *   /weir.v1.Events/*   what edges report of requests, by the extension that takes it
  *   /weir.v1.LedgerAdmin/*   for people with the admin token, if there is one
+ *   /livez              200 while this process answers, whatever its ledger does
  *   /healthz            200 while the ledger answers, or any node of its Redis Cluster does, else 503
  *   anything else       the extension's handler, or 404
  *
@@ -140,7 +141,8 @@ async function listen(settings: Settings, { onError }: Extensions): Promise<List
     const full = `connectionsMax: ${settings.connectionsMax}: as many are open, and more are refused`;
     const port = await openPort({
       ...settings,
-      handler: (request, response) => handler(request, response),
+      handler: (request, response) =>
+        request.url === "/livez" ? plain(response, 200, "ok") : handler(request, response),
       onFull: () => onError?.(new WeirError("resource_exhausted", full)),
     });
     return { ...port, use };

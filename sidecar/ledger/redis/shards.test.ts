@@ -150,6 +150,7 @@ describe("a sidecar on a Redis Cluster of which one node is away", {
         assert.deepEqual(statuses, [ReportStatus.UNSPECIFIED, ReportStatus.APPLIED]);
         assert.ok(ms < AT_ONCE_MS, `an answer took ${ms} ms`);
         assert.match((await get(sidecar, "/healthz")).text, /^ok, but only 66 %/);
+        assert.equal((await get(sidecar, "/livez")).text, "ok\n");
       }
     } finally {
       process.kill(pid, "SIGCONT");
