@@ -1,6 +1,7 @@
 /** What one slow or greedy peer may hold of the port. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { openPort, type Port } from "./port.ts";
@@ -61,6 +62,21 @@ describe("the port", () => {
       rest(),
     ]);
     assert.ok(headers < HELD_MS_MAX && body < HELD_MS_MAX, `${headers} and ${body} ms`);
+  });
+
+  it("begins no more than 100 requests of one connection of HTTP/2 at a time", async () => {
+    const session = connectHttp2(`http://127.0.0.1:${port.port}`);
+    await once(session, "remoteSettings");
+    const streams = Array.from({ length: 150 }, () => session.request({ ":method": "POST", ":path": "/" }));
+    let answered = 0;
+    for (const stream of streams) stream.on("response", () => answered++).resume();
+    for (const stream of streams.slice(100)) stream.end();
+    await new Promise((resolve) => setTimeout(resolve, DRIP_MS));
+    assert.equal(answered, 0);
+    for (const stream of streams.slice(0, 100)) stream.end();
+    await Promise.all(streams.map((stream) => once(stream, "close")));
+    assert.equal(answered, streams.length);
+    session.destroy();
   });
 
   it("tells that it refuses connections above its bound", async () => {

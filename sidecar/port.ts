@@ -3,7 +3,7 @@
  * all others to node:http (gRPC-Web, Connect, plain routes). TLS is the business of the proxy or mesh in front.
  *
  * Stopping: no new connections; idle ones end at once, busy ones after their last response, all of them after the grace.
- * Bounds: connections; 10 s for the first bytes of a connection, and for all of an HTTP/1.1 request from its first byte on;
+ * Bounds: connections; 100 requests under way on one of HTTP/2; 10 s for the first bytes of a connection, and for all of an HTTP/1.1 request from its first byte on;
  * 120 s without any traffic.
  */
 import { createServer as createHttpServer } from "node:http";
@@ -38,6 +38,8 @@ const REQUEST_MS = 10_000;
 /** How often requests that take too long are looked for. */
 const CHECK_MS = 1_000;
 const IDLE_MS = 120_000;
+/** Clients that have more open another connection. */
+const STREAMS_MAX = 100;
 
 /** Whether the bytes so far begin an HTTP/2 connection; undefined while it could still be either. */
 function isHttp2(head: Buffer): boolean | undefined {
@@ -93,7 +95,7 @@ export async function openPort(options: PortOptions): Promise<Port> {
   http.timeout = IDLE_MS;
   // It never listens itself, and looks for slow requests only from when it is told that it does.
   http.emit("listening");
-  const http2 = createHttp2Server({}, options.handler);
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: STREAMS_MAX } }, options.handler);
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
