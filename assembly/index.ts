@@ -86,9 +86,9 @@ export function proxy_on_http_call_response(
   const answer = sidecarAnswer(<Purpose>purpose, size);
   if (purpose == Purpose.Acquire) onAcquired(reference, answer);
   else if (purpose == Purpose.Events) onReported(reference, answer);
-  else if (purpose == Purpose.Settle) finishReport(answer, now());
+  else if (purpose == Purpose.Settle) finishReport(reference, answer, now());
   else if (purpose == Purpose.CompileRules) onRulesCompiled(reference, answer);
-  else finishDebts(answer, now());
+  else finishDebts(reference, answer, now());
 }
 
 export function proxy_on_log(context: u32): void {

@@ -51,5 +51,7 @@ export const LEASES_HELD_MAX: i32 = 4096;
 export const PURSES: u32 = 1024;
 /** Reports in one Settle message: the ledger's own bound. */
 export const REPORTS_MAX: i32 = 256;
+/** Ledgers to which reports are under way at once from one worker. */
+export const LEDGERS_MAX: i32 = 4;
 /** Acquires in flight from one worker. */
 export const ACQUIRES_MAX: i32 = 128;

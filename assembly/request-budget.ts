@@ -7,8 +7,6 @@ import {
   denialCovers,
   finishAcquire,
   joinAcquire,
-  ledgerFails,
-  ledgerSilent,
   Outcome,
   waiterCount,
   waiterOf,
@@ -18,6 +16,7 @@ import { rememberDenial } from "./budget/denials";
 import { leftPlenty } from "./budget/grants";
 import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
+import { ledgerFails, ledgerSilent } from "./budget/silence";
 import { because, retryAfter } from "./deny";
 import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
@@ -83,7 +82,8 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
   let outcome = policy.leases ? reserveLocally(stream, budgets, now()) : Reserve.NeedsLease;
   if (outcome == Reserve.NeedsLease && tier.counts) {
     // The exact count holds the thread, the question to the ledger does not: it is made when the budget is no longer ample.
-    stream.loose = !nginx && leftPlenty(stream.leaseTag) && !ledgerSilent(now());
+    stream.loose =
+      !nginx && leftPlenty(stream.leaseTag) && !ledgerSilent(policy.ledgerTag, stream.subject, now());
     if (!stream.loose) {
       countExactly(stream, tier, bodyLength);
       if (policy.leases) outcome = reserveLocally(stream, budgets, now());
@@ -99,7 +99,7 @@ export function reserve(stream: Stream, tier: Tier, size: i32): Action {
     return refuse(stream, Reason.Overloaded);
   }
   // A ledger that was silent a moment ago is not asked again while something passes without it.
-  if (!(ledgerSilent(now()) && passes(stream, tier))) {
+  if (!(ledgerSilent(policy.ledgerTag, stream.subject, now()) && passes(stream, tier))) {
     if (acquire(stream, policy, tier, budgets)) {
       count(Metric.Acquires);
       stream.phase = Phase.Waiting;
@@ -138,7 +138,8 @@ function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool
  */
 function unasked(stream: Stream, tier: Tier): bool {
   const isFull = acquiresInFlight() == ACQUIRES_MAX;
-  if (ledgerFails() || !(isFull || asksTooMany(stream))) return unreachableLedger(stream, tier);
+  const fails = ledgerFails(changetype<Policy>(stream.policy).ledgerTag, stream.subject);
+  if (fails || !(isFull || asksTooMany(stream))) return unreachableLedger(stream, tier);
   let reason = Reason.Overloaded;
   if (isFull) because().text("This proxy asks the quota ledger for as many requests as it can.");
   else reason = tooManyOpen(stream, " and wait for the quota ledger");

@@ -11,11 +11,12 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { rememberGrant, rememberScarcity } from "./grants";
-import { HeldState, hold, letGo } from "./held";
+import { HeldState, hold, letGo, roomForUnused } from "./held";
 import { callLedger, Purpose } from "../sidecar";
 import { nameHigh, nextLow } from "./names";
 import { ask } from "./question";
 import { dropReturned, RETURNS_MAX, returnUnused } from "./returns";
+import { ledgerRests, noteAnswer } from "./silence";
 import { noWarning, putWarning, readWarning } from "./warning";
 import {
   closeFrame,
@@ -41,9 +42,6 @@ const NEEDS: usize = 8 * BUDGETS_MAX;
 const RETURNED: usize = 16 * RETURNS_MAX;
 /** The ledger has plenty left if it covers so many requests like the one that asked. */
 const PLENTY: u64 = 64;
-/** No lease is asked for ahead of its use so soon after the ledger failed to answer. */
-const QUIET_NS: u64 = 5_000_000_000;
-const SILENT_NS: u64 = 1_000_000_000;
 
 @unmanaged
 class Acquire {
@@ -111,9 +109,6 @@ export enum Outcome {
   NoRoom = 3,
 }
 
-/** When the ledger failed to answer this worker; 0 once it has answered again. */
-let failedNs: u64 = 0;
-
 export let deniedBudget: Slice = NONE;
 export let deniedWindow: Slice = NONE;
 export let deniedLimit: u64 = 0;
@@ -134,11 +129,6 @@ export function joinAcquire(stream: Stream, policy: Policy): bool {
   return true;
 }
 
-/** Whether the ledger failed to answer and has not answered since. */
-export function ledgerFails(): bool {
-  return failedNs != 0;
-}
-
 /**
  * Asks for the next lease before the one at hand is used up. `stream` is none: it only says whose lease, for which
  * budgets, and how much one request needs.
@@ -151,13 +141,8 @@ export function acquireAhead(
   growth: i32,
   now: u64,
 ): void {
-  if ((failedNs != 0 && now - failedNs < QUIET_NS) || inFlight(stream.leaseTag) != null) return;
+  if (ledgerRests(policy.ledgerTag, stream.subject, now) || inFlight(stream.leaseTag) != null) return;
   acquireFor(stream, policy, tier, count, growth);
-}
-
-/** Whether the ledger failed to answer a moment ago and has not answered since: to ask again would be to wait again. */
-export function ledgerSilent(now: u64): bool {
-  return failedNs != 0 && now - failedNs < SILENT_NS;
 }
 
 /** The acquire in flight that a stream of `leaseTag` may join, or null. */
@@ -212,7 +197,7 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   const acquire = at(number);
   acquire.active = false;
   memory.copy(needed, acquire.needs, NEEDS);
-  failedNs = answer == NONE ? now : 0;
+  noteAnswer(acquire.ledger, acquire.subject, answer == NONE, now);
   if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
   deniedBudget = deniedWindow = NONE;
   deniedLimit = deniedUsed = deniedResetSeconds = 0;
@@ -301,8 +286,12 @@ function plenty(count: i32): bool {
   return true;
 }
 
-/** Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. */
+/**
+ * Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. In a long outage only of the
+ * first, which a ledger that hangs may have got: those that follow would leave no room for leases of whom it answers.
+ */
 function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
+  if (!roomForUnused()) return outcome;
   const held = hold(
     acquire.high,
     acquire.low,

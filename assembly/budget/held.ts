@@ -64,6 +64,11 @@ export function heldCount(): i32 {
   return used;
 }
 
+/** Whether there is room for what was never used here; half of the table is for leases alone. */
+export function roomForUnused(): bool {
+  return used <= LEASES_HELD_MAX / 2;
+}
+
 /** Takes an entry, or null when the table is full. */
 export function hold(
   high: u64,

@@ -4,19 +4,21 @@
 //
 //   Open, unknown ── Acquire answered ──▶ Open, known ── unused: last report ──▶ Closing ── acknowledged ──▶ Resting
 //
-// One message is in flight per worker. A worker that is at an entry claims it for as long as an answer can take; when
-// that worker is gone, another goes on.
+// One message is in flight per worker and ledger. A worker that is at an entry claims it for as long as an answer can take; when
+// that worker is gone, another goes on. Where the ledger is away for some organisations only, the others are not held up.
 import { Debt, DebtRecord, DebtState } from "../debts";
-import { DEBT_RECORDS, REPORTS_MAX, SWAP_TRIES } from "../limits";
+import { DEBT_RECORDS, LEDGERS_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy } from "../policy/policy";
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { callLedger, Purpose } from "../sidecar";
+import { Flight, Flights } from "./flights";
 import { QUESTION_MAX } from "./question";
 import { writeReport } from "./returns";
-import { ReportStatus } from "./settle";
+import { PARTLY, ReportStatus } from "./settle";
+import { ledgerRests, noteAnswer } from "./silence";
 import {
   closeFrame,
   fieldBytes,
@@ -26,6 +28,7 @@ import {
   nextField,
   openFrame,
   openMessage,
+  putNumber,
   suspend,
 } from "../wire";
 
@@ -37,6 +40,8 @@ const STUCK_NS: u64 = 3_600_000_000_000;
 const ORPHAN_NS: u64 = 600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 const GRANTED: u64 = 1;
+/** The status of a report that was not answered, its organisation's part of the ledger being away. */
+const NOT_KNOWN: u64 = 0;
 const MESSAGE_MAX: i32 = 64 << 10;
 /** One report with its name, subject and amounts. */
 const REPORT_MAX: i32 = 512;
@@ -44,17 +49,20 @@ const REPORT_MAX: i32 = 512;
 const record = new DebtRecord();
 const message = new Writer(MESSAGE_MAX);
 
-/** What the message in flight is about: | record number u32 | final u32 | high u64 | low u64 | … */
+/** So many entries that could not be opened end a tick's openings: what is open is reported then. */
+const FAILURES_MAX: i32 = 8;
+
+/** Notes, of each entry that a message is about: | record number u32 | final u32 | high u64 | low u64 | … */
 const SENT: usize = 24;
-const sent = reserve(<usize>REPORTS_MAX * SENT);
+const flights = new Flights(<usize>REPORTS_MAX * SENT);
+/** The message that is being written or answered: where its notes are, of how many entries, and whether it opens one and does not report. */
+let sent: usize = 0;
 let sentCount: i32 = 0;
-let inFlight: bool = false;
-/** The message in flight opens an entry, and does not report. */
 let opening: bool = false;
 /** Reports are looked for, and not entries to open. */
 let reporting: bool = false;
-/** Whose ledger was asked. */
-let asked: usize = 0;
+/** Entries that could not be opened since the last tick. */
+let failures: i32 = 0;
 /** The record to look through next; how many entries each held when it was last looked through, and all together. */
 let next: u32 = 0;
 const heldIn = reserve(2 * <usize>DEBT_RECORDS);
@@ -65,17 +73,32 @@ export let debtsLost: u64 = 0;
 
 assert(MESSAGE_MAX > QUESTION_MAX);
 
-/** Tells the ledger one message's worth: opens an entry or, when all are open, reports as many as fit. */
+/** Tells the ledger what it should know, message by message. */
 export function sendDebts(policy: Policy, now: u64): void {
-  if (inFlight) return;
+  failures = 0;
+  sendNext(policy, now);
+}
+
+/** One message's worth: opens an entry or, when all are open that can be, reports as many as fit. */
+function sendNext(policy: Policy, now: u64): void {
+  const number = flights.place(policy.ledgerTag);
+  if (number < 0) return;
+  const flight = flights.at(number);
   openFrame(message);
+  sent = flight.notes;
   sentCount = 0;
   opening = false;
-  lookForAll(false, policy, now);
-  if (sentCount == 0 && debtsHeld > 0) lookForAll(true, policy, now);
+  if (failures < FAILURES_MAX) lookForAll(false, policy, now);
+  if (sentCount == 0 && debtsHeld > 0) {
+    putNumber(message, PARTLY, 1);
+    lookForAll(true, policy, now);
+  }
   if (sentCount == 0) return;
-  inFlight = callLedger(policy, Purpose.Debts, 0, opening, closeFrame(message));
-  asked = changetype<usize>(policy);
+  flight.ledger = policy.ledgerTag;
+  flight.asked = changetype<usize>(policy);
+  flight.count = sentCount;
+  flight.opening = opening;
+  flight.active = callLedger(policy, Purpose.Debts, number, opening, closeFrame(message));
 }
 
 /** Looks through the records, from where it last stopped, until the message is full. */
@@ -137,6 +160,7 @@ function over(debt: Debt, now: u64): bool {
 function due(debt: Debt, policy: Policy, now: u64): bool {
   if (debt.state == DebtState.Resting || debt.claimedNs > now) return false;
   if (debt.ledger != policy.ledgerTag && now < max(debt.usedNs, debt.claimedNs) + ORPHAN_NS) return false;
+  if (!debt.known && ledgerRests(debt.ledger, debt.subject, now)) return false;
   if (debt.busy() && now > debt.usedNs + STUCK_NS) resolveStuck(debt);
   return !debt.known || !debt.busy() || debt.spentSum != debt.told;
 }
@@ -182,25 +206,34 @@ function tell(debt: Debt, number: u32, policy: Policy, now: u64): bool {
   return true;
 }
 
-/** Reads the answer to the message in flight (NONE: there was none) and, if it is well, goes on with the next. */
-export function finishDebts(answer: Slice, now: u64): void {
-  inFlight = false;
-  if (answer == NONE) return;
-  const done = opening ? opened(answer) : acknowledged(answer, now);
-  if (done) sendDebts(changetype<Policy>(asked), now);
+/** Reads the answer to message `number` (NONE: there was none) and goes on with what can be told now. */
+export function finishDebts(number: i32, answer: Slice, now: u64): void {
+  const flight = flights.at(number);
+  flight.active = false;
+  sent = flight.notes;
+  sentCount = flight.count;
+  opening = flight.opening;
+  const goesOn = opening ? opened(answer, now) : acknowledged(answer, now);
+  if (goesOn) sendNext(changetype<Policy>(flight.asked), now);
 }
 
-function opened(answer: Slice): bool {
+/** Notes whether the entry is open now; another organisation's may be all the same. */
+function opened(answer: Slice, now: u64): bool {
   let outcome: u64 = 0;
-  openMessage(answer);
-  while (nextField()) if (fieldNumber == 1) outcome = fieldValue;
-  if (malformed() || outcome != GRANTED) return false;
-  note(0, ReportStatus.Applied, 0);
+  if (answer != NONE) {
+    openMessage(answer);
+    while (nextField()) if (fieldNumber == 1) outcome = fieldValue;
+    if (malformed()) outcome = 0;
+  }
+  const failed = outcome != GRANTED;
+  if (failed) failures++;
+  note(0, failed ? NOT_KNOWN : ReportStatus.Applied, now);
   return true;
 }
 
 /** Whether every report was answered. */
 function acknowledged(answer: Slice, now: u64): bool {
+  if (answer == NONE) return false;
   let n = 0;
   openMessage(answer);
   while (nextField() && n < sentCount) {
@@ -224,6 +257,9 @@ function note(n: i32, status: u64, now: u64): void {
     if (!record.open(load<u32>(from))) return;
     const debt = record.named(load<u64>(from, 8), load<u64>(from, 16));
     if (debt == null) return;
+    if (opening) noteAnswer(debt.ledger, debt.subject, status == NOT_KNOWN, now);
+    // Its claim runs out, and it is told again.
+    if (status == NOT_KNOWN) return;
     debt.claimedNs = 0;
     if (opening) debt.known = true;
     else if (final || lost) {
@@ -239,7 +275,10 @@ function note(n: i32, status: u64, now: u64): void {
 
 /** A policy ends, and with it the answer to what was asked for it: the claims run out, and it is asked again. */
 export function orphanDebts(policy: usize): void {
-  if (!inFlight || asked != policy) return;
-  forgetCallout(Purpose.Debts, 0);
-  inFlight = false;
+  for (let i = 0; i < LEDGERS_MAX; i++) {
+    const flight: Flight = flights.at(i);
+    if (!flight.active || flight.asked != policy) continue;
+    forgetCallout(Purpose.Debts, i);
+    flight.active = false;
+  }
 }

@@ -1,13 +1,13 @@
-// Reporting leases to the ledger, from the tick. One Settle message is in flight per worker; it carries every
+// Reporting leases to the ledger, from the tick. One Settle message is in flight per worker and ledger; it carries every
 // lease with news. What an answer does not acknowledge is reported again at the next tick.
-import { LEASES_HELD_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
-import { reserve } from "../memory";
+import { LEDGERS_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { Policy } from "../policy/policy";
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { Held, heldAt, heldCount, heldEnd, HeldState, letGo } from "./held";
+import { Flights } from "./flights";
+import { Held, heldAt, heldEnd, HeldState, letGo, roomForUnused } from "./held";
 import { refillAhead } from "./ahead";
 import { callLedger, Purpose } from "../sidecar";
 import { writeReport } from "./returns";
@@ -34,7 +34,6 @@ const ABANDONED_NS: u64 = 3_600_000_000_000;
 /** A question that was given up may reach the ledger so much later: its lease, then, would be dead before it was used, and charged.
  *  Its end is told once more after this, unless so many are waiting for that that leases might find no room. */
 const LATE_NS: u64 = 20_000_000_000;
-const LATE_MAX: i32 = LEASES_HELD_MAX / 2;
 /** A lease of a ledger that no policy has had for so long is given up: it is told to whichever there is, which does not know it. */
 const ORPHAN_NS: u64 = 600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
@@ -52,14 +51,10 @@ const MESSAGE_MAX: i32 = 64 << 10;
 /** One report with its name, subject and amounts. */
 const REPORT_MAX: i32 = 512;
 /** The field that says: results without a status are understood. */
-const PARTLY: u32 = 3;
+export const PARTLY: u32 = 3;
 const message = new Writer(MESSAGE_MAX);
-/** Held entries of the message in flight, in its order: | entry number u32 | … */
-const sent = reserve(REPORTS_MAX * 4);
-let sentCount: i32 = 0;
-let inFlight: bool = false;
-/** Whose ledger was asked. */
-let asked: usize = 0;
+/** Notes: held entries of the message, in its order: | entry number u32 | … */
+const flights = new Flights(REPORTS_MAX * 4);
 let nextEntry: i32 = 0;
 
 /** Reports that the ledger refused for good: usage it can no longer take. */
@@ -67,10 +62,12 @@ export let lostReports: u64 = 0;
 
 /** Looks after the held leases and sends one Settle if there is news. `policy` says where the ledger is. */
 export function sendReports(policy: Policy, now: u64): void {
-  if (inFlight) return;
+  const number = flights.place(policy.ledgerTag);
+  if (number < 0) return;
+  const flight = flights.at(number);
   openFrame(message);
   putNumber(message, PARTLY, 1);
-  sentCount = 0;
+  let sentCount = 0;
   const end = heldEnd();
   let i = nextEntry < end ? nextEntry : 0;
   for (
@@ -80,18 +77,21 @@ export function sendReports(policy: Policy, now: u64): void {
   ) {
     const held = heldAt(i);
     if (!mine(held, policy, now) || !prepare(held, now)) continue;
-    store<u32>(sent + ((<usize>sentCount) << 2), i);
+    store<u32>(flight.notes + ((<usize>sentCount) << 2), i);
     sentCount++;
     held.reportedNs = now;
   }
   nextEntry = i;
-  asked = changetype<usize>(policy);
-  if (sentCount > 0) inFlight = callLedger(policy, Purpose.Settle, 0, false, closeFrame(message));
+  if (sentCount == 0) return;
+  flight.ledger = policy.ledgerTag;
+  flight.asked = changetype<usize>(policy);
+  flight.count = sentCount;
+  flight.active = callLedger(policy, Purpose.Settle, number, false, closeFrame(message));
 }
 
 /**
  * Whether the entry's lease is of this policy's ledger, or of one that no policy has any more. One message has those of all
- * policies: as only one is in flight, the policies whose ticks come a moment later would not get to report theirs.
+ * policies: as only one is in flight to it, the policies whose ticks come a moment later would not get to report theirs.
  */
 function mine(held: Held, policy: Policy, now: u64): bool {
   if (held.state == HeldState.Free) return false;
@@ -150,21 +150,23 @@ function note(held: Held, lease: Lease, now: u64): void {
   held.dirty = true;
 }
 
-/** Reads the answer to the Settle in flight (NONE: there was none). */
-export function finishReport(answer: Slice, now: u64): void {
-  inFlight = false;
+/** Reads the answer to Settle `number` (NONE: there was none). */
+export function finishReport(number: i32, answer: Slice, now: u64): void {
+  const flight = flights.at(number);
+  const entries = flight.notes;
+  flight.active = false;
   let n = 0;
   if (answer != NONE) {
     openMessage(answer);
-    while (nextField() && n < sentCount) {
+    while (nextField() && n < flight.count) {
       if (fieldNumber != 1) continue;
       const rest = suspend();
-      acknowledge(heldAt(load<u32>(sent + ((<usize>n) << 2))), fieldBytes, now);
+      acknowledge(heldAt(load<u32>(entries + ((<usize>n) << 2))), fieldBytes, now);
       n++;
       openMessage(rest);
     }
   }
-  for (; n < sentCount; n++) heldAt(load<u32>(sent + ((<usize>n) << 2))).dirty = true;
+  for (; n < flight.count; n++) heldAt(load<u32>(entries + ((<usize>n) << 2))).dirty = true;
 }
 
 function acknowledge(held: Held, result: Slice, now: u64): void {
@@ -184,7 +186,7 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
   }
   if (held.state == HeldState.Unused) {
     const mayCome = status == ReportStatus.UnknownLease && now - held.activeNs < LATE_NS;
-    if (!mayCome || heldCount() > LATE_MAX) letGo(held);
+    if (!mayCome || !roomForUnused()) letGo(held);
     return;
   }
   if (status == ReportStatus.UnknownLease || status == ReportStatus.Invalid) lostReports++;
@@ -209,9 +211,10 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
 /** The leases of a policy that ends will be reported by another of the same ledger, also those that its last message was about:
  *  with its root context goes the answer. */
 export function orphanLeases(policy: usize): void {
-  if (inFlight && asked == policy) {
-    forgetCallout(Purpose.Settle, 0);
-    finishReport(NONE, 0);
+  for (let i = 0; i < LEDGERS_MAX; i++) {
+    if (!flights.at(i).active || flights.at(i).asked != policy) continue;
+    forgetCallout(Purpose.Settle, i);
+    finishReport(i, NONE, 0);
   }
   for (let i = 0; i < heldEnd(); i++) if (heldAt(i).policy == policy) heldAt(i).policy = 0;
 }

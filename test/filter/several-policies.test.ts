@@ -1,6 +1,7 @@
 // Several policies in one VM, as several listeners of one Envoy have them: none may keep another from the ledger.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { exchange } from "../../host/exchange.ts";
 import type { Vm } from "../../host/vm.ts";
 import { chat, keyEntry, LocalEdge, llm, policyFor, requestOf } from "../support/filter.ts";
@@ -37,3 +38,29 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
     });
   });
 }
+
+for (const outage of ["deny", "allow"])
+  test(`a ledger that never answers does not hold up what is told to another (outage: ${outage})`, async () => {
+    const at = (key: string, cluster: string) => {
+      const policy = policyOf(key);
+      return { ...policy, ledger: { cluster }, tiers: { pro: { ...policy.tiers.pro, outage } } };
+    };
+    const edge = await LocalEdge.open({ profile: "envoy", policy: at("first", "one") });
+    const vm = edge.vms[0] as Vm;
+    const root = vm.addRoot({ configuration: JSON.stringify(at("second", "two")) });
+    const both = [vm.roots[0], root];
+    // Leases where requests wait for one, debts where they pass.
+    edge.setLedgerUp(outage === "deny");
+    for (const [i, key] of ["first", "second"].entries()) {
+      const request = { ...requestOf({ key, body: chat("Hello there") }), root: both[i] as typeof root };
+      assert.equal((await exchange(vm, request, llm)).status, 200);
+    }
+    edge.setLedgerUp(true);
+    edge.silent.add("one");
+    for (let second = 0; second < 10; second++) {
+      edge.clock.move(1_000);
+      for (const one of both) vm.tick(one);
+      for (let turns = 0; turns < 10; turns++) await turn();
+    }
+    assert.deepEqual(await edge.budget("second"), { spent: USED, outstanding: 0 });
+  });

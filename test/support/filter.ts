@@ -13,9 +13,11 @@ import type { Properties } from "../../host/properties.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import { advance, createVm, type Vm } from "../../host/vm.ts";
 import { controlCallouts } from "../../sidecar/control/callouts.ts";
+import { WeirError } from "../../sidecar/errors.ts";
 import type { UnaryMethod } from "../../sidecar/ledger/grpc-web.ts";
 import { ledgerCallouts } from "../../sidecar/ledger/in-process.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
+import { type Acquire, type Ledger, organisationOf, type Settle } from "../../sidecar/ledger/types.ts";
 import { type FilterKind, filterModule, SEAL } from "./filter-build.ts";
 
 /** One request as a client sends it. */
@@ -142,6 +144,10 @@ export class LocalEdge implements Edge {
   readonly callouts: string[] = [];
   /** The ledger does what it is asked, and nobody hears of it. */
   answersLost = false;
+  /** Organisations of which the ledger's store is away. */
+  readonly away = new Set<string>();
+  /** Targets of callouts that take what they are sent and never answer. */
+  readonly silent = new Set<string>();
   #up = true;
 
   private constructor(profile: ProfileName) {
@@ -153,7 +159,7 @@ export class LocalEdge implements Edge {
     const edge = new LocalEdge(options.profile);
     const kind = options.kind ?? "plain";
     const wasm = await filterModule(kind);
-    const ledger = controlCallouts(ledgerCallouts(edge.ledger, options.methods));
+    const ledger = controlCallouts(ledgerCallouts(edge.#store(), options.methods));
     const shared = new SharedData();
     for (let i = 0; i < (options.workers ?? 1); i++) {
       const vm = createVm({
@@ -168,6 +174,7 @@ export class LocalEdge implements Edge {
           edge.callouts.push(headers.find(([name]) => name === ":path")?.[1] ?? "");
           options.onCallout?.(headers, target);
           if (!edge.#up) return { failure: "broken connection" };
+          if (edge.silent.has(target)) return new Promise(() => undefined);
           const answer = await ledger(target, headers, body, timeoutMs);
           return edge.answersLost ? { failure: "timeout" } : answer;
         },
@@ -178,6 +185,22 @@ export class LocalEdge implements Edge {
       edge.vms.push(vm);
     }
     return edge;
+  }
+
+  /** The ledger as its service has it. */
+  #store(): Ledger {
+    const there = <C extends Acquire | Settle, R>(
+      command: C,
+      ask: (command: C) => Promise<R>,
+    ): Promise<R> => {
+      if (!this.away.has(organisationOf(command.subject))) return ask(command);
+      return Promise.reject(new WeirError("unavailable", "the store is away"));
+    };
+    const { ledger } = this;
+    return Object.assign(Object.create(ledger), {
+      acquire: (command: Acquire) => there(command, (asked) => ledger.acquire(asked)),
+      settle: (command: Settle) => there(command, (told) => ledger.settle(told)),
+    });
   }
 
   async send(call: Call): Promise<Answer> {
