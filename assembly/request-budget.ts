@@ -16,7 +16,7 @@ import { rememberDenial } from "./budget/denials";
 import { leftPlenty } from "./budget/grants";
 import { Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
-import { ledgerFails, ledgerSilent } from "./budget/silence";
+import { allSilent, ledgerFails, ledgerSilent } from "./budget/silence";
 import { because, retryAfter } from "./deny";
 import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
@@ -138,7 +138,8 @@ function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool
  */
 function unasked(stream: Stream, tier: Tier): bool {
   const isFull = acquiresInFlight() == ACQUIRES_MAX;
-  const fails = ledgerFails(changetype<Policy>(stream.policy).ledgerTag, stream.subject);
+  const fails =
+    ledgerFails(changetype<Policy>(stream.policy).ledgerTag, stream.subject) || (isFull && allSilent());
   if (fails || !(isFull || asksTooMany(stream))) return unreachableLedger(stream, tier);
   let reason = Reason.Overloaded;
   if (isFull) because().text("This proxy asks the quota ledger for as many requests as it can.");

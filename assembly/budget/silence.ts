@@ -17,6 +17,9 @@ const QUIET_NS: u64 = 5_000_000_000;
 const SILENT_NS: u64 = 1_000_000_000;
 
 const table = reserve(<usize>CELLS * CELL);
+/** When any part of any ledger last answered, and last failed to. */
+let anyAnsweredNs: u64 = 0;
+let anyFailedNs: u64 = 0;
 
 function tagOf(ledger: u64, subject: Slice): u64 {
   return hash64(scope(subject, <u8>Per.Organisation), ledger ^ nameHigh());
@@ -28,6 +31,8 @@ function cellOf(tag: u64): usize {
 
 /** The subject's part of the ledger (Policy.ledgerTag) has answered, or failed to. */
 export function noteAnswer(ledger: u64, subject: Slice, failed: bool, now: u64): void {
+  if (failed) anyFailedNs = now;
+  else anyAnsweredNs = now;
   const tag = tagOf(ledger, subject);
   const cell = cellOf(tag);
   if (!failed && load<u64>(cell) != tag) return;
@@ -57,4 +62,9 @@ export function ledgerSilent(ledger: u64, subject: Slice, now: u64): bool {
 export function ledgerRests(ledger: u64, subject: Slice, now: u64): bool {
   const failed = failedNs(ledger, subject);
   return failed != 0 && now - failed < QUIET_NS;
+}
+
+/** Whether nobody's has answered for a while, and somebody's failed to since: then it is away for all. */
+export function allSilent(): bool {
+  return anyFailedNs > anyAnsweredNs + SILENT_NS;
 }

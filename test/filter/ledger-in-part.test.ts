@@ -71,3 +71,16 @@ test("what an outage let through is charged within seconds although it cannot be
   assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
   assert.equal(edge.metrics.value("weir_debts_held"), 0);
 });
+
+test("while the ledger is away for all, more organisations than can be asked for at once pass as the policy says", async () => {
+  const names = Array.from({ length: 400 }, (_, i) => `org${i}`);
+  const keys = names.map((name) => key(name, 0));
+  const edge = await LocalEdge.open({ profile: "envoy", policy: { ...policy({ outage: "allow" }), keys } });
+  edge.setLedgerUp(false);
+  const statuses = async (some: string[]) => {
+    const answers = await Promise.all(some.map((name) => edge.send(call(name))));
+    return new Set(answers.map(({ status }) => status));
+  };
+  assert.deepEqual(await statuses(names.slice(0, 100)), new Set([200]));
+  assert.deepEqual(await statuses(names.slice(100)), new Set([200]));
+});
