@@ -24,9 +24,7 @@ export const FORM_X_API_KEY: u8 = 2;
 export const FORM_API_KEY: u8 = 4;
 export const FORM_X_GOOG_API_KEY: u8 = 8;
 
-const QUOTE: u8 = 34;
 const COMMA: u8 = 44;
-const SEMICOLON: u8 = 59;
 const DASH: u8 = 45;
 const UNDERSCORE: u8 = 95;
 const LETTER_X: u8 = 120;
@@ -199,26 +197,4 @@ function show(key: Slice, form: u8): void {
   shownIn |= form;
   if (credential == NONE) credential = key;
   else if (!eq(credential, key)) ambiguous = true;
-}
-
-/** Whether the body claims to be JSON in UTF-8: no content-type counts as one, since clients leave it out. */
-export function claimsJson(): bool {
-  if (contentType == NONE) return true;
-  let name = indexOf(contentType, SEMICOLON);
-  if (name < 0) name = lenOf(contentType);
-  const type = trim(sub(contentType, 0, name));
-  if (!isFolded(type, "application/json") && !isFolded(type, "text/json")) return false;
-  return name == lenOf(contentType) || isUtf8(sub(contentType, name, lenOf(contentType)));
-}
-
-/** Whether the parameters of a media type name no charset but UTF-8, of which ASCII is a part. */
-function isUtf8(parameters: Slice): bool {
-  for (let at = 0; at >= 0; at = indexOf(parameters, SEMICOLON, at + 1)) {
-    const parameter = trim(sub(parameters, at + 1, lenOf(parameters)));
-    if (!startsWithFolded(parameter, "charset=")) continue;
-    const quoted = lenOf(parameter) > 8 && load<u8>(ptrOf(parameter) + 8) == QUOTE;
-    const value = sub(parameter, quoted ? 9 : 8, lenOf(parameter));
-    if (!startsWithFolded(value, "utf-8") && !startsWithFolded(value, "us-ascii")) return false;
-  }
-  return true;
 }

@@ -46,6 +46,7 @@ import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
+import { claimsJson } from "./media-type";
 import { count, Metric, tally } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Route, Tier } from "./policy/policy";
 import { findRoute } from "./policy/routes";
@@ -65,9 +66,9 @@ import { nginx } from "./proxy-wasm/kind";
 import {
   acceptEncoding,
   ambiguous,
-  claimsJson,
   connects,
   contentEncoding,
+  contentType,
   credential,
   FORM_API_KEY,
   FORM_AUTHORIZATION,
@@ -215,7 +216,7 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
     if (reason != Reason.None) return reason;
   }
   stream.isPost = is(method, "POST");
-  stream.acceptable = contentEncoding == NONE && claimsJson();
+  stream.acceptable = contentEncoding == NONE && claimsJson(contentType);
   if (!stream.acceptable && route != null && route.otherMedia) stream.uninspected = true;
   return tier.redacts ? prepareRedaction(stream, tier) : Reason.None;
 }

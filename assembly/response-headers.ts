@@ -6,8 +6,7 @@ import { NOT_WHOLE, toU64 } from "./json/text";
 import { MapType } from "./proxy-wasm/abi";
 import { header, headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
-import { is, isFolded, lenOf, NONE, ptrOf, Slice, startsWithFolded, sub } from "./slice";
-import { AnswerKind } from "./usage/usage";
+import { is, isFolded, lenOf, NONE, ptrOf, Slice } from "./slice";
 
 /** 0 when the host does not say. */
 export let status: i32 = 0;
@@ -52,18 +51,6 @@ function walk(): bool {
     }
   }
   return true;
-}
-
-/** The kind of an answer of the media type `type`, an AnswerKind; -1: neither its usage nor its events are known. */
-export function kindOf(type: Slice): i32 {
-  if (startsWithFolded(type, "text/event-stream")) return AnswerKind.Events;
-  if (!startsWithFolded(type, "application/")) return -1;
-  const name = sub(type, 12, lenOf(type));
-  // JSON Lines has no registered name; these are in use. Ollama's is the first.
-  if (startsWithFolded(name, "x-ndjson") || startsWithFolded(name, "ndjson")) return AnswerKind.Lines;
-  if (startsWithFolded(name, "jsonl") || startsWithFolded(name, "x-jsonl")) return AnswerKind.Lines;
-  if (startsWithFolded(name, "json-lines")) return AnswerKind.Lines;
-  return startsWithFolded(name, "json") ? AnswerKind.Json : -1;
 }
 
 /** The status alone; 0 when the host does not say. */

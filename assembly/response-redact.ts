@@ -49,12 +49,11 @@ import { usePhrases } from "./redact/phrases";
 import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
-import { kindOf } from "./response-headers";
+import { Form } from "./media-type";
 import { withheldBody, withheldEvent, withheldLine } from "./response-withhold";
-import { endOf, indexOf, isFolded, lenOf, ptrOf, Slice, slice, startsWithFolded, sub, trim } from "./slice";
+import { endOf, lenOf, ptrOf, Slice, slice } from "./slice";
 import {
   ALL,
-  AnswerKind,
   Channel,
   ENDS,
   feed,
@@ -72,61 +71,6 @@ import {
   WHOLE,
 } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
-
-export enum Form {
-  Json = 0,
-  Events = 1,
-  /** Lines of JSON, each of which is an event. */
-  Lines = 2,
-  Text = 3,
-  /** Nothing that is read as text: pictures, sound, archives. */
-  Binary = 4,
-  /** Texts in frames, as base64 or compressed, in 16 bits a character, or of two types: they cannot be followed. */
-  Framed = 5,
-}
-
-/** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
-export function formOf(type: Slice): Form {
-  const kind = kindOf(type);
-  if (kind == AnswerKind.Events) return Form.Events;
-  if (isWide(type)) return Form.Framed;
-  if (kind == AnswerKind.Lines) return Form.Lines;
-  // application/json, application/problem+json …
-  if (namesJson(type)) return Form.Json;
-  // Envoy makes one of two headers, and which of the types holds is the client's choice.
-  if (indexOf(type, COMMA) >= 0) return Form.Framed;
-  if (startsWithFolded(type, "image/") || startsWithFolded(type, "audio/")) return Form.Binary;
-  if (startsWithFolded(type, "video/") || startsWithFolded(type, "application/octet-stream"))
-    return Form.Binary;
-  if (startsWithFolded(type, "application/pdf") || startsWithFolded(type, "application/zip"))
-    return Form.Binary;
-  if (startsWithFolded(type, "application/vnd.amazon.eventstream")) return Form.Framed;
-  // gRPC, gRPC-Web and Connect's streams have the length of each message in it, and may compress each.
-  if (startsWithFolded(type, "application/grpc") || startsWithFolded(type, "application/connect+"))
-    return Form.Framed;
-  return Form.Text;
-}
-
-function namesJson(type: Slice): bool {
-  const slash = max(indexOf(type, SLASH), 0);
-  for (let i = slash; i + 4 <= lenOf(type); i++) {
-    if (isFolded(sub(type, i, i + 4), "json")) return true;
-    if (load<u8>(ptrOf(type) + i) == SEMICOLON) break;
-  }
-  return false;
-}
-
-/** Whether characters of the media type `type` have more bytes than ASCII's, so that no text is found in it. */
-function isWide(type: Slice): bool {
-  for (let at = indexOf(type, SEMICOLON); at >= 0; at = indexOf(type, SEMICOLON, at + 1)) {
-    const parameter = trim(sub(type, at + 1, lenOf(type)));
-    if (!startsWithFolded(parameter, "charset=")) continue;
-    const quoted = lenOf(parameter) > 8 && load<u8>(ptrOf(parameter) + 8) == QUOTE;
-    const name = sub(parameter, quoted ? 9 : 8, lenOf(parameter));
-    return startsWithFolded(name, "utf-16") || startsWithFolded(name, "utf-32");
-  }
-  return false;
-}
 
 @unmanaged
 export class Redaction {
@@ -177,10 +121,6 @@ const PIECES_MAX: i32 = 4224;
 const LAST_MAX: i32 = 16;
 const LF: u32 = 10;
 const CR: u32 = 13;
-const QUOTE: u8 = 34;
-const COMMA: u8 = 44;
-const SLASH: u8 = 47;
-const SEMICOLON: u8 = 59;
 
 let free: u32 = 0;
 let freeCount: i32 = 0;

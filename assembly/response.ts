@@ -25,6 +25,7 @@ import { channelsLeft } from "./fair-share";
 import { NOT_WHOLE } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
 import { reserve } from "./memory";
+import { Form, formOf, kindOf } from "./media-type";
 import { count, counted, Metric, tally } from "./metrics";
 import { OnAbort, Policy, Rate, Tier } from "./policy/policy";
 import { finishObserved, observeAnswer, observeBytes, observeEnd, observeForm } from "./observe";
@@ -36,14 +37,12 @@ import { secondsUp, setRateHeaders } from "./rate-headers";
 import {
   beginRedaction,
   closeRedaction,
-  Form,
-  formOf,
   matchesOf,
   redactChunk,
   Redaction,
   withholdChunk,
 } from "./response-redact";
-import { encoding, kindOf, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
+import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
 import { is, lenOf, lit, NONE, ptrOf, Slice, sub } from "./slice";

@@ -28,6 +28,7 @@ const policy = {
   ledger: { sync: "200ms" },
   keys: [
     keyEntry("redacts", "redacts/team/key", "redacts"),
+    keyEntry("lines", "lines/team/key", "redacts"),
     keyEntry("blocks", "blocks/team/key", "blocks"),
     keyEntry("counted", "counted/team/key", "counted"),
     keyEntry("restores", "restores/team/key", "restores"),
@@ -109,6 +110,22 @@ describe("answers", () => {
     assert.ok(answer.text.endsWith(DONE));
     // The JSON answer before told no usage: it was charged its bound.
     await w.settled("redacts/team/key", "out", 4096 + 11);
+  });
+
+  it("redacts an address that straddles lines of Ollama's JSON, bounds the answer and charges what the last line tells", async () => {
+    const line = (content: string, more: object = { done: false }) =>
+      `${JSON.stringify({ model: "m", message: { role: "assistant", content }, ...more })}\n`;
+    const lines = ["Mail bob@exa", "mple.com or 10.0", ".0.1"].map((text) => line(text));
+    const counts = { done: true, done_reason: "stop", prompt_eval_count: 5, eval_count: 7 };
+    streams([...lines, line("", counts)], { "content-type": "application/x-ndjson" });
+    const answer = await w.chat("lines", "hello", { path: "/api/chat" });
+    const contents = answer.text
+      .trimEnd()
+      .split("\n")
+      .map((text) => JSON.parse(text).message.content);
+    assert.equal(contents.join(""), "Mail [EMAIL_1] or [IP_1]");
+    assert.equal(JSON.parse(upstream.arrived.at(-1)?.body ?? "").options.num_predict, 4096);
+    await w.settled("lines/team/key", "out", 7);
   });
 
   it("blocks a card number in a JSON answer of many chunks, and a canary in a stream", async () => {

@@ -109,6 +109,13 @@ interface Client extends Omit<RedisCommands, "getBytes"> {
 /** `partly`: connects to a node of the cluster when it is first asked, and not to all of them before anything else. */
 function makeClient(options: ConnectOptions, onError: (error: Error) => void, partly = false): Client {
   let ended = false;
+  /** What is connecting meanwhile, such as to nodes that a cluster was just found to have, does not go on for ever. */
+  const ending =
+    <T>(end: () => T) =>
+    (): T => {
+      ended = true;
+      return end();
+    };
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: COMMANDS_WAITING_MAX,
@@ -127,12 +134,9 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   const typed = { [RESP_TYPES.BLOB_STRING]: Buffer };
   if (!options.cluster) {
     const client = createClient({ ...common, url: options.urls[0] ?? "" }).on("error", onError);
-    const destroy = client.destroy.bind(client);
     const own = {
-      destroy: () => {
-        ended = true;
-        destroy();
-      },
+      close: ending(client.close.bind(client)),
+      destroy: ending(client.destroy.bind(client)),
       connections: () => [client],
       connectionOf: () => client,
       bytes: () => client.withTypeMapping(typed),
@@ -153,12 +157,9 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   });
   // What one node does while the others go on is an event of its own.
   cluster.on("error", onError).on("node-error", onError);
-  const destroy = cluster.destroy.bind(cluster);
   const own = {
-    destroy: () => {
-      ended = true;
-      destroy();
-    },
+    close: ending(cluster.close.bind(cluster)),
+    destroy: ending(cluster.destroy.bind(cluster)),
     connections: () => cluster.masters.map(({ client }) => client),
     connectionOf: (key: string) => cluster.slots[slotOf(key)]?.master.client,
     bytes: () => cluster.withTypeMapping(typed),
