@@ -15,7 +15,7 @@ import { announcesNoBody, connects, contentLength, method, upgrade } from "./req
 import { reserve } from "./request-budget";
 import { goOn, refuse } from "./request-ends";
 import { emptyBody, misfit, modelUnknown, oddPath, unsupportedUpgrade } from "./refusals";
-import { is, isFolded, lenOf, lit, NONE, startsWith } from "./slice";
+import { is, isFolded, lit, NONE, startsWith } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
 

@@ -48,7 +48,7 @@ import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
 import { claimsJson } from "./media-type";
 import { count, Metric, tally } from "./metrics";
-import { Injection, Key, matchesAny, Policy, Rate, Route, Tier } from "./policy/policy";
+import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
 import { findRoute } from "./policy/routes";
 import {
   forwardTrace,

@@ -45,7 +45,7 @@ import {
 import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
-import { is, lenOf, lit, NONE, ptrOf, Slice, sub } from "./slice";
+import { is, lenOf, lit, NONE, ptrOf, sub } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,

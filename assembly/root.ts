@@ -30,7 +30,7 @@ import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
 import { acquireCalls, eventCalls, failedCalls, rulesCalls, settleCalls } from "./sidecar";
-import { lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
+import { lenOf, lit, ptrOf, slice, Slice } from "./slice";
 import { openStream, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
 import { Writer } from "./writer";

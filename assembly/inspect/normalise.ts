@@ -18,7 +18,7 @@
 //   fast path, 16 bytes:  [plain ASCII ...... ]│special│        special: control, escape, second space, ≥ 0x80
 //                          stored lower-cased   └─ handled one by one until plain ASCII again
 import { reserve } from "../memory";
-import { endOf, lenOf, ptrOf, Slice, slice } from "../slice";
+import { endOf, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
 import { escapeWidth, unescape } from "./escapes";
 import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";

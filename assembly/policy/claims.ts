@@ -1,7 +1,7 @@
 // How the claims of a verified token name a caller: `acme/{team}/{sub}` and `{plan}`. Each segment is a word, or one claim
 // in braces; a claim's name may itself hold slashes (`{https://acme.example/team}`).
 import { Tape } from "../json/tape";
-import { eq, indexOf, is, lenOf, lit, NONE, ptrOf, Slice, slice, sub } from "../slice";
+import { indexOf, is, lenOf, lit, NONE, ptrOf, Slice, slice, sub } from "../slice";
 import { take } from "./block";
 import { CLAIM_PARTS_MAX, CLAIMS_SIZE, Claims, ClaimPart, Policy } from "./policy";
 import { problem } from "./problems";

@@ -2,7 +2,7 @@
 import { parseNetwork } from "../identity/address";
 import { DIGEST } from "../identity/sha256";
 import { Tape } from "../json/tape";
-import { NONE, ptrOf, startsWith } from "../slice";
+import { ptrOf, startsWith } from "../slice";
 import { take } from "./block";
 import { Key, KEY_SIZE, Lane, NETWORK_SIZE, Policy } from "./policy";
 import { problem } from "./problems";

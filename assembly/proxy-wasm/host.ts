@@ -5,7 +5,6 @@ import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import {
   BufferType,
   LogLevel,
-  MapType,
   proxy_continue_stream,
   proxy_define_metric,
   proxy_get_buffer_bytes,

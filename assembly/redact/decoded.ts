@@ -119,7 +119,7 @@ export enum Depth {
 
 /** What `readItem` read last: its end, what it stands for (AS_IS: for itself), its size so, and what is left behind it. */
 export let itemTo: usize = 0;
-export let itemPoint: u32 = 0;
+let itemPoint: u32 = 0;
 export let itemSize: i32 = 0;
 export let itemSlack: i32 = 0;
 const AS_IS: u32 = 0xffffffff;

@@ -26,7 +26,6 @@ import {
   matchTail,
   matchTailLeft,
   setStarved,
-  setView,
   starved,
   whole,
 } from "./view";

@@ -7,7 +7,7 @@ import { reserve } from "../memory";
 import { acts, vaultOf } from "./answer";
 import { divert, outFrom, outTo, undivert } from "./output";
 import { feed, isPending, openChannel, RECORD_BYTES, roomFor } from "./redactor";
-import { isRestorerHolding, openRestorer, PLAIN, restore, RESTORER_BYTES } from "./restore";
+import { isRestorerHolding, openRestorer, restore, RESTORER_BYTES } from "./restore";
 
 export const PASSAGE_BYTES: i32 = RECORD_BYTES + RESTORER_BYTES;
 

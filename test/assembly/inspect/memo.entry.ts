@@ -1,12 +1,5 @@
 import { beginMemo, memoOf } from "../../../assembly/inspect/memo";
-import {
-  combine,
-  exceeds,
-  judge,
-  judgedScore,
-  judgedWhy,
-  judgeText,
-} from "../../../assembly/inspect/injection";
+import { combine, exceeds, judge, judgedScore, judgedWhy } from "../../../assembly/inspect/injection";
 import { findPrompt, Prompt, SPANS_MAX } from "../../../assembly/inspect/prompt";
 import { Tape } from "../../../assembly/json/tape";
 import { lit, slice } from "../../../assembly/slice";

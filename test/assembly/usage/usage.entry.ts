@@ -1,7 +1,7 @@
 import { holdsFree } from "../../../assembly/usage/hold";
 import { stateBytes } from "../../../assembly/usage/state";
 import { spanCount } from "../../../assembly/usage/spans";
-import { feed, filter, filterHead, model, openAnswer, pieces } from "../../../assembly/usage/usage";
+import { feed, filter, filterHead, model, pieces } from "../../../assembly/usage/usage";
 import { slice } from "../../../assembly/slice";
 
 export { reserve } from "../../../assembly/memory";
