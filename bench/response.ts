@@ -1,6 +1,6 @@
 // Processor time of Envoy per event of a streamed answer: bare, with Weir reading usage and hiding the extra event, and
-// with Weir redacting as well; and the time to the first event. All run at once and are measured in turn, round by
-// round. Every stream is checked. Streams are of four kinds: events that come one by one, as models write them; the same
+// with Weir redacting as well; and the time to the first event. Bare is an Envoy of its own, the others are callers of one, as what
+// processes alike differ by is more than what is looked for. They are measured in turn, round by round. Every stream is checked. Streams are of four kinds: events that come one by one, as models write them; the same
 // eight to a write; one by one with a padding, as OpenAI sends them; and events that differ from each other in members that
 // nobody knows. Of the rounds the least
 // counts: what else runs on the machine only adds.
@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
-import { each, entry, KEY, listen, post, startVariant, stopVariant, type Variant } from "./load.ts";
+import { each, entry, listen, post, startVariant, stopVariant, type Variant } from "./load.ts";
 import { cpuMicros, median, optionsOf, printTable, record } from "./measure.ts";
 import { without } from "./without.ts";
 
@@ -23,10 +23,16 @@ const {
 } = optionsOf({ rounds: 7, streams: 40, events: 300, connections: 12 });
 /** Between two events of a stream, so that each reaches Envoy by itself. */
 const EVENT_MS = 1;
-const keys = [entry(KEY, "bench/team/key", "pro")];
 const types = ["email", "phone", "credit_card", "iban", "us_ssn", "ip", "api_key", "private_key", "jwt"];
 const limits = { requests: "1M/s", prompt: { injection: "off" } };
 const budgets = { ...limits, tokens: "1000G/month" };
+const tiers = {
+  unread: limits,
+  counted: budgets,
+  redacted: { ...budgets, response: { redact: types } },
+};
+type Tier = keyof typeof tiers;
+const keys = (Object.keys(tiers) as Tier[]).map((tier) => entry(tier, `bench/team/${tier}`, tier));
 
 const WORDS =
   "the river carries water from the mountains to the sea and nobody who builds beside it forgets".split(" ");
@@ -63,7 +69,11 @@ const kinds = {
 type Kind = keyof typeof kinds;
 const content = Array.from({ length: EVENTS }, (_, i) => ` ${WORDS[i % WORDS.length]}`).join("");
 
-interface Measured extends Variant {
+interface Measured {
+  name: string;
+  variant: Variant;
+  /** Who asks. */
+  key: Tier;
   /** By kind, one number a round. */
   micros: Record<Kind, number[]>;
   firsts: Record<Kind, number[]>;
@@ -91,52 +101,62 @@ const request = JSON.stringify({
 });
 
 /** One stream; the milliseconds to its first event. Throws when its text is not the upstream's. */
-async function stream(variant: Measured, kind: Kind): Promise<number> {
-  const { text, firstMs } = await post(variant, request, { headers: { "x-kind": kind } });
+async function stream({ variant, key, name }: Measured, kind: Kind): Promise<number> {
+  const { text, firstMs } = await post(variant, request, { key, headers: { "x-kind": kind } });
   const seen = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("");
-  if (seen !== content) throw new Error(`${variant.name}: not the text that was sent`);
+  if (seen !== content) throw new Error(`${name}: not the text that was sent`);
   return firstMs;
 }
 
-async function round(variant: Measured, kind: Kind, streams: number): Promise<void> {
-  const pid = variant.envoy.process.pid as number;
+async function round(measured: Measured, kind: Kind, streams: number): Promise<void> {
+  const pid = measured.variant.envoy.process.pid as number;
   const before = cpuMicros(pid);
   const firsts: number[] = [];
-  await each(streams, CONNECTIONS, async () => firsts.push(await stream(variant, kind)));
-  variant.micros[kind].push((cpuMicros(pid) - before) / streams / (EVENTS + ending.length));
-  variant.firsts[kind].push(median(firsts));
+  await each(streams, CONNECTIONS, async () => firsts.push(await stream(measured, kind)));
+  measured.micros[kind].push((cpuMicros(pid) - before) / streams / (EVENTS + ending.length));
+  measured.firsts[kind].push(median(firsts));
 }
 
 const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
 const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
-const variants: Measured[] = [];
-const add = async (name: string, tier: object, edit?: (text: string) => string) => {
-  const policy = { tiers: { pro: tier }, keys };
-  const wasm = process.env.WEIR_WASM;
-  const options = {
-    ...{ policy, upstreamPort: upstream.port, sidecarPort: sidecar.port },
-    ...(wasm && { wasm }),
-    ...(edit && { edit }),
-  };
-  variants.push({ ...(await startVariant(name, options, CONNECTIONS)), micros: none(), firsts: none() });
+const wasm = process.env.WEIR_WASM;
+const options = {
+  ...{ policy: { tiers, keys }, upstreamPort: upstream.port, sidecarPort: sidecar.port },
+  ...(wasm && { wasm }),
+};
+const variants: Variant[] = [];
+const start = async (name: string, more: { edit?: typeof without } = {}) => {
+  const variant = await startVariant(name, { ...options, ...more }, CONNECTIONS);
+  variants.push(variant);
+  return variant;
 };
 try {
-  await add("bare", limits, without);
-  await add("answer not read", limits);
-  await add("usage read and hidden", budgets);
-  await add("usage, and nine types redacted", { ...budgets, response: { redact: types } });
+  const bare = await start("bare", { edit: without });
+  const weir = await start("weir");
+  const all: Measured[] = [
+    { name: "bare", variant: bare, key: "unread", micros: none(), firsts: none() },
+    { name: "answer not read", variant: weir, key: "unread", micros: none(), firsts: none() },
+    { name: "usage read and hidden", variant: weir, key: "counted", micros: none(), firsts: none() },
+    {
+      name: "usage, and nine types redacted",
+      variant: weir,
+      key: "redacted",
+      micros: none(),
+      firsts: none(),
+    },
+  ];
   // The first round warms up.
   for (let i = 0; i <= ROUNDS; i++) {
-    for (const kind of KINDS) for (const variant of variants) await round(variant, kind, STREAMS);
-    if (i === 0) for (const variant of variants) Object.assign(variant, { micros: none(), firsts: none() });
+    for (const kind of KINDS) for (const measured of all) await round(measured, kind, STREAMS);
+    if (i === 0) for (const measured of all) Object.assign(measured, { micros: none(), firsts: none() });
   }
-  const bare = variants[0] as Measured;
+  const floor = (all[0] as Measured).micros;
   const rows = KINDS.flatMap((kind) =>
-    variants.map(({ name, micros, firsts }) => ({
+    all.map(({ name, micros, firsts }) => ({
       events: kind,
       envoy: name,
       "CPU µs/event": least(micros[kind]).toFixed(2),
-      "over bare": (least(micros[kind]) - least(bare.micros[kind])).toFixed(2),
+      "over bare": (least(micros[kind]) - least(floor[kind])).toFixed(2),
       "first event ms": least(firsts[kind]).toFixed(2),
     })),
   );
