@@ -4,6 +4,10 @@
 //  flight │ Flight │ what the message is about │
 import { LEDGERS_MAX } from "../limits";
 import { reserve } from "../memory";
+import { Policy } from "../policy/policy";
+import { forgetCallout } from "../proxy-wasm/callouts";
+import { callLedger, Purpose } from "../sidecar";
+import { Slice } from "../slice";
 
 @unmanaged
 export class Flight {
@@ -45,5 +49,27 @@ export class Flights {
       else if (this.at(i).ledger == ledger) return -1;
     }
     return free;
+  }
+
+  /** Sends `frame`, which tells of `count` things, as message `number` of `purpose`. */
+  send(number: i32, policy: Policy, purpose: Purpose, count: i32, opening: bool, frame: Slice): void {
+    const flight = this.at(number);
+    flight.ledger = policy.ledgerTag;
+    flight.asked = changetype<usize>(policy);
+    flight.count = count;
+    flight.opening = opening;
+    flight.active = callLedger(policy, purpose, number, opening, frame);
+  }
+
+  /** Gives up a message of `policy`, with whose root context the answer goes; its number, or -1 when there is none left. */
+  forget(policy: usize, purpose: Purpose): i32 {
+    for (let i = 0; i < LEDGERS_MAX; i++) {
+      const flight = this.at(i);
+      if (!flight.active || flight.asked != policy) continue;
+      forgetCallout(purpose, i);
+      flight.active = false;
+      return i;
+    }
+    return -1;
   }
 }

@@ -7,14 +7,13 @@
 // One message is in flight per worker and ledger. A worker that is at an entry claims it for as long as an answer can take; when
 // that worker is gone, another goes on. Where the ledger is away for some organisations only, the others are not held up.
 import { Debt, DebtRecord, DebtState } from "../debts";
-import { DEBT_RECORDS, LEDGERS_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
+import { DEBT_RECORDS, REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy } from "../policy/policy";
-import { forgetCallout } from "../proxy-wasm/callouts";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { callLedger, Purpose } from "../sidecar";
-import { Flight, Flights } from "./flights";
+import { Purpose } from "../sidecar";
+import { Flights } from "./flights";
 import { QUESTION_MAX } from "./question";
 import { writeReport } from "./returns";
 import { PARTLY, ReportStatus } from "./settle";
@@ -40,8 +39,6 @@ const STUCK_NS: u64 = 3_600_000_000_000;
 const ORPHAN_NS: u64 = 600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 const GRANTED: u64 = 1;
-/** The status of a report that was not answered, its organisation's part of the ledger being away. */
-const NOT_KNOWN: u64 = 0;
 const MESSAGE_MAX: i32 = 64 << 10;
 /** One report with its name, subject and amounts. */
 const REPORT_MAX: i32 = 512;
@@ -83,9 +80,8 @@ export function sendDebts(policy: Policy, now: u64): void {
 function sendNext(policy: Policy, now: u64): void {
   const number = flights.place(policy.ledgerTag);
   if (number < 0) return;
-  const flight = flights.at(number);
   openFrame(message);
-  sent = flight.notes;
+  sent = flights.at(number).notes;
   sentCount = 0;
   opening = false;
   if (failures < FAILURES_MAX) lookForAll(false, policy, now);
@@ -94,11 +90,7 @@ function sendNext(policy: Policy, now: u64): void {
     lookForAll(true, policy, now);
   }
   if (sentCount == 0) return;
-  flight.ledger = policy.ledgerTag;
-  flight.asked = changetype<usize>(policy);
-  flight.count = sentCount;
-  flight.opening = opening;
-  flight.active = callLedger(policy, Purpose.Debts, number, opening, closeFrame(message));
+  flights.send(number, policy, Purpose.Debts, sentCount, opening, closeFrame(message));
 }
 
 /** Looks through the records, from where it last stopped, until the message is full. */
@@ -227,7 +219,7 @@ function opened(answer: Slice, now: u64): bool {
   }
   const failed = outcome != GRANTED;
   if (failed) failures++;
-  note(0, failed ? NOT_KNOWN : ReportStatus.Applied, now);
+  note(0, failed ? ReportStatus.NotKnown : ReportStatus.Applied, now);
   return true;
 }
 
@@ -257,9 +249,9 @@ function note(n: i32, status: u64, now: u64): void {
     if (!record.open(load<u32>(from))) return;
     const debt = record.named(load<u64>(from, 8), load<u64>(from, 16));
     if (debt == null) return;
-    if (opening) noteAnswer(debt.ledger, debt.subject, status == NOT_KNOWN, now);
+    if (opening) noteAnswer(debt.ledger, debt.subject, status == ReportStatus.NotKnown, now);
     // Its claim runs out, and it is told again.
-    if (status == NOT_KNOWN) return;
+    if (status == ReportStatus.NotKnown) return;
     debt.claimedNs = 0;
     if (opening) debt.known = true;
     else if (final || lost) {
@@ -275,10 +267,5 @@ function note(n: i32, status: u64, now: u64): void {
 
 /** A policy ends, and with it the answer to what was asked for it: the claims run out, and it is asked again. */
 export function orphanDebts(policy: usize): void {
-  for (let i = 0; i < LEDGERS_MAX; i++) {
-    const flight: Flight = flights.at(i);
-    if (!flight.active || flight.asked != policy) continue;
-    forgetCallout(Purpose.Debts, i);
-    flight.active = false;
-  }
+  while (flights.forget(policy, Purpose.Debts) >= 0) continue;
 }

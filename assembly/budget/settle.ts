@@ -1,15 +1,14 @@
 // Reporting leases to the ledger, from the tick. One Settle message is in flight per worker and ledger; it carries every
 // lease with news. What an answer does not acknowledge is reported again at the next tick.
-import { LEDGERS_MAX, REPORTS_MAX, SWAP_TRIES } from "../limits";
+import { REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { Policy } from "../policy/policy";
-import { forgetCallout } from "../proxy-wasm/callouts";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { Flights } from "./flights";
 import { Held, heldAt, heldEnd, HeldState, letGo, roomForUnused } from "./held";
 import { refillAhead } from "./ahead";
-import { callLedger, Purpose } from "../sidecar";
+import { Purpose } from "../sidecar";
 import { writeReport } from "./returns";
 import { noWarning, putWarning, readWarning } from "./warning";
 import {
@@ -39,6 +38,8 @@ const ORPHAN_NS: u64 = 600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
 export enum ReportStatus {
+  /** The report was not answered, its organisation's part of the ledger being away. */
+  NotKnown = 0,
   Applied = 1,
   Stale = 2,
   UnknownLease = 3,
@@ -64,7 +65,7 @@ export let lostReports: u64 = 0;
 export function sendReports(policy: Policy, now: u64): void {
   const number = flights.place(policy.ledgerTag);
   if (number < 0) return;
-  const flight = flights.at(number);
+  const notes = flights.at(number).notes;
   openFrame(message);
   putNumber(message, PARTLY, 1);
   let sentCount = 0;
@@ -77,16 +78,13 @@ export function sendReports(policy: Policy, now: u64): void {
   ) {
     const held = heldAt(i);
     if (!mine(held, policy, now) || !prepare(held, now)) continue;
-    store<u32>(flight.notes + ((<usize>sentCount) << 2), i);
+    store<u32>(notes + ((<usize>sentCount) << 2), i);
     sentCount++;
     held.reportedNs = now;
   }
   nextEntry = i;
   if (sentCount == 0) return;
-  flight.ledger = policy.ledgerTag;
-  flight.asked = changetype<usize>(policy);
-  flight.count = sentCount;
-  flight.active = callLedger(policy, Purpose.Settle, number, false, closeFrame(message));
+  flights.send(number, policy, Purpose.Settle, sentCount, false, closeFrame(message));
 }
 
 /**
@@ -180,7 +178,7 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     else if (fieldNumber == 4) readWarning(fieldBytes);
   }
   // Its organisation's part of the ledger is away: as if this one had not been answered.
-  if (status == 0) {
+  if (status == ReportStatus.NotKnown) {
     held.dirty = true;
     return;
   }
@@ -211,10 +209,7 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
 /** The leases of a policy that ends will be reported by another of the same ledger, also those that its last message was about:
  *  with its root context goes the answer. */
 export function orphanLeases(policy: usize): void {
-  for (let i = 0; i < LEDGERS_MAX; i++) {
-    if (!flights.at(i).active || flights.at(i).asked != policy) continue;
-    forgetCallout(Purpose.Settle, i);
+  for (let i = flights.forget(policy, Purpose.Settle); i >= 0; i = flights.forget(policy, Purpose.Settle))
     finishReport(i, NONE, 0);
-  }
   for (let i = 0; i < heldEnd(); i++) if (heldAt(i).policy == policy) heldAt(i).policy = 0;
 }

@@ -50,8 +50,9 @@ function findCapitals(tape: Tape, out: Prompt): void {
   if (tape.kind(0) != Kind.Object) return;
   for (let n = tape.first(0); n >= 0; n = tape.next(n)) {
     const name = inSmall(nameOf(tape, n));
-    const read = isRead(name) || (isOllama(out.shape) && isFolded(name, "options"));
-    if (read && ptrOf(name) == small) bad(out, n, "its name in small letters");
+    if (ptrOf(name) != small) continue;
+    if (isRead(name) || (isOllama(out.shape) && isFolded(name, "options")))
+      bad(out, n, "its name in small letters");
   }
 }
 

@@ -54,7 +54,7 @@ export function unseen(p: usize, end: usize, whole: bool): i32 {
 
 /** Whether a code point is one of these characters. */
 export function isUnseen(point: u32): bool {
-  if (point < 0xad) return false;
-  if (point - 0x200b < 5 || point - 0x202a < 5 || point - 0x2060 < 16) return true;
-  return point == 0xad || point == 0xfeff || point - 0xfe00 < 16;
+  if (point < 0x800 || point > 0xffff) return point == 0xad;
+  const lead = 0xe0 | (point >> 12);
+  return isLead(lead) && blank(lead, 0x80 | ((point >> 6) & 63), 0x80 | (point & 63)) < 0;
 }
