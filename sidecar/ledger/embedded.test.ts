@@ -1,5 +1,6 @@
 /** What the embedded store does with directories and files as it finds them; as a ledger it is tested in local.test.ts. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,26 @@ import { after, describe, it } from "node:test";
 import { WeirError } from "../errors.ts";
 import { openEmbedded } from "./embedded.ts";
 import { acquire, budget } from "./testing.ts";
+
+/** Fills the ledger in the directory it is given until a write fails; tells how many Acquires were answered, and what then was. */
+const FILL = `
+import { openEmbedded } from "./sidecar/ledger/embedded.ts";
+import { acquire, budget } from "./sidecar/ledger/testing.ts";
+process.on("SIGXFSZ", () => {});
+const ledger = await openEmbedded({ directory: process.argv[1] });
+const grant = (i) => ledger.acquire(acquire([budget("acme/t/key-" + i, 100)]));
+let answered = 0;
+let failure;
+const worker = async () => {
+  while (failure === undefined) await grant(answered++).catch((thrown) => { failure = thrown; answered--; });
+};
+await Promise.all(Array.from({ length: 8 }, worker));
+const next = await grant(0).catch(({ code }) => code);
+// What nobody listens to has ended the process by then.
+await new Promise((resolve) => setTimeout(resolve, 100));
+console.log(JSON.stringify([answered, failure.message, String(failure.cause), next, await ledger.ready()]));
+await ledger.close();
+`;
 
 describe("the embedded ledger", () => {
   const root = mkdtempSync(join(tmpdir(), "weir-embedded-"));
@@ -77,6 +98,22 @@ describe("the embedded ledger", () => {
 
   it("takes a directory with a dot in its name for one", async () => {
     const ledger = await openEmbedded({ directory: join(root, "weir.d") });
+    await ledger.close();
+  });
+
+  it("refuses everything once its disk is full, says why, goes on living, and has all that it answered when there is room", async () => {
+    const directory = join(root, "full");
+    const shell = 'ulimit -f 2048 && exec "$0" --import tsx --input-type=module -e "$1" "$2"';
+    const child = spawnSync("sh", ["-c", shell, process.execPath, FILL, directory], { encoding: "utf8" });
+    assert.equal(child.status, 0, child.stderr);
+    const [answered, message, cause, next, ready] = JSON.parse(child.stdout);
+    assert.equal(message, "the ledger cannot write; restart it");
+    // The system's reason, or LMDB's where the first part of a write had room.
+    assert.match(cause, /^Error: (File too large|Input\/output error)/);
+    assert.deepEqual([next, ready], ["unavailable", 0]);
+    const ledger = await openEmbedded({ directory });
+    const leases = await ledger.leases("acme");
+    assert.ok(answered > 100 && leases.length >= answered, `${leases.length} of ${answered}`);
     await ledger.close();
   });
 });

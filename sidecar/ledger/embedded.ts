@@ -82,18 +82,28 @@ class LmdbKeeper implements Keeper {
   async keep(changes: readonly Change[], state: State): Promise<void> {
     // Copied now: the transaction runs later, when commands of the next batch may have changed the records.
     const writes = changes.map((change) => ({ key: keyOf(change), value: copyOf(change, state) }));
-    await this.#db.transaction(() => {
+    const transaction = this.#db.transaction(() => {
       for (const { key, value } of writes) {
         if (value === undefined) this.#db.remove(key);
         else this.#db.put(key, value);
       }
     });
+    // The package puts it into a batch of its own, from the next turn of the event loop on. When that fails as well and nobody
+    // listens, the process would end, and could not refuse any more.
+    setImmediate(() => this.#db.committed.then(undefined, () => undefined));
+    await transaction.catch(reasonOf);
   }
 
   async close(): Promise<void> {
     await this.#db.close();
     await this.#lock.release();
   }
+}
+
+/** Why a commit failed is told by a promise of its own, which ends the process if nobody listens. Rejects with it, if it is known. */
+function reasonOf(thrown: { readonly commitError?: Promise<never> }): Promise<never> {
+  const failed = Promise.reject(thrown);
+  return Promise.race([thrown.commitError ?? failed, failed]);
 }
 
 function keyOf(change: Change): string {
