@@ -61,6 +61,8 @@ const ORGANISATIONS_KNOWN_MAX = 100_000;
 /** The code with which ready.lua refuses a version. */
 const TOO_OLD = "TOOOLD ";
 const COMMAND_MS = 2_000;
+/** Records that are read for people at once: far fewer than the commands that may wait (connect.ts). */
+const READ_AT_ONCE = 200;
 /** The first try with a wrong guess of Redis' time teaches the right one; a second failure means a boundary passed. */
 const STALE_TRIES = 4;
 
@@ -170,26 +172,14 @@ export class RedisLedger implements Ledger {
     const prefix = keyPrefix(organisation);
     const keys = await this.#ask(this.#client.zRange(`${prefix}windows`, 0, -1));
     const now = this.now();
-    const records = await Promise.all(
-      keys.sort().map(async (key) => {
-        const bytes = await this.#ask(this.#client.getBytes(`${prefix}budget:${key}`));
-        const record = bytes && parseBudget(key, bytes);
-        return record === null || (record.leases === 0 && record.keepUntil <= now) ? [] : [record];
-      }),
-    );
-    return records.flat();
+    const records = await this.#readAll(keys, `${prefix}budget:`, parseBudget);
+    return records.filter(({ leases, keepUntil }) => leases > 0 || keepUntil > now);
   }
 
   async leases(organisation: string): Promise<LeaseRecord[]> {
     const prefix = keyPrefix(organisation);
     const ids = await this.#ask(this.#client.zRange(`${prefix}expiries`, 0, -1));
-    const leases = await Promise.all(
-      ids.sort().map(async (id) => {
-        const bytes = await this.#ask(this.#client.getBytes(`${prefix}lease:${id}`));
-        return bytes === null ? [] : [parseLease(id, bytes)];
-      }),
-    );
-    return leases.flat();
+    return this.#readAll(ids, `${prefix}lease:`, parseLease);
   }
 
   async journal(organisation: string): Promise<JournalEntry[]> {
@@ -306,6 +296,24 @@ export class RedisLedger implements Ledger {
     if (this.#known.size >= ORGANISATIONS_KNOWN_MAX) this.#known.clear();
     this.#known.add(organisation);
     this.#client.sAdd(ORGANISATIONS, organisation).catch(() => this.#known.delete(organisation));
+  }
+
+  /** The records of these names that are there, in order; a few at a time, so that commands of proxies find room between them. */
+  async #readAll<T>(
+    names: string[],
+    prefix: string,
+    parse: (name: string, bytes: Buffer) => T,
+  ): Promise<T[]> {
+    const found: T[] = [];
+    names.sort();
+    for (let i = 0; i < names.length; i += READ_AT_ONCE) {
+      const some = names.slice(i, i + READ_AT_ONCE);
+      const values = await Promise.all(some.map((name) => this.#ask(this.#client.getBytes(prefix + name))));
+      values.forEach((bytes, n) => {
+        if (bytes !== null) found.push(parse(some[n] as string, bytes));
+      });
+    }
+    return found;
   }
 
   async #ask<T>(work: Promise<T>): Promise<T> {
