@@ -59,7 +59,7 @@ export function budgetText(record: BudgetRecord, now: number): string {
   const lines = [
     title(record.key),
     `  window ${instant(record.start)} to ${instant(record.end)}, ${current}`,
-    `  limit  ${show(record.limit)}`,
+    `  limit  ${show(record.limit)}  of the newest lease; a request is held to that of its own policy`,
     `  spent  ${show(record.spent)}${percent}${told}`,
     `  leased ${show(record.outstanding)}  held by gateways in ${record.leases} open leases, not yet spent`,
     `  free   ${show(free)}`,

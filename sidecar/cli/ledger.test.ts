@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { windowAt } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
 import { openRedis } from "../ledger/redis/store.ts";
 import { hasRedis, startRedis } from "../ledger/redis/testing.ts";
@@ -90,7 +91,17 @@ describe("weir ledger", () => {
       /there are:\n {2}'acme/,
     );
 
-    const lines = (await run("export", "acme", ...where)).out.split("\n").map((line) => JSON.parse(line));
+    const elsewhere = await run("export", "acme/other", ...where);
+    assert.equal(elsewhere.code, 1);
+    assert.match(elsewhere.out, /^weir ledger: nothing is known of acme\/other/, "and not what others have");
+    const key = `acme/search|monthly|tokens|month||${windowAt(budget("acme/search", 100), Date.now()).start}`;
+    await assert.rejects(
+      run("adjust", key, "-10", "-5", "--reason", "x", ...where),
+      (thrown) => thrown instanceof UsageError && /-10: a key names the budget/.test(thrown.message),
+    );
+    const lines = (await run("export", "acme/search", ...where)).out
+      .split("\n")
+      .map((line) => JSON.parse(line));
     assert.deepEqual(
       lines.map(({ type, organisation }) => [type, organisation]),
       [

@@ -119,22 +119,20 @@ const concerns = (key: string, subject: string | undefined): boolean => {
   return subject === undefined || path === subject || path.startsWith(`${subject}/`);
 };
 
-async function show(books: Books, subject: string | undefined): Promise<number> {
-  const now = Date.now();
-  let found = 0;
+/** What is kept of the organisations that a subject concerns: of it and all below it. */
+async function* kept(books: Books, subject: string | undefined) {
   for (const organisation of await organisationsOf(books, subject)) {
     const budgets = (await books.budgets(organisation)).filter(({ key }) => concerns(key, subject));
     const leases = (await books.leases(organisation)).filter(({ entries }) =>
       entries.some(({ budget }) => concerns(budget, subject)),
     );
     const journal = (await books.journal(organisation)).filter(({ budget }) => concerns(budget, subject));
-    found += budgets.length;
-    for (const record of budgets) console.log(`${budgetText(record, now)}\n`);
-    if (leases.length > 0)
-      console.log(`open leases\n${leases.map((lease) => leaseText(lease, now)).join("\n")}\n`);
-    if (journal.length > 0)
-      console.log(`journal, newest last\n${journal.slice(-20).map(journalText).join("\n")}\n`);
+    yield { organisation, budgets, leases, journal };
   }
+}
+
+/** The exit status; 1 with words where no budget was found. */
+function statusOf(found: number, subject: string | undefined): number {
   if (found > 0) return 0;
   console.error(
     subject === undefined
@@ -144,8 +142,24 @@ async function show(books: Books, subject: string | undefined): Promise<number> 
   return 1;
 }
 
+async function show(books: Books, subject: string | undefined): Promise<number> {
+  const now = Date.now();
+  let found = 0;
+  for await (const { budgets, leases, journal } of kept(books, subject)) {
+    found += budgets.length;
+    for (const record of budgets) console.log(`${budgetText(record, now)}\n`);
+    if (leases.length > 0)
+      console.log(`open leases\n${leases.map((lease) => leaseText(lease, now)).join("\n")}\n`);
+    if (journal.length > 0)
+      console.log(`journal, newest last\n${journal.slice(-20).map(journalText).join("\n")}\n`);
+  }
+  return statusOf(found, subject);
+}
+
 /** One record by its key, or the current one by subject and name. Throws WeirError that lists what there is. */
 async function find(books: Books, subject: string, name: string | undefined): Promise<BudgetRecord> {
+  if (subject.includes("|") && name !== undefined)
+    throw new UsageError(`${name}: a key names the budget and its window: expected no NAME after it`);
   const all = await books.budgets(organisationOf(subject.split("|", 1)[0] ?? ""));
   const now = Date.now();
   const matches = subject.includes("|")
@@ -231,16 +245,18 @@ async function reset(books: Books, targets: string[], values: Values): Promise<n
 }
 
 async function exportAll(books: Books, subject: string | undefined): Promise<number> {
-  for (const organisation of await organisationsOf(books, subject)) {
+  let found = 0;
+  for await (const { organisation, budgets, leases, journal } of kept(books, subject)) {
     const write = (type: string, items: readonly object[]): void => {
       for (const item of items) console.log(JSON.stringify({ type, organisation, ...item }));
     };
-    write("budget", await books.budgets(organisation));
+    found += budgets.length;
+    write("budget", budgets);
     // An open lease has no time to be forgotten at: Infinity, which JSON writes as null.
-    write("lease", await books.leases(organisation));
-    write("journal", await books.journal(organisation));
+    write("lease", leases);
+    write("journal", journal);
   }
-  return 0;
+  return statusOf(found, subject);
 }
 
 function read(file: string): string {
@@ -270,8 +286,10 @@ async function recordsOf(values: Values): Promise<BudgetRecord[]> {
   if (values.export !== undefined) return readExport(values.export);
   const books = await openBooks(values);
   try {
-    const organisations = await books.organisations();
-    return (await Promise.all(organisations.map((organisation) => books.budgets(organisation)))).flat();
+    const records: BudgetRecord[][] = [];
+    // One after the other: together they would take the place of all that others ask.
+    for (const organisation of await books.organisations()) records.push(await books.budgets(organisation));
+    return records.flat();
   } finally {
     await books.close();
   }
