@@ -65,7 +65,7 @@ export function budgetText(record: BudgetRecord, now: number): string {
     `  free   ${show(free)}`,
   ];
   if (record.debt > 0)
-    lines.push(`  debt   ${show(record.debt)}  charged beyond what was granted; part of spent`);
+    lines.push(`  debt   ${show(record.debt)}  charged beyond what was granted, in all of this window`);
   lines.push(`  key    ${record.key}`);
   return lines.join("\n");
 }

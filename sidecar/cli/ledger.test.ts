@@ -295,6 +295,7 @@ describe("weir ledger", () => {
       [["adjust", "acme", "monthly", "1.5", "--reason", "x"], /AMOUNT: 1\.5: .*micro-dollars for a cost/],
       [["reconcile", "x", "--tolerance", "much"], /--tolerance: much: expected a percentage/],
       [["reconcile", "x", "--time-zone", "here"], /--time-zone: here: expected a zone's name/],
+      [["reconcile", "x", "--class", "large"], /--class: large: expected CLASS=MODEL,MODEL/],
       [["show", "--sidecar", "127.0.0.1:8081"], /--sidecar: 127\.0\.0\.1:8081: expected http:\/\/HOST:PORT/],
       [["show", "--redis", "127.0.0.1"], /--redis: expected redis:\/\/HOST:PORT/],
     ] as const)

@@ -38,7 +38,8 @@ which ledger; the first that is given:
   without any: WEIR_REDIS_URL, else WEIR_LEDGER_DIRECTORY
 
 adjust, reset:  --by NAME (your login)   --id ID (to repeat one whose answer was lost, within a day: it counts once)
-reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS=MODEL,MODEL (repeatable)
+reconcile:      --tolerance PERCENT (1)   --time-zone ZONE (UTC)   --class CLASS=MODEL,MODEL (repeatable; a budget's own
+                list of models unless given; a star at a name's end stands for any rest)
                 --export FILE  compare what \`weir ledger export\` wrote instead of the ledger
                 CSV columns: date, subject, model, and any of requests, prompt_tokens, completion_tokens, tokens, cost (dollars)
 
@@ -321,7 +322,8 @@ async function compare(file: string, values: Values): Promise<number> {
   if (!isTimeZone(timeZone))
     throw new UsageError(`--time-zone: ${timeZone}: expected a zone's name, as Europe/Berlin`);
   const classes = (values.class ?? []).map((text): [string, string[]] => {
-    const [name = "", models = ""] = text.split("=", 2);
+    const [, name = "", models = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (name === "") throw new UsageError(`--class: ${text}: expected CLASS=MODEL,MODEL`);
     return [name, models.split(",")];
   });
   const usage = parseUsage(read(file));

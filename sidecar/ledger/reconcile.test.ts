@@ -1,8 +1,9 @@
 /** What a provider's usage CSV may look like, and what is refused because it would be read as something else. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { outside, parseUsage } from "./reconcile.ts";
+import { outside, parseUsage, reconcile, unbooked } from "./reconcile.ts";
 import { isRefused } from "./testing.ts";
+import type { BudgetRecord } from "./types.ts";
 
 const line = (tokens: number, subject = "acme") => ({
   date: "2026-01-05",
@@ -61,24 +62,29 @@ describe("a provider's usage CSV", () => {
     it(`is refused: ${JSON.stringify(text)}`, () =>
       assert.throws(() => parseUsage(text), isRefused("invalid_argument", message)));
 
+  const [day, start] = [86_400_000, Date.UTC(2026, 0, 5)];
+  const record = (from: number, spent = 0, models = ""): BudgetRecord => ({
+    key: `acme|daily|tokens|day|${models}|${from}`,
+    ...{ start: from, end: from + day, limit: 9, limitMax: 9, spent, outstanding: 0, debt: 0 },
+    ...{ leases: 0, notified: 0, keepUntil: 0 },
+  });
+  const options = { now: start + day, timeZone: "UTC", classes: new Map<string, string[]>(), tolerance: 0 };
+
   it("tells how many lines are of dates of no window that has ended", () => {
-    const [day, start] = [86_400_000, Date.UTC(2026, 0, 5)];
-    const sums = {
-      limit: 9,
-      limitMax: 9,
-      spent: 0,
-      outstanding: 0,
-      debt: 0,
-      leases: 0,
-      notified: 0,
-      keepUntil: 0,
-    };
-    const record = (from: number) => ({
-      ...{ ...sums, notified: 0 as const, start: from, end: from + day },
-      key: `acme|daily|tokens|day||${from}`,
-    });
     const usage = [line(1), { ...line(1), date: "2026-01-06" }, { ...line(1), date: "2026-01-04" }];
-    const options = { now: start + day, timeZone: "UTC", classes: new Map<string, string[]>(), tolerance: 0 };
     assert.equal(outside([record(start), record(start + day)], usage, options), 2);
+  });
+
+  it("is compared with a budget on models by the list that the policy has, a star for any rest", () => {
+    const usage = ["gpt-4o", "gpt-4o-2024-08-06", "o1", "o1-mini"].map((model) => ({ ...line(5), model }));
+    const records = [record(start, 15, "gpt-4o*,o1")];
+    const [compared] = reconcile(records, usage, options);
+    assert.deepEqual([compared?.provider, compared?.within], [15, true]);
+    assert.deepEqual(
+      unbooked(records, usage, options).map(({ model }) => model),
+      ["o1-mini"],
+    );
+    const classes = new Map([["gpt-4o*,o1", ["o1*"]]]);
+    assert.equal(reconcile(records, usage, { ...options, classes })[0]?.provider, 10);
   });
 });

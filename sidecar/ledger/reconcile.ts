@@ -35,7 +35,7 @@ export interface ReconcileOptions {
   readonly now: number;
   /** IANA name, in which the windows' dates are told. */
   readonly timeZone: string;
-  /** Models of each class; a class without an entry is a model's name. */
+  /** Models of each class; one without an entry is itself their list, as budgets of a policy have it: "gpt-4o*,o1". */
   readonly classes: ReadonlyMap<string, readonly string[]>;
   /** The difference that is still well, as a fraction of the greater amount. */
   readonly tolerance: number;
@@ -158,6 +158,10 @@ export function parseUsage(text: string): UsageLine[] {
   });
 }
 
+/** As the filter compares a model with a name of the policy: a star at its end stands for any rest. */
+const isModel = (model: string, name: string): boolean =>
+  name.endsWith("*") ? model.startsWith(name.slice(0, -1)) : model === name;
+
 const isBelow = (subject: string, path: string): boolean =>
   subject === path || subject.startsWith(`${path}/`);
 
@@ -187,7 +191,7 @@ class Ended {
     this.key = describeKey(record.key);
     this.dates = datesOf(record, timeZone);
     const { modelClass } = this.key;
-    this.#models = modelClass === "" ? undefined : (classes.get(modelClass) ?? [modelClass]);
+    this.#models = modelClass === "" ? undefined : (classes.get(modelClass) ?? modelClass.split(","));
   }
 
   spans(line: UsageLine): boolean {
@@ -196,7 +200,7 @@ class Ended {
 
   counts(line: UsageLine): boolean {
     if (!this.spans(line) || !isBelow(line.subject, this.key.subject)) return false;
-    return this.#models === undefined || this.#models.includes(line.model);
+    return this.#models === undefined || this.#models.some((name) => isModel(line.model, name));
   }
 }
 
