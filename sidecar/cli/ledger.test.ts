@@ -1,6 +1,7 @@
 // `weir ledger` on each kind of ledger: a stopped sidecar's directory, a running sidecar, Redis. What it prints is compared
 // in the words that matter; the sums are the ledger's own, and tested there.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -284,6 +285,17 @@ describe("weir ledger", () => {
     await assert.rejects(run(...args), /no amounts: expected one of requests/);
     writeFileSync(usage, "date,subject,tokens\n5 Jan,acme,1\n");
     await assert.rejects(run(...args), /line 2: date: 5 Jan: expected YYYY-MM-DD/);
+  });
+
+  it("ends without a word when its output is read no further", async () => {
+    const many = join(directory, "many");
+    const ledger = await openEmbedded({ directory: many });
+    const grant = (i: number) => ledger.acquire(acquire([budget(`acme/search/key-${i}`, 100)]));
+    await Promise.all(Array.from({ length: 1_000 }, (_, i) => grant(i)));
+    await ledger.close();
+    const shell = '"$0" --import tsx sidecar/cli/main.ts ledger show --directory "$1" | head -n 1';
+    const { stdout, stderr } = spawnSync("sh", ["-c", shell, process.execPath, many], { encoding: "utf8" });
+    assert.deepEqual([stdout.length > 0, stderr], [true, ""]);
   });
 
   it("explains itself when it is used wrongly", async () => {
