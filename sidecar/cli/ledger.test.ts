@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { windowAt } from "../ledger/calendar.ts";
@@ -315,6 +316,20 @@ describe("weir ledger", () => {
         run(...args),
         (thrown) => thrown instanceof UsageError && message.test(thrown.message),
       );
+  });
+
+  it("asks who changes something where the system has no name for its user", async (t) => {
+    t.mock.method(os, "userInfo", () => assert.fail("uv_os_get_passwd returned ENOENT"));
+    syncBuiltinESMExports();
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    const adjust = ["adjust", "acme/search", "monthly", "5", "--reason", "x", "--directory", home];
+    await assert.rejects(run(...adjust), (thrown) => {
+      return thrown instanceof UsageError && /--by is missing: the journal keeps who/.test(thrown.message);
+    });
+    assert.equal((await run(...adjust, "--by", "ana")).code, 0);
   });
 
   it("names a file that it cannot read, and the line of an export that is none", async () => {

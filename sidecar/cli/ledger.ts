@@ -196,7 +196,7 @@ async function unchanged<T>(work: Promise<T>): Promise<T> {
 async function change(books: Books, record: BudgetRecord, by: number, values: Values): Promise<number> {
   const id = values.id ?? `adjust-${randomUUID()}`;
   const { meter, subject } = describeKey(record.key);
-  const { by: login = userInfo().username, reason = "" } = values;
+  const { by: login = loginOf(), reason = "" } = values;
   const command = { kind: "adjust", id, subject, budget: record.key, amount: by } as const;
   let reply: Awaited<ReturnType<Books["adjust"]>>;
   try {
@@ -348,9 +348,19 @@ async function compare(file: string, values: Values): Promise<number> {
   return beyond + nowhere.length > 0 ? 1 : 0;
 }
 
-function requireReason({ reason }: Values): void {
+/** Who runs this; a container's user may have no name. */
+function loginOf(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw new UsageError("--by is missing: the journal keeps who, and this system has no name for its user");
+  }
+}
+
+function requireReason({ by, reason }: Values): void {
   if (reason === undefined || reason.trim() === "")
     throw new UsageError("--reason is missing: the journal keeps why, for whoever asks later");
+  if (by === undefined) loginOf();
 }
 
 function amountOf(text: string): number {
