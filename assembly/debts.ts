@@ -1,7 +1,7 @@
 // What requests used that passed while the ledger was away: shared by all workers, kept until the ledger has taken it.
 //
-// The table is like that of shards.ts: a fixed number of records, created while configuring; the tag of a subject's set
-// of budgets selects one. It is small, so every worker can look through all of it at each tick: whichever does reports
+// The table is like that of shards.ts: a fixed number of records, created while configuring; a subject's tag selects one,
+// so that all that counts against one of its budgets is in one record. It is small, so every worker can look through all of it at each tick: whichever does reports
 // what it finds, and it does not matter which worker served the requests, or that one was restarted. An entry says all
 // that takes: under which name the ledger is to know it, and the very Acquire that opens it, so that it outlives the
 // policy it came from.
@@ -9,7 +9,7 @@
 //  record   ┌───────────┬──────────┬──────────────────────────────┐
 //           │ bytes u32 │ 0    u32 │ entries, one after the other │
 //           └───────────┴──────────┴──────────────────────────────┘
-//  entry    │ Debt │ BUDGETS_MAX × { allowed u64, spent u64, reserved u64 } │ subject 96 B │ AcquireRequest, padded │
+//  entry    │ Debt │ BUDGETS_MAX × { budget u64, spent u64, reserved u64 } │ subject 96 B │ AcquireRequest, padded │
 import { BUDGETS_MAX, DEBT_RECORD_MAX, DEBT_RECORDS, SUBJECT_MAX } from "./limits";
 import { mix } from "./hash";
 import { reserve } from "./memory";
@@ -59,7 +59,8 @@ export class Debt {
   private amounts(i: i32): usize {
     return changetype<usize>(this) + offsetof<Debt>() + <usize>i * AMOUNTS;
   }
-  allowed(i: i32): u64 {
+  /** Which budget the `i`th is, also in another set or under another version of the policy. */
+  budget(i: i32): u64 {
     return load<u64>(this.amounts(i));
   }
   spent(i: i32): u64 {
@@ -68,8 +69,8 @@ export class Debt {
   reserved(i: i32): u64 {
     return load<u64>(this.amounts(i), 16);
   }
-  setAllowed(i: i32, amount: u64): void {
-    store<u64>(this.amounts(i), amount);
+  setBudget(i: i32, tag: u64): void {
+    store<u64>(this.amounts(i), tag);
   }
   setSpent(i: i32, amount: u64): void {
     store<u64>(this.amounts(i), amount, 8);
@@ -115,9 +116,9 @@ function bytesFor(length: i32): usize {
   return (offsetof<Debt>() + <usize>BUDGETS_MAX * AMOUNTS + <usize>SUBJECT_MAX + <usize>length + 7) & ~7;
 }
 
-/** The record that a set of budgets belongs to. */
-export function debtRecordOf(tag: u64): u32 {
-  return <u32>mix(tag) & (DEBT_RECORDS - 1);
+/** The record that a subject's entries belong to. */
+export function debtRecordOf(subjectTag: u64): u32 {
+  return <u32>mix(subjectTag) & (DEBT_RECORDS - 1);
 }
 
 /** A working copy of one record between `open` and `commit`. */
@@ -170,6 +171,17 @@ export class DebtRecord {
       if (debt.tag == tag && debt.state == DebtState.Open) return debt;
     }
     return null;
+  }
+
+  /** What all entries have used of a budget, and what is reserved of it. */
+  taken(budget: u64): u64 {
+    let sum: u64 = 0;
+    for (let at = this.begin; at < this.end; at += changetype<Debt>(at).bytes) {
+      const debt = changetype<Debt>(at);
+      for (let i = 0; i < <i32>debt.count; i++)
+        if (debt.budget(i) == budget) sum += debt.spent(i) + debt.reserved(i);
+    }
+    return sum;
   }
 
   /** A zeroed new entry at the end, or null when there is no room. */

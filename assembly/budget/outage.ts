@@ -1,11 +1,13 @@
 // Letting requests through while the ledger is away: within the tier's allowance, or without bound where the tier allows
 // all. Either way what they reserve and use is kept in debts.ts, for all workers together, and settled afterwards.
 //
-// An allowance is a share of each budget's limit, for one subject, proxy and outage. What a recent outage used counts
-// still, so that a ledger that comes and goes gives no new allowance each time.
+// An allowance is a share of each budget's limit, for one subject, proxy and outage, whichever models were asked and whatever
+// became of the policy meanwhile. What a recent outage used counts still, so that a ledger that comes and goes gives no new
+// allowance each time.
 import { Debt, DebtRecord, debtRecordOf, DebtState } from "../debts";
 import { SWAP_TRIES } from "../limits";
-import { Outage, Policy, Tier } from "../policy/policy";
+import { hash64, mix } from "../hash";
+import { Budget, Outage, Policy, Tier } from "../policy/policy";
 import { share } from "../policy/units";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
@@ -31,14 +33,15 @@ const question = new Writer(QUESTION_MAX);
 /** Takes the stream's reservation (`count` amounts) from what its tier lets pass in an outage. */
 export function passInOutage(stream: Stream, policy: Policy, tier: Tier, count: i32, now: u64): Passage {
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
-    if (!record.open(debtRecordOf(stream.leaseTag))) return Passage.NoRoom;
+    if (!record.open(debtRecordOf(stream.subjectTag))) return Passage.NoRoom;
     const debt = record.openOf(stream.leaseTag) || begin(stream, policy, tier, count);
     if (debt == null) return Passage.NoRoom;
     for (let i = 0; i < count; i++) {
-      const taken = debt.spent(i) + debt.reserved(i);
-      if (taken + stream.reserved(i) > debt.allowed(i)) return Passage.Exhausted;
-      debt.setReserved(i, debt.reserved(i) + stream.reserved(i));
+      const taken = record.taken(debt.budget(i));
+      if (taken + stream.reserved(i) > allowed(tier, appliedBudget(stream, tier, i)))
+        return Passage.Exhausted;
     }
+    for (let i = 0; i < count; i++) debt.setReserved(i, debt.reserved(i) + stream.reserved(i));
     debt.usedNs = now;
     const high = debt.high;
     const low = debt.low;
@@ -53,7 +56,7 @@ export function passInOutage(stream: Stream, policy: Policy, tier: Tier, count: 
   return Passage.NoRoom;
 }
 
-/** A new entry for the stream's budgets, with what earlier outages have left of the allowance. */
+/** A new entry for the stream's budgets. */
 function begin(stream: Stream, policy: Policy, tier: Tier, count: i32): Debt | null {
   const high = nameHigh();
   const low = nextLow();
@@ -69,29 +72,24 @@ function begin(stream: Stream, policy: Policy, tier: Tier, count: i32): Debt | n
   debt.state = <u8>DebtState.Open;
   debt.count = <u8>count;
   debt.setSubject(stream.subject);
-  for (let i = 0; i < count; i++) {
-    const used = usedBefore(debt, i);
-    const all =
-      tier.outage == Outage.Allow ? UNBOUNDED : share(appliedBudget(stream, tier, i).limit, tier.allowance);
-    debt.setAllowed(i, used < all ? all - used : 0);
-  }
+  for (let i = 0; i < count; i++) debt.setBudget(i, tagOf(stream, policy, appliedBudget(stream, tier, i)));
   return debt;
 }
 
-/** What other entries of the same budgets have used of the `i`th. */
-function usedBefore(debt: Debt, i: i32): u64 {
-  let used: u64 = 0;
-  for (let at = record.begin; at < record.end; at += changetype<Debt>(at).bytes) {
-    const other = changetype<Debt>(at);
-    if (other.tag == debt.tag) used += other.spent(i);
-  }
-  return used;
+/** A budget of the stream's subject, told from others as the ledger does, and not by its limit. */
+function tagOf(stream: Stream, policy: Policy, budget: Budget): u64 {
+  const kind = ((<u64>budget.meter) << 16) | ((<u64>budget.window) << 8) | budget.per;
+  return hash64(budget.modelClass, hash64(budget.name, mix(stream.subjectTag ^ policy.ledgerTag) + kind));
+}
+
+function allowed(tier: Tier, budget: Budget): u64 {
+  return tier.outage == Outage.Allow ? UNBOUNDED : share(budget.limit, tier.allowance);
 }
 
 /** Replaces the stream's reservation by `spent` (`count` u64 amounts); false when the entry is gone. */
 export function settleDebt(stream: Stream, count: i32, spent: usize, now: u64): bool {
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
-    if (!record.open(debtRecordOf(stream.leaseTag))) return false;
+    if (!record.open(debtRecordOf(stream.subjectTag))) return false;
     const debt = record.named(stream.leaseHigh, stream.leaseLow);
     if (debt == null || debt.state != DebtState.Open) return false;
     for (let i = 0; i < count; i++) {

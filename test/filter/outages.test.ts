@@ -70,6 +70,30 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    test("a policy that is replaced in an outage gives no new allowance, but what it allows more", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const replace = (allowance: string, sync: string) => {
+        const pro = { ...policy.tiers.pro, outage: { allowance } };
+        replacePolicy(
+          edge.vms[0]!,
+          JSON.stringify(policyFor(profile, { ...policy, tiers: { pro }, ledger: { sync } })),
+        );
+      };
+      const passes = async (): Promise<number> => {
+        for (let count = 0; ; count++) if ((await edge.send(call)).status !== 200) return count;
+      };
+      edge.setLedgerUp(false);
+      const first = await passes();
+      assert.ok(first > 0);
+      replace("50%", "4s");
+      assert.equal(await passes(), 0);
+      replace("60%", "5s");
+      const more = await passes();
+      assert.ok(more > 0 && (first + more) * USED <= 600, `${first} and ${more}`);
+      edge.setLedgerUp(true);
+      assert.deepEqual(await charged(edge), { spent: (first + more) * USED, debt: (first + more) * USED });
+    });
+
     test("a policy that is replaced in an outage leaves what it let through to the next, charged as it was", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const vm = edge.vms[0]!;

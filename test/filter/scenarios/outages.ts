@@ -111,6 +111,27 @@ export const outages: Scenario[] = [
     },
   },
   {
+    name: "an allowance is one for each budget, whichever models are asked",
+    clock: true,
+    policy: policy({
+      budgets: [
+        ...answers(1000, { name: "all" }),
+        ...answers(1000, { name: "large", models: ["o1"] }),
+        ...answers(1000, { name: "small", models: ["gpt-4o"] }),
+      ],
+      outage: { allowance: "10%" },
+    }),
+    async run(edge) {
+      const large: Call = { ...call, body: chat("Hello there", { model: "o1", max_tokens: 50 }) };
+      edge.setLedgerUp(false);
+      for (let i = 0; i < 7; i++) passed(await edge.send(large));
+      assert.equal(await untilRefused(edge), within(100 - 7 * USED));
+      refused(edge, await edge.send(large), "ledger_unavailable");
+      edge.setLedgerUp(true);
+      await spends(edge, (7 + within(100 - 7 * USED)) * USED);
+    },
+  },
+  {
     name: "an outage soon after another has what that one left of the allowance; a later one has all of it",
     clock: true,
     policy: policy({ budgets: answers(1000), outage: { allowance: "10%" } }),
