@@ -90,7 +90,7 @@ class LmdbKeeper implements Keeper {
     });
     // The package puts it into a batch of its own, from the next turn of the event loop on. When that fails as well and nobody
     // listens, the process would end, and could not refuse any more.
-    setImmediate(() => this.#db.committed.then(undefined, () => undefined));
+    setImmediate(() => this.#db.committed.then(ignore, ignore));
     await transaction.catch(reasonOf);
   }
 
@@ -99,6 +99,8 @@ class LmdbKeeper implements Keeper {
     await this.#lock.release();
   }
 }
+
+const ignore = (): void => undefined;
 
 /** Why a commit failed is told by a promise of its own, which ends the process if nobody listens. Rejects with it, if it is known. */
 function reasonOf(thrown: { readonly commitError?: Promise<never> }): Promise<never> {
