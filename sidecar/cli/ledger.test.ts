@@ -195,10 +195,12 @@ describe("weir ledger", () => {
       makeSettings({ port: 0, ledger, adminToken: TOKEN, stopGraceMs: 100 }),
     );
     let loses = true;
+    const calls: string[] = [];
     const between = createServer(async (request, response) => {
       const body = Buffer.concat(await request.toArray());
       const { authorization = "", "content-type": type = "" } = request.headers;
       const url = `http://127.0.0.1:${sidecar.port}${request.url}`;
+      calls.push(request.url?.split("/").at(-1) ?? "");
       const headers = { authorization, "content-type": type };
       const answer = await fetch(url, { method: "POST", headers, body });
       if (loses && request.url?.endsWith("/Adjust")) return request.socket.destroy();
@@ -219,6 +221,9 @@ describe("weir ledger", () => {
       loses = false;
       const again = await printed(() => runWeir([...adjust, ...where]));
       assert.match(again.out, /w-1 was done before and counts once; spent is 65/);
+      calls.length = 0;
+      assert.equal((await printed(() => runWeir(["ledger", "show", "acme", ...where]))).code, 0);
+      assert.deepEqual(calls, ["GetOrganisation"], "all that is shown is of one moment");
     } finally {
       between.close();
       await sidecar.close();

@@ -165,12 +165,22 @@ export function remoteBooks(baseUrl: string, token: string): Books {
       throw new WeirError(REFUSALS.get(code) ?? "unavailable", hint, thrown);
     }
   };
-  const organisation = (name: string) => asked(client.getOrganisation({ organisation: name }, { headers }));
+  const ask = (name: string) => asked(client.getOrganisation({ organisation: name }, { headers }));
+  /** What was asked for last: the leases and the journal that are looked at after its budgets are of the same moment, once each. */
+  let last:
+    | { readonly name: string; readonly answer: ReturnType<typeof ask>; readonly unread: Set<string> }
+    | undefined;
+  const look = (name: string, part: string): ReturnType<typeof ask> => {
+    if (last?.name === name && last.unread.delete(part)) return last.answer;
+    const answer = ask(name);
+    if (part === "budgets") last = { name, answer, unread: new Set(["leases", "journal"]) };
+    return answer;
+  };
   return {
     organisations: async () => (await asked(client.listOrganisations({}, { headers }))).organisations,
-    budgets: async (name) => (await organisation(name)).budgets.map(budgetRecord),
-    leases: async (name) => (await organisation(name)).leases.map(leaseRecord),
-    journal: async (name) => (await organisation(name)).journal.map(journalEntry),
+    budgets: async (name) => (await look(name, "budgets")).budgets.map(budgetRecord),
+    leases: async (name) => (await look(name, "leases")).leases.map(leaseRecord),
+    journal: async (name) => (await look(name, "journal")).journal.map(journalEntry),
     adjust: async ({ id, subject, budget, amount, by, reason }) => {
       const request = { id, organisation: subject, budget, amount: BigInt(amount), by, reason };
       const { status, spent } = await asked(client.adjust(request, { headers }));
