@@ -186,7 +186,7 @@ describe("the ledger on a Redis that does not do what it is asked", {
     rmSync(place, { recursive: true });
   });
 
-  for (const command of ["evalsha", "zadd", "ltrim"])
+  for (const command of ["evalsha", "zadd", "ltrim", "smembers"])
     it(`tells of a user who may not run ${command}`, async () => {
       await node.command(["ACL", "SETUSER", "default", `-${command}`]);
       assert.equal(await ledger.ready(), 0);
@@ -195,12 +195,16 @@ describe("the ledger on a Redis that does not do what it is asked", {
       assert.equal(await ledger.ready(), 1);
     });
 
-  it("asks about every command that a script runs", () => {
+  it("asks about every command that a script runs, or that sweeps and people need beside them", () => {
     const sources = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".lua"));
     const text = sources.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("\n");
     const run = [...text.matchAll(/(?:redis\.p?call|write)\('([A-Z]+)'/g)].map(([, command]) => command);
+    const store = readFileSync(join(import.meta.dirname, "store.ts"), "utf8");
+    const sent = [...store.matchAll(/#client\.([slz]\w+)\(/g)].map(([, command = ""]) =>
+      command.toUpperCase(),
+    );
     // Neither is of a key: nothing refuses the time, and what INFO would say is not needed.
-    const needed = new Set(run.filter((command) => command !== "TIME" && command !== "INFO"));
+    const needed = new Set([...run, ...sent].filter((command) => command !== "TIME" && command !== "INFO"));
     const list = /ipairs\(\{\n([^}]+)\}/.exec(
       readFileSync(join(import.meta.dirname, "ready.lua"), "utf8"),
     )?.[1];
