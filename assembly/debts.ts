@@ -1,10 +1,10 @@
 // What requests used that passed while the ledger was away: shared by all workers, kept until the ledger has taken it.
 //
 // The table is like that of shards.ts: a fixed number of records, created while configuring; a subject's tag selects one,
-// so that all that counts against one of its budgets is in one record. It is small, so every worker can look through all of it at each tick: whichever does reports
-// what it finds, and it does not matter which worker served the requests, or that one was restarted. An entry says all
-// that takes: under which name the ledger is to know it, and the very Acquire that opens it, so that it outlives the
-// policy it came from.
+// so that all that counts against one of its budgets is in one record. It is small, so every worker can look through all
+// of it at each tick: whichever does reports what it finds, and it does not matter which worker served the requests, or
+// that one was restarted. An entry says all that takes: under which name the ledger is to know it, and the very Acquire
+// that opens it, so that it outlives the policy it came from.
 //
 //  record   ┌───────────┬──────────┬──────────────────────────────┐
 //           │ bytes u32 │ 0    u32 │ entries, one after the other │
