@@ -52,6 +52,7 @@ import {
   cachedTokens,
   closeAnswer,
   completionTokens,
+  failed,
   feed,
   filter,
   filterHead,
@@ -322,7 +323,8 @@ function measure(stream: Stream): Charged {
   const handle = stream.answer - 1;
   if (notJson(handle)) return Charged.Reserved;
   if (!finished(handle)) return brokeOff(stream, handle);
-  if (!seen(handle)) return Charged.Reserved;
+  // An error ends an answer midway, also where an end is told after it, or no status told of it before.
+  if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;
   // Ollama before 0.2 leaves out a prompt that it had in its cache.
   const said = promptTokens(handle);
   stream.promptTokens = said ? said : stream.promptEstimate;

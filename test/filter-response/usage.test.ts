@@ -17,6 +17,7 @@ interface Case {
     completion?: number;
     seen?: boolean;
     finished?: boolean;
+    failed?: boolean;
     estimate?: number;
     hidden?: number;
   };
@@ -83,9 +84,10 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           }
           const completion = expect.completion ?? 0;
           const charged = ((await spent(organisation)) - before) / count;
-          // What broke off is charged what was delivered; what is complete but does not say, the reservation.
+          // What broke off or failed is charged what was delivered; what is complete but does not say, the reservation.
           const said = expect.finished !== false && expect.seen !== false;
-          const due = said ? completion : expect.finished === false ? expect.estimate : 4096;
+          const broke = expect.finished === false || expect.failed;
+          const due = said ? completion : broke ? expect.estimate : 4096;
           if (due !== undefined) assert.equal(charged, due, key);
         }
       });
