@@ -32,6 +32,8 @@ export enum What {
   Error = 10,
   /** Everything inside is text that a tool will read. */
   Any = 11,
+  /** What a round of sampling was for. */
+  RoundType = 12,
 }
 
 /** What entering an object or array does. */
@@ -50,6 +52,11 @@ export enum Mark {
   Usage = 7,
   /** A text at the root that is a delta; others there repeat what came. */
   Delta = 8,
+  /** A list of what was sampled one after the other, and one of these. */
+  Rounds = 9,
+  Round = 10,
+  /** An item with an index inside a choice that says again what other members say. */
+  Again = 11,
 }
 
 /** The kinds of text, in the highest four bits of a channel. */
@@ -84,8 +91,18 @@ export enum Counter {
   GeminiThoughts = 11,
   GeminiTools = 12,
   GeminiTotal = 13,
+  /** Of the round at hand, as Input to CacheWrite. */
+  RoundInput = 14,
+  RoundOutput = 15,
+  RoundCacheRead = 16,
+  RoundCacheWrite = 17,
+  /** Of all rounds that Input to CacheWrite leave out. */
+  BesideInput = 18,
+  BesideOutput = 19,
+  BesideCacheRead = 20,
+  BesideCacheWrite = 21,
 }
-export const COUNTERS: i32 = 14;
+export const COUNTERS: i32 = 22;
 
 /** Whether what is charged would be too little without this counter: the others only divide what these have. */
 export function isAmount(index: i32): bool {
@@ -96,6 +113,9 @@ export function isAmount(index: i32): bool {
     index != Counter.Reasoning
   );
 }
+
+/** Minor indices of what is said again begin here: they are no others' then. */
+export const AGAIN: i32 = 0x1000;
 
 const NODES: i32 = 128;
 const NAMES: i32 = 128;
@@ -199,6 +219,16 @@ function usageShapes(): void {
   on(usage, "output_tokens_details", completion);
   counter(prompt, "cached_tokens", Counter.Cached);
   counter(completion, "reasoning_tokens", Counter.Reasoning);
+  // Anthropic's compactions and advisors are not in what stands around the list.
+  const rounds = inner(Mark.Rounds);
+  const round = inner(Mark.Round);
+  on(usage, "iterations", rounds);
+  items(rounds, round);
+  on(round, "type", node(What.RoundType));
+  counter(round, "input_tokens", Counter.RoundInput);
+  counter(round, "output_tokens", Counter.RoundOutput);
+  counter(round, "cache_read_input_tokens", Counter.RoundCacheRead);
+  counter(round, "cache_creation_input_tokens", Counter.RoundCacheWrite);
   on(ROOT, "usage", usage);
   const groq = inner();
   on(groq, "usage", usage);
@@ -240,13 +270,19 @@ function openAiShapes(): void {
   const audio = inner();
   on(delta, "audio", audio);
   on(audio, "transcript", text);
-  // OpenRouter's: they repeat what `reasoning` says, so they are no part of its channel.
+  // OpenRouter's and LiteLLM's: they repeat what `reasoning` or `reasoning_content` says, so they are no part of its channel.
   const details = inner();
-  const detail = inner();
+  const detail = inner(Mark.Again);
   on(delta, "reasoning_details", details);
   items(details, detail);
+  on(detail, "index", node(What.Minor, AGAIN >> 8));
   on(detail, "text", refusal);
   on(detail, "summary", refusal);
+  const specific = inner();
+  on(delta, "thinking_blocks", details);
+  on(delta, "provider_specific_fields", specific);
+  on(specific, "thinking_blocks", details);
+  on(detail, "thinking", refusal);
   likewise(delta, message);
 
   // Mistral's and Magistral's content parts: `{"type":"thinking","thinking":[{"type":"text","text":"…"}]}`.
@@ -404,6 +440,9 @@ export const FAILED: i32 = name("response.failed");
 export const BLOCK_STOP: i32 = name("content_block_stop");
 /** Cohere's. */
 export const MESSAGE_END: i32 = name("message-end");
+/** Rounds of Anthropic's that are charged beside what `usage` tells. */
+export const COMPACTION: i32 = name("compaction");
+export const ADVISOR: i32 = name("advisor_message");
 const CONTENT_END = name("content-end");
 const CALL_END = name("tool-call-end");
 export const ITEM_DONE: i32 = name("response.output_item.done");

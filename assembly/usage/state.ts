@@ -1,6 +1,6 @@
 // What is remembered of one answer while it is read: a slot of fixed size in a fixed pool, found by its handle.
 //
-//   slot, about 1 KiB: | fields | counters u64 × 14 | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
+//   slot, about 1 KiB: | fields | counters u64 × 22 | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
 //
 // `carry` holds the beginning of a member name, number or value that is cut by the end of a piece; text is never
 // kept. `envelope` is the last event without its text (repeat.ts). The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
@@ -91,6 +91,13 @@ export class State {
   /** `textBytes` before the text at hand, and whether that has been counted as a delta. */
   textBefore: u64;
   deltaCounted: bool;
+  /** The text at hand says again what others say (Mark.Again). Whether the document has thoughts, and the bytes and the number of such texts. */
+  again: bool;
+  reasoningHere: bool;
+  againBytes: u64;
+  againDeltas: u32;
+  /** The round of sampling at hand is charged beside the others. */
+  roundBeside: bool;
 
   // The lines of an event stream (lines.ts) and its frames (frames.ts).
   phase: i32;
@@ -129,6 +136,10 @@ export class State {
     const at = changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3);
     store<u64>(at, max(load<u64>(at), min(value, TOKENS_MAX)));
     this.seen = true;
+  }
+  /** A counter that is a sum so far. */
+  setCounter(i: i32, value: u64): void {
+    store<u64>(changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3), min(value, TOKENS_MAX));
   }
   get nodes(): usize {
     return changetype<usize>(this) + NODES_AT;

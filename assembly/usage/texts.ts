@@ -2,7 +2,7 @@
 import { findBackslash } from "../json/escape";
 import { hexValue } from "../json/chars";
 import { addSpan, BEGINS, ENDS, NESTED, WHOLE } from "./spans";
-import { Channel, deltaKind, detailOf, Mark, markOf } from "./shapes";
+import { AGAIN, Channel, deltaKind, detailOf, Mark, markOf } from "./shapes";
 import { State } from "./state";
 
 /**
@@ -34,17 +34,23 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   addSpan(kind, state.major, state.minor, from, to, flags);
   // In a stream, whole texts repeat what came as deltas.
   if (kind == Channel.Data || (whole && state.streams)) return;
+  const again = kind == Channel.Refusal && state.minor >= AGAIN;
+  state.again = again;
+  if (kind == Channel.Reasoning) state.reasoningHere = true;
   if (from < to && !state.deltaCounted) {
-    state.deltas++;
+    if (again) state.againDeltas++;
+    else state.deltas++;
     state.deltaCounted = true;
   }
-  state.textBytes += decodedBytes(state, from, to);
+  const bytes = decodedBytes(state, from, to);
+  if (again) state.againBytes += bytes;
+  else state.textBytes += bytes;
 }
 
 /** The text at hand turns out to be broken: it counts as little as if it had come in one piece. */
 export function forgetText(state: State): void {
   state.textBytes = state.textBefore;
-  if (state.deltaCounted) state.deltas--;
+  if (state.deltaCounted && !state.again) state.deltas--;
 }
 
 /** The bytes of UTF-8 that [from, to) stands for; an escape counts where it ends. */

@@ -71,15 +71,20 @@ export function failed(handle: i32): bool {
 export function promptTokens(handle: i32): u64 {
   const state = stateOf(handle);
   // `prompt_tokens` includes what was cached, Anthropic's `input_tokens` does not.
-  const input =
+  let input =
     state.counter(Counter.Input) + state.counter(Counter.CacheRead) + state.counter(Counter.CacheWrite);
+  input +=
+    state.counter(Counter.BesideInput) +
+    state.counter(Counter.BesideCacheRead) +
+    state.counter(Counter.BesideCacheWrite);
   return max(max(state.counter(Counter.Prompt), input), geminiPrompt(state));
 }
 
 /** All tokens that were generated, reasoning included. */
 export function completionTokens(handle: i32): u64 {
   const state = stateOf(handle);
-  const output = max(state.counter(Counter.Completion), state.counter(Counter.Output));
+  const told = state.counter(Counter.Output) + state.counter(Counter.BesideOutput);
+  const output = max(state.counter(Counter.Completion), told);
   const gemini = state.counter(Counter.GeminiCandidates) + state.counter(Counter.GeminiThoughts);
   // Some (xAI, Gemini's OpenAI endpoint) leave reasoning out of the completion, but not out of the total.
   const prompt = max(state.counter(Counter.Prompt), state.counter(Counter.Input));
@@ -91,12 +96,14 @@ export function completionTokens(handle: i32): u64 {
 /** Tokens of the prompt that came out of a cache, which providers charge less for. */
 export function cachedTokens(handle: i32): u64 {
   const state = stateOf(handle);
-  return max(state.counter(Counter.Cached), state.counter(Counter.CacheRead));
+  const read = state.counter(Counter.CacheRead) + state.counter(Counter.BesideCacheRead);
+  return max(state.counter(Counter.Cached), read);
 }
 
 /** Tokens of the prompt that were written to a cache, which Anthropic charges more for. */
 export function cacheWriteTokens(handle: i32): u64 {
-  return stateOf(handle).counter(Counter.CacheWrite);
+  const state = stateOf(handle);
+  return state.counter(Counter.CacheWrite) + state.counter(Counter.BesideCacheWrite);
 }
 
 /** Tokens of the completion that were thoughts, where the provider says. */

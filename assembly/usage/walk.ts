@@ -8,11 +8,15 @@ import { Event, Scanner } from "../json/scanner";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { idOf, NAME_BYTES_MAX } from "./names";
 import {
+  ADVISOR,
+  AGAIN,
   ANY,
   BLOCK_STOP,
   Channel,
   child,
+  COMPACTION,
   COMPLETED,
+  Counter,
   detailOf,
   elementOf,
   endsPart,
@@ -37,6 +41,7 @@ import { forgetText, takeText } from "./texts";
 const DEPTH_MAX: i32 = 512;
 const ARRAY: u32 = 0x80;
 const INDEX_MAX: u64 = 1 << 20;
+const ROUND_COUNTERS: i32 = Counter.BesideInput - Counter.RoundInput;
 
 /** Memory address minus document offset, and the document offset where the piece begins. */
 let skew: usize = 0;
@@ -170,9 +175,21 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
       state.minor = state.minorNext++;
       beginMinor();
       return;
+    case Mark.Again:
+      state.minor = AGAIN + state.minorNext++;
+      beginMinor();
+      return;
     case Mark.Part:
       state.thoughts = false;
       beginMinor();
+      return;
+    case Mark.Rounds:
+      // Each list has all rounds so far.
+      for (let i = 0; i < ROUND_COUNTERS; i++) state.setCounter(Counter.BesideInput + i, 0);
+      return;
+    case Mark.Round:
+      state.roundBeside = false;
+      for (let i = 0; i < ROUND_COUNTERS; i++) state.setCounter(Counter.RoundInput + i, 0);
       return;
     case Mark.Usage:
       state.usageHere = true;
@@ -193,6 +210,9 @@ function beginRoot(state: State): void {
   state.inChoice = false;
   state.finishHere = false;
   state.doneHere = false;
+  state.reasoningHere = false;
+  state.againBytes = 0;
+  state.againDeltas = 0;
   state.major = 0;
   state.minor = 0;
   state.majorNext = 0;
@@ -214,10 +234,11 @@ function leave(state: State, depth: i32): void {
     const mark = markOf(entry);
     if (mark == Mark.Root) endRoot(state);
     else if (mark == Mark.Choice) endChoice(state);
-    else if (mark == Mark.Tool) {
+    else if (mark == Mark.Tool || mark == Mark.Again) {
       state.minor = 0;
       beginMinor();
-    } else if (mark == Mark.Part) state.thoughts = false;
+    } else if (mark == Mark.Round) endRound(state);
+    else if (mark == Mark.Part) state.thoughts = false;
   }
   afterValue(state, depth);
 }
@@ -244,6 +265,10 @@ function scalar(state: State, s: Scanner, event: i32): void {
       const raw = token(state, s);
       const id = idOf(ptrOf(raw), lenOf(raw));
       if (id) state.typeId = <u8>id;
+    } else if (what == What.RoundType) {
+      const raw = token(state, s);
+      const id = idOf(ptrOf(raw), lenOf(raw));
+      state.roundBeside = id == COMPACTION || id == ADVISOR;
     } else if (what == What.Model) keepModel(state, token(state, s));
     else if (what == What.Error) state.failed = true;
   } else if (event == Event.Number) number(state, node, token(state, s));
@@ -275,7 +300,7 @@ function number(state: State, node: i32, raw: Slice): void {
     state.major = <i32>min(value, INDEX_MAX);
     moveMajor(state.major);
   } else if (what == What.Minor) {
-    state.minor = <i32>min(value, INDEX_MAX);
+    state.minor = <i32>min(value, INDEX_MAX) + (detailOf(node) << 8);
     moveMinor(state.minor);
   }
 }
@@ -304,8 +329,22 @@ function endChoice(state: State): void {
   state.inChoice = false;
 }
 
+/** What was sampled beside the answer is charged beside it. */
+function endRound(state: State): void {
+  if (!state.roundBeside) return;
+  for (let i = 0; i < ROUND_COUNTERS; i++) {
+    const sum = state.counter(Counter.BesideInput + i) + state.counter(Counter.RoundInput + i);
+    state.setCounter(Counter.BesideInput + i, sum);
+  }
+}
+
 function endRoot(state: State): void {
   state.complete = true;
+  // What no other member says is said here alone.
+  if (!state.reasoningHere) {
+    state.textBytes += state.againBytes;
+    state.deltas += state.againDeltas;
+  }
   if (state.finishHere) {
     state.choicesOpen |= 1;
     state.choicesDone |= 1;

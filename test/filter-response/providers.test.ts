@@ -123,6 +123,35 @@ const providers: Record<string, Provider> = {
       return { text };
     },
   },
+  "LiteLLM's thoughts, told three times": {
+    path: "/v1/chat/completions",
+    request: { model: "claude", stream: true, messages: [user] },
+    events: [
+      ...PIECES.map((text) => {
+        const thinking_blocks = [{ type: "thinking", thinking: text, signature: null }];
+        return choice({
+          delta: { reasoning_content: text, thinking_blocks, provider_specific_fields: { thinking_blocks } },
+        });
+      }),
+      choice({ delta: {} }, "stop"),
+      { choices: [], usage },
+    ],
+    end: "data: [DONE]\n\n",
+    read: (events) => {
+      const told = (of: (delta: Json) => string | undefined) =>
+        join(events, (event) => of(event.choices[0]?.delta ?? {}));
+      const text = told((delta) => delta.reasoning_content);
+      assert.equal(
+        told((delta) => delta.thinking_blocks?.[0].thinking),
+        text,
+      );
+      assert.equal(
+        told((delta) => delta.provider_specific_fields?.thinking_blocks[0].thinking),
+        text,
+      );
+      return { text };
+    },
+  },
   "Cohere chat": {
     path: "/v2/chat",
     request: { model: "command-a", stream: true, messages: [user] },
