@@ -97,9 +97,10 @@ function ofMember(tape: Tape, node: i32): Writer {
   return text;
 }
 
-/** The member at `node` asks for the answer's tokens, in a tier that redacts answers. */
+/** The member at `node` asks for the answer's tokens or parts, in a tier that redacts answers. */
 export function tokensAsked(tape: Tape, node: i32): Reason {
-  ofMember(tape, node).text(" asks for the answer's tokens one by one, in which no text can be found:");
+  ofMember(tape, node).text(" asks for the answer's tokens one by one, or a tool's arguments in parts,");
+  more().text(" in which no text can be found:");
   more().text(" expected that it is left out, since this tier redacts answers.");
   return Reason.AnswerUnredactable;
 }

@@ -1,6 +1,6 @@
 // Whether a request asks for its answer in a form in which texts cannot be followed, so that a tier which redacts
-// answers must not ask for it: the answer's tokens one by one (probabilities, numbers), of which each is a text of
-// its own, or Gemini's stream as an array, of which each element is.
+// answers must not ask for it: the answer's tokens one by one (probabilities, numbers) or the arguments of its tools in
+// parts, of which each is a text of its own, or Gemini's stream as an array, of which each element is.
 //
 // Names are compared without regard to case, as some servers do. Bounds: the members of the root and of Gemini's
 // configuration are looked at once.
@@ -19,7 +19,7 @@ const EQUALS: u8 = 61;
 
 const plainName: usize = reserve(NAME_MAX);
 
-/** The member (or element) that asks for the answer's tokens, or -1. */
+/** The member (or element) that asks for the answer's tokens or parts, or -1. */
 export function asksForTokens(tape: Tape): i32 {
   if (tape.kind(0) != Kind.Object) return -1;
   for (let n = tape.first(0); n >= 0; n = tape.next(n)) {
@@ -39,6 +39,9 @@ export function asksForTokens(tape: Tape): i32 {
     } else if (isFolded(name, "generationconfig") || isFolded(name, "generation_config")) {
       const member = configured(tape, n);
       if (member >= 0) return member;
+    } else if (isFolded(name, "toolconfig") || isFolded(name, "tool_config")) {
+      const member = calling(tape, n);
+      if (member >= 0) return member;
     }
   }
   return -1;
@@ -50,6 +53,23 @@ function included(tape: Tape, list: i32): i32 {
   for (let n = tape.first(list); n >= 0; n = tape.next(n)) {
     if (tape.kind(n) != Kind.String) continue;
     if (equalsDecoded(tape.raw(n), tape.escaped(n), "message.output_text.logprobs")) return n;
+  }
+  return -1;
+}
+
+/** Vertex' way to have a tool's arguments in parts, each of which is an object of its own. */
+function calling(tape: Tape, config: i32): i32 {
+  const calls = memberOf(tape, config, "functioncallingconfig", "function_calling_config");
+  const asks = memberOf(tape, calls, "streamfunctioncallarguments", "stream_function_call_arguments");
+  return asks >= 0 && !isNo(tape, asks) ? asks : -1;
+}
+
+/** The member of the object `node` that has one of two names, in small letters; -1 without one. */
+function memberOf(tape: Tape, node: i32, name: string, other: string): i32 {
+  if (node < 0 || tape.kind(node) != Kind.Object) return -1;
+  for (let n = tape.first(node); n >= 0; n = tape.next(n)) {
+    const have = nameOf(tape, n);
+    if (isFolded(have, name) || isFolded(have, other)) return n;
   }
   return -1;
 }

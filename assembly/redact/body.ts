@@ -239,11 +239,12 @@ function isInput(body: usize): bool {
   return (len == 9 && isFolded(name, "arguments")) || (len == 10 && isFolded(name, "parameters"));
 }
 
-/** Whether the name is that of the answer's tokens, each by itself. */
+/** Whether the name is that of the answer's tokens, or of parts of what a tool is called with, each by itself. */
 function isTokens(body: usize): bool {
   const len = <i32>load<u8>(body, 6);
   const name = slice(body + 80, len);
   if (len == 8) return isFolded(name, "logprobs");
+  if (len == 11) return isFolded(name, "partialargs");
   return (len == 9 && isFolded(name, "token_ids")) || (len == 14 && isFolded(name, "logprobsresult"));
 }
 

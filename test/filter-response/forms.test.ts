@@ -47,6 +47,14 @@ const asking: [Call, string][] = [
   [gemini({ generationConfig: { responseLogprobs: true } }), "/generationConfig/responseLogprobs"],
   [gemini({ generation_config: { response_logprobs: true } }), "/generation_config/response_logprobs"],
   [gemini({ generationConfig: { logprobs: 3 } }), "/generationConfig/logprobs"],
+  [
+    gemini({ toolConfig: { functionCallingConfig: { mode: "ANY", streamFunctionCallArguments: true } } }),
+    "/toolConfig/functionCallingConfig/streamFunctionCallArguments",
+  ],
+  [
+    gemini({ tool_config: { function_calling_config: { stream_function_call_arguments: true } } }),
+    "/tool_config/function_calling_config/stream_function_call_arguments",
+  ],
 ];
 const harmless: Call[] = [
   chats({ logprobs: false, top_logprobs: 0 }),
@@ -54,6 +62,9 @@ const harmless: Call[] = [
   completions({ logprobs: null }),
   responses({ include: ["reasoning.encrypted_content"], top_logprobs: 0 }),
   gemini({ generationConfig: { responseLogprobs: false, logprobs: 0 } }),
+  gemini({ toolConfig: { functionCallingConfig: { mode: "ANY", streamFunctionCallArguments: false } } }),
+  gemini({ toolConfig: { functionCallingConfig: null } }),
+  gemini({ toolConfig: [] }),
   chats({ metadata: { logprobs: "true" } }),
 ];
 
@@ -65,7 +76,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   describe(`forms of answers (${profile})`, async () => {
     const edge = await LocalEdge.open({ profile, policy, kind: "trapping" });
 
-    it("refuses what asks for tokens, and names the member, where answers are redacted or blocked", async () => {
+    it("refuses what asks for tokens or for arguments in parts, and names the member, where answers are redacted or blocked", async () => {
       for (const [call, param] of asking) {
         for (const key of ["redacts", "blocks"]) {
           const answer = await edge.send({ ...call, key });

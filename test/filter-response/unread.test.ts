@@ -125,7 +125,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
-    it("withholds tokens one by one that come unasked, in JSON and in events", async () => {
+    it("withholds tokens one by one and arguments in parts that come unasked, in JSON and in events", async () => {
       const token = { token: "ada", bytes: [97, 100, 97], logprob: -0.1, top_logprobs: [] };
       const odd = [
         { choices: [{ index: 0, delta: { content: "x" }, logprobs: { content: [token] } }] },
@@ -133,6 +133,15 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
         { output: [{ content: [{ type: "output_text", text: "x", logprobs: [token] }] }] },
         { candidates: [{ logprobsResult: { chosenCandidates: [{ token: "ada" }] } }] },
         { choices: [{ text: "x", token_ids: [97, 98] }] },
+        {
+          candidates: [
+            {
+              content: {
+                parts: [{ functionCall: { partialArgs: [{ jsonPath: "$.to", stringValue: "ada" }] } }],
+              },
+            },
+          ],
+        },
       ];
       for (const body of odd) {
         assert.match(await send("redacts", JSON.stringify(body), JSON_TYPE), /answer_unreadable/);
