@@ -6,7 +6,7 @@
 // leaves no template, no room) is withheld, never let through. nginx takes nothing after an answer's last bytes, so text that is still held then is lost there: only
 // plain text without a content-length, a last line of JSON without an end, or a stream that breaks off, can hold any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
 //
-//   slot: | fields 16 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
+//   slot: | fields 24 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, marksOf, openAnswer } from "./redact/answer";
@@ -28,12 +28,14 @@ import {
   createRecords,
   flush,
   isCrowded,
+  isRemembered,
   KIND_SHIFT,
   LAST_PIECE,
   NO_CHANNEL,
   openSet,
   recordsOf,
   remember,
+  rememberBeginning,
   rewrite,
   roomForFlush,
   SET_BYTES,
@@ -47,7 +49,16 @@ import { outFrom, outTo, overflow, put, rewind, room, setOutput } from "./redact
 import { openPassage, pass } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
 import { PLAIN } from "./redact/restore";
-import { BLOCK, FLAG, PIECE_BYTES, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
+import { makeBeginning } from "./redact/template";
+import {
+  BLOCK,
+  FLAG,
+  PIECE_BYTES,
+  RECORDS_MAX,
+  REDACTED_MAX,
+  TEMPLATE_MAX,
+  TYPE_COUNT,
+} from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
 import { Form } from "./media-type";
 import { withheldBody, withheldEvent, withheldLine } from "./response-withhold";
@@ -85,6 +96,8 @@ export class Redaction {
   withheldByte: u8;
   /** The prompt's originals (redact/vault.ts), or 0. */
   vault: u32;
+  /** 1 and the channels that ended within an event in parts, which come out after it; 0: none. */
+  ending: u32;
 
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;
@@ -108,7 +121,7 @@ export class Redaction {
   }
 }
 
-const ANSWER_AT: usize = 16;
+const ANSWER_AT: usize = 24;
 const SET_AT: usize = ANSWER_AT + <usize>ANSWER_BYTES;
 const BODY_AT: usize = SET_AT + <usize>SET_BYTES;
 const SLOT_BYTES: usize = (BODY_AT + <usize>BODY_BYTES + 15) & ~15;
@@ -119,6 +132,8 @@ export const OUTPUT_BYTES: i32 = 2 << 20;
 const PIECES_MAX: i32 = 4224;
 /** Channels of one event of which the last text is known. */
 const LAST_MAX: i32 = 16;
+/** The channel that ends all others. */
+const EVERYTHING: u32 = (ALL << 14) | ALL;
 const LF: u32 = 10;
 const CR: u32 = 13;
 
@@ -127,6 +142,7 @@ let freeCount: i32 = 0;
 let output: usize = 0;
 let list: usize = 0;
 let ended: usize = 0;
+let beginning: usize = 0;
 let vaults: bool = false;
 
 /** Makes the pools. At configuration; once is enough. */
@@ -135,6 +151,7 @@ export function createRedactions(): void {
   output = reserve(OUTPUT_BYTES);
   list = reserve(PIECES_MAX * PIECE_BYTES);
   ended = reserve(LAST_MAX << 2);
+  beginning = reserve(TEMPLATE_MAX);
   createRecords(RECORDS_MAX);
   for (let i = 0; i < REDACTED_MAX; i++) {
     const slot = reserve(SLOT_BYTES);
@@ -306,8 +323,11 @@ function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hid
 
 /** One event, or a part of one that is too long to be held. */
 function event(redaction: Redaction, bytes: Slice): void {
-  const wholeEvent = !redaction.inLine && endsEvent(bytes, redaction.form == Form.Lines);
-  const count = listTexts(bytes, wholeEvent);
+  const begins = !redaction.inLine;
+  const single = redaction.form == Form.Lines;
+  const ends = endsEvent(bytes, single);
+  const wholeEvent = begins && ends;
+  const count = listTexts(redaction, bytes, begins, wholeEvent);
   finishChannels(redaction, count);
   // What ends here may be what blocks: then clients are not told that the answer is complete.
   if (blockedBy(redaction.answer) >= 0) return;
@@ -326,7 +346,11 @@ function event(redaction: Redaction, bytes: Slice): void {
   const ending = load<u8>(endOf(bytes) - 1);
   redaction.inLine = ending != LF && ending != CR;
   if (!redaction.inLine) restartBody(redaction.body);
-  if (!wholeEvent) return;
+  if (!wholeEvent) {
+    for (let i = 0; begins && i < count; i++) rememberBeginning(redaction.set, bytes, list, i, single);
+    if (ends) endLater(redaction);
+    return;
+  }
   for (let i = 0; i < count; i++) {
     if (!remember(redaction.set, bytes, list, count, i)) {
       withhold(redaction, Reason.AnswerUnreadable);
@@ -349,32 +373,41 @@ function isLineEnd(b: u32): bool {
   return b == LF || b == CR;
 }
 
-/** Lists the texts of the piece that was read last; returns their number. */
-function listTexts(bytes: Slice, wholeEvent: bool): i32 {
+/** Lists the texts of the piece that was read last; returns their number. `begins`: whether it begins its event. */
+function listTexts(redaction: Redaction, bytes: Slice, begins: bool, wholeEvent: bool): i32 {
   let count = 0;
   for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
     let channel = spanChannel(i);
     const kind = channel >> KIND_SHIFT;
     if (kind == <u32>Channel.End) continue;
     const flags = spanFlags(i);
+    const at = list + <usize>(count * PIECE_BYTES);
+    store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
+    store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
     if (kind == <u32>Channel.Data) channel = UNTOUCHED;
     else {
       if (flags & WHOLE) channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
-      // Of an event in parts no template can be made: what it holds back comes out at its text's end.
-      if ((flags & ENDS) != 0 && (flags & WHOLE || !wholeEvent)) channel |= LAST_PIECE;
+      if (
+        (flags & ENDS) != 0 &&
+        (flags & WHOLE || !(wholeEvent || goesOn(redaction, bytes, channel, begins, count)))
+      )
+        channel |= LAST_PIECE;
     }
-    const at = list + <usize>(count * PIECE_BYTES);
     store<u32>(at, channel);
-    store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
-    store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
     count++;
   }
   return count;
 }
 
+/** Whether what the text of piece `which`, in an event in parts, holds back can come out later; else it does so at its end. */
+function goesOn(redaction: Redaction, bytes: Slice, channel: u32, begins: bool, which: i32): bool {
+  if (isRemembered(redaction.set, channel)) return true;
+  return begins && makeBeginning(bytes, list, which, redaction.form == Form.Lines, beginning) >= 0;
+}
+
 /**
  * What ends with this event must be out by then: with the last text of its channel in the event itself, or in an event
- * before it.
+ * before it. Within an event in parts there is no place for another: then it is after it.
  */
 function finishChannels(redaction: Redaction, count: i32): void {
   for (let i = 0; i < spanCount; i++) {
@@ -383,9 +416,22 @@ function finishChannels(redaction: Redaction, count: i32): void {
     const marked = markLast(ending, count);
     for (let n = 0; n < CHANNELS_MAX; n++) {
       const channel = channelAt(redaction.set, n);
-      if (belongs(channel, ending) && !isMarked(channel, marked)) end(redaction, channel);
+      if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
+      if (!redaction.inLine) end(redaction, channel);
+      else if (redaction.ending == 0 || redaction.ending == ending + 1) redaction.ending = ending + 1;
+      else redaction.ending = EVERYTHING + 1;
     }
   }
+}
+
+/** The event in parts is over: what ended within it comes out. */
+function endLater(redaction: Redaction): void {
+  if (redaction.ending == 0) return;
+  for (let n = 0; n < CHANNELS_MAX; n++) {
+    const channel = channelAt(redaction.set, n);
+    if (belongs(channel, redaction.ending - 1)) end(redaction, channel);
+  }
+  redaction.ending = 0;
 }
 
 function belongs(channel: u32, ending: u32): bool {

@@ -21,7 +21,7 @@ import { put, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
 import { NESTED, QUOTED, restored } from "./restore";
-import { makeTemplate, templateSplit } from "./template";
+import { makeBeginning, makeTemplate, templateSplit } from "./template";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
 export const CHANNELS_MAX: i32 = 16;
@@ -268,6 +268,23 @@ export function remember(set: usize, event: Slice, pieces: usize, count: i32, wh
     store<i32>(record + LENGTH_AT, isClean ? 1 : 0, 8);
   }
   return load<i32>(record + LENGTH_AT) != 0 || !isPassagePending(record);
+}
+
+/** Whether `channel` has a template, in which text can come out that is held back now. */
+export function isRemembered(set: usize, channel: u32): bool {
+  const slot = find(set, channel);
+  return slot != 0 && load<i32>(<usize>load<u32>(slot, 4) + LENGTH_AT) != 0;
+}
+
+/** Makes a template of the beginning of an event that comes in parts, `part` (of a `single` line), if the channel of piece `which` has none yet. */
+export function rememberBeginning(set: usize, part: Slice, pieces: usize, which: i32, single: bool): void {
+  const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
+  const record = slot ? <usize>load<u32>(slot, 4) : 0;
+  if (record == 0 || load<i32>(record + LENGTH_AT) != 0) return;
+  const length = makeBeginning(part, pieces, which, single, record + TEMPLATE_AT);
+  if (length < 0) return;
+  store<i32>(record + LENGTH_AT, length);
+  store<i32>(record + LENGTH_AT, templateSplit, 4);
 }
 
 /** The room that `flush` needs. */

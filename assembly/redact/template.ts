@@ -1,7 +1,7 @@
 // An event without its texts, kept so that text which was held back can go out later in an event of the same kind:
 // with the same ids, model and indices, whatever the provider puts there.
 //
-// Most events fit as they are. Of a longer one, arrays that do not hold the text (search results, probabilities of
+// Most events fit as they are. Of one that comes in parts only the beginning is there, and is closed behind the text. Of a longer one, arrays that do not hold the text (search results, probabilities of
 // tokens) are emptied, which needs a walk byte by byte. Bounds: TEMPLATE_MAX bytes, EVENT_MAX bytes of event, 64 levels.
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
@@ -11,7 +11,12 @@ import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 const EVENT_MAX: i32 = 12 << 10;
 const LEVELS: i32 = 64;
 
+/** What closes an event behind a text: a quote, a bracket for each level, two line ends. */
+const CLOSE_MAX: i32 = LEVELS + 3;
+
 const work: usize = reserve(EVENT_MAX);
+/** The brackets that close what is open. */
+const closing: usize = memory.data(64);
 /** Where in the output each open array or object began. */
 const opened: usize = reserve((<usize>LEVELS) << 2);
 
@@ -32,6 +37,43 @@ export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32
   if (length < 0 || length > TEMPLATE_MAX) return -1;
   memory.copy(to, work, length);
   return length;
+}
+
+/**
+ * The same of an event of which only the beginning has come, up to and with piece `which`: what is open there is closed, and what
+ * follows is left out. It is a `single` line, or ends with an empty one. -1 also when its text stands in no JSON.
+ */
+export function makeBeginning(event: Slice, pieces: usize, which: i32, single: bool, to: usize): i32 {
+  let p = to;
+  let from: u32 = 0;
+  for (let i = 0; i <= which; i++) {
+    const until = pieceStart(pieces, i);
+    if (p - to + (until - from) > <usize>(TEMPLATE_MAX - CLOSE_MAX)) return -1;
+    memory.copy(p, ptrOf(event) + from, until - from);
+    p += until - from;
+    from = pieceEnd(pieces, i);
+  }
+  templateSplit = <i32>(p - to);
+  let depth = 0;
+  let inString = false;
+  for (let q = to; q < p; q++) {
+    const b = <u32>load<u8>(q);
+    if (inString) {
+      if (b == 92) q++;
+      else if (b == 34) inString = false;
+    } else if (b == 34) inString = depth > 0;
+    else if (b == 123 || b == 91) {
+      if (depth == LEVELS) return -1;
+      store<u8>(closing + depth, <u8>(b + 2));
+      depth++;
+    } else if ((b == 125 || b == 93) && depth > 0) depth--;
+  }
+  if (!inString) return -1;
+  store<u8>(p++, 34);
+  while (depth > 0) store<u8>(p++, load<u8>(closing + --depth));
+  store<u8>(p++, 10);
+  if (!single) store<u8>(p++, 10);
+  return <i32>(p - to);
 }
 
 function pieceStart(pieces: usize, i: i32): u32 {

@@ -121,11 +121,13 @@ function nextEvent(): bool {
     at = stop;
     return false;
   }
-  // Too long, or no room: it goes on as it is.
+  // Too long, or no room: it goes on as it is, if it can be with as much at once as if nothing had cut it.
   state.oversized++;
   state.framePassing = end == 0;
   framedTo = to;
-  return state.holdLength ? passHeld() : pass(to);
+  if (state.holdLength == 0) return pass(to);
+  if (hold(state, at, to)) at = to;
+  return passHeld();
 }
 
 /** More of an event that is too long to be held. */

@@ -417,5 +417,38 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       const answer = await stream([...events, finish, "[DONE]"]);
       assert.equal(contentOf(answer.text), "Mail [EMAIL_1]");
     });
+
+    it("finds an address that goes on after an event that is too long to be held, wherever that is cut", async () => {
+      const long = "word ".repeat(6_000);
+      const streams = [
+        [chunk(`${long}Mail bob@exa`), chunk("mple.com")],
+        [chunk("word "), { ...chunk("Mail bob@exa"), search_results: [long] }, chunk("mple.com")],
+        [chunk("Mail bob@"), chunk("exa"), chunk(`mple.com ${long}`)],
+        [{ ...chunk("Mail bob@exa"), search_results: [long] }, chunk("mple.com")],
+        [
+          { ...chunk(""), search_results: [long] },
+          chunk("Mail bob@exa", { index: 1 }),
+          chunk("mple.com", { index: 1 }),
+        ],
+      ];
+      for (const events of streams) {
+        const all = [...events, finish, "[DONE]"];
+        const want = contentOf(sse(all).toString()).replace("bob@example.com", "[EMAIL_1]");
+        for (const cut of [0, 1, 90, 120, 200, 12_288, 12_300, 30_000, 30_100, 30_130, 30_150, 30_300]) {
+          const answer = await stream(all, "redacts", cut);
+          assert.equal(contentOf(answer.text), want, `cut at ${cut}`);
+          assert.ok(answer.text.endsWith("data: [DONE]\n\n"));
+        }
+      }
+    });
+
+    it("lets out what was held after an event in parts that ends its text, and not within it", async () => {
+      const padding = "word ".repeat(6_000);
+      const events = [chunk("Mail "), chunk("bob@example.com"), { padding, ...finish }, "[DONE]"];
+      for (const cut of [0, 200, 12_500, 24_800, 30_200]) {
+        const { text } = await stream(events, "redacts", cut);
+        assert.equal(contentOf(text), "Mail [EMAIL_1]", `cut at ${cut}`);
+      }
+    });
   });
 }
