@@ -57,7 +57,7 @@ import {
   filter,
   filterHead,
   finished,
-  notJson,
+  isMislabelled,
   openAnswer,
   outputTokensEstimate,
   promptTokens,
@@ -321,7 +321,7 @@ function measure(stream: Stream): Charged {
   if (stream.status == 0) return brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
   const handle = stream.answer - 1;
-  if (notJson(handle)) return Charged.Reserved;
+  if (isMislabelled(handle)) return Charged.Reserved;
   if (!finished(handle)) return brokeOff(stream, handle);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
   if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;

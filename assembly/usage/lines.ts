@@ -27,6 +27,7 @@ const DONE_BYTES: i32 = 6;
 const HEAD_BYTES: i32 = 8;
 const SPACES: u64 = 0x2020000000000000;
 const COLON: u32 = 58;
+const BRACE: u32 = 123;
 const LF: u32 = 10;
 const CR: u32 = 13;
 const lineFeed: usize = memory.data<u8>([10]);
@@ -115,6 +116,7 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
     endLine(state, c);
     return p + 1;
   }
+  if (c == BRACE) state.stray = true;
   state.phase = Phase.Field;
   state.matched = 0;
   return p;
@@ -177,5 +179,8 @@ function dispatch(state: State): void {
     state.finished = true;
     addSpan(Channel.End, ALL, ALL, 0, 0, ENDS);
     if (state.docBytes > HEAD_BYTES || (state.head & ~SPACES) != DONE) state.unreadable++;
-  } else if (state.docBytes > 0 && (state.broken || !state.complete)) state.unreadable++;
+  } else if (state.docBytes > 0 && (state.broken || !state.complete)) {
+    state.unreadable++;
+    if (state.broken) state.stray = true;
+  }
 }

@@ -51,6 +51,8 @@ export class State {
   /** Events that are not JSON we can read, and events that were longer than can be held. */
   unreadable: u32;
   oversized: u32;
+  /** Something came that is no event of a stream: data that is no JSON, or JSON where a field should be. */
+  stray: bool;
   textBytes: u64;
   deltas: u64;
   modelLength: i32;

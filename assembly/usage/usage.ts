@@ -144,10 +144,14 @@ export function unreadable(handle: i32): u32 {
   return stateOf(handle).unreadable;
 }
 
-/** Whether the answer is a body that is no JSON: what it told and delivered is not known. */
-export function notJson(handle: i32): bool {
+/**
+ * Whether the answer is not of the form that its type says (a body that is no JSON, a stream without an event that could be
+ * read): what it told and delivered is not known.
+ */
+export function isMislabelled(handle: i32): bool {
   const state = stateOf(handle);
-  return state.kind == AnswerKind.Json && state.broken;
+  if (state.kind == AnswerKind.Json) return state.broken;
+  return state.stray && state.deltas == 0 && !state.seen && !state.finished;
 }
 
 /** Whether an event has come, or begun to, of which the texts cannot be known, as its data is no JSON that can be read. */

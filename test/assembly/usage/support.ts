@@ -13,6 +13,7 @@ export interface Reading {
   seen: boolean;
   finished: boolean;
   failed: boolean;
+  mislabelled: boolean;
   model: string;
   textBytes: number;
   deltas: number;
@@ -53,6 +54,7 @@ export async function usage(scalar = false, chunkMax = 1 << 20, options: LeafOpt
       seen: exports.seen(handle) !== 0,
       finished: exports.finished(handle) !== 0,
       failed: exports.failed(handle) !== 0,
+      mislabelled: exports.isMislabelled(handle) !== 0,
       model: bytesOf(exports.model(handle)).toString(),
       textBytes: Number(exports.textBytes(handle)),
       deltas: Number(exports.textDeltas(handle)),

@@ -13,6 +13,7 @@ export {
   failed,
   finished,
   hidesUsage,
+  isMislabelled,
   nextPiece,
   openAnswer,
   outputTokensEstimate,
