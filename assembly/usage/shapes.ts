@@ -462,6 +462,8 @@ const MCP_DONE: i32 = name("response.mcp_call_arguments.done");
 const TOOL_DELTA: i32 = name("response.custom_tool_call_input.delta");
 const TOOL_DONE: i32 = name("response.custom_tool_call_input.done");
 const AUDIO_DELTA: i32 = name("response.audio.delta");
+const TRANSCRIPT_DONE: i32 = name("response.audio.transcript.done");
+const CODE_DONE: i32 = name("response.code_interpreter_call_code.done");
 
 /** What kind of text `delta` is in an event of this type. */
 export function deltaKind(id: i32): Channel {
@@ -485,7 +487,9 @@ export function endsPart(id: i32): bool {
     id == REASONING_DONE ||
     id == SUMMARY_DONE ||
     id == MCP_DONE ||
-    id == TOOL_DONE
+    id == TOOL_DONE ||
+    id == TRANSCRIPT_DONE ||
+    id == CODE_DONE
   );
 }
 
