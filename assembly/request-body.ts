@@ -54,8 +54,8 @@ export function readWaiting(stream: Stream): Slice {
  */
 export function rewriteBody(stream: Stream, tier: Tier, body: Slice, size: i32): void {
   const model = stream.downgraded ? stream.model : NONE;
-  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.counts, model);
-  asksUsage = tier.counts && wantsUsage(prompt);
+  rewritten = rewrite(tape, prompt, body, tier.outputTokensMax, tier.asksUsage, model);
+  asksUsage = tier.asksUsage && wantsUsage(prompt);
   if (rewritten == NONE && stream.guarded) rewritten = body;
   stream.unsent = rewritten != NONE;
   bodyLength = stream.unsent ? lenOf(rewritten) : size;

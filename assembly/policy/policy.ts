@@ -112,6 +112,8 @@ export class Tier {
   /** One of the actions is to block. */
   blocks: bool;
   refusesCompressed: bool;
+  /** Streams tell their usage unasked. */
+  usageTold: bool;
   onAbort: u8;
   /** Millionths of each budget's limit that pass in one outage. */
   allowance: u32;
@@ -134,6 +136,10 @@ export class Tier {
   /** Whether what is charged depends on more of the answer than its status: a request counts as one whatever it used. */
   get chargesByAnswer(): bool {
     return this.counts || this.onAbort == OnAbort.Zero;
+  }
+  /** Whether a stream is asked for its usage. */
+  get asksUsage(): bool {
+    return this.counts && !this.usageTold;
   }
   /** Whether some budget depends on which model is asked. */
   get dependsOnModel(): bool {

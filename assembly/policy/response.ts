@@ -19,6 +19,7 @@ export function compileResponse(tape: Tape, node: i32, tier: Tier): void {
         ? OnAbort.Reserved
         : OnAbort.Delivered)
   );
+  tier.usageTold = choice(tape, member(tape, node, "usage"), "told");
   const compressed = member(tape, node, "compressed");
   tier.refusesCompressed =
     compressed >= 0 ? choice(tape, compressed, "refuse") : tier.redacts || tier.restores;

@@ -44,8 +44,13 @@ const policy = {
       budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
       response: { redact: ["us_ssn"] },
     },
+    told: {
+      budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
+      response: { usage: "told" },
+    },
   },
   keys: [
+    keyEntry("told", "told", { subject: "told/search/told" }),
     keyEntry("delivered", "delivered"),
     keyEntry("redacts", "redacts", { subject: "other/search/redacts" }),
   ],
@@ -58,6 +63,17 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       await edge.wait(2_000);
       return (await edge.budget(organisation)).spent;
     };
+
+    it("asks no stream for its usage where the policy says that it is told unasked, and charges what is told", async () => {
+      const mistral = cases.find(([name]) => name === "mistral-stream")?.[1] as Case;
+      const bytes = Buffer.from(mistral.body.join("\n"));
+      const request = chat("hello", { stream: true, max_tokens: 9 });
+      const { text, upstream } = await edge.send({ key: "told", body: request, upstream: upstreamOf(bytes) });
+      assert.deepEqual(JSON.parse(upstream?.text ?? ""), request);
+      assert.equal(text, bytes.toString());
+      assert.equal(await spent("told"), mistral.expect.completion);
+    });
+
     for (const [name, { kind, body, expect }] of cases) {
       it(`${name} is charged and passed on wherever it is cut`, async () => {
         const bytes = Buffer.from(body.join("\n"));
