@@ -347,6 +347,10 @@ function geminiShapes(): void {
   counter(meta, "cachedContentTokenCount", Counter.Cached);
   on(ROOT, "usageMetadata", meta);
   on(ROOT, "modelVersion", model);
+  // A prompt that is refused gets no candidate.
+  const feedback = inner();
+  on(ROOT, "promptFeedback", feedback);
+  on(feedback, "blockReason", finish);
   const candidates = inner();
   const candidate = inner(Mark.Choice);
   const content = inner();
