@@ -2,8 +2,9 @@
 import { findBackslash } from "../json/escape";
 import { hexValue } from "../json/chars";
 import { addSpan, BEGINS, ENDS, NESTED, WHOLE } from "./spans";
-import { AGAIN, Channel, deltaKind, detailOf, Mark, markOf } from "./shapes";
+import { AGAIN, Channel, detailOf, Mark, markOf } from "./shapes";
 import { State } from "./state";
+import { deltaKind } from "./types";
 
 /**
  * The bytes [from, to) of the inside of a string at `node` (the members of a tool's input have ANY). `begins`,

@@ -8,27 +8,16 @@ import { Event, Scanner } from "../json/scanner";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { idOf, NAME_BYTES_MAX } from "./names";
 import {
-  ADVISOR,
   AGAIN,
   ANY,
-  BLOCK_STOP,
   Channel,
   child,
-  COMPACTION,
-  COMPLETED,
   Counter,
   detailOf,
   elementOf,
-  endsPart,
-  ERROR,
-  FAILED,
-  INCOMPLETE,
   isAmount,
-  ITEM_DONE,
   Mark,
   markOf,
-  MESSAGE_END,
-  MESSAGE_STOP,
   ROOT,
   What,
   whatOf,
@@ -36,6 +25,19 @@ import {
 import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
 import { CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
 import { forgetText, takeText } from "./texts";
+import {
+  ADVISOR,
+  BLOCK_STOP,
+  COMPACTION,
+  COMPLETED,
+  endsPart,
+  ERROR,
+  FAILED,
+  INCOMPLETE,
+  ITEM_DONE,
+  MESSAGE_END,
+  MESSAGE_STOP,
+} from "./types";
 
 /** Nesting of an answer; a deeper one cannot be read. */
 const DEPTH_MAX: i32 = 512;
