@@ -13,8 +13,8 @@
 // A window's logit is gain × sum / √(bytes + SMOOTH) + bias; the text's is the highest of its windows, so an attack
 // inside a long document is not averaged away. sidecar/pack/train.ts made the numbers.
 //
-// Of every 64 bytes, and of the 64 that begin in the middle of these, it also says whether they have a trace of an attack: there the
-// rules look (traces.ts).
+// Of every 64 bytes, and of the 64 that begin in the middle of these, it also says whether they have a trace of an attack, as a whole
+// or by one word: there the rules look (traces.ts).
 //
 // Pack, little-endian:
 //
@@ -67,7 +67,10 @@ const TAIL: i32 = 384;
 const tail = reserve(TAIL);
 
 /** 64 bytes with a higher logit than this have a trace of an attack: the threshold is further above it than rules can add. */
-export const TRACE: i32 = -LOGIT_ONE / 8;
+export const TRACE: i32 = -LOGIT_ONE / 4;
+/** A word that weighs more than this, with the two before it, is a trace, too, however harmless the 64 bytes around it are: a short
+ *  command before a harmless request. 100 made four blocks in five traces, 220 hardly any. */
+export const WORD_TRACE: i32 = 160;
 /** In texts up to this length, in blocks, the rules look everywhere. */
 const TRACED_MAX: i32 = 2;
 /** The sum of 64 bytes with a trace. */
@@ -145,6 +148,7 @@ export function score(text: Slice): i32 {
     // Of the second half of the block.
     let second = grams(at + 32, table);
     sum += second;
+    let heaviest = 0;
     let starts = mask & ~((mask << 1) | carry);
     carry = mask >> 63;
     while (starts) {
@@ -156,12 +160,13 @@ export function score(text: Slice): i32 {
         <i32>load<i8>(table + slotPair(before, word)) +
         <i32>load<i8>(table + slotSkip(before2, word));
       sum += weight;
+      heaviest = max(heaviest, weight);
       second += weight & -(<i32>(bit >> 5));
       before2 = before;
       before = word;
     }
     if (sum + sumBefore > suspectSum) suspect(block << 6);
-    if (max(sum, secondBefore + sum - second) > traceSum) addTrace(block, blocks);
+    if (max(sum, secondBefore + sum - second) > traceSum || heaviest > WORD_TRACE) addTrace(block, blocks);
     secondBefore = second;
     sumBefore = sum;
     const cell = ring + ((<usize>block % WINDOW_BLOCKS) << 2);

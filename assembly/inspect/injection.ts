@@ -40,7 +40,7 @@ import {
   strongestScore,
 } from "./rules";
 import { next, start, view } from "./views";
-import { EVIDENCE_MAX, evidenceOf, shortened } from "./weights";
+import { EVIDENCE_MAX, evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
 export enum Judgement {
   Clean = 0,
@@ -113,8 +113,10 @@ export function useClassifier(ptr: usize, len: i32): bool {
   return true;
 }
 
-/** The highest logit of a text or view by the classifier alone, and of passages with the evidence of their rules. */
+/** The highest logit of a text or view by the classifier alone: with what is taken off short texts, and without. */
 let logit: i32 = 0;
+let unshortened: i32 = 0;
+/** The highest logit of a passage, with the evidence of its rules. */
 let passage: i32 = 0;
 
 /** Passages below this logit are not looked for. */
@@ -127,14 +129,16 @@ function weigh(text: Slice): void {
   const least = max(max(passage, whole), FAINT);
   const found = bestPassage(text, least);
   if (found > least) passage = found;
-  if (quotes(text)) passage = max(passage, quotingLogit(text));
-  else logit = max(logit, shortened(whole, lenOf(text)));
+  if (quotes(text)) {
+    passage = max(passage, quotingLogit(text));
+    return;
+  }
+  logit = max(logit, shortened(whole, lenOf(text)));
+  unshortened = max(unshortened, whole);
 }
 
 /** From this score on a rule is named as what blocked a text; weaker ones only helped. */
 const NAMED_SCORE: i32 = 160;
-/** From this score on a rule makes the score certain where the classifier supports it. */
-const CERTAIN_SCORE: i32 = 200;
 
 /**
  * One score of what rules and classifier say about a text and its views: LOGIT_MAX (a probability of 1) when a rule
@@ -145,7 +149,7 @@ const CERTAIN_SCORE: i32 = 200;
 export function combine(blocked: bool, logit: i32, scores: i32, passage: i32, best: i32): i32 {
   if (blocked) return LOGIT_MAX;
   const sum = min(max(logit + evidenceOf(scores), passage), LOGIT_MAX);
-  return best >= CERTAIN_SCORE && sum > calibrated + EVIDENCE_MAX / 2 ? LOGIT_MAX : sum;
+  return best >= STRONG_SCORE && sum > calibrated + EVIDENCE_MAX / 2 ? LOGIT_MAX : sum;
 }
 
 /** Whether a combined score is an injection: from `limit` (1 … 1000) on, or for 0 above the pack's own threshold. */
@@ -205,10 +209,12 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
   const normal = slice(work, normalise(raw, escaped, work, lenOf(raw)));
   begin(trust == Trust.Untrusted ? SPAN_UNTRUSTED : SPAN_TRUSTED);
   logit = -LOGIT_MAX;
+  unshortened = -LOGIT_MAX;
   passage = -LOGIT_MAX;
   weigh(normal);
   for (start(raw, escaped, normal); next(); ) weigh(view);
   spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   spanReport = blocking < 0 ? reporting : -1;
-  return combine(blocking >= 0, logit, evidence, passage, strongestScore);
+  const found = strongestScore >= STRONG_SCORE ? unshortened : logit;
+  return combine(blocking >= 0, found, evidence, passage, strongestScore);
 }

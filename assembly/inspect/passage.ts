@@ -8,6 +8,10 @@
 // A passage is a run of whole words of at most a window's bytes. Of all runs around a place the one with the highest
 // logit counts, less a CHOICE: the best of many runs is above what a text says as a whole.
 //
+// Where rules that say enough by themselves were found, a passage may be short. A text that is short itself is mostly what it
+// says as a whole; there a passage is made of whole sentences, and only around such rules: who asks about an attack
+// names it within a sentence, who attacks makes a sentence of it.
+//
 // What a text quotes counts for less (quotations.ts), in a passage and in a short text as a whole: who asks to translate
 // an attack does not attack.
 //
@@ -31,9 +35,9 @@ import {
 import { findQuotations, isQuoted } from "./quotations";
 import { evidenceWithin, placeCount, placeEnd } from "./rules-places";
 import { isWordByte } from "./rules-seek";
-import { evidenceOf, shortened } from "./weights";
+import { evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
-/** Texts up to this length are judged as a whole. */
+/** Texts up to this length are judged as a whole, or by whole sentences around strong rules. */
 const WHOLE: i32 = 128;
 /** Bytes looked at on either side of a place. */
 const REACH: i32 = 160;
@@ -41,8 +45,9 @@ const REACH: i32 = 160;
 const STEP: i32 = 128;
 /** The longest passage: a window of the classifier. */
 const PASSAGE_MAX: i32 = 256;
-/** A passage shorter than this says too little. */
+/** A passage shorter than this says too little: without strong rules, and with them. */
 const PASSAGE_MIN: i32 = 48;
+const PASSAGE_MIN_STRONG: i32 = 24;
 /** A run of word bytes is cut after so many: scripts without spaces have no other place. */
 const LONG_WORD: i32 = 12;
 /** By what the weights of quoted words are divided. */
@@ -52,6 +57,8 @@ const UNITS_MAX: i32 = 96;
 const BEFORE_END: i32 = 32;
 /** Rules found nearer to each other than this are one place. */
 const SAME: i32 = 16;
+/** Around rules whose scores add up to less no passage is looked for: what they say the classifier says as well. */
+const PLACE_MIN: i32 = 40;
 /** What the best of many runs is above a text as a whole: where a rule was found, and where none was. */
 const CHOICE: i32 = LOGIT_ONE / 2;
 const CHOICE_ALONE: i32 = (5 * LOGIT_ONE) / 4;
@@ -61,6 +68,12 @@ const near = reserve(2 * REACH + 64);
 const cuts = reserve((UNITS_MAX + 1) << 2);
 /** Weights before each cut. */
 const sums = reserve((UNITS_MAX + 1) << 2);
+/** Whether a sentence, or the text, ends at a cut. */
+const ends = reserve(UNITS_MAX + 1);
+
+/** 。 and ।, as the low three bytes of a word; ！ and ？ are folded to ASCII. */
+const IDEOGRAPHIC_STOP: u32 = 0x8280e3;
+const DANDA: u32 = 0xa4a5e0;
 
 let best: i32 = 0;
 
@@ -70,7 +83,6 @@ let best: i32 = 0;
  */
 export function bestPassage(text: Slice, least: i32): i32 {
   best = least;
-  if (lenOf(text) <= WHOLE) return best;
   let last = -STEP;
   for (let i = 0; i < placeCount; i++) {
     const end = placeEnd(i);
@@ -78,6 +90,7 @@ export function bestPassage(text: Slice, least: i32): i32 {
     last = end;
     look(text, end - BEFORE_END, CHOICE);
   }
+  if (lenOf(text) <= WHOLE) return best;
   last = -STEP;
   for (let i = 0; i < suspectCount; i++) {
     const at = suspectAt(i);
@@ -105,8 +118,13 @@ function look(text: Slice, centre: i32, choice: i32): void {
   const from = max(centre - REACH, 0);
   const to = min(centre + REACH, lenOf(text));
   if (from >= to) return;
+  const evidence = evidenceWithin(from, to);
+  const strong = evidence >= STRONG_SCORE;
+  const sentences = lenOf(text) <= WHOLE;
+  if (sentences ? !strong : choice == CHOICE && evidence < PLACE_MIN) return;
   const units = measure(text, from, to);
-  const bonus = evidenceOf(evidenceWithin(from, to)) - choice;
+  const bonus = evidenceOf(evidence) - choice;
+  const shortest = strong ? PASSAGE_MIN_STRONG : PASSAGE_MIN;
   let least = leastSum(best - bonus);
   if (highestSum(units) < least) return;
   for (let j = 1; j <= units; j++) {
@@ -116,7 +134,8 @@ function look(text: Slice, centre: i32, choice: i32): void {
       if (total - sumTo(i) < least) continue;
       const bytes = end - cut(i);
       if (bytes > PASSAGE_MAX) break;
-      if (bytes < PASSAGE_MIN) continue;
+      if (bytes < shortest) continue;
+      if (sentences && !(endsAt(i) && endsAt(j))) continue;
       const logit = logitOf(total - sumTo(i), bytes) + bonus;
       if (logit <= best) continue;
       best = logit;
@@ -139,7 +158,7 @@ function highestSum(units: i32): i32 {
 
 /** No run whose weights add up to less has a logit above `logit`, be it short or long. */
 function leastSum(logit: i32): i32 {
-  return min(sumFor(logit, PASSAGE_MIN), sumFor(logit, PASSAGE_MAX));
+  return min(sumFor(logit, PASSAGE_MIN_STRONG), sumFor(logit, PASSAGE_MAX));
 }
 
 /** Cuts the text from `from` to `to` into units and adds up the weights of each; their number. */
@@ -155,19 +174,28 @@ function measure(text: Slice, from: i32, to: i32): i32 {
   let before2: u64 = 0;
   let run = 0;
   let inWord = from > 0 && isWordByte(load<u8>(ptrOf(text) + from - 1));
+  // Where the last sentence ended, and the last word.
+  let sentenceEnd = from == 0 ? 0 : -1;
+  let wordEnd = 0;
   store<i32>(cuts, 0);
   store<i32>(sums, 0);
+  store<u8>(ends, <u8>(from == 0));
   for (let i = 0; i < len; i++) {
     const at = near + i;
     const byte: u32 = load<u8>(at);
     const word = isWordByte(byte);
     const starts = word && !inWord;
-    if (i > 0 && units + 1 < UNITS_MAX && (starts || (run >= LONG_WORD && (byte & 0xc0) != 0x80))) {
+    const begins = starts || (word && i == sentenceEnd) || (run >= LONG_WORD && (byte & 0xc0) != 0x80);
+    if (i > 0 && units + 1 < UNITS_MAX && begins) {
       units++;
       store<i32>(cuts + ((<usize>units) << 2), i);
       store<i32>(sums + ((<usize>units) << 2), sum);
+      store<u8>(ends + units, <u8>(sentenceEnd >= wordEnd));
       run = 0;
     }
+    const stop = stopAt(at, byte);
+    if (stop) sentenceEnd = i + stop;
+    if (word) wordEnd = i + 1;
     run = word ? run + 1 : 0;
     inWord = word;
     let weight = weightOf(slotGram(load<u32>(at)));
@@ -184,11 +212,23 @@ function measure(text: Slice, from: i32, to: i32): i32 {
   units++;
   store<i32>(cuts + ((<usize>units) << 2), len);
   store<i32>(sums + ((<usize>units) << 2), sum);
+  store<u8>(ends + units, <u8>(to == lenOf(text) || sentenceEnd >= wordEnd));
   return units;
+}
+
+/** Bytes of the sign that ends a sentence at `at`, where `byte` is; 0 if there is none. */
+function stopAt(at: usize, byte: u32): i32 {
+  if (byte < 0x80) return i32(byte == 0x2e || byte == 0x21 || byte == 0x3f);
+  const sign = load<u32>(at) & 0xffffff;
+  return sign == IDEOGRAPHIC_STOP || sign == DANDA ? 3 : 0;
 }
 
 function cut(i: i32): i32 {
   return load<i32>(cuts + ((<usize>i) << 2));
+}
+
+function endsAt(i: i32): bool {
+  return load<u8>(ends + i) != 0;
 }
 
 function sumTo(i: i32): i32 {

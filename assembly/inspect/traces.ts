@@ -4,14 +4,14 @@
 //
 //   text   │ 64 │ 64 │ 64 │ 64 │ 64 │ 64 │ 64 │ …   blocks of the classifier
 //                           trace
-//               └───────── stretch ──────┘          MARGIN blocks on either side, since a rule has several pieces
+//                    └──── stretch ────┘            MARGIN blocks on either side, since a rule has several pieces
 //
 // Bound: STRETCHES_MAX stretches; with more the last one goes on to the end of the text.
 import { reserve } from "../memory";
 
 /** log2 of the bytes of a block. */
 const BLOCK_SHIFT: i32 = 6;
-const MARGIN: i32 = 2;
+const MARGIN: i32 = 1;
 export const STRETCHES_MAX: i32 = 1024;
 
 //  a stretch: | first block i32 | the block behind its last i32 |

@@ -13,6 +13,9 @@ export function shortened(logit: i32, bytes: i32): i32 {
   return missing > 0 ? max(logit - missing * SHORT_STEP, -LOGIT_MAX) : logit;
 }
 
+/** From this score on rules say enough by themselves for a text, or a passage, of a few words. */
+export const STRONG_SCORE: i32 = 200;
+
 /** The score of a rule that adds 1.0 to the logit. */
 const EVIDENCE_ONE: i32 = 80;
 /** The most that rules add: what the classifier is sure is harmless, such as a quoted attack, stays so. */
