@@ -240,6 +240,13 @@ const providers: Record<string, Provider> = {
         delta,
       })),
       { type: "response.function_call_arguments.done", output_index: 1, arguments: ARGUMENTS.join("") },
+      ...PIECES.map((delta) => ({
+        type: "response.code_interpreter_call_code.delta",
+        item_id: "ci_1",
+        output_index: 2,
+        delta,
+      })),
+      { type: "response.code_interpreter_call_code.done", output_index: 2, code: PIECES.join("") },
       {
         type: "response.completed",
         response: {
@@ -258,6 +265,14 @@ const providers: Record<string, Provider> = {
       const args = join(of("function_call_arguments.delta"), ({ delta }) => delta);
       const [message, call] = of("completed")[0].response.output;
       assert.equal(of("output_text.done")[0].text, text);
+      const code = of("code_interpreter_call_code.delta");
+      const [codeDone] = of("code_interpreter_call_code.done");
+      assert.equal(
+        join(code, ({ delta }) => delta),
+        codeDone.code,
+      );
+      assert.equal(codeDone.code, text);
+      assert.ok(events.lastIndexOf(code.at(-1)) < events.indexOf(codeDone), "no code after its end");
       assert.equal(message.content[0].text, text);
       assert.equal(of("function_call_arguments.done")[0].arguments, args);
       assert.equal(call.arguments, args);
