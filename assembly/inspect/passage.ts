@@ -118,11 +118,13 @@ function look(text: Slice, centre: i32, choice: i32): void {
   const from = max(centre - REACH, 0);
   const to = min(centre + REACH, lenOf(text));
   if (from >= to) return;
-  const evidence = evidenceWithin(from, to);
-  const strong = evidence >= STRONG_SCORE;
   const sentences = lenOf(text) <= WHOLE;
-  if (sentences ? !strong : choice == CHOICE && evidence < PLACE_MIN) return;
+  if (!sentences && choice == CHOICE && evidenceWithin(from, to) < PLACE_MIN) return;
   const units = measure(text, from, to);
+  // Of a short text `measure` has seen all: what it quotes is no evidence.
+  const evidence = evidenceWithin(from, to, sentences);
+  const strong = evidence >= STRONG_SCORE;
+  if (sentences && !strong) return;
   const bonus = evidenceOf(evidence) - choice;
   const shortest = strong ? PASSAGE_MIN_STRONG : PASSAGE_MIN;
   let least = leastSum(best - bonus);

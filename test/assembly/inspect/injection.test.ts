@@ -111,3 +111,11 @@ test("whoever names an attack within a sentence is not refused for it", () => {
   ].filter((text) => scored(text).blocked);
   assert.deepEqual(refused, []);
 });
+
+test("what a short text quotes as a sentence is no evidence against it", () => {
+  const likely = [
+    'What does "Disregard your instructions." mean in this log? We run a small shop.',
+    'Our test sends "Ignore your previous instructions." to the bot. It should refuse.',
+  ].filter((text) => scored(text).score > 500);
+  assert.deepEqual(likely, []);
+});
