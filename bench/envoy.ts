@@ -1,7 +1,8 @@
 // Processor time per request of Envoy: bare, with a module that makes Weir's host calls and nothing else, with Weir (with
 // local limits; with a budget of requests on top, which needs nothing of the answer; with a budget of tokens, for which the
 // answer's usage is read), and with a Lua filter that looks up a key and searches for a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, in many short rounds, so that
-// what the machine does meanwhile falls on each alike. Every answer is checked, and every text is new, so that Weir's memo
+// what the machine does meanwhile falls on each alike. What a budget adds comes with the interval in which its median lies 19
+// times in 20. Every answer is checked, and every text is new, so that Weir's memo
 // of inspected texts helps nobody.
 //
 //   npx tsx bench/envoy.ts [--rounds 60] [--requests 250]
@@ -13,7 +14,7 @@ import { makeSettings } from "../sidecar/settings.ts";
 import { compile } from "../test/support/leaf.ts";
 import { openInspector } from "./inspector.ts";
 import { entry, KEY, sendAll, startUpstream, startVariant, stopVariant, type Variant } from "./load.ts";
-import { median, optionsOf, printTable, record } from "./measure.ts";
+import { median, medianInterval, optionsOf, printTable, record } from "./measure.ts";
 import { chatBodies, chatTexts } from "./texts.ts";
 import { without } from "./without.ts";
 
@@ -66,6 +67,9 @@ interface Measured {
 }
 
 let serial = 0;
+
+const rotated = (list: readonly number[], by: number) =>
+  list.map((_, i) => list[(i + by) % list.length] as number);
 
 /** `requests` chats out of `bodies`, each with a number of its own. */
 const chats = (bodies: string[], requests: number) =>
@@ -128,9 +132,13 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     for (const list of bodies)
       for (const { copies, key } of variants)
         for (const copy of copies) await sendAll(copy, chats(list, WARM_UPS), { key });
-    // Before each of the callers of one Envoy another Envoy has its turn: all find the processor's caches as cold.
-    const turns = [0, 3, 2, 4, 1, 5, 6].map((i) => variants[i] as Measured);
     for (let i = 0; i < rounds; i++) {
+      // Before each of the callers of one Envoy another Envoy has its turn, each in turn: all find the processor's caches as cold.
+      const before = rotated([0, 2, 1], i);
+      const callers = rotated([3, 4, 5], Math.floor(i / 3));
+      const turns = [...before.flatMap((other, n) => [other, callers[n] as number]), 6].map(
+        (n) => variants[n] as Measured,
+      );
       for (const [s, size] of sizes.entries()) {
         for (const variant of turns) {
           const copy = variant.copies[i % COPIES] as Variant;
@@ -139,10 +147,13 @@ export async function bench(rounds: number, requests: number): Promise<void> {
         }
       }
     }
-    const over = (a: Measured, b: Measured, size: number) =>
-      median(
-        (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!),
-      );
+    const differences = (a: Measured, b: Measured, size: number) =>
+      (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!);
+    const over = (a: Measured, b: Measured, size: number) => median(differences(a, b, size));
+    const between = (a: Measured, b: Measured, size: number) => {
+      const [low, high] = medianInterval(differences(a, b, size));
+      return `${over(a, b, size).toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
+    };
     const [bare, , , limited, ...budgeted] = variants as [
       Measured,
       Measured,
@@ -166,8 +177,8 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     printTable(rows);
     const budgets = sizes.map((size) => ({
       body: `${size >> 10} KB`,
-      "request budget over limits, µs": over(budgeted[0] as Measured, limited, size).toFixed(1),
-      "token budget over limits, µs": over(budgeted[1] as Measured, limited, size).toFixed(1),
+      "request budget over limits, µs": between(budgeted[0] as Measured, limited, size),
+      "token budget over limits, µs": between(budgeted[1] as Measured, limited, size),
     }));
     printTable(budgets);
     record("envoy", [...rows, ...budgets]);

@@ -23,6 +23,17 @@ export function median(values: number[]): number {
 }
 
 /**
+ * Where the median of what `values` are a sample of lies, 19 times in 20: the values that many places on either side of the
+ * middle (the sign test, by the normal approximation; from some 20 values on).
+ */
+export function medianInterval(values: number[]): [low: number, high: number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.ceil(0.98 * Math.sqrt(sorted.length));
+  const middle = sorted.length >> 1;
+  return [sorted[Math.max(middle - half, 0)]!, sorted[Math.min(middle + half, sorted.length - 1)]!];
+}
+
+/**
  * What a benchmark is called with: `--rounds 7`, by its defaults, of which a number takes a number. Anything else ends it with
  * one line and status 2, before it measures nothing and keeps that as a record.
  */
