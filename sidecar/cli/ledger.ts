@@ -6,7 +6,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
-import { type Books, remoteBooks } from "../ledger/admin.ts";
+import { type Books, booksOf, remoteBooks } from "../ledger/admin.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
 import {
@@ -89,7 +89,8 @@ async function openBooks(values: Values): Promise<Books> {
     ...(values.directory !== undefined && { WEIR_REDIS_URL: "", WEIR_LEDGER_DIRECTORY: values.directory }),
     ...(values.redis !== undefined && { WEIR_REDIS_URL: values.redis }),
   });
-  if (ledger.kind === "redis") return openRedis({ urls: ledger.urls, cluster: ledger.cluster });
+  if (ledger.kind === "redis")
+    return booksOf(await openRedis({ urls: ledger.urls, cluster: ledger.cluster }));
   // Opening makes what is not there: whoever mistypes a path would be shown an empty ledger.
   if (!existsSync(join(ledger.directory, "data.mdb")))
     throw new WeirError(
@@ -97,7 +98,7 @@ async function openBooks(values: Values): Promise<Books> {
       `no ledger in ${ledger.directory}: expected data.mdb; --directory, --redis or --sidecar say where it is`,
     );
   try {
-    return await openEmbedded({ directory: ledger.directory });
+    return booksOf(await openEmbedded({ directory: ledger.directory }));
   } catch (thrown) {
     const { code, message } = WeirError.from(thrown);
     if (!message.includes("in use")) throw thrown;
@@ -123,12 +124,13 @@ const concerns = (key: string, subject: string | undefined): boolean => {
 /** What is kept of the organisations that a subject concerns: of it and all below it. */
 async function* kept(books: Books, subject: string | undefined) {
   for (const organisation of await organisationsOf(books, subject)) {
-    const budgets = (await books.budgets(organisation)).filter(({ key }) => concerns(key, subject));
-    const leases = (await books.leases(organisation)).filter(({ entries }) =>
-      entries.some(({ budget }) => concerns(budget, subject)),
-    );
-    const journal = (await books.journal(organisation)).filter(({ budget }) => concerns(budget, subject));
-    yield { organisation, budgets, leases, journal };
+    const book = await books.book(organisation);
+    yield {
+      organisation,
+      budgets: book.budgets.filter(({ key }) => concerns(key, subject)),
+      leases: book.leases.filter(({ entries }) => entries.some(({ budget }) => concerns(budget, subject))),
+      journal: book.journal.filter(({ budget }) => concerns(budget, subject)),
+    };
   }
 }
 

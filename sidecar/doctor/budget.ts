@@ -11,7 +11,7 @@ const WAIT_MS = 10_000;
 const LOOK_MS = 250;
 
 /** What each budget that counts the subject, its team or its organisation has spent. */
-export async function spentBy(books: Books, subject: string): Promise<Map<string, number>> {
+export async function spentBy(books: Pick<Books, "budgets">, subject: string): Promise<Map<string, number>> {
   const budgets = await books.budgets(organisationOf(subject));
   const mine = budgets.filter(({ key }) => {
     const scope = describeKey(key).subject;
@@ -21,7 +21,7 @@ export async function spentBy(books: Books, subject: string): Promise<Map<string
 }
 
 export async function debitFinding(
-  books: Books,
+  books: Pick<Books, "budgets">,
   subject: string,
   before: ReadonlyMap<string, number>,
   waitMs = WAIT_MS,

@@ -29,7 +29,35 @@ import { connectCode, type ServiceHooks } from "./service.ts";
 import type { AdjustReply, BudgetRecord, JournalEntry, LeaseRecord, Ledger } from "./types.ts";
 
 /** The part of a ledger that people use. */
-export type Books = Pick<Ledger, "organisations" | "budgets" | "leases" | "journal" | "adjust" | "close">;
+export interface Books extends Pick<Ledger, "organisations" | "budgets" | "adjust" | "close"> {
+  /** All that is kept of an organisation; from a sidecar of one moment. */
+  book(organisation: string): Promise<Book>;
+}
+
+export interface Book {
+  readonly budgets: BudgetRecord[];
+  readonly leases: LeaseRecord[];
+  readonly journal: JournalEntry[];
+}
+
+/** The books of a store. */
+export function booksOf(ledger: Ledger): Books {
+  return {
+    organisations: () => ledger.organisations(),
+    budgets: (organisation) => ledger.budgets(organisation),
+    book: (organisation) => bookOf(ledger, organisation),
+    adjust: (command) => ledger.adjust(command),
+    close: () => ledger.close(),
+  };
+}
+
+async function bookOf(ledger: Ledger, organisation: string): Promise<Book> {
+  return {
+    budgets: await ledger.budgets(organisation),
+    leases: await ledger.leases(organisation),
+    journal: await ledger.journal(organisation),
+  };
+}
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
@@ -56,13 +84,14 @@ export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string,
         create(ListOrganisationsResponseSchema, { organisations: await ledger.organisations() }),
       ),
     getOrganisation: ({ organisation }, context) =>
-      guarded(context, async () =>
-        create(GetOrganisationResponseSchema, {
-          budgets: (await ledger.budgets(organisation)).map(budgetState),
-          leases: (await ledger.leases(organisation)).map(leaseState),
-          journal: (await ledger.journal(organisation)).map(journalLine),
-        }),
-      ),
+      guarded(context, async () => {
+        const { budgets, leases, journal } = await bookOf(ledger, organisation);
+        return create(GetOrganisationResponseSchema, {
+          budgets: budgets.map(budgetState),
+          leases: leases.map(leaseState),
+          journal: journal.map(journalLine),
+        });
+      }),
     adjust: (request, context) =>
       guarded(context, async () => {
         const { id, organisation: subject, budget, by, reason } = request;
@@ -165,22 +194,18 @@ export function remoteBooks(baseUrl: string, token: string): Books {
       throw new WeirError(REFUSALS.get(code) ?? "unavailable", hint, thrown);
     }
   };
-  const ask = (name: string) => asked(client.getOrganisation({ organisation: name }, { headers }));
-  /** What was asked for last: the leases and the journal that are looked at after its budgets are of the same moment, once each. */
-  let last:
-    | { readonly name: string; readonly answer: ReturnType<typeof ask>; readonly unread: Set<string> }
-    | undefined;
-  const look = (name: string, part: string): ReturnType<typeof ask> => {
-    if (last?.name === name && last.unread.delete(part)) return last.answer;
-    const answer = ask(name);
-    if (part === "budgets") last = { name, answer, unread: new Set(["leases", "journal"]) };
-    return answer;
-  };
+  const ask = (organisation: string) => asked(client.getOrganisation({ organisation }, { headers }));
   return {
     organisations: async () => (await asked(client.listOrganisations({}, { headers }))).organisations,
-    budgets: async (name) => (await look(name, "budgets")).budgets.map(budgetRecord),
-    leases: async (name) => (await look(name, "leases")).leases.map(leaseRecord),
-    journal: async (name) => (await look(name, "journal")).journal.map(journalEntry),
+    budgets: async (organisation) => (await ask(organisation)).budgets.map(budgetRecord),
+    book: async (organisation) => {
+      const { budgets, leases, journal } = await ask(organisation);
+      return {
+        budgets: budgets.map(budgetRecord),
+        leases: leases.map(leaseRecord),
+        journal: journal.map(journalEntry),
+      };
+    },
     adjust: async ({ id, subject, budget, amount, by, reason }) => {
       const request = { id, organisation: subject, budget, amount: BigInt(amount), by, reason };
       const { status, spent } = await asked(client.adjust(request, { headers }));

@@ -72,8 +72,10 @@ async function send(agent: Agent, url: string, key: string, completion: number):
 async function settled(books: Books) {
   for (const end = performance.now() + LEASES_DIE_MS_MAX; performance.now() < end; await pause(500)) {
     try {
-      if ((await books.leases("org")).length > 0) continue;
-      return { records: await books.budgets("org"), journal: await books.journal("org") };
+      if ((await books.book("org")).leases.length > 0) continue;
+      // Anew: within one answer the budgets were read before the leases.
+      const { budgets, journal } = await books.book("org");
+      return { records: budgets, journal };
     } catch (thrown) {
       if (!["unavailable", "refused"].includes(WeirError.from(thrown).code)) throw thrown;
     }

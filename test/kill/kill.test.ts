@@ -61,7 +61,7 @@ async function settledBooks(port: number) {
   const books = remoteBooks(`http://127.0.0.1:${port}`, ADMIN_TOKEN);
   for (const end = performance.now() + SWEPT_MS_MAX; performance.now() < end; await pause(250)) {
     try {
-      if ((await books.leases("org")).length === 0) return await books.budgets("org");
+      if ((await books.book("org")).leases.length === 0) return await books.budgets("org");
     } catch (thrown) {
       if (!["unavailable", "refused"].includes(WeirError.from(thrown).code)) throw thrown;
     }
