@@ -89,6 +89,8 @@ export function bestPassage(text: Slice, least: i32): i32 {
     if (end >= last && end - last < SAME) continue;
     last = end;
     look(text, end - BEFORE_END, CHOICE);
+    // All of a short text is around each of its places.
+    if (lenOf(text) <= WHOLE) return best;
   }
   if (lenOf(text) <= WHOLE) return best;
   last = -STEP;
@@ -119,10 +121,11 @@ function look(text: Slice, centre: i32, choice: i32): void {
   const to = min(centre + REACH, lenOf(text));
   if (from >= to) return;
   const sentences = lenOf(text) <= WHOLE;
-  if (!sentences && choice == CHOICE && evidenceWithin(from, to) < PLACE_MIN) return;
+  let evidence = sentences ? 0 : evidenceWithin(from, to);
+  if (!sentences && choice == CHOICE && evidence < PLACE_MIN) return;
   const units = measure(text, from, to);
   // Of a short text `measure` has seen all: what it quotes is no evidence.
-  const evidence = evidenceWithin(from, to, sentences);
+  if (sentences) evidence = evidenceWithin(from, to, true);
   const strong = evidence >= STRONG_SCORE;
   if (sentences && !strong) return;
   const bonus = evidenceOf(evidence) - choice;
