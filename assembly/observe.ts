@@ -343,6 +343,7 @@ function gatherUsage(stream: Stream, handle: i32): void {
       price,
       facts.promptTokens,
       facts.cachedTokens,
+      facts.cacheWriteTokens,
       facts.completionTokens,
       facts.reasoningTokens,
     );

@@ -50,6 +50,7 @@ import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
   cachedTokens,
+  cacheWriteTokens,
   closeAnswer,
   completionTokens,
   failed,
@@ -330,6 +331,7 @@ function measure(stream: Stream): Charged {
   stream.promptTokens = said ? said : stream.promptEstimate;
   stream.completionTokens = completionTokens(handle);
   stream.cachedTokens = cachedTokens(handle);
+  stream.cacheWriteTokens = cacheWriteTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
@@ -360,6 +362,7 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   stream.promptTokens = stream.promptEstimate;
   stream.completionTokens = 0;
   stream.cachedTokens = 0;
+  stream.cacheWriteTokens = 0;
   stream.reasoningTokens = 0;
   if (handle < 0) return Charged.Usage;
   const said = promptTokens(handle);
@@ -369,6 +372,7 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   const most = stream.outputsMax ? min(estimate, stream.outputsMax) : estimate;
   stream.completionTokens = max(completionTokens(handle), most);
   stream.cachedTokens = cachedTokens(handle);
+  stream.cacheWriteTokens = cacheWriteTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
   return Charged.Usage;
 }

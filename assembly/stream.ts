@@ -87,7 +87,9 @@ export class Stream {
   /** What is charged for them if nobody says: as they were counted, or by the lengths of the texts where a reservation by bytes did. */
   promptEstimate: u64;
   completionTokens: u64;
+  /** Of the prompt's tokens, those read from a cache, and those written to one. */
   cachedTokens: u64;
+  cacheWriteTokens: u64;
   /** Of the completion tokens, those that were thoughts. */
   reasoningTokens: u64;
   /** What the client said of the body's length; 0: nothing. */

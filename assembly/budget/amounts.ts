@@ -34,26 +34,30 @@ export function needsPrice(stream: Stream, tier: Tier): bool {
 
 /** Writes the upper bound of the request into the stream's reservation. */
 export function bound(stream: Stream, tier: Tier, price: Price | null, prompt: u64, completion: u64): void {
-  // Whichever of the two prices of a token is the higher.
-  const cached = price != null && price.cachedPicos > price.promptPicos ? prompt : 0;
-  const reasoning = price != null && price.reasoningPicos > price.completionPicos ? completion : 0;
+  const cost = price == null ? 0 : costBound(price, prompt, completion);
   let n = 0;
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
     const budget = tier.budget(ctz<u32>(mask));
-    stream.setReserved(n++, amount(budget, price, prompt, cached, completion, reasoning));
+    stream.setReserved(n++, amount(budget, prompt, completion, cost));
   }
 }
 
 /** What the `n`th budget that applies is charged for the stream's real usage. */
 export function charge(stream: Stream, tier: Tier, price: Price | null, n: i32): u64 {
-  return amount(
-    appliedBudget(stream, tier, n),
-    price,
-    stream.promptTokens,
-    stream.cachedTokens,
-    stream.completionTokens,
-    stream.reasoningTokens,
-  );
+  const prompt = stream.promptTokens;
+  const completion = stream.completionTokens;
+  const cost =
+    price == null
+      ? 0
+      : costOf(
+          price,
+          prompt,
+          stream.cachedTokens,
+          stream.cacheWriteTokens,
+          completion,
+          stream.reasoningTokens,
+        );
+  return amount(appliedBudget(stream, tier, n), prompt, completion, cost);
 }
 
 /** The `n`th budget that applies to the stream. */
@@ -63,14 +67,7 @@ export function appliedBudget(stream: Stream, tier: Tier, n: i32): Budget {
   return tier.budget(ctz<u32>(mask));
 }
 
-function amount(
-  budget: Budget,
-  price: Price | null,
-  prompt: u64,
-  cached: u64,
-  completion: u64,
-  reasoning: u64,
-): u64 {
+function amount(budget: Budget, prompt: u64, completion: u64, cost: u64): u64 {
   const p = min(prompt, AMOUNT_MAX);
   const c = min(completion, AMOUNT_MAX);
   switch (<i32>budget.meter) {
@@ -83,33 +80,56 @@ function amount(
     case Meter.CompletionTokens:
       return c;
     default:
-      return price == null ? 0 : costOf(price, p, cached, c, reasoning);
+      return cost;
   }
 }
 
-/** What the tokens cost, in micro-dollars; `prompt` includes `cached`, and `completion` includes `reasoning`. */
-export function costOf(price: Price, prompt: u64, cached: u64, completion: u64, reasoning: u64): u64 {
+/**
+ * What the tokens cost, in micro-dollars; `prompt` includes `cached` and `written` (to a cache), and `completion` includes
+ * `reasoning`.
+ */
+export function costOf(
+  price: Price,
+  prompt: u64,
+  cached: u64,
+  written: u64,
+  completion: u64,
+  reasoning: u64,
+): u64 {
   const p = min(prompt, AMOUNT_MAX);
   const c = min(completion, AMOUNT_MAX);
-  return cost(price, p, min(cached, p), c, min(reasoning, c));
+  const read = min(cached, p);
+  const write = min(written, p - read);
+  const thought = min(reasoning, c);
+  micros = 0;
+  picos = 0;
+  add(p - read - write, price.promptPicos);
+  add(read, price.cachedPicos);
+  add(write, price.cacheWritePicos);
+  add(c - thought, price.completionPicos);
+  add(thought, price.reasoningPicos);
+  return sum();
 }
 
-/**
- * Micro-dollars, rounded up, so that many small requests are not free. A million tokens cost whole micro-dollars, so only the rest is
- * counted in pico-dollars, and no product wraps.
- */
-function cost(price: Price, prompt: u64, cached: u64, completion: u64, reasoning: u64): u64 {
-  const plain = prompt - cached;
-  const answer = completion - reasoning;
-  const micros =
-    (plain / MILLION) * price.promptPicos +
-    (cached / MILLION) * price.cachedPicos +
-    (answer / MILLION) * price.completionPicos +
-    (reasoning / MILLION) * price.reasoningPicos;
-  const picos =
-    (plain % MILLION) * price.promptPicos +
-    (cached % MILLION) * price.cachedPicos +
-    (answer % MILLION) * price.completionPicos +
-    (reasoning % MILLION) * price.reasoningPicos;
+/** The most that the tokens can cost, each at the highest of its prices, in micro-dollars. */
+function costBound(price: Price, prompt: u64, completion: u64): u64 {
+  micros = 0;
+  picos = 0;
+  add(min(prompt, AMOUNT_MAX), max(price.promptPicos, max(price.cachedPicos, price.cacheWritePicos)));
+  add(min(completion, AMOUNT_MAX), max(price.completionPicos, price.reasoningPicos));
+  return sum();
+}
+
+/** A sum of costs: a million tokens cost whole micro-dollars, so only the rest is in pico-dollars, and no product wraps. */
+let micros: u64 = 0;
+let picos: u64 = 0;
+
+function add(tokens: u64, price: u64): void {
+  micros += (tokens / MILLION) * price;
+  picos += (tokens % MILLION) * price;
+}
+
+/** In micro-dollars, rounded up, so that many small requests are not free. */
+function sum(): u64 {
   return micros + (picos + MILLION - 1) / MILLION;
 }

@@ -154,11 +154,14 @@ export function compilePrices(tape: Tape, prices: i32, policy: Policy): void {
     if (hasInnerStar(price.model)) problem(tape, node, "a model's name with * at its end only");
     price.promptPicos = picos(tape, member(tape, node, "prompt"));
     price.completionPicos = picos(tape, member(tape, node, "completion"));
-    const cached = member(tape, node, "cached");
-    price.cachedPicos = cached >= 0 ? picos(tape, cached) : price.promptPicos;
-    const reasoning = member(tape, node, "reasoning");
-    price.reasoningPicos = reasoning >= 0 ? picos(tape, reasoning) : price.completionPicos;
+    price.cachedPicos = picosOr(tape, member(tape, node, "cached"), price.promptPicos);
+    price.cacheWritePicos = picosOr(tape, member(tape, node, "cache_write"), price.promptPicos);
+    price.reasoningPicos = picosOr(tape, member(tape, node, "reasoning"), price.completionPicos);
   }
+}
+
+function picosOr(tape: Tape, node: i32, otherwise: u64): u64 {
+  return node >= 0 ? picos(tape, node) : otherwise;
 }
 
 /** "$2.50" for a million tokens is 2,500,000 pico-dollars for one. */

@@ -192,6 +192,7 @@ export class Price {
   /** Pico-dollars per token, which are micro-dollars for a million tokens. */
   promptPicos: u64;
   cachedPicos: u64;
+  cacheWritePicos: u64;
   completionPicos: u64;
   reasoningPicos: u64;
 }

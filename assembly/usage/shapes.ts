@@ -101,8 +101,10 @@ export enum Counter {
   BesideOutput = 19,
   BesideCacheRead = 20,
   BesideCacheWrite = 21,
+  /** Of OpenAI's details, part of the prompt. */
+  CacheWritten = 22,
 }
-export const COUNTERS: i32 = 22;
+export const COUNTERS: i32 = 23;
 
 /** Whether what is charged would be too little without this counter: the others only divide what these have. */
 export function isAmount(index: i32): bool {
@@ -110,6 +112,7 @@ export function isAmount(index: i32): bool {
     index != Counter.Total &&
     index != Counter.GeminiTotal &&
     index != Counter.Cached &&
+    index != Counter.CacheWritten &&
     index != Counter.Reasoning
   );
 }
@@ -218,6 +221,7 @@ function usageShapes(): void {
   on(usage, "completion_tokens_details", completion);
   on(usage, "output_tokens_details", completion);
   counter(prompt, "cached_tokens", Counter.Cached);
+  counter(prompt, "cache_write_tokens", Counter.CacheWritten);
   counter(completion, "reasoning_tokens", Counter.Reasoning);
   // Anthropic's compactions and advisors are not in what stands around the list.
   const rounds = inner(Mark.Rounds);

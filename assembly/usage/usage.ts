@@ -100,10 +100,11 @@ export function cachedTokens(handle: i32): u64 {
   return max(state.counter(Counter.Cached), read);
 }
 
-/** Tokens of the prompt that were written to a cache, which Anthropic charges more for. */
+/** Tokens of the prompt that were written to a cache, which some providers charge more for. */
 export function cacheWriteTokens(handle: i32): u64 {
   const state = stateOf(handle);
-  return state.counter(Counter.CacheWrite) + state.counter(Counter.BesideCacheWrite);
+  const written = state.counter(Counter.CacheWrite) + state.counter(Counter.BesideCacheWrite);
+  return max(state.counter(Counter.CacheWritten), written);
 }
 
 /** Tokens of the completion that were thoughts, where the provider says. */

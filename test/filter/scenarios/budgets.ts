@@ -314,6 +314,36 @@ export const budgets: Scenario[] = [
     },
   },
   {
+    name: "what a cache is written with is charged at a price of its own, and a prompt is bounded by the highest of its prices",
+    clock: true,
+    policy: policy(
+      { cost: "$1/month", output: { max_tokens: 10 } },
+      { prices: { "claude-*": { prompt: "$15", completion: "$0", cached: "$1", cache_write: "$20" } } },
+    ),
+    async run(edge) {
+      const usage = {
+        input_tokens: 100,
+        cache_creation_input_tokens: 1_000,
+        cache_read_input_tokens: 10_000,
+        output_tokens: 7,
+      };
+      const upstream = () => ({
+        status: 200,
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ type: "message", content: [{ type: "text", text: "Water." }], usage }),
+      });
+      const path = "/v1/messages";
+      const body = chat("Hi", { model: "claude-sonnet-4-5", max_tokens: 10 });
+      // 100 × 15 + 1,000 × 20 + 10,000 × 1.
+      passed(await edge.send({ ...call, path, body, upstream }));
+      await spends(edge, 31_500);
+      // 60,000 tokens cost $0.90, and $1.20 where a cache is written with them.
+      const long = chat("word ".repeat(60_000), { model: "claude-sonnet-4-5", max_tokens: 10 });
+      const denied = await edge.send({ ...k1, path, body: long });
+      refused(edge, denied, "insufficient_quota");
+    },
+  },
+  {
     name: "thoughts are charged at a price of their own, and bounded by the higher of the two",
     clock: true,
     policy: policy(
