@@ -21,11 +21,12 @@ import { openEmbedded } from "./ledger/embedded.ts";
 import { serveUnary, type UnaryMethod } from "./ledger/grpc-web.ts";
 import { openRedis, type RedisHooks } from "./ledger/redis/store.ts";
 import { ledgerHandlers, ledgerMethods, type ServiceHooks, serveLedger } from "./ledger/service.ts";
-import { type Ledger, LIMITS, type Notice } from "./ledger/types.ts";
+import type { Ledger, Notice } from "./ledger/types.ts";
 import { Teller } from "./notices.ts";
 import type { Around } from "./otel/spans.ts";
 import { type Handler, openPort, type Port, type Request, type Response } from "./port.ts";
 import type { Settings } from "./settings.ts";
+import { Sweeper } from "./sweeper.ts";
 
 /** How other parts of the sidecar join in. */
 export interface Extensions extends ServiceHooks, RedisHooks {
@@ -75,56 +76,6 @@ function healthText(ready: number): string {
 const LEFT_SWEEPS = 3;
 /** How long a stop waits for notices that are on their way. */
 const TELL_GRACE_MS = 3_000;
-
-/** Looks for dead leases of organisations that nobody asks for, and for notices that nobody told, one after the other. */
-function startSweeping(
-  ledger: Ledger,
-  teller: Teller,
-  settings: Settings,
-  extensions: Extensions,
-): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  let stopping = false;
-  /** How many of its notices nobody has told. */
-  const sweepOne = async (organisation: string): Promise<number> => {
-    while (!stopping) {
-      const { expired, untold, notices } = await ledger.sweep(organisation);
-      teller.take(notices);
-      if (expired === LIMITS.sweepPerCommand) continue;
-      if (untold > 0) await teller.leftovers(organisation);
-      return untold;
-    }
-    return 0;
-  };
-  const sweepAll = async (): Promise<void> => {
-    let left = 0;
-    let failure: unknown;
-    // One organisation's node may be away while those of others are not.
-    for (const organisation of await ledger.organisations())
-      left += await sweepOne(organisation).catch((thrown) => {
-        failure = thrown;
-        return 0;
-      });
-    if (failure !== undefined) throw failure;
-    extensions.onUntold?.(left);
-  };
-  const sweep = (): void => {
-    running ??= sweepAll()
-      .catch((thrown) => extensions.onError?.(WeirError.from(thrown)))
-      .finally(() => {
-        running = undefined;
-      });
-  };
-  // The first at once: the process before this one may have died with something to tell.
-  sweep();
-  const timer = setInterval(sweep, settings.sweepIntervalMs);
-  timer.unref();
-  return async () => {
-    clearInterval(timer);
-    stopping = true;
-    await running;
-  };
-}
 
 interface Listening extends Port {
   /** Answers requests from now on; those before it have had 503, as when the ledger is away. */
@@ -200,12 +151,13 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     },
   });
   port.use((request, response) => direct(request, response) || rpc(request, response));
-  const stopSweeping = startSweeping(ledger, teller, settings, extensions);
+  const sweeper = new Sweeper({ ledger, teller, onUntold: extensions.onUntold, onError: extensions.onError });
+  sweeper.start(settings.sweepIntervalMs);
   return {
     port: port.port,
     ledger,
     close: async () => {
-      const swept = stopSweeping();
+      const swept = sweeper.stop();
       await port.close();
       await swept;
       await teller.close(TELL_GRACE_MS);

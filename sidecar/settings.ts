@@ -28,7 +28,7 @@ export interface Settings {
   /** The largest request message, and the largest body of any other route. */
   readonly requestBytesMax: number;
   readonly connectionsMax: number;
-  /** How often dead leases of quiet organisations are looked for. */
+  /** How often dead leases and notices that nobody told are looked for; where the last look found none, every 12th time. */
   readonly sweepIntervalMs: number;
   /** How long a stop waits for requests under way. */
   readonly stopGraceMs: number;
