@@ -11,7 +11,7 @@ import { acquiresInFlight, acquiresOf } from "./budget/acquire";
 import { ACQUIRES_MAX, STREAMS_MAX } from "./limits";
 import { CHANNELS_MAX, recordsFree } from "./redact/channels";
 import { RECORDS_MAX, REDACTED_MAX } from "./redact/types";
-import { channelsOf, Redaction, redactionsFree } from "./response-redact";
+import { channelsOf, Redaction, redactionsFree } from "./response-redact-slot";
 import { nextOf, Stream, streamAt, streamsOpen } from "./stream";
 
 const SHARE: i32 = 2;

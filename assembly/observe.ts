@@ -50,7 +50,7 @@ import { matchFrom, matchType, setView } from "./redact/view";
 import { prompt, tape } from "./request-body";
 import { found } from "./request-redact";
 import { requestId, traceparent, tracestate } from "./request-headers";
-import { Redaction } from "./response-redact";
+import { Redaction } from "./response-redact-slot";
 import { carry } from "./sidecar";
 import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 import { Phase, Stream } from "./stream";

@@ -3,7 +3,7 @@
 //
 // Every string of the body is looked at but identifiers and binary data (inspect/prompt.ts); names of members too, and
 // the members that name the caller to the provider. What is to be put back into the answer is remembered in a vault
-// that belongs to the stream from here on (response-redact.ts).
+// that belongs to the stream from here on (response-redact-slot.ts).
 import { because } from "./deny";
 import { isText } from "./inspect/prompt";
 import { count, Metric } from "./metrics";
@@ -17,7 +17,7 @@ import { closeVault, isEmpty, openVault } from "./redact/vault";
 import { beginWhole, endWhole, isTooLong, redactWhole, unkept } from "./redact/whole";
 import { bodyTooLarge, promptBlocked, redactedTwice, tooManyOriginals } from "./refusals";
 import { readBody, tape, work } from "./request-body";
-import { followPrompt, openRedaction, Redaction } from "./response-redact";
+import { followPrompt, openRedaction, Redaction } from "./response-redact-slot";
 import { is, lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 import { reserve } from "./memory";
 import { Stream } from "./stream";

@@ -128,7 +128,7 @@ import { takeCheaper } from "./request-downgrade";
 import { goOn, refuse } from "./request-ends";
 import { redacted, redactPrompt } from "./request-redact";
 import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } from "./request-route";
-import { openRedaction } from "./response-redact";
+import { openRedaction } from "./response-redact-slot";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, ownStream, Phase, Stream } from "./stream";
 import { countPrompt, promptBound, promptEstimate } from "./tokens/prompt";

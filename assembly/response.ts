@@ -34,14 +34,8 @@ import { removeHeader, setHeader } from "./proxy-wasm/headers";
 import { bufferBytes, now, prependBuffer, property, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
-import {
-  beginRedaction,
-  closeRedaction,
-  matchesOf,
-  redactChunk,
-  Redaction,
-  withholdChunk,
-} from "./response-redact";
+import { redactChunk, withholdChunk } from "./response-redact";
+import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
 import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";

@@ -104,7 +104,7 @@ export class Stream {
   answer: i32;
   /** Bytes of the answer that are still to come, where its length was told; else 0. */
   answerLeft: u64;
-  /** What is being redacted in the answer (response-redact.ts); 0: nothing. */
+  /** What is being redacted in the answer (response-redact-slot.ts); 0: nothing. */
   redaction: usize;
   /** What is noted for its event (events/draft.ts); 0: nothing. */
   draft: usize;

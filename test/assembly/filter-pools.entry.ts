@@ -3,7 +3,7 @@ import { acquiresInFlight } from "../../assembly/budget/acquire";
 import { heldCount } from "../../assembly/budget/held";
 import { calloutsInFlight } from "../../assembly/proxy-wasm/callouts";
 import { recordsFree } from "../../assembly/redact/channels";
-import { redactionsFree } from "../../assembly/response-redact";
+import { redactionsFree } from "../../assembly/response-redact-slot";
 import { streamsOpen } from "../../assembly/stream";
 import { statesFree } from "../../assembly/usage/state";
 

@@ -1,0 +1,213 @@
+// Redacts one event of a streamed answer, or a part of one that is too long to be held: its texts go through the channels
+// of redact/, and what a channel still holds when it ends comes out before that is told.
+import { reserve } from "./memory";
+import { blockedBy } from "./redact/answer";
+import { restartBody } from "./redact/body";
+import {
+  channelAt,
+  CHANNELS_MAX,
+  flush,
+  isCrowded,
+  isRemembered,
+  KIND_SHIFT,
+  LAST_PIECE,
+  NO_CHANNEL,
+  remember,
+  rememberBeginning,
+  rewrite,
+  roomForFlush,
+  UNTOUCHED,
+  WHOLE_JSON,
+  WHOLE_TEXT,
+} from "./redact/channels";
+import { outTo, overflow, rewind, room } from "./redact/output";
+import { makeBeginning } from "./redact/template";
+import { PIECE_BYTES, TEMPLATE_MAX } from "./redact/types";
+import { Form } from "./media-type";
+import { bringsTokens, Redaction, withhold } from "./response-redact-slot";
+import { endOf, ptrOf, Slice } from "./slice";
+import {
+  ALL,
+  Channel,
+  ENDS,
+  NESTED,
+  spanChannel,
+  spanCount,
+  spanFlags,
+  spanFrom,
+  spanTo,
+  WHOLE,
+} from "./usage/usage";
+import { Reason } from "./verdicts.gen";
+
+/** Pieces in one event; the texts of an event are fewer (usage/spans.ts). */
+const PIECES_MAX: i32 = 4224;
+/** Channels of one event of which the last text is known. */
+const LAST_MAX: i32 = 16;
+/** The channel that ends all others. */
+const EVERYTHING: u32 = (ALL << 14) | ALL;
+const LF: u32 = 10;
+const CR: u32 = 13;
+
+let list: usize = 0;
+let ended: usize = 0;
+let beginning: usize = 0;
+
+/** Makes room for the texts of one event. At configuration; once is enough. */
+export function createLists(): void {
+  if (list) return;
+  list = reserve(PIECES_MAX * PIECE_BYTES);
+  ended = reserve(LAST_MAX << 2);
+  beginning = reserve(TEMPLATE_MAX);
+}
+
+/** Puts out all that the answer's channels still hold, at its end. */
+export function endChannels(redaction: Redaction): void {
+  for (let i = 0; i < CHANNELS_MAX; i++) end(redaction, channelAt(redaction.set, i));
+}
+
+/** One event, or a part of one that is too long to be held. */
+export function redactEvent(redaction: Redaction, bytes: Slice): void {
+  const begins = !redaction.inLine;
+  const single = redaction.form == Form.Lines;
+  const ends = endsEvent(bytes, single);
+  const wholeEvent = begins && ends;
+  const count = listTexts(redaction, bytes, begins, wholeEvent);
+  finishChannels(redaction, count);
+  // What ends here may be what blocks: then clients are not told that the answer is complete.
+  if (blockedBy(redaction.answer) >= 0) return;
+  const from = outTo;
+  if (!rewrite(redaction.set, redaction.body, bytes, list, count) || overflow) {
+    // Of an event that does not fit, nothing goes out.
+    rewind(from);
+    withhold(redaction, Reason.AnswerUnreadable);
+    return;
+  }
+  // What found no record was not held against what follows it: of that event, too, nothing goes out.
+  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction) || isCrowded(redaction.set)) {
+    rewind(from);
+    return;
+  }
+  const ending = load<u8>(endOf(bytes) - 1);
+  redaction.inLine = ending != LF && ending != CR;
+  if (!redaction.inLine) restartBody(redaction.body);
+  if (!wholeEvent) {
+    for (let i = 0; begins && i < count; i++) rememberBeginning(redaction.set, bytes, list, i, single);
+    if (ends) endLater(redaction);
+    return;
+  }
+  for (let i = 0; i < count; i++) {
+    if (!remember(redaction.set, bytes, list, count, i)) {
+      withhold(redaction, Reason.AnswerUnreadable);
+      return;
+    }
+  }
+}
+
+/** Whether an empty line is at the end of `bytes`; of a `single` line, its own end. */
+function endsEvent(bytes: Slice, single: bool): bool {
+  let end = endOf(bytes);
+  const from = ptrOf(bytes);
+  if (end == from || !isLineEnd(load<u8>(end - 1))) return false;
+  if (single) return true;
+  end -= end - 1 > from && load<u8>(end - 1) == LF && load<u8>(end - 2) == CR ? 2 : 1;
+  return end > from && isLineEnd(load<u8>(end - 1));
+}
+
+function isLineEnd(b: u32): bool {
+  return b == LF || b == CR;
+}
+
+/** Lists the texts of the piece that was read last; returns their number. `begins`: whether it begins its event. */
+function listTexts(redaction: Redaction, bytes: Slice, begins: bool, wholeEvent: bool): i32 {
+  let count = 0;
+  for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
+    let channel = spanChannel(i);
+    const kind = channel >> KIND_SHIFT;
+    if (kind == <u32>Channel.End) continue;
+    const flags = spanFlags(i);
+    const at = list + <usize>(count * PIECE_BYTES);
+    store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
+    store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
+    if (kind == <u32>Channel.Data) channel = UNTOUCHED;
+    else {
+      if (flags & WHOLE) channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
+      if (
+        (flags & ENDS) != 0 &&
+        (flags & WHOLE || !(wholeEvent || goesOn(redaction, bytes, channel, begins, count)))
+      )
+        channel |= LAST_PIECE;
+    }
+    store<u32>(at, channel);
+    count++;
+  }
+  return count;
+}
+
+/** Whether what the text of piece `which`, in an event in parts, holds back can come out later; else it does so at its end. */
+function goesOn(redaction: Redaction, bytes: Slice, channel: u32, begins: bool, which: i32): bool {
+  if (isRemembered(redaction.set, channel)) return true;
+  return begins && makeBeginning(bytes, list, which, redaction.form == Form.Lines, beginning) >= 0;
+}
+
+/**
+ * What ends with this event must be out by then: with the last text of its channel in the event itself, or in an event
+ * before it. Within an event in parts there is no place for another: then it is after it.
+ */
+function finishChannels(redaction: Redaction, count: i32): void {
+  for (let i = 0; i < spanCount; i++) {
+    const ending = spanChannel(i);
+    if (ending >> KIND_SHIFT != <u32>Channel.End) continue;
+    const marked = markLast(ending, count);
+    for (let n = 0; n < CHANNELS_MAX; n++) {
+      const channel = channelAt(redaction.set, n);
+      if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
+      if (!redaction.inLine) end(redaction, channel);
+      else if (redaction.ending == 0 || redaction.ending == ending + 1) redaction.ending = ending + 1;
+      else redaction.ending = EVERYTHING + 1;
+    }
+  }
+}
+
+/** The event in parts is over: what ended within it comes out. */
+function endLater(redaction: Redaction): void {
+  if (redaction.ending == 0) return;
+  for (let n = 0; n < CHANNELS_MAX; n++) {
+    const channel = channelAt(redaction.set, n);
+    if (belongs(channel, redaction.ending - 1)) end(redaction, channel);
+  }
+  redaction.ending = 0;
+}
+
+function belongs(channel: u32, ending: u32): bool {
+  if (channel == NO_CHANNEL || channel >= WHOLE_TEXT) return false;
+  const major = (ending >> 14) & ALL;
+  const minor = ending & ALL;
+  return (major == ALL || major == ((channel >> 14) & ALL)) && (minor == ALL || minor == (channel & ALL));
+}
+
+/** Marks the last piece of each channel that ends with `ending`; returns how many channels that are. */
+function markLast(ending: u32, count: i32): i32 {
+  let marked = 0;
+  for (let i = count - 1; i >= 0; i--) {
+    const at = list + <usize>(i * PIECE_BYTES);
+    const channel = load<u32>(at) & ~LAST_PIECE;
+    if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
+    store<u32>(at, channel | LAST_PIECE);
+    if (marked == LAST_MAX) continue;
+    store<u32>(ended + ((<usize>marked) << 2), channel);
+    marked++;
+  }
+  return marked;
+}
+
+function isMarked(channel: u32, marked: i32): bool {
+  for (let i = 0; i < marked; i++) if (load<u32>(ended + ((<usize>i) << 2)) == channel) return true;
+  return false;
+}
+
+function end(redaction: Redaction, channel: u32): void {
+  if (channel == NO_CHANNEL) return;
+  if (room() < roomForFlush()) withhold(redaction, Reason.AnswerUnreadable);
+  else flush(redaction.set, channel);
+}
