@@ -21,15 +21,19 @@ export enum Form {
   Framed = 5,
 }
 
-/** Whether a body of `type` claims to be JSON in UTF-8, of which ASCII is a part: no type counts as one, since clients leave it out. */
+/**
+ * Whether a body of `type` claims to be JSON in UTF-8, of which ASCII is a part: no type counts as one, since clients leave it out.
+ * Two types, as Envoy makes one of two headers, claim nothing: which of them holds is the client's choice.
+ */
 export function claimsJson(type: Slice): bool {
   if (type == NONE) return true;
+  if (indexOf(type, COMMA) >= 0) return false;
   let end = indexOf(type, SEMICOLON);
   if (end < 0) end = lenOf(type);
   const name = trim(sub(type, 0, end));
   if (!isFolded(name, "application/json") && !isFolded(name, "text/json")) return false;
   for (let charset = nextCharset(type, NONE); charset != NONE; charset = nextCharset(type, charset))
-    if (!startsWithFolded(charset, "utf-8") && !startsWithFolded(charset, "us-ascii")) return false;
+    if (!isFolded(charset, "utf-8") && !isFolded(charset, "us-ascii")) return false;
   return true;
 }
 
@@ -83,14 +87,26 @@ function isWide(type: Slice): bool {
   return false;
 }
 
-/** The charset among the parameters of `type` after `last`, which is one of them or NONE; NONE. What follows it in `type` is in it. */
+/**
+ * The charset among the parameters of `type` after `last`, which is one of them or NONE; NONE. Of a parameter that only some
+ * readers take for one (`charset =utf-7`, `charset*=utf-8''utf-7`), all of it, which is the name of no charset.
+ */
 function nextCharset(type: Slice, last: Slice): Slice {
   const from = last == NONE ? 0 : <i32>(ptrOf(last) - ptrOf(type));
   for (let at = indexOf(type, SEMICOLON, from); at >= 0; at = indexOf(type, SEMICOLON, at + 1)) {
-    const parameter = trim(sub(type, at + 1, lenOf(type)));
-    if (!startsWithFolded(parameter, "charset=")) continue;
-    const quoted = lenOf(parameter) > 8 && load<u8>(ptrOf(parameter) + 8) == QUOTE;
-    return sub(parameter, quoted ? 9 : 8, lenOf(parameter));
+    const end = indexOf(type, SEMICOLON, at + 1);
+    const parameter = trim(sub(type, at + 1, end < 0 ? lenOf(type) : end));
+    if (!startsWithFolded(parameter, "charset")) continue;
+    return startsWithFolded(parameter, "charset=")
+      ? unquoted(sub(parameter, 8, lenOf(parameter)))
+      : parameter;
   }
   return NONE;
+}
+
+function unquoted(value: Slice): Slice {
+  const ptr = ptrOf(value);
+  const len = lenOf(value);
+  const from = len > 0 && load<u8>(ptr) == QUOTE ? 1 : 0;
+  return sub(value, from, len > from && load<u8>(ptr + len - 1) == QUOTE ? len - 1 : len);
 }

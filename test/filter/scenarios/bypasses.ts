@@ -94,6 +94,22 @@ export const bypasses: Record<string, [Call, string]> = {
     { headers: typed('application/json; v=1 ;charset="ISO-2022-JP"'), body: chat(ATTACK) },
     "unsupported_media_type",
   ],
+  "in UTF-7, in a spelling that only some servers read": [
+    { headers: typed("application/json; charset =utf-7"), body: chat("Hi") },
+    "unsupported_media_type",
+  ],
+  "in UTF-7, in the spelling of RFC 2231": [
+    { headers: typed("application/json; charset*=utf-8''utf-7"), body: chat("Hi") },
+    "unsupported_media_type",
+  ],
+  "in a charset that only begins like UTF-8": [
+    { headers: typed("application/json; charset=utf-8x"), body: chat("Hi") },
+    "unsupported_media_type",
+  ],
+  "as two types": [
+    { headers: typed("application/json; v=1, text/plain"), body: chat("Hi") },
+    "unsupported_media_type",
+  ],
   "in UTF-8, said in quotes": [
     { headers: typed('Application/JSON ; v=1; charset="UTF-8"'), body: chat(ATTACK) },
     "injection_detected",
