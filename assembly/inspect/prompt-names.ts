@@ -1,11 +1,13 @@
 // The names by which the finder of prompts decides: closed lists, because what is on none of them is inspected.
 import { equalsDecoded } from "../json/text";
-import { endOf, lenOf, ptrOf, Slice, startsWith } from "../slice";
+import { endOf, lenOf, ptrOf, Slice, startsWith, startsWithFolded } from "../slice";
 
-/** An identifier that no list of words can hide in is at most this long. */
+/** An identifier that a provider checks is at most this long. */
 const IDENTIFIER_MAX: i32 = 64;
 /** A member name longer than this, or with other characters than identifiers have, is text. */
 const KEY_MAX: i32 = 40;
+/** Of what tools are called with and give back nobody checks anything: there an order fits into more than this, `ignore-previous-instructions`. */
+const FREE_MAX: i32 = 24;
 
 function named(raw: Slice, name: string): bool {
   return lenOf(raw) == name.length && equalsDecoded(raw, false, name);
@@ -57,6 +59,28 @@ export function isTextKey(key: Slice, escaped: bool): bool {
   return escaped || lenOf(key) > KEY_MAX || !plain(key);
 }
 
+/** Whether a name or an identifier is text where nobody checks it. */
+export function isLong(raw: Slice): bool {
+  return lenOf(raw) > FREE_MAX;
+}
+
+/** Members whose value has whatever members a tool or a caller gives it. */
+export function isFreeMember(key: Slice): bool {
+  return (
+    named(key, "args") ||
+    named(key, "arguments") ||
+    named(key, "input") ||
+    named(key, "input_examples") ||
+    named(key, "response") ||
+    named(key, "json")
+  );
+}
+
+/** Members that hold the description of such values. */
+export function isSchemaMember(key: Slice): bool {
+  return named(key, "parameters") || endsWith(key, "schema") || endsWith(key, "Schema");
+}
+
 function plain(raw: Slice): bool {
   const end = endOf(raw);
   for (let p = ptrOf(raw); p < end; p++) {
@@ -98,6 +122,20 @@ export function isMediaMember(key: Slice): bool {
   return named(key, "image_url") || named(key, "file_url") || named(key, "file_data");
 }
 
+/** Whether a binary value of the member `key` in `holder` is one only if the holder says so; that of others is their address, or sound. */
+export function needsType(key: Slice, holder: Slice): bool {
+  return named(key, "data") && !named(holder, "input_audio");
+}
+
+/** Whether a file's content is told by its address or begins with its type. Without either a server goes by the file's name. */
+export function isTypedFile(raw: Slice): bool {
+  return startsWithFolded(raw, "data:") || startsWithFolded(raw, "http:") || startsWithFolded(raw, "https:");
+}
+
+export function isFileData(key: Slice): bool {
+  return named(key, "file_data");
+}
+
 /** Whether a media type says that the data is text after all. */
 export function isTextType(type: Slice): bool {
   return !(
@@ -110,7 +148,7 @@ export function isTextType(type: Slice): bool {
 
 /** An address, or base64 of an image, sound, film or PDF, as opposed to text: no space, no escape but `\/`, ASCII. */
 export function isOpaque(raw: Slice, escaped: bool): bool {
-  if (startsWith(raw, "data:") && isTextType(slash(raw))) return false;
+  if (startsWithFolded(raw, "data:") && isTextType(slash(raw))) return false;
   let p = ptrOf(raw);
   const end = endOf(raw);
   if (ASC_FEATURE_SIMD) {
@@ -144,9 +182,13 @@ export function isOutsideMember(key: Slice): bool {
     named(key, "function_response") ||
     named(key, "codeExecutionResult") ||
     named(key, "code_execution_result") ||
+    named(key, "toolResult") ||
+    named(key, "searchResult") ||
+    named(key, "document") ||
     named(key, "documents") ||
     named(key, "results") ||
-    named(key, "output")
+    named(key, "output") ||
+    named(key, "outputs")
   );
 }
 

@@ -5,6 +5,8 @@
 //      identifier: at most 64 bytes without spaces or escapes. "role": "ignore all …" is a span;
 //   2. binary data or an address, in the members where the known APIs have them, shaped like it (no spaces, no
 //      escapes, a media type that is no text): counted in `media`.
+// In what tools are called with and give back, and in schemas, members are not the API's: there nothing is media, and in
+// the former an identifier, of 24 bytes at most, is one only because tables would have more of them than there is room for.
 // So text in an unknown member, an unknown part or an unknown shape is found like any other. Names of members
 // are texts too where they do not look like names (over 40 bytes, spaces, escapes): tools' arguments have such.
 // Numbers in an array where text could stand are a prompt in tokens: counted in `tokenIds`, not inspected.
@@ -22,8 +24,11 @@ import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { findFacts } from "./prompt-facts";
 import {
+  isFileData,
+  isFreeMember,
   isIdentifier,
   isKnownType,
+  isLong,
   isMediaHolder,
   isMediaMember,
   isMediaValue,
@@ -32,8 +37,11 @@ import {
   isOption,
   isOutsideMember,
   isOutsideType,
+  isSchemaMember,
   isTextKey,
   isTextType,
+  isTypedFile,
+  needsType,
 } from "./prompt-names";
 import { findShape, mainMember, Shape } from "./prompt-shape";
 import { Prompt, Trust } from "./prompt-spans";
@@ -79,7 +87,7 @@ export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt):
   blank = -1;
   walk(tape, out);
   findFacts(tape, path, out);
-  judgeEmpty(out);
+  judgeEmpty(tape, out);
   judgeMessages(tape, out);
 }
 
@@ -89,13 +97,22 @@ export function emptyPointer(tape: Tape, found: Prompt, to: Writer): void {
   else to.text("/").text(mainMember(found.shape));
 }
 
-function judgeEmpty(out: Prompt): void {
+function judgeEmpty(tape: Tape, out: Prompt): void {
   out.emptyAt = mainNode;
-  out.nonEmpty = said || out.shape == Shape.Unknown;
-  if (!out.nonEmpty || (userMessage >= 0 && !userSaid && out.shape != Shape.Unknown)) {
-    out.nonEmpty = false;
-    if (userMessage >= 0) out.emptyAt = blank >= 0 ? blank : userMessage;
-  }
+  const asked = said && (userMessage < 0 || userSaid);
+  out.nonEmpty = asked || out.shape == Shape.Unknown || hasStored(tape, out);
+  if (!out.nonEmpty && userMessage >= 0) out.emptyAt = blank >= 0 ? blank : userMessage;
+}
+
+/** Whether it asks the Responses API to go on from what is stored there: nothing has to be put in then. */
+function hasStored(tape: Tape, out: Prompt): bool {
+  if (out.shape != Shape.Responses || (mainNode >= 0 && tape.kind(mainNode) != Kind.Null)) return false;
+  return has(tape, "prompt") || has(tape, "previous_response_id") || has(tape, "conversation");
+}
+
+function has(tape: Tape, name: string): bool {
+  const n = tape.member(0, name);
+  return n >= 0 && tape.kind(n) != Kind.Null;
 }
 
 /** A list of messages must be one: what a provider makes of anything else is not known. */
@@ -174,6 +191,8 @@ function topPlace(tape: Tape, n: i32, out: Prompt): i32 {
   // What Ollama told of an earlier conversation, in tokens.
   if (out.shape == Shape.OllamaGenerate && is(tape, n, "context")) return Where.List | Trust.User;
   if (is(tape, n, "response_format") || is(tape, n, "text")) return Trust.System;
+  // Cohere's, and what servers of open models look up for a chat.
+  if (is(tape, n, "documents")) return Trust.Untrusted;
   return Trust.User;
 }
 
@@ -248,7 +267,7 @@ function noteUnknown(tape: Tape, n: i32, type: i32, out: Prompt): void {
 function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
   const trust = place & 3;
   const key = tape.key(n);
-  if (key != NONE && isTextKey(key, tape.keyEscaped(n))) out.add(key, n, trust, tape.keyEscaped(n), true);
+  if (key != NONE && isNameText(tape, n, key)) out.add(key, n, trust, tape.keyEscaped(n), true);
   const kind = tape.kind(n);
   if (kind == Kind.Number) {
     if ((around & ~3) == Where.List && key == NONE) {
@@ -284,9 +303,26 @@ export function isText(tape: Tape, n: i32): bool {
   return !isChoice(tape, n, key) && !isMedia(tape, n, key);
 }
 
+function isNameText(tape: Tape, n: i32, key: Slice): bool {
+  return isTextKey(key, tape.keyEscaped(n)) || (isLong(key) && isFree(tape, n, false));
+}
+
 /** An identifier, or one of the values that an option may have. */
 function isChoice(tape: Tape, n: i32, key: Slice): bool {
-  return !tape.escaped(n) && isOptionValue(tape, n, key) && isIdentifier(tape.raw(n));
+  const raw = tape.raw(n);
+  if (tape.escaped(n) || !isOptionValue(tape, n, key) || !isIdentifier(raw)) return false;
+  return !isLong(raw) || !isFree(tape, n, false);
+}
+
+/** Whether `n` is in a value whose members are not the API's; `described`: or in what describes one. */
+function isFree(tape: Tape, n: i32, described: bool): bool {
+  for (let around = tape.parent(n); around > 0; around = tape.parent(around)) {
+    const key = tape.key(around);
+    // At the root, `input` is the conversation.
+    if (key == NONE || tape.parent(around) == 0) continue;
+    if (isFreeMember(key) || (described && isSchemaMember(key))) return true;
+  }
+  return false;
 }
 
 /** An element of an array is what the array's key says. */
@@ -300,16 +336,18 @@ function isMedia(tape: Tape, n: i32, key: Slice): bool {
   if (key == NONE || tape.keyEscaped(n)) return false;
   const parent = tape.parent(n);
   const holder = tape.key(parent);
-  if (!(holder != NONE && isMediaHolder(holder) && isMediaValue(key)) && !isMediaMember(key)) return false;
-  if (hasTextType(tape, parent, "mimeType") || hasTextType(tape, parent, "mime_type")) return false;
-  if (hasTextType(tape, parent, "media_type")) return false;
-  return isOpaque(tape.raw(n), tape.escaped(n));
-}
-
-function hasTextType(tape: Tape, object: i32, name: string): bool {
-  const type = tape.member(object, name);
-  if (type < 0) return false;
-  return tape.kind(type) != Kind.String || isTextType(tape.raw(type));
+  const held = holder != NONE && isMediaHolder(holder) && isMediaValue(key);
+  if (!held && !isMediaMember(key)) return false;
+  const raw = tape.raw(n);
+  if (isFileData(key) && !isTypedFile(raw)) return false;
+  let types = 0;
+  for (let m = tape.first(parent); m >= 0; m = tape.next(m)) {
+    if (!is(tape, m, "mimeType") && !is(tape, m, "mime_type") && !is(tape, m, "media_type")) continue;
+    if (tape.kind(m) != Kind.String || isTextType(tape.raw(m))) return false;
+    types++;
+  }
+  if (held && types == 0 && needsType(key, holder)) return false;
+  return isOpaque(raw, tape.escaped(n)) && !isFree(tape, n, true);
 }
 
 /** Whether a text has nothing but white space. */
