@@ -69,6 +69,15 @@ test("an escape that is none of the language is refused, not taken as its letter
     assert.equal(problems(pattern), "", pattern);
 });
 
+test("an end of the text is refused where a regular expression has it, as nothing would be found", () => {
+  const problems = (pattern: string) => compileOwnRules([{ id: "a", pattern }]).problems.join();
+  for (const pattern of ["^titan", "titan$", "(^titan|atlas)", "(titan$|atlas) x", "titan ~{0,2} ^atlas"])
+    assert.match(problems(pattern), /"[$^]" is no end of a text/, pattern);
+  for (const pattern of ["\\^titan", "titan\\$", "$[0-9]{3}", "x^2", "[^a]titan", "[$]titan"])
+    assert.equal(problems(pattern), "", pattern);
+  assert.deepEqual(compileOwnRules([{ id: "a", phrase: "^titan$" }]).problems, []);
+});
+
 test("rules that would grow without bounds are refused, and soon", () => {
   const many = (count: number, pattern: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => ({ id: `r${i}`, pattern: pattern(i) }));

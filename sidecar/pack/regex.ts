@@ -9,7 +9,7 @@
 //
 // A piece is bounded by words on either side, unless it starts or ends with `\w*`, which says "any rest of
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
-// Japanese, Thai; Korean, which puts endings to words). `*` and `+` are allowed on a class of ASCII characters only; what
+// Japanese, Thai; Korean, which puts endings to words). Capitals in a class are small letters, as in the text. `*` and `+` are allowed on a class of ASCII characters only; what
 // may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
 import { foldText } from "./regex-fold.ts";
 
@@ -50,12 +50,15 @@ const byte = (b: number): Node => ({ type: "bytes", set: new Set([b]) });
 /** Scripts that write words together, or (Korean) put endings to them. */
 const unspaced =
   /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Hangul}|ー/u;
-const literal = (text: string): Node =>
-  seq(
-    [...text].flatMap((c) =>
-      [...Buffer.from(c)].map((b): Node => ({ type: "bytes", set: new Set([b]), open: unspaced.test(c) })),
-    ),
-  );
+const literal = (text: string): Node => seq([...text].flatMap(characterOf));
+/** At the end of a word a small sigma is another letter, and which one a capital stood for is not known. */
+const SIGMA: Node[] = [byte(0xcf), { type: "bytes", set: new Set([0x82, 0x83]) }];
+
+function characterOf(c: string): Node[] {
+  if (c === "σ" || c === "ς") return SIGMA;
+  return [...Buffer.from(c)].map((b): Node => ({ type: "bytes", set: new Set([b]), open: unspaced.test(c) }));
+}
+
 const space: Node = { type: "bytes", set: new Set([32, 45, 95]) };
 const range = (from: number, to: number): Node => ({
   type: "bytes",
@@ -68,6 +71,9 @@ const wide: Node[] = [
   seq([range(0xe0, 0xef), continuation, continuation]),
   seq([range(0xf0, 0xf4), continuation, continuation, continuation]),
 ];
+
+const anchor = (c: string) =>
+  new PatternError(`"${c}" is no end of a text: a pattern is found anywhere; write \\${c} for the character`);
 
 /** Replaces {NAME} by the macro's text in parentheses, at most 4 deep. */
 export function expand(source: string, macros: Record<string, string>, depth = 0): string {
@@ -172,6 +178,7 @@ class Parser {
 
   private sequence(): Node {
     const items: Node[] = [];
+    if (this.chars[this.at] === "^") throw anchor("^");
     while (this.at < this.chars.length && this.chars[this.at] !== "|" && this.chars[this.at] !== ")") {
       items.push(this.repeated(this.atom()));
     }
@@ -196,8 +203,9 @@ class Parser {
       if (name === "w" || name === "_") this.at++;
       if (name === "w") return { type: "bytes", set: new Set([...wordBytes].filter((b) => b < 0x80)) };
       if (name === "_") return byte(32);
-      return literal(this.sign());
+      return literal(foldText(this.sign()));
     }
+    if (c === "$" && [undefined, "|", ")"].includes(this.chars[this.at])) throw anchor("$");
     if ("?*+{}]".includes(c))
       throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
     return literal(foldText(c));
@@ -235,7 +243,7 @@ class Parser {
       }
       if (from > 126 || to > 126 || to < from)
         throw new PatternError("a class holds ASCII characters; use (é|è) for others");
-      for (let b = from; b <= to; b++) set.add(b);
+      for (let b = from; b <= to; b++) set.add(b >= 65 && b <= 90 ? b | 32 : b);
     }
     this.at++;
     if (!negated) return { type: "bytes", set };

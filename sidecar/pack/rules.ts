@@ -138,7 +138,7 @@ export function customRule(
     p
       .trim()
       .replace(/\s+/g, " ")
-      .replace(/[\\()|?[\]{}.*+~]/g, "\\$&"),
+      .replace(/[\\()|?[\]{}.*+~^$]/g, "\\$&"),
   );
   return {
     id,

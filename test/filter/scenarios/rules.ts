@@ -48,6 +48,28 @@ export const ownRules: Scenario[] = [
     },
   },
   {
+    name: "a pattern is found as its text is folded: capitals in classes, signs behind a backslash, sigmas at the end of words",
+    policy: {
+      ...policy,
+      rules: [
+        { id: "acme.staff", pattern: "emp-[A-Z]{2}[^A-D]" },
+        { id: "acme.plan", pattern: "\\“secret plan\\”" },
+        { id: "acme.greek", phrase: "ΜΥΣΤΙΚΟΣ ΣΧΕΔΙΟ" },
+      ],
+    },
+    async run(edge) {
+      await edge.wait(SOON_MS);
+      for (const content of [
+        "Who is EMP-ABX?",
+        "Who is emp-abx?",
+        "The “secret plan”?",
+        "Το μυστικος σχεδιο;",
+      ])
+        refused(edge, await edge.send({ ...k1, body: chat(content) }), "injection_detected");
+      passed(await edge.send({ ...k1, body: chat("Who is emp-abc?") }));
+    },
+  },
+  {
     name: "a rule in shadow only reports, each time, and so does a tier in shadow; a tier that is off does not look",
     policy,
     async run(edge) {
