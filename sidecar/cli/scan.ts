@@ -173,6 +173,8 @@ function lineVerdict(inspector: Inspector, line: string, number: number): object
     text?: unknown;
   };
   if (typeof text !== "string") return { id: id ?? null, error: `line ${number}: text: expected a string` };
+  if (Buffer.byteLength(text) > INPUT_BYTES_MAX)
+    return { id: id ?? null, error: `line ${number}: text: longer than ${INPUT_BYTES_MAX} bytes` };
   return textVerdict(inspector, id ?? null, text);
 }
 

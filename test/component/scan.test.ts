@@ -109,6 +109,12 @@ test("a line that is no text is answered by an error in its place, and the other
   assert.equal(answers[3].id, 4);
 });
 
+test("a text that is too long for a body is told, not blocked without a reason", async () => {
+  const { code, text } = await scan(["--jsonl"], [`{"id":"a","text":"${"x".repeat((16 << 20) + 1)}"}\n`]);
+  assert.equal(code, 1);
+  assert.deepEqual(lines(text), [{ id: "a", error: "line 1: text: longer than 16777216 bytes" }]);
+});
+
 test("wrong usage is refused before anything is read", async () => {
   for (const [args, message] of [
     [["--json"], /Unknown option '--json'/],
