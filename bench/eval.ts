@@ -10,7 +10,7 @@
 // Every text is judged by the filter's own code, as a user's turn: what `weir scan --jsonl` says of it.
 //
 // Labelled texts come from WEIR_DATA or the first argument: a JSONL file, or a directory with prompts.jsonl. Without them only
-// the own corpus is judged.
+// the own corpus is judged, and the committed pack, which was made with them, cannot be compared.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,11 +29,11 @@ const ENTRY = "test/assembly/inspect/classifier.entry.ts";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const path = process.argv[2] ?? process.env.WEIR_DATA;
 const file = path ? labelledFile(path) : undefined;
-if (!file) {
-  console.log(
-    `No labelled data: ${path ? `${path} is neither a JSONL file nor a directory with prompts.jsonl` : "WEIR_DATA is not set"}. Own corpus only.\n`,
-  );
+if (path && !file) {
+  console.error(`eval: ${path} is neither a JSONL file nor a directory with prompts.jsonl`);
+  process.exit(2);
 }
+if (!file) console.log("No labelled data: WEIR_DATA is not set. Own corpus only.\n");
 
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf(ENTRY), {
@@ -93,8 +93,10 @@ function packCheck(): void {
     console.log("No packs/classifier/weights.bin.");
     return;
   }
-  const same = readFileSync(path).equals(trained.pack);
-  console.log(`The committed pack ${same ? "is" : "is NOT"} what this corpus, data and normaliser give.`);
+  if (file) {
+    const same = readFileSync(path).equals(trained.pack);
+    console.log(`The committed pack ${same ? "is" : "is NOT"} what this corpus, data and normaliser give.`);
+  }
   console.log("The model trained on everything, on the texts it was trained on:");
   print(recallTable(judged, unseenOnly(trained.fitted), threshold));
 }

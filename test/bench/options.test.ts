@@ -24,3 +24,13 @@ test("a benchmark takes numbers above 0 and refuses anything else in one line", 
     assert.match(stderr, /^[^\n]+ \(takes \[--rounds …\] \[--serve …\]\)\n$/);
   }
 });
+
+test("the evaluation refuses data that is not there, and does not judge something else in its place", () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "bench/eval.ts"], {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, WEIR_DATA: "/nowhere" },
+  });
+  assert.deepEqual([status, stdout], [2, ""]);
+  assert.equal(stderr, "eval: /nowhere is neither a JSONL file nor a directory with prompts.jsonl\n");
+});
