@@ -220,7 +220,11 @@ function speaker(tape: Tape, n: i32, out: Prompt): i32 {
   const type = typeOf(tape, n);
   if (type >= 0) {
     noteUnknown(tape, n, type, out);
-    if (!tape.escaped(type) && isOutsideType(tape.raw(type))) return Trust.Untrusted;
+    if (!tape.escaped(type) && isOutsideType(tape.raw(type))) {
+      speak();
+      return Trust.Untrusted;
+    }
+    if (says(tape, type, "item_reference")) speak();
   }
   if (role < 0) {
     if (type < 0)
@@ -251,7 +255,10 @@ function part(tape: Tape, n: i32, around: i32, out: Prompt): i32 {
   const type = typeOf(tape, n);
   if (type < 0) return around;
   if (isPart(tape, n)) noteUnknown(tape, n, type, out);
-  return tape.escaped(type) || isOutsideType(tape.raw(type)) ? Where.Message | Trust.Untrusted : around;
+  if (tape.escaped(type)) return Where.Message | Trust.Untrusted;
+  if (!isOutsideType(tape.raw(type))) return around;
+  speak();
+  return Where.Message | Trust.Untrusted;
 }
 
 /** Whether `n` is an element of `content` or `parts`, as opposed to a value in a tool's arguments. */
@@ -279,7 +286,10 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
   if (kind != Kind.String) return;
   const raw = tape.raw(n);
   const escaped = tape.escaped(n);
-  if (isChoice(tape, n, key)) return;
+  if (isChoice(tape, n, key)) {
+    if (is(tape, n, "file_id")) speak();
+    return;
+  }
   if (isMedia(tape, n, key)) {
     out.media++;
     speak();
@@ -291,6 +301,7 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
   else if (blank < 0) blank = n;
 }
 
+/** Something to answer is there: a text, media, what is stored somewhere, or a tool's result, which may be empty. */
 function speak(): void {
   if (!inMain) return;
   said = true;
