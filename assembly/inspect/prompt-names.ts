@@ -72,6 +72,7 @@ export function isFreeMember(key: Slice): bool {
     named(key, "input") ||
     named(key, "input_examples") ||
     named(key, "response") ||
+    named(key, "documents") ||
     named(key, "json")
   );
 }

@@ -322,15 +322,15 @@ function isNameText(tape: Tape, n: i32, key: Slice): bool {
 function isChoice(tape: Tape, n: i32, key: Slice): bool {
   const raw = tape.raw(n);
   if (tape.escaped(n) || !isOptionValue(tape, n, key) || !isIdentifier(raw)) return false;
-  return !isLong(raw) || !isFree(tape, n, false);
+  // Templates of chats write any role before its text.
+  return !isLong(raw) || !(is(tape, n, "role") || isFree(tape, n, false));
 }
 
-/** Whether `n` is in a value whose members are not the API's; `described`: or in what describes one. */
+/** Whether `n` is in a value whose members are not the API's, which the conversation's own are; `described`: or in what describes one. */
 function isFree(tape: Tape, n: i32, described: bool): bool {
   for (let around = tape.parent(n); around > 0; around = tape.parent(around)) {
     const key = tape.key(around);
-    // At the root, `input` is the conversation.
-    if (key == NONE || tape.parent(around) == 0) continue;
+    if (key == NONE || around == mainNode) continue;
     if (isFreeMember(key) || (described && isSchemaMember(key))) return true;
   }
   return false;
