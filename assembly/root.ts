@@ -46,6 +46,9 @@ const seedBytes = reserve(8);
 /** The process's seed for tags: the same in all workers, so that they agree on who is who. */
 export let seed: u64 = 0;
 
+/** A policy of this VM has had budgets: leases and debts may be left of it when no policy has any more. */
+let budgeted: bool = false;
+
 // Room for the first configuration, before anything is known of bodies.
 arenaReserve(1 << 20);
 
@@ -78,6 +81,7 @@ export function onConfigure(root: u32, size: i32): bool {
   if (!prepare(policy)) return false;
   inheritRules(policy);
   forget(entry);
+  budgeted = budgeted || policy.budgeted;
   store<u32>(entry, root);
   store<u32>(entry, changetype<usize>(policy), 4);
   store<u32>(entry, block, 8);
@@ -173,7 +177,7 @@ export function onTick(root: u32): void {
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
   if (policy.awaitsRules) askForRules(policy, numberOf(entry), now());
-  if (policy.budgeted) {
+  if (budgeted) {
     const time = now();
     emptyPurses(false);
     carrySettled();

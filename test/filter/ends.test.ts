@@ -5,7 +5,16 @@ import { describe, test } from "node:test";
 import type { Pairs } from "../../host/abi.ts";
 import { exchange } from "../../host/exchange.ts";
 import { WeirError } from "../../sidecar/errors.ts";
-import { type Call, chat, keyEntry, LocalEdge, llm, replacePolicy, requestOf } from "../support/filter.ts";
+import {
+  type Call,
+  chat,
+  keyEntry,
+  LocalEdge,
+  llm,
+  policyFor,
+  replacePolicy,
+  requestOf,
+} from "../support/filter.ts";
 
 const policy = {
   tiers: { pro: { budgets: [{ meter: "completion_tokens", limit: 1_000_000, window: "month" }] } },
@@ -241,6 +250,17 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.equal(vm.addRoot({ configuration: of("127.0.0.1:1") }).ok, true);
       assert.equal(await settled(edge), 3);
       assert.deepEqual([...targets], ["127.0.0.1:1"]);
+    });
+
+    test("leases of a policy go back when the next one has no budgets at all", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      assert.equal((await edge.send(call)).status, 200);
+      const { keys } = policy;
+      replacePolicy(edge.vms[0]!, JSON.stringify(policyFor(profile, { tiers: { pro: {} }, keys })));
+      assert.equal(await settled(edge), 3);
+      const before = edge.callouts.length;
+      await edge.wait(LEASE_MS);
+      assert.equal(edge.callouts.length, before, "what was answered is not told again");
     });
 
     test("a root configured beside another serves its own policy, and outlives it", async () => {

@@ -114,6 +114,16 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       );
     });
 
+    test("what an outage let through is charged also when the next policy has no budgets", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      edge.setLedgerUp(false);
+      await pass(edge, 4);
+      const { keys } = policy;
+      replacePolicy(edge.vms[0]!, JSON.stringify(policyFor(profile, { tiers: { pro: {} }, keys })));
+      edge.setLedgerUp(true);
+      assert.deepEqual(await charged(edge), { spent: 4 * USED, debt: 4 * USED });
+    });
+
     for (const [on_expiry, lost] of [
       ["charge_all", BOUND],
       ["charge_reported", 0],
