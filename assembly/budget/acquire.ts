@@ -8,7 +8,7 @@ import { reserve } from "../memory";
 import { Policy, Tier } from "../policy/policy";
 import { LeaseState, Shard } from "../shards";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
-import { Stream } from "../stream";
+import { findStream, Stream } from "../stream";
 import { Writer } from "../writer";
 import { rememberGrant, rememberScarcity } from "./grants";
 import { HeldState, hold, letGo, roomForUnused } from "./held";
@@ -123,7 +123,7 @@ export let deniedNever: bool = false;
 export function joinAcquire(stream: Stream, policy: Policy): bool {
   // On nginx an answer can resume no other stream than its own.
   if (!policy.leases || nginx) return false;
-  const same = inFlight(stream.leaseTag);
+  const same = inFlight(stream.leaseTag, policy);
   if (same == null) return false;
   same.wait(stream.context);
   return true;
@@ -141,15 +141,17 @@ export function acquireAhead(
   growth: i32,
   now: u64,
 ): void {
-  if (ledgerRests(policy.ledgerTag, stream.subject, now) || inFlight(stream.leaseTag) != null) return;
+  if (ledgerRests(policy.ledgerTag, stream.subject, now) || inFlight(stream.leaseTag, policy) != null) return;
   acquireFor(stream, policy, tier, count, growth);
 }
 
-/** The acquire in flight that a stream of `leaseTag` may join, or null. */
-function inFlight(leaseTag: u64): Acquire | null {
+/** The acquire in flight that a stream of `leaseTag` may join, or null: of its own policy, as the answer ends with whose asked. */
+function inFlight(leaseTag: u64, policy: Policy): Acquire | null {
   for (let i = 0; i < ACQUIRES_MAX; i++) {
-    const acquire = changetype<Acquire>(acquires + <usize>i * ACQUIRE_SIZE);
-    if (acquire.active && acquire.leaseTag == leaseTag && acquire.waiters < WAITERS_MAX) return acquire;
+    const acquire = at(i);
+    if (!acquire.active || acquire.leaseTag != leaseTag || acquire.policy != changetype<usize>(policy))
+      continue;
+    if (acquire.waiters < WAITERS_MAX) return acquire;
   }
   return null;
 }
@@ -344,17 +346,22 @@ export function acquiresOf(subjectTag: u64): i32 {
 }
 
 /**
- * A policy ends, and with it what its root context had asked: no answer may come. Nobody waits for an acquire made ahead;
- * what it may have been granted is given back.
+ * A policy ends, and with it what its root context had asked: no answer may come. Of an acquire that nobody waits for, as it was made
+ * ahead or who waited has gone, what it may have been granted is given back.
  */
 export function orphanAcquires(policy: usize, now: u64): void {
   for (let i = 0; i < ACQUIRES_MAX; i++) {
     const acquire = at(i);
     if (acquire.policy != policy) continue;
     acquire.policy = 0;
-    if (!acquire.active || acquire.waiters > 0) continue;
+    if (!acquire.active || awaited(acquire)) continue;
     acquire.active = false;
     forgetCallout(Purpose.Acquire, i);
     abandon(acquire, now, Outcome.Failed);
   }
+}
+
+function awaited(acquire: Acquire): bool {
+  for (let i = 0; i < acquire.waiters; i++) if (findStream(acquire.waiter(i)) != null) return true;
+  return false;
 }

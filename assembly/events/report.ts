@@ -3,7 +3,8 @@
 //
 // A report that is not acknowledged is made again from its first event, with what came since: the receiver knows by the
 // numbers what it has.
-import { callEvents } from "../sidecar";
+import { forgetCallout } from "../proxy-wasm/callouts";
+import { callEvents, Purpose } from "../sidecar";
 import { lenOf, NONE, ptrOf, Slice } from "../slice";
 import {
   closeFrame,
@@ -38,6 +39,7 @@ const message = new Writer(REPORT_BYTES);
 export function sendReport(ring: Ring, now: u64): bool {
   if (ring.sentNs != 0) {
     if (now - ring.sentNs < <u64>ring.timeoutMs * NS_PER_MS + LOST_NS) return true;
+    forgetCallout(Purpose.Events, ringNumber(ring));
     ring.settle(0);
   }
   if (ring.count == 0 || now < ring.quietNs) return true;

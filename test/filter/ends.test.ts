@@ -252,6 +252,28 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.deepEqual([...targets], ["127.0.0.1:1"]);
     });
 
+    test("a request whose connection and policy end while it waits for a lease leaves nothing behind", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const acquire = edge.ledger.acquire.bind(edge.ledger);
+      const gone = new AbortController();
+      let answer = () => {};
+      edge.ledger.acquire = async (command) => {
+        const granted = await acquire(command);
+        gone.abort();
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return granted;
+      };
+      assert.notEqual((await edge.send({ ...call, signal: gone.signal })).aborted, "");
+      edge.ledger.acquire = acquire;
+      // The same policy again, as after a roll-back: nobody waits for what the first one had asked.
+      replacePolicy(edge.vms[0]!);
+      assert.equal((await edge.send(call)).status, 200);
+      answer();
+      assert.equal(await settled(edge), 3);
+    });
+
     test("leases of a policy go back when the next one has no budgets at all", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       assert.equal((await edge.send(call)).status, 200);
