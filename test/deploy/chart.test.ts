@@ -214,6 +214,18 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(only(bare, "NetworkPolicy").spec.egress.length, 1, "names alone may be looked up");
   });
 
+  test("has callers leave a connection sooner than the Envoy that ends waits, so that none of their requests breaks off", () => {
+    const all = manifests(template(...values("common", "envoy")));
+    const [config] = manifests(only(all, "ConfigMap", /-envoy$/).data["envoy.yaml"]) as Manifest[];
+    const manager = config?.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+    const envoy = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec.containers[0];
+    const { seconds } = envoy.lifecycle.preStop.sleep;
+    const { max_connection_duration: longest } = manager.common_http_protocol_options;
+    // Idle leases go back after that, and streams have some time.
+    assert.ok(Number.parseInt(longest, 10) + 15 <= seconds, `${longest} of ${seconds} s`);
+    assert.equal(manager.http1_safe_max_connection_duration, true, "between two requests");
+  });
+
   test("renders a pod with the filter's image as a volume that Kubernetes accepts", (context) => {
     if (!haveValidator) return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
     const args = ["--set", "filter.delivery=imageVolume", "--set", "filter.image.tag=1.2.3"];
