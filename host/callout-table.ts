@@ -69,9 +69,11 @@ export class CalloutTable {
     this.#pending.delete(token);
     if (origin) origin.calloutsPending--;
     try {
-      // ngx_wasm_module cancels the callouts of a request that ended or was answered; Envoy's belong to the root.
-      const cancelled =
-        vm.profile.resumesAfterCallouts && origin !== undefined && (origin.over || origin.local);
+      // ngx_wasm_module cancels the callouts of a request that ended or was answered; Envoy's belong to the root, and end with
+      // it and its last stream.
+      const cancelled = vm.profile.resumesAfterCallouts
+        ? origin !== undefined && (origin.over || origin.local)
+        : !vm.roots.includes(root) && ![...vm.streams.values()].some((stream) => stream.root === root);
       if (generation === vm.generation && !vm.dead && !cancelled) this.#answer(token, root, origin, reply);
       if (vm.profile.resumesAfterCallouts) origin?.calloutsAnswered();
     } catch (error) {

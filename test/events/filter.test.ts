@@ -12,7 +12,7 @@ import {
   Speaker,
   UsageSource,
 } from "../../sidecar/gen/weir/v1/events_pb.ts";
-import { type Call, chat, llm } from "../support/filter.ts";
+import { type Call, chat, llm, replacePolicy } from "../support/filter.ts";
 import { edgeWithEvents, keyEntry, PROFILES } from "./support.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -444,6 +444,21 @@ for (const profile of PROFILES) {
     });
   });
 }
+
+test("on Envoy a policy that ends while a report is under way leaves no place taken among the callouts", async () => {
+  const { edge, receiver } = await edgeWithEvents("envoy", policy, { kind: "pools" });
+  const vm = edge.vms[0]!;
+  const report = receiver.report.bind(receiver);
+  receiver.report = (batch) => {
+    receiver.report = report;
+    replacePolicy(vm);
+    return report(batch);
+  };
+  assert.equal((await edge.send({ ...hello, key: "key-open" })).status, 200);
+  await edge.wait(15_000);
+  const pools = vm.exports as unknown as { calloutsInFlight(): number };
+  assert.equal(pools.calloutsInFlight(), 0);
+});
 
 test("on Envoy a ring that is half full is reported at once", async () => {
   const { edge, receiver } = await edgeWithEvents("envoy", { ...policy, ledger: { sync: "1h" } });
