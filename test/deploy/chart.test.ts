@@ -276,25 +276,6 @@ describe("the chart", { skip: noHelm }, () => {
     assert.ok(envoy?.spec.containers[0].ports.some((port: { name: string }) => port.name === pods));
   });
 
-  test("takes the filter out of a ConfigMap and says when it is too large for one", () => {
-    const wasm = Buffer.concat([Buffer.from("\0asm\x01\0\0\0", "latin1"), Buffer.alloc(600_000, 1)]);
-    const file = join(scratch, "small.b64");
-    writeFileSync(file, wasm.toString("base64").replace(/.{76}/g, "$&\n"));
-    const set = ["--set", "filter.delivery=configMap", "--set-file", `filter.configMap.binary=${file}`];
-    const all = manifests(template(...values("common", "envoy"), ...set));
-    const map = only(all, "ConfigMap", /filter/);
-    assert.ok(Buffer.from(map.binaryData["weir.wasm"], "base64").equals(wasm));
-    const volumes = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec.volumes;
-    assert.deepEqual(volumes[1], { name: "filter", configMap: { name: "weir-filter" } });
-    writeFileSync(file, Buffer.concat([wasm, wasm]).toString("base64"));
-    assert.throws(
-      () => template(...values("common", "envoy"), ...set),
-      /filter\.configMap\.binary: 120\d+ bytes: a ConfigMap holds 1048576/,
-    );
-    writeFileSync(file, Buffer.from("not wasm").toString("base64"));
-    assert.throws(() => template(...values("common", "envoy"), ...set), /not a WebAssembly module in base64/);
-  });
-
   test("takes the values of both GitOps examples, which are the same", () => {
     const [application] = manifests(readFileSync(at("deploy/gitops/argocd.yaml"), "utf8"));
     const release = only(manifests(readFileSync(at("deploy/gitops/flux.yaml"), "utf8")), "HelmRelease");

@@ -37,13 +37,10 @@ Takes (dict "root" $ "hold" BOOL "wasm" PATH "port" PORT "host" HOST "upstreamPo
 {{- if eq $filter.delivery "initContainer" }}
   emptyDir:
     sizeLimit: 32Mi
-{{- else if eq $filter.delivery "imageVolume" }}
+{{- else }}
   image:
     reference: {{ include "weir.image" (dict "image" $filter.image "version" .Chart.AppVersion) }}
     pullPolicy: {{ $filter.image.pullPolicy }}
-{{- else }}
-  configMap:
-    name: {{ default (printf "%s-filter" (include "weir.fullname" .)) $filter.configMap.name }}
 {{- end }}
 {{- end -}}
 

@@ -106,20 +106,6 @@ lifecycle:
 {{- fail (printf "sidecar.replicas: %d: the embedded store is one process on one volume: expected 1, or ledger.store redis" (int .Values.sidecar.replicas)) -}}
 {{- end -}}
 {{- end -}}
-{{- $filter := .Values.filter -}}
-{{- if and (eq $filter.delivery "configMap") (not $filter.configMap.name) -}}
-{{- $binary := $filter.configMap.binary | replace "\n" "" -}}
-{{- if not $binary -}}
-{{- fail "filter.configMap: neither name nor binary: expected one of them with filter.delivery configMap" -}}
-{{- end -}}
-{{- $bytes := div (mul (len $binary) 3) 4 -}}
-{{- if gt (int $bytes) 1048576 -}}
-{{- fail (printf "filter.configMap.binary: %d bytes: a ConfigMap holds 1048576: expected the small build, dist/weir-small.wasm, or another filter.delivery" (int $bytes)) -}}
-{{- end -}}
-{{- if ne (b64dec $binary | trunc 4) "\x00asm" -}}
-{{- fail "filter.configMap.binary: not a WebAssembly module in base64: expected base64 of dist/weir-small.wasm" -}}
-{{- end -}}
-{{- end -}}
 {{- $gateway := .Values.integrations.envoyGateway -}}
 {{- if $gateway.enabled -}}
 {{- if not $gateway.gateway.name -}}
