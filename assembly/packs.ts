@@ -24,7 +24,7 @@ const PACKS = 4;
 
 /** Bytes kept for a pack that may be replaced; `scripts/attach-packs.ts` repeats them. */
 export const RULES_BYTES_MAX = 5 << 18;
-export const CLASSIFIER_BYTES_MAX = 256 << 10;
+export const CLASSIFIER_BYTES_MAX = 64 + (1 << 17);
 
 /** Address of the directory. The module must export it under this name. */
 export const packDirectory: usize = memory.data(64, 16);

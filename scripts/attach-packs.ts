@@ -6,9 +6,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PACK_BYTES_MAX } from "../sidecar/pack/rules.ts";
+import { SLOTS } from "../sidecar/pack/train-model.ts";
+import { HEADER_BYTES } from "../sidecar/pack/train-pack.ts";
 
 /** In the order of the directory; 0: the capacity is the pack's length. As in `assembly/packs.ts`. */
-const CAPACITY = { rules: PACK_BYTES_MAX, classifier: 256 << 10, o200k: 0, cl100k: 0 };
+const CAPACITY = { rules: PACK_BYTES_MAX, classifier: HEADER_BYTES + SLOTS, o200k: 0, cl100k: 0 };
 export type PackName = keyof typeof CAPACITY;
 const ENTRY_BYTES = 16;
 const PAGE_BYTES = 65536;

@@ -1,7 +1,7 @@
 // The classifier's features written out instead of added up: what the trainer reads. A twin of the loop in
 // classifier.ts over the same hashes; a test holds the sum of weights over these against `score`.
 //
-//   slots    u16 … the features of block 0, of block 1, … in the order they are met
+//   slots    u32 … the features of block 0, of block 1, … in the order they are met
 //   ends     u32 per block: how many slots up to its end
 //
 // Bounds: at most 64 + 3 × 32 slots per block; what does not fit in the room given is not written.
@@ -25,23 +25,23 @@ export function features(text: Slice, slots: usize, ends: usize, blocksMax: i32)
   let before2: u64 = 0;
   for (let block = 0; block < blocks; block++, at += 64) {
     for (let i: usize = 0; i < 64; i++) {
-      store<u16>(to, <u16>slotGram(load<u32>(at + i)));
-      to += 2;
+      store<u32>(to, <u32>slotGram(load<u32>(at + i)));
+      to += 4;
     }
     const mask = wordMask(at);
     const ahead = wordMask(at + 64);
     for (let starts = mask & ~((mask << 1) | carry); starts; starts &= starts - 1) {
       const bit = ctz(starts);
       const word = wordKey(at + <usize>bit, wordRun(mask, ahead, bit));
-      store<u16>(to, <u16>slotWord(word));
-      store<u16>(to, <u16>slotPair(before, word), 2);
-      store<u16>(to, <u16>slotSkip(before2, word), 4);
-      to += 6;
+      store<u32>(to, <u32>slotWord(word));
+      store<u32>(to, <u32>slotPair(before, word), 4);
+      store<u32>(to, <u32>slotSkip(before2, word), 8);
+      to += 12;
       before2 = before;
       before = word;
     }
     carry = mask >> 63;
-    store<u32>(ends + ((<usize>block) << 2), <u32>((to - slots) >> 1));
+    store<u32>(ends + ((<usize>block) << 2), <u32>((to - slots) >> 2));
   }
   return blocks;
 }

@@ -2,7 +2,7 @@
 // in the Wasm module, so what is trained on is what is served. A text is a bag of segments (its normal form and
 // each of its views); a segment is a run of 64-byte blocks; a block is a run of slots (weight indices).
 //
-//   segments  [first block │ bytes]…   blocks  [first slot]…   slots  u16 …
+//   segments  [first block │ bytes]…   blocks  [first slot]…   slots  u32 …
 
 import type { Sample } from "./train-corpus.ts";
 
@@ -30,7 +30,7 @@ export interface Dataset {
   segmentBytes: Uint32Array;
   /** Per block: first slot, and one entry more at the end. */
   blockSlot: Uint32Array;
-  slots: Uint16Array;
+  slots: Uint32Array;
 }
 
 /** Views longer than this, in bytes, are cut: they are rare and one window decides. */
@@ -43,13 +43,13 @@ export function extract(module: FeatureModule, samples: readonly Sample[]): Data
   const normal = module.reserve(BYTES_MAX + 256);
   const copy = module.reserve(BYTES_MAX + 256);
   const blocksMax = BYTES_MAX / 64;
-  const slotsAt = module.reserve(blocksMax * (call.blockSlotsMax?.() ?? 0) * 2);
+  const slotsAt = module.reserve(blocksMax * (call.blockSlotsMax?.() ?? 0) * 4);
   const endsAt = module.reserve(blocksMax * 4);
   const bags: Bag[] = [];
-  const segmentBlock = new Grown(Uint32Array, 1 << 16);
-  const segmentBytes = new Grown(Uint32Array, 1 << 16);
-  const blockSlot = new Grown(Uint32Array, 1 << 18);
-  const slots = new Grown(Uint16Array, 1 << 24);
+  const segmentBlock = new Grown(1 << 16);
+  const segmentBytes = new Grown(1 << 16);
+  const blockSlot = new Grown(1 << 18);
+  const slots = new Grown(1 << 24);
   const segment = (ptr: number, length: number) => {
     const bytes = Math.min(length, BYTES_MAX);
     const memory = new Uint8Array(module.memory.buffer);
@@ -61,7 +61,7 @@ export function extract(module: FeatureModule, samples: readonly Sample[]): Data
     const ends = new Uint32Array(module.memory.buffer, endsAt, blocks);
     const base = slots.length;
     for (let i = 0; i < blocks; i++) blockSlot.push(base + (i ? (ends[i - 1] ?? 0) : 0));
-    slots.append(new Uint16Array(module.memory.buffer, slotsAt, ends[blocks - 1] ?? 0));
+    slots.append(new Uint32Array(module.memory.buffer, slotsAt, ends[blocks - 1] ?? 0));
   };
   const encoder = new TextEncoder();
   for (const { text, label, source, kind } of samples) {
@@ -88,16 +88,13 @@ export function extract(module: FeatureModule, samples: readonly Sample[]): Data
   };
 }
 
-/** A typed array that doubles. */
-class Grown<T extends Uint32Array | Uint16Array> {
+/** An array that doubles. */
+class Grown {
   length = 0;
-  private array: T;
+  private array: Uint32Array;
 
-  constructor(
-    private readonly type: new (size: number) => T,
-    size: number,
-  ) {
-    this.array = new type(size);
+  constructor(size: number) {
+    this.array = new Uint32Array(size);
   }
 
   push(value: number): void {
@@ -105,19 +102,19 @@ class Grown<T extends Uint32Array | Uint16Array> {
     this.array[this.length++] = value;
   }
 
-  append(values: T): void {
+  append(values: Uint32Array): void {
     this.room(values.length);
     this.array.set(values, this.length);
     this.length += values.length;
   }
 
-  done(): T {
-    return this.array.subarray(0, this.length) as T;
+  done(): Uint32Array {
+    return this.array.subarray(0, this.length);
   }
 
   private room(count: number): void {
     if (this.length + count <= this.array.length) return;
-    const grown = new this.type(Math.max(this.array.length * 2, this.length + count));
+    const grown = new Uint32Array(Math.max(this.array.length * 2, this.length + count));
     grown.set(this.array);
     this.array = grown;
   }

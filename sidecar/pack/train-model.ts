@@ -10,7 +10,7 @@
 import type { Dataset } from "./features.ts";
 import { random } from "./train-grammar.ts";
 
-export const SLOTS = 1 << 16;
+export const SLOTS = 1 << 17;
 /** As in assembly/inspect/classifier.ts. */
 export const WINDOW_BLOCKS = 4;
 export const SMOOTH = 32;

@@ -24,7 +24,7 @@ async function open(isScalar: boolean) {
     packAt: reserve(exports.packBytes() + 64),
     textAt: reserve(TEXT_MAX + 512),
     normalAt: reserve(TEXT_MAX + 512),
-    slotsAt: reserve(blocksMax * exports.blockSlotsMax() * 2),
+    slotsAt: reserve(blocksMax * exports.blockSlotsMax() * 4),
     endsAt: reserve(blocksMax * 4),
   };
 }
@@ -59,7 +59,7 @@ function naiveScore(module: Module, bytes: Uint8Array, pack: Buffer): number {
   module.write(textAt, bytes);
   const blocks = exports.featuresOf(textAt, bytes.length, slotsAt, endsAt, blocksMax);
   const ends = new Uint32Array(memory.buffer, endsAt, blocks);
-  const slots = new Uint16Array(memory.buffer, slotsAt, ends[blocks - 1] ?? 0);
+  const slots = new Uint32Array(memory.buffer, slotsAt, ends[blocks - 1] ?? 0);
   let best = Number.NEGATIVE_INFINITY;
   const last = Math.max(0, blocks - WINDOW_BLOCKS);
   for (let from = 0; from <= last; from++) {
@@ -118,7 +118,7 @@ function weigh(module: Module, bytes: Uint8Array, pack: Buffer) {
   module.write(textAt, bytes);
   const blocks = exports.featuresOf(textAt, bytes.length, slotsAt, endsAt, blocksMax);
   const ends = new Uint32Array(memory.buffer, endsAt, blocks);
-  const slots = new Uint16Array(memory.buffer, slotsAt, ends[blocks - 1] ?? 0);
+  const slots = new Uint32Array(memory.buffer, slotsAt, ends[blocks - 1] ?? 0);
   const sums: number[] = Array(2 * blocks).fill(0);
   const heaviest: number[] = Array(blocks).fill(0);
   let slot = 0;
@@ -201,7 +201,7 @@ test("with more traces than there is room for, the last stretch goes on to the e
   const textAt = reserve(text.length + 256);
   simd.write(simd.textAt, Buffer.from("attack"));
   simd.exports.featuresOf(simd.textAt, 6, simd.slotsAt, simd.endsAt, simd.blocksMax);
-  for (const slot of new Uint16Array(simd.memory.buffer, simd.slotsAt, 3)) pack.writeInt8(127, 64 + slot);
+  for (const slot of new Uint32Array(simd.memory.buffer, simd.slotsAt, 3)) pack.writeInt8(127, 64 + slot);
   pack.writeFloatLE(0.05, 16);
   write(packAt, pack);
   assert.ok(exports.loadPack(packAt, pack.length));
@@ -226,7 +226,7 @@ test("an attack scores the same inside a long text as at its most exposed place"
   );
   assert.equal(blocks, 1);
   // Behind the n-grams of the attack come those of the spaces after a text.
-  const slots = new Uint16Array(simd.memory.buffer, simd.slotsAt, attack.length - 3);
+  const slots = new Uint32Array(simd.memory.buffer, simd.slotsAt, attack.length - 3);
   for (const slot of slots) pack.writeInt8(50, 64 + slot);
   assert.ok(load(simd, pack));
   const quiet = score(simd, filler);
