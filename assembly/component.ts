@@ -12,8 +12,11 @@ import { giveBack, retake, take } from "./component-memory";
 import * as result from "./component-result";
 import { probability } from "./inspect/classifier";
 import {
+  beginJudging,
   exceeds,
+  judgedScore,
   judgeText,
+  judgeTogether,
   limitOf,
   spanRule,
   useClassifier,
@@ -179,7 +182,13 @@ function judge(to: usize, body: usize, work: usize, threshold: i32, untrusted: i
     reason = Reason.InjectionDetected;
     result.putText(to + result.OUTCOME_WHY, whyBlocked(spanRule));
   }
-  store<i32>(to + result.OUTCOME_SCORE, score);
+  beginJudging();
+  if (reason == Reason.None && judgeTogether(prompt, threshold, untrusted)) {
+    reason = Reason.InjectionDetected;
+    result.gatherRules();
+    result.putText(to + result.OUTCOME_WHY, whyBlocked(spanRule));
+  }
+  store<i32>(to + result.OUTCOME_SCORE, max(score, judgedScore));
   result.putRules(to + result.OUTCOME_RULES);
   result.putList(to + result.OUTCOME_SPANS, list, prompt.count);
   return reason;

@@ -14,6 +14,7 @@ import {
   memoJudged,
   memoLogit,
   memoOf,
+  memoOfOther,
   memoReport,
   memoRule,
   rememberJudgement,
@@ -39,6 +40,7 @@ import {
   strongest,
   strongestScore,
 } from "./rules";
+import { beginRun, findRun, nextPiece, runTo, togetherWork } from "./together";
 import { next, start, view } from "./views";
 import { EVIDENCE_MAX, evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
@@ -162,20 +164,48 @@ export function exceeds(logit: i32, limit: i32): bool {
  * calibrated for; an `untrusted` of 0 is `threshold`.
  */
 export function judge(prompt: Prompt, work: usize, threshold: i32, untrusted: i32): Judgement {
+  beginJudging();
+  for (let i = 0; i < prompt.count; i++) {
+    const trust = prompt.trust(i);
+    const entry = memoOf(i, prompt.raw(i), prompt.escaped(i), trust);
+    const logit = judgeOnce(entry, prompt.raw(i), prompt.escaped(i), trust, work);
+    if (convicts(logit, limitOf(trust, threshold, untrusted))) return Judgement.Injection;
+  }
+  return judgeTogether(prompt, threshold, untrusted) ? Judgement.Injection : Judgement.Clean;
+}
+
+/** A new body is in hand: nothing is said about it yet. */
+export function beginJudging(): void {
   judgedScore = 0;
   judgedWhy = NONE;
   judgedReport = false;
   judgedByOwn = false;
-  for (let i = 0; i < prompt.count; i++) {
-    const logit = judgeSpan(prompt, i, work);
-    judgedScore = max(judgedScore, probability(logit));
-    if (spanReport >= 0) judgedReport = true;
-    if (!exceeds(logit, limitOf(prompt.trust(i), threshold, untrusted))) continue;
-    judgedWhy = whyBlocked(spanRule);
-    judgedByOwn = spanRule >= OWN_RULES;
-    return Judgement.Injection;
+}
+
+/** Judges what the texts of a message's parts are together, until one is an injection; whether one is. */
+export function judgeTogether(prompt: Prompt, threshold: i32, untrusted: i32): bool {
+  for (let from = 0; findRun(prompt, from); from = runTo) {
+    const trust = prompt.trust(runTo - 1);
+    const limit = limitOf(trust, threshold, untrusted);
+    for (let spaced = 0; spaced <= 1; spaced++) {
+      beginRun();
+      for (let text = nextPiece(prompt, !!spaced); text != NONE; text = nextPiece(prompt, !!spaced)) {
+        const logit = judgeOnce(memoOfOther(text, true, trust), text, true, trust, togetherWork);
+        if (convicts(logit, limit)) return true;
+      }
+    }
   }
-  return Judgement.Clean;
+  return false;
+}
+
+/** Takes the score of one text in: whether it is an injection. */
+function convicts(logit: i32, limit: i32): bool {
+  judgedScore = max(judgedScore, probability(logit));
+  if (spanReport >= 0) judgedReport = true;
+  if (!exceeds(logit, limit)) return false;
+  judgedWhy = whyBlocked(spanRule);
+  judgedByOwn = spanRule >= OWN_RULES;
+  return true;
 }
 
 /** The threshold for a text of class `trust`. */
@@ -188,12 +218,8 @@ export function whyBlocked(rule: i32): Slice {
   return rule >= 0 ? ruleId(rule) : CLASSIFIER;
 }
 
-/** The combined score of span `i`; sets `spanRule`. */
-function judgeSpan(prompt: Prompt, i: i32, work: usize): i32 {
-  const raw = prompt.raw(i);
-  const escaped = prompt.escaped(i);
-  const trust = prompt.trust(i);
-  const entry = memoOf(i, raw, escaped, trust);
+/** The combined score of one text, as its `entry` in the memo (0: none) has it, or read anew; sets `spanRule`. */
+function judgeOnce(entry: usize, raw: Slice, escaped: bool, trust: i32, work: usize): i32 {
   if (entry && memoJudged(entry)) {
     spanRule = memoRule(entry);
     spanReport = memoReport(entry);

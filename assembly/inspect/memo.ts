@@ -88,6 +88,13 @@ export function memoOf(span: i32, raw: Slice, escaped: bool, trust: i32): usize 
   return find(load<u64>(at), load<u64>(at, 8));
 }
 
+/** The entry of a text of the body in hand that is none of its spans, as `memoOf`. */
+export function memoOfOther(raw: Slice, escaped: bool, trust: i32): usize {
+  if (!table) return 0;
+  hashText(raw, <u32>trust | ((<u32>escaped) << 2), version);
+  return find(hashLow, hashHigh);
+}
+
 /** The entry of a hash; the oldest of its set is given up for a new one. */
 function find(low: u64, high: u64): usize {
   const set = table + <usize>(low & (SETS - 1)) * (ENTRY * WAYS);

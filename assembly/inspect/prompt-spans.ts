@@ -1,7 +1,8 @@
 // What was found in one request: the texts that a model will read, and the facts that budgets need.
 //
 //   span (16 bytes) ┌──────────────────────┬──────────┬──────────────────────────────────────┐
-//                   │ raw slice (u64)      │ node u32 │ trust (bits 0–1), escaped 8, key 9   │
+//                   │ raw slice (u64)      │ node u32 │ trust (bits 0–1), escaped 8, key 9,  │
+//                   │                      │          │ part 10, goes on 11                  │
 //                   └──────────────────────┴──────────┴──────────────────────────────────────┘
 //
 // Bounds: `spansMax` spans; with more, `tooMany` is set and the rest is missing, so the request must be refused.
@@ -22,6 +23,8 @@ export enum Trust {
 const LIMITS_MAX: i32 = 7;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;
+const PART: u32 = 1 << 10;
+const GOES_ON: u32 = 1 << 11;
 
 export class Prompt {
   /** A Shape; Unknown leaves it to the policy, and the spans are found all the same. */
@@ -71,6 +74,9 @@ export class Prompt {
   /** What should have been there, in words; of `bad` only. */
   badExpected: string = "";
 
+  /** The list of parts, and the trust, of the part's text that was added last; -1: none was. */
+  private partList: i32 = -1;
+  private partTrust: i32 = 0;
   private readonly spans: usize;
   private readonly spansMax: i32;
   private readonly limits: usize;
@@ -109,6 +115,7 @@ export class Prompt {
     this.bestOf = 1;
     this.prompts = 1;
     this.bad = -1;
+    this.partList = -1;
   }
 
   add(raw: Slice, node: i32, trust: i32, escaped: bool, key: bool): void {
@@ -121,6 +128,16 @@ export class Prompt {
     store<u64>(at, raw);
     store<u32>(at, node, 8);
     store<u32>(at, <u32>trust | (escaped ? ESCAPED : 0) | (key ? KEY : 0), 12);
+  }
+
+  /** The text that was just added, of class `trust`, is one of a part in the list `list` of a message. */
+  markPart(list: i32, trust: i32): void {
+    if (this.tooMany) return;
+    const at = this.spans + ((<usize>(this.count - 1)) << 4);
+    const goesOn = list == this.partList && trust == this.partTrust;
+    store<u32>(at, load<u32>(at, 12) | PART | (goesOn ? GOES_ON : 0), 12);
+    this.partList = list;
+    this.partTrust = trust;
   }
 
   /** A member that limits the answer; `obeyed`: for this API it does. */
@@ -155,6 +172,16 @@ export class Prompt {
 
   escaped(i: i32): bool {
     return (load<u32>(this.spans + ((<usize>i) << 4), 12) & ESCAPED) != 0;
+  }
+
+  /** Whether the text is one of a message's part. */
+  isPart(i: i32): bool {
+    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & PART) != 0;
+  }
+
+  /** Of a part's text: whether that of the part before it is in the same message, and of the same trust. */
+  goesOn(i: i32): bool {
+    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & GOES_ON) != 0;
   }
 
   /** Whether the text is a member's name. */

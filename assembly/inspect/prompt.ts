@@ -296,6 +296,8 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
     return;
   }
   out.add(raw, n, trust, escaped, false);
+  const part = is(tape, n, "text") ? tape.parent(n) : n;
+  if (isPart(tape, part)) out.markPart(tape.parent(part), trust);
   if (!inMain) return;
   if (!isBlank(raw, escaped)) speak();
   else if (blank < 0) blank = n;

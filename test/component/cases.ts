@@ -44,6 +44,11 @@ export const bodies: Body[] = [
   },
   { name: "attack in a part", path: CHAT, body: json(user([{ type: "text", text: ATTACK }])) },
   {
+    name: "attack over several parts",
+    path: CHAT,
+    body: json(user(ATTACK.split(" ").map((text) => ({ type: "text", text })))),
+  },
+  {
     name: "attack in a tool's result",
     path: CHAT,
     body: json({ messages: [user("x").messages[0], { role: "tool", tool_call_id: "1", content: ATTACK }] }),
