@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { SLOTS } from "../pack/train-model.ts";
+import { HEADER_BYTES } from "../pack/train-pack.ts";
 import { COMMANDS, runWeir } from "./commands.ts";
 import { builtFile } from "./filter.ts";
 
@@ -156,7 +158,8 @@ describe("weir", () => {
       [...args, at("garbage.bin", "garbage")],
       /garbage\.bin: a classifier pack has \d+ bytes, not 7\n$/,
     );
-    await refusal([...args, at("zeros.bin", "\0".repeat(65_600))], /zeros\.bin: not a classifier pack\n$/);
+    const zeros = "\0".repeat(HEADER_BYTES + SLOTS);
+    await refusal([...args, at("zeros.bin", zeros)], /zeros\.bin: not a classifier pack\n$/);
   });
 
   it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {

@@ -4,16 +4,24 @@ import { test } from "node:test";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
 import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules.ts";
+import { SLOTS } from "../../../sidecar/pack/train-model.ts";
+import { HEADER_BYTES } from "../../../sidecar/pack/train-pack.ts";
 import { compile } from "../../support/leaf.ts";
 import { ENTRY, instantiate, vocabulary } from "./support.ts";
 
 const core = await compile(ENTRY);
 const bytes = (length: number, from = 1) => Uint8Array.from({ length }, (_, i) => (i * 7 + from) & 255);
+const CLASSIFIER_BYTES = HEADER_BYTES + SLOTS;
 
 test("attached packs are found at their address, whole, with the capacity of their kind", () => {
-  const packs = { rules: bytes(1000), classifier: bytes(256 << 10), o200k: bytes(70_001), cl100k: bytes(1) };
+  const packs = {
+    rules: bytes(1000),
+    classifier: bytes(CLASSIFIER_BYTES),
+    o200k: bytes(70_001),
+    cl100k: bytes(1),
+  };
   const { exports, memory } = instantiate(attachPacks(core, packs), 0);
-  const capacities = [PACK_BYTES_MAX, 256 << 10, 70_016, 16];
+  const capacities = [PACK_BYTES_MAX, CLASSIFIER_BYTES, 70_016, 16];
   Object.values(packs).forEach((pack, i) => {
     const at = exports.packAt(i) >>> 0;
     assert.equal(at % 16, 0);
