@@ -15,6 +15,8 @@ import { settingsFromEnvironment } from "../../sidecar/settings.ts";
 import { at, type Manifest, manifests, only, podSpecs, RENDERS } from "./chart.ts";
 import { CHART, haveValidator, KUBERNETES, noHelm, python, run, template, values } from "./helm.ts";
 
+const names = (list: { name: string }[]) => list.map(({ name }) => name);
+
 /** `{"kind/name": what is wrong}` for each manifest that Kubernetes would refuse; `unknown` are without a schema. */
 function kubernetesErrors(all: readonly Manifest[], version: string) {
   const script = `
@@ -231,13 +233,27 @@ describe("the chart", { skip: noHelm }, () => {
     const args = ["--set", "filter.delivery=imageVolume", "--set", "filter.image.tag=1.2.3"];
     const all = manifests(template(...values("common", "envoy"), ...args));
     const spec = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec;
-    assert.equal(spec.initContainers, undefined);
-    assert.equal(spec.volumes[1].image.reference, "ghcr.io/weir/weir-filter:1.2.3");
+    assert.deepEqual(names(spec.initContainers), ["check-policy"]);
+    const filter = spec.volumes.find(({ name }: { name: string }) => name === "filter");
+    assert.equal(filter.image.reference, "ghcr.io/weir/weir-filter:1.2.3");
     assert.match(
       only(all, "ConfigMap", /-envoy$/).data["envoy.yaml"],
       /filename: \/weir-filter\/plugin\.wasm/,
     );
     assert.deepEqual(kubernetesErrors(all, "1.37").errors, {});
+  });
+
+  test("checks the policy before an Envoy starts, so that one that would refuse everybody ends a roll at its first pod", () => {
+    const all = manifests(template(...values("common", "envoy")));
+    const spec = podSpecs(all).find(({ of }) => of === "Deployment/weir-envoy")?.spec;
+    assert.deepEqual(names(spec.initContainers), ["check-policy", "filter"]);
+    const [check] = spec.initContainers;
+    const [command, file] = check.args;
+    assert.equal(command, "check");
+    const [{ name, mountPath }] = check.volumeMounts;
+    const map = spec.volumes.find((volume: { name: string }) => volume.name === name).configMap.name;
+    const { data } = only(all, "ConfigMap", new RegExp(`^${map}$`));
+    assert.ok(data[(file as string).slice(`${mountPath}/`.length)]);
   });
 
   test("keeps passwords in Secrets and percent-encodes them into the URL", () => {
