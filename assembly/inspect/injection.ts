@@ -1,6 +1,6 @@
 // Does a request try to turn the model against its owner? Every span is normalised, and the classifier reads it and each of its
-// decoded views, and the rules what it does not find plainly harmless; the highest score of any span counts. A span that this worker has
-// judged before is not read again but remembered (memo.ts).
+// decoded views, and the rules what it does not find plainly harmless; the highest score of any span, or of the parts of a message
+// together (together.ts), counts. A text that this worker has judged before is not read again but remembered (memo.ts).
 //
 // How rules and classifier make one score is `combine`, and nowhere else: the filter, the component (`weir scan`) and
 // `make eval` all ask it. The score is a calibrated logit in LOGIT_ONE-ths, because that is finer than any

@@ -3,13 +3,13 @@
 //
 // A run is read in pieces of at most ROOM bytes, each of which begins with the last KEPT bytes of the one before.
 //
-// Bounds: 2 × EDGE bytes of each part, and ROOM × 2 bytes of memory.
+// Bounds: twice 2 × EDGE bytes of each part, so a body of short parts is read three times; ROOM × 2 bytes of memory.
 import { reserve } from "../memory";
 import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { Prompt } from "./prompt-spans";
 
 const EDGE: i32 = 256;
-export const ROOM: i32 = 8192;
+const ROOM: i32 = 8192;
 const KEPT: i32 = 1024;
 /** What a text reads on in blocks. */
 const PAD: usize = 256;
