@@ -69,9 +69,11 @@ const tail = reserve(TAIL);
 
 /** 64 bytes with a higher logit than this have a trace of an attack: the threshold is further above it than rules can add. */
 export const TRACE: i32 = -LOGIT_ONE / 4;
-/** A word that weighs more than this, with the two before it, is a trace, too, however harmless the 64 bytes around it are: a short
- *  command before a harmless request. 100 made four blocks in five traces, 220 hardly any. */
-export const WORD_TRACE: i32 = 160;
+/** A word whose weight, with the two before it, times the pack's gain is more than this is a trace, too, however harmless the 64 bytes
+ *  around it are: a short command before a harmless request. 1.4 made four blocks in five traces, 3.1 hardly any. */
+const WORD_TRACE: f64 = 2.27;
+/** The weight of such a word. */
+export let wordTrace: i32 = 0;
 /** In texts up to this length, in blocks, the rules look everywhere. */
 const TRACED_MAX: i32 = 2;
 /** The sum of 64 bytes with a trace. */
@@ -113,6 +115,7 @@ export function loadPack(ptr: usize, len: i32): bool {
   }
   suspectSum = sumFor(SUSPECT, 2 * BLOCK);
   traceSum = sumFor(TRACE, BLOCK);
+  wordTrace = <i32>min(WORD_TRACE / gain, 1000.0);
   ready = true;
   return true;
 }
@@ -167,7 +170,7 @@ export function score(text: Slice): i32 {
       before = word;
     }
     if (sum + sumBefore > suspectSum) suspect(block << 6);
-    if (max(sum, secondBefore + sum - second) > traceSum || heaviest > WORD_TRACE) addTrace(block, blocks);
+    if (max(sum, secondBefore + sum - second) > traceSum || heaviest > wordTrace) addTrace(block, blocks);
     secondBefore = second;
     sumBefore = sum;
     const cell = ring + ((<usize>block % WINDOW_BLOCKS) << 2);

@@ -1,3 +1,3 @@
 export * from "../../../assembly/inspect/classifier-module";
-export { TRACE, WORD_TRACE } from "../../../assembly/inspect/classifier";
+export { TRACE, wordTrace } from "../../../assembly/inspect/classifier";
 export { stretchCount, stretchFrom, stretchTo, STRETCHES_MAX } from "../../../assembly/inspect/traces";

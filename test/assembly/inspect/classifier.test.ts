@@ -150,7 +150,7 @@ test("the rules look at the blocks on either side of each 64 bytes with a trace"
   const pack = makePack(simd, 0.02, -500);
   for (const module of [simd, scalar]) assert.ok(load(module, pack));
   const TRACE = simd.exports.TRACE.value as number;
-  const WORD_TRACE = simd.exports.WORD_TRACE.value as number;
+  const wordTrace = simd.exports.wordTrace.value as number;
   let some = 0;
   fc.assert(
     fc.property(anyText, (bytes) => {
@@ -167,7 +167,7 @@ test("the rules look at the blocks on either side of each 64 bytes with a trace"
           return (
             (pairs[at] ?? Number.NEGATIVE_INFINITY) > least ||
             (pairs[at + 1] ?? Number.NEGATIVE_INFINITY) > least ||
-            (heaviest[block + by] ?? 0) > WORD_TRACE
+            (heaviest[block + by] ?? 0) > wordTrace
           );
         }),
       );
