@@ -34,30 +34,30 @@ export function needsPrice(stream: Stream, tier: Tier): bool {
 
 /** Writes the upper bound of the request into the stream's reservation. */
 export function bound(stream: Stream, tier: Tier, price: Price | null, prompt: u64, completion: u64): void {
-  const cost = price == null ? 0 : costBound(price, prompt, completion);
   let n = 0;
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
-    const budget = tier.budget(ctz<u32>(mask));
-    stream.setReserved(n++, amount(budget, prompt, completion, cost));
+    const meter = tier.budget(ctz<u32>(mask)).meter;
+    const most =
+      meter != Meter.Cost || price == null
+        ? counted(meter, prompt, completion)
+        : costBound(price, prompt, completion);
+    stream.setReserved(n++, most);
   }
 }
 
 /** What the `n`th budget that applies is charged for the stream's real usage. */
 export function charge(stream: Stream, tier: Tier, price: Price | null, n: i32): u64 {
-  const prompt = stream.promptTokens;
-  const completion = stream.completionTokens;
-  const cost =
-    price == null
-      ? 0
-      : costOf(
-          price,
-          prompt,
-          stream.cachedTokens,
-          stream.cacheWriteTokens,
-          completion,
-          stream.reasoningTokens,
-        );
-  return amount(appliedBudget(stream, tier, n), prompt, completion, cost);
+  const meter = appliedBudget(stream, tier, n).meter;
+  if (meter != Meter.Cost || price == null)
+    return counted(meter, stream.promptTokens, stream.completionTokens);
+  return costOf(
+    price,
+    stream.promptTokens,
+    stream.cachedTokens,
+    stream.cacheWriteTokens,
+    stream.completionTokens,
+    stream.reasoningTokens,
+  );
 }
 
 /** The `n`th budget that applies to the stream. */
@@ -67,10 +67,11 @@ export function appliedBudget(stream: Stream, tier: Tier, n: i32): Budget {
   return tier.budget(ctz<u32>(mask));
 }
 
-function amount(budget: Budget, prompt: u64, completion: u64, cost: u64): u64 {
+/** What a meter of requests or tokens counts; of costs without a price, nothing. */
+function counted(meter: i32, prompt: u64, completion: u64): u64 {
   const p = min(prompt, AMOUNT_MAX);
   const c = min(completion, AMOUNT_MAX);
-  switch (<i32>budget.meter) {
+  switch (meter) {
     case Meter.Requests:
       return 1;
     case Meter.Tokens:
@@ -80,7 +81,7 @@ function amount(budget: Budget, prompt: u64, completion: u64, cost: u64): u64 {
     case Meter.CompletionTokens:
       return c;
     default:
-      return cost;
+      return 0;
   }
 }
 
@@ -101,8 +102,6 @@ export function costOf(
   const read = min(cached, p);
   const write = min(written, p - read);
   const thought = min(reasoning, c);
-  micros = 0;
-  picos = 0;
   add(p - read - write, price.promptPicos);
   add(read, price.cachedPicos);
   add(write, price.cacheWritePicos);
@@ -113,8 +112,6 @@ export function costOf(
 
 /** The most that the tokens can cost, each at the highest of its prices, in micro-dollars. */
 function costBound(price: Price, prompt: u64, completion: u64): u64 {
-  micros = 0;
-  picos = 0;
   add(min(prompt, AMOUNT_MAX), max(price.promptPicos, max(price.cachedPicos, price.cacheWritePicos)));
   add(min(completion, AMOUNT_MAX), max(price.completionPicos, price.reasoningPicos));
   return sum();
@@ -129,7 +126,10 @@ function add(tokens: u64, price: u64): void {
   picos += (tokens % MILLION) * price;
 }
 
-/** In micro-dollars, rounded up, so that many small requests are not free. */
+/** In micro-dollars, rounded up, so that many small requests are not free. The next sum begins. */
 function sum(): u64 {
-  return micros + (picos + MILLION - 1) / MILLION;
+  const total = micros + (picos + MILLION - 1) / MILLION;
+  micros = 0;
+  picos = 0;
+  return total;
 }
