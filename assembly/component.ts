@@ -13,8 +13,10 @@ import * as result from "./component-result";
 import { probability } from "./inspect/classifier";
 import {
   beginJudging,
+  convicts,
   exceeds,
   judgedScore,
+  judgedWhy,
   judgeText,
   judgeTogether,
   limitOf,
@@ -165,8 +167,8 @@ function read(body: usize, bytes: i32, path: Slice, unknownAllowed: bool): Reaso
 /** Judges every span, also behind one that blocks; the verdict and its score are the filter's, which stops there. */
 function judge(to: usize, body: usize, work: usize, threshold: i32, untrusted: i32): Reason {
   const list = take(max<usize>(<usize>prompt.count * result.SPAN_BYTES, 1));
-  let score = 0;
   let reason = Reason.None;
+  beginJudging();
   for (let i = 0; i < prompt.count; i++) {
     const raw = prompt.raw(i);
     const trust = prompt.trust(i);
@@ -177,18 +179,16 @@ function judge(to: usize, body: usize, work: usize, threshold: i32, untrusted: i
     store<i32>(at, lenOf(raw), 4);
     store<u32>(at, <u32>trust | ((<u32>prompt.isKey(i)) << 8), 8);
     store<i32>(at, probability(logit), 12);
-    score = max(score, probability(logit));
-    if (reason != Reason.None || !exceeds(logit, limitOf(trust, threshold, untrusted))) continue;
+    if (!convicts(logit, limitOf(trust, threshold, untrusted)) || reason != Reason.None) continue;
     reason = Reason.InjectionDetected;
-    result.putText(to + result.OUTCOME_WHY, whyBlocked(spanRule));
+    result.putText(to + result.OUTCOME_WHY, judgedWhy);
   }
-  beginJudging();
   if (reason == Reason.None && judgeTogether(prompt, threshold, untrusted)) {
     reason = Reason.InjectionDetected;
     result.gatherRules();
-    result.putText(to + result.OUTCOME_WHY, whyBlocked(spanRule));
+    result.putText(to + result.OUTCOME_WHY, judgedWhy);
   }
-  store<i32>(to + result.OUTCOME_SCORE, max(score, judgedScore));
+  store<i32>(to + result.OUTCOME_SCORE, judgedScore);
   result.putRules(to + result.OUTCOME_RULES);
   result.putList(to + result.OUTCOME_SPANS, list, prompt.count);
   return reason;

@@ -199,7 +199,7 @@ export function judgeTogether(prompt: Prompt, threshold: i32, untrusted: i32): b
 }
 
 /** Takes the score of one text in: whether it is an injection. */
-function convicts(logit: i32, limit: i32): bool {
+export function convicts(logit: i32, limit: i32): bool {
   judgedScore = max(judgedScore, probability(logit));
   if (spanReport >= 0) judgedReport = true;
   if (!exceeds(logit, limit)) return false;

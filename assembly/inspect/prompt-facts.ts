@@ -174,7 +174,8 @@ function ollama(tape: Tape, out: Prompt): void {
   else limit(tape, own, true, out);
 }
 
-function present(tape: Tape, object: i32, name: string): i32 {
+/** The member `name` of `object`, or -1 where it is absent or null. */
+export function present(tape: Tape, object: i32, name: string): i32 {
   const node = tape.member(object, name);
   return node >= 0 && tape.kind(node) == Kind.Null ? -1 : node;
 }

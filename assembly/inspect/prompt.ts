@@ -22,7 +22,7 @@ import { equalsDecoded, pointer } from "../json/text";
 import { reserve } from "../memory";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
-import { findFacts } from "./prompt-facts";
+import { findFacts, present } from "./prompt-facts";
 import {
   isFileData,
   isFreeMember,
@@ -107,12 +107,11 @@ function judgeEmpty(tape: Tape, out: Prompt): void {
 /** Whether it asks the Responses API to go on from what is stored there: nothing has to be put in then. */
 function hasStored(tape: Tape, out: Prompt): bool {
   if (out.shape != Shape.Responses || (mainNode >= 0 && tape.kind(mainNode) != Kind.Null)) return false;
-  return has(tape, "prompt") || has(tape, "previous_response_id") || has(tape, "conversation");
-}
-
-function has(tape: Tape, name: string): bool {
-  const n = tape.member(0, name);
-  return n >= 0 && tape.kind(n) != Kind.Null;
+  return (
+    present(tape, 0, "prompt") >= 0 ||
+    present(tape, 0, "previous_response_id") >= 0 ||
+    present(tape, 0, "conversation") >= 0
+  );
 }
 
 /** A list of messages must be one: what a provider makes of anything else is not known. */
