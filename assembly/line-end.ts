@@ -1,6 +1,10 @@
 // Where a line of an event stream ends: whoever reads one looks for it.
-const LF: u32 = 10;
-const CR: u32 = 13;
+export const LF: u32 = 10;
+export const CR: u32 = 13;
+
+export function isLineEnd(byte: u32): bool {
+  return byte == LF || byte == CR;
+}
 
 /** The first CR or LF in [p, stop), or `stop`. */
 export function lineEnd(p: usize, stop: usize): usize {
@@ -22,6 +26,6 @@ export function lineEnd(p: usize, stop: usize): usize {
       p += 8;
     }
   }
-  while (p < stop && load<u8>(p) != LF && load<u8>(p) != CR) p++;
+  while (p < stop && !isLineEnd(load<u8>(p))) p++;
   return p;
 }

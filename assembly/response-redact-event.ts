@@ -23,6 +23,7 @@ import {
 import { outTo, overflow, rewind, room } from "./redact/output";
 import { makeBeginning } from "./redact/template";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./redact/types";
+import { CR, isLineEnd, LF } from "./line-end";
 import { Form } from "./media-type";
 import { bringsTokens, Redaction, withhold } from "./response-redact-slot";
 import { endOf, ptrOf, Slice } from "./slice";
@@ -46,8 +47,6 @@ const PIECES_MAX: i32 = 4224;
 const LAST_MAX: i32 = 16;
 /** The channel that ends all others. */
 const EVERYTHING: u32 = (ALL << 14) | ALL;
-const LF: u32 = 10;
-const CR: u32 = 13;
 
 let list: usize = 0;
 let ended: usize = 0;
@@ -88,8 +87,7 @@ export function redactEvent(redaction: Redaction, bytes: Slice): void {
     rewind(from);
     return;
   }
-  const ending = load<u8>(endOf(bytes) - 1);
-  redaction.inLine = ending != LF && ending != CR;
+  redaction.inLine = !isLineEnd(load<u8>(endOf(bytes) - 1));
   if (!redaction.inLine) restartBody(redaction.body);
   if (!wholeEvent) {
     for (let i = 0; begins && i < count; i++) rememberBeginning(redaction.set, bytes, list, i, single);
@@ -112,10 +110,6 @@ function endsEvent(bytes: Slice, single: bool): bool {
   if (single) return true;
   end -= end - 1 > from && load<u8>(end - 1) == LF && load<u8>(end - 2) == CR ? 2 : 1;
   return end > from && isLineEnd(load<u8>(end - 1));
-}
-
-function isLineEnd(b: u32): bool {
-  return b == LF || b == CR;
 }
 
 /** Lists the texts of the piece that was read last; returns their number. `begins`: whether it begins its event. */

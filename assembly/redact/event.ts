@@ -3,7 +3,7 @@
 //
 //   body + 14: bytes of `data:` so far u8, or IN_DATA, or IN_OTHER
 //        + 15: bytes of the stream's byte order mark u8, or ALL_DATA: its events are lines of JSON
-import { lineEnd } from "../line-end";
+import { isLineEnd, lineEnd } from "../line-end";
 import { feedBody, TEXT_AT } from "./body";
 import { put } from "./output";
 import { feed, openChannel } from "./redactor";
@@ -17,8 +17,6 @@ const ALL_DATA: u32 = 4;
 
 const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
 const COLON_AT: u32 = 4;
-const LF: u32 = 10;
-const CR: u32 = 13;
 
 /** Takes every line of the stream for an event's data. */
 export function expectLines(body: usize): void {
@@ -61,7 +59,7 @@ function beginLine(body: usize, p: usize, end: usize): usize {
   store<u8>(body, <u8>seen, 14);
   if (seen == IN_DATA) put(DATA, DATA + seen);
   else if (p < end) {
-    if (seen == 0 && (load<u8>(p) == LF || load<u8>(p) == CR)) {
+    if (seen == 0 && isLineEnd(load<u8>(p))) {
       put(p, p + 1);
       return p + 1;
     }

@@ -4,7 +4,7 @@
 // are; one that a chunk has cut is held back until it is complete (hold.ts). An event longer than PIECE_MAX, or one
 // for which there is no room, passes in pieces as it comes, and is counted; its texts are listed all the same. Of a
 // JSON answer, pieces are just parts of the chunk. The pieces of an answer, one after the other, are the answer.
-import { lineEnd } from "../line-end";
+import { CR, isLineEnd, LF, lineEnd } from "../line-end";
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { hold, recycle, retire } from "./hold";
@@ -14,8 +14,6 @@ import { AnswerKind, State, stateOf } from "./state";
 
 /** The longest chunk that `filter` can put behind a held event. */
 export const CHUNK_MAX: i32 = 1 << 20;
-const LF: u32 = 10;
-const CR: u32 = 13;
 
 const joined: usize = reserve(PIECE_MAX + CHUNK_MAX);
 
@@ -179,7 +177,7 @@ function eventEnd(p: usize, limit: usize): usize {
         continue;
       }
     }
-    if ((single || !state.frameInLine) && (c == LF || c == CR)) {
+    if ((single || !state.frameInLine) && isLineEnd(c)) {
       state.frameInLine = false;
       p++;
       if (c == CR) {

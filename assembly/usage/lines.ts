@@ -3,7 +3,7 @@
 //
 // Nothing is buffered: the data goes to the walker as it comes, the lines of one event joined by line feeds. Lines
 // end with CR LF, LF or CR; a byte order mark at the beginning, comments and other fields are passed over.
-import { lineEnd } from "../line-end";
+import { CR, isLineEnd, LF, lineEnd } from "../line-end";
 import { beginDocument, walk } from "./walk";
 import { keepEnvelope, repeated } from "./repeat";
 import { addSpan, ALL, ENDS, spanCount } from "./spans";
@@ -28,8 +28,6 @@ const HEAD_BYTES: i32 = 8;
 const SPACES: u64 = 0x2020000000000000;
 const COLON: u32 = 58;
 const BRACE: u32 = 123;
-const LF: u32 = 10;
-const CR: u32 = 13;
 const lineFeed: usize = memory.data<u8>([10]);
 
 /** Reads [p, stop); an event acts where its empty line is. */
@@ -102,7 +100,7 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
     }
     state.mark = 3;
   }
-  if (state.kind == AnswerKind.Lines && c != LF && c != CR) {
+  if (state.kind == AnswerKind.Lines && !isLineEnd(c)) {
     state.phase = Phase.Value;
     dataLine(state);
     return p;
@@ -111,7 +109,7 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
     state.phase = Phase.Colon;
     return p + 5;
   }
-  if (c == LF || c == CR) {
+  if (isLineEnd(c)) {
     dispatch(state);
     endLine(state, c);
     return p + 1;
@@ -132,7 +130,7 @@ function field(state: State, p: usize, c: u32): usize {
   } else if (c == COLON) {
     state.phase = Phase.Colon;
     return p + 1;
-  } else if (c == LF || c == CR) {
+  } else if (isLineEnd(c)) {
     dataLine(state);
   }
   state.phase = Phase.Skip;
