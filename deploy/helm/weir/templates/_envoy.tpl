@@ -48,24 +48,6 @@ Takes (dict "root" $ "hold" BOOL "wasm" PATH "port" PORT "host" HOST "upstreamPo
 {{- ternary "/weir-filter/plugin.wasm" "/weir-filter/weir.wasm" (eq .Values.filter.delivery "imageVolume") -}}
 {{- end -}}
 
-{{/* A policy that would refuse everybody, such as one whose rules do not compile, ends a roll at its first pod. */}}
-{{- define "weir.policyCheck" -}}
-- name: check-policy
-  image: {{ include "weir.image" (dict "image" .Values.image "version" .Chart.AppVersion) }}
-  imagePullPolicy: {{ .Values.image.pullPolicy }}
-  args: [check, /etc/weir/policy/policy.json]
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 1000
-    {{- include "weir.containerSecurity" . | nindent 4 }}
-    seccompProfile: { type: RuntimeDefault }
-  resources:
-    requests: { cpu: 50m, memory: 64Mi }
-    limits: { memory: 512Mi }
-  volumeMounts:
-    - { name: policy, mountPath: /etc/weir/policy, readOnly: true }
-{{- end -}}
-
 {{- define "weir.filterInit" -}}
 - name: filter
   image: {{ include "weir.image" (dict "image" .Values.image "version" .Chart.AppVersion) }}
