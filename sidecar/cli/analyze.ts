@@ -11,7 +11,8 @@ import { parseArgs } from "node:util";
 import { type Anomaly, Detector } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
 import { instant } from "./ledger-text.ts";
-import { linesOf, type ScanInput, type ScanOutput } from "./scan.ts";
+import { type LineInput, linesOf } from "./lines.ts";
+import type { ScanOutput } from "./scan.ts";
 import { pipedOutput, UsageError, unreadable } from "./usage.ts";
 import { CsvError, UsageCsv } from "./usage-csv.ts";
 
@@ -94,7 +95,7 @@ interface Summary {
 }
 
 /** Reads usage and writes what stands out. Throws WeirError for a header that cannot be used. */
-export async function analyze(input: ScanInput, output: ScanOutput, json: boolean): Promise<number> {
+export async function analyze(input: LineInput, output: ScanOutput, json: boolean): Promise<number> {
   const detector = new Detector();
   const summary: Summary = {
     rows: 0,
@@ -179,7 +180,7 @@ function summaryText({ rows, fromMs, toMs, found, malformed, errors }: Summary, 
 
 export async function run(
   args: string[],
-  stdin: ScanInput = process.stdin,
+  stdin: LineInput = process.stdin,
   stdout: ScanOutput = pipedOutput(),
 ): Promise<number> {
   const { values, positionals } = parseArgs({

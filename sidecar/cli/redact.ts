@@ -4,11 +4,11 @@
 // TEXT_MAX bytes of text; output waits for a slow reader.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
+import { linesOf } from "./lines.ts";
 import { pipedOutput, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir redact --jsonl < TEXTS.jsonl
@@ -85,10 +85,10 @@ export async function run(
   if (!values.jsonl) throw new UsageError("--jsonl is missing");
   const spansOf = detector();
   let number = 0;
-  for await (const line of createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(stdin)) {
     number++;
-    if (line.trim() === "") continue;
-    const row = parse(line);
+    if (line?.trim() === "") continue;
+    const row = line && parse(line);
     if (!row) throw new WeirError("invalid_argument", `line ${number}: expected {"id", "text"}`);
     const out = `${JSON.stringify({ id: row.id, text: row.text, spans: spansOf(row.text) })}\n`;
     if (!stdout.write(out)) await once(stdout, "drain");

@@ -12,10 +12,10 @@ import { WeirError } from "../errors.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { instant } from "./ledger-text.ts";
+import { linesOf } from "./lines.ts";
 import { readPolicy } from "./policy-file.ts";
 import { LineError, parseRecord, type ReplayRecord } from "./replay-record.ts";
 import { moveTo, newCallers, noteCaller, Replayed, type Verdict } from "./replay-run.ts";
-import { linesOf } from "./scan.ts";
 import { integerOf, UsageError, unreadable } from "./usage.ts";
 
 const ERRORS_SHOWN_MAX = 100;

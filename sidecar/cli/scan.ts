@@ -12,11 +12,11 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
+import { LINE_BYTES_MAX, type LineInput, linesOf } from "./lines.ts";
 import { pipedOutput, UsageError } from "./usage.ts";
 
-/** As the filter's BODY_BYTES_MAX, and room for escapes and the rest of a line. */
+/** As the filter's BODY_BYTES_MAX. */
 const INPUT_BYTES_MAX = 16 << 20;
-const LINE_BYTES_MAX = 2 * INPUT_BYTES_MAX;
 /** Lines are written in pieces of about this size. */
 const CHUNK_CHARACTERS = 1 << 16;
 /** Names no API: the members of the body tell which it is. */
@@ -30,7 +30,6 @@ export const USAGE = `usage: weir scan [--path /v1/chat/completions] < BODY.json
 
 exit status: 0 whatever the verdict, 1 the body or a line could not be scanned, 2 wrong usage`;
 
-export type ScanInput = AsyncIterable<Uint8Array | string>;
 export type ScanOutput = Pick<NodeJS.WritableStream, "write" | "once">;
 
 interface Tokens {
@@ -87,7 +86,7 @@ export async function loadInspector(): Promise<Inspector> {
 
 export async function run(
   args: string[],
-  stdin: ScanInput = process.stdin,
+  stdin: LineInput = process.stdin,
   stdout: ScanOutput = pipedOutput(),
 ): Promise<number> {
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" }, path: { type: "string" } } });
@@ -102,7 +101,7 @@ export async function run(
   return 0;
 }
 
-async function readBody(stdin: ScanInput): Promise<Buffer | undefined> {
+async function readBody(stdin: LineInput): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stdin) {
@@ -143,7 +142,7 @@ function named({ o200kBase, cl100kBase }: Tokens): Record<string, number | null>
   return { o200k_base: o200kBase ?? null, cl100k_base: cl100kBase ?? null };
 }
 
-async function scanLines(inspector: Inspector, stdin: ScanInput, stdout: ScanOutput): Promise<number> {
+async function scanLines(inspector: Inspector, stdin: LineInput, stdout: ScanOutput): Promise<number> {
   let out = "";
   let number = 0;
   let failed = 0;
@@ -180,31 +179,4 @@ function lineVerdict(inspector: Inspector, line: string, number: number): object
 
 function tooLong(number: number): object {
   return { id: null, error: `line ${number}: longer than ${LINE_BYTES_MAX} bytes` };
-}
-
-/** The lines of a stream, without their ends; undefined stands for one that is too long, which is dropped as it comes. */
-export async function* linesOf(stdin: ScanInput): AsyncGenerator<string | undefined> {
-  let parts: Buffer[] = [];
-  let bytes = 0;
-  const line = () => {
-    const text =
-      bytes > LINE_BYTES_MAX ? undefined : Buffer.concat(parts).toString("utf8").replace(/\r$/, "");
-    parts = [];
-    bytes = 0;
-    return text;
-  };
-  for await (const chunk of stdin) {
-    const buffer = Buffer.from(chunk as Uint8Array);
-    let from = 0;
-    for (let to = buffer.indexOf(10); to >= 0; to = buffer.indexOf(10, from)) {
-      bytes += to - from;
-      if (bytes <= LINE_BYTES_MAX) parts.push(buffer.subarray(from, to));
-      yield line();
-      from = to + 1;
-    }
-    bytes += buffer.length - from;
-    if (bytes <= LINE_BYTES_MAX) parts.push(buffer.subarray(from));
-    else parts = [];
-  }
-  if (bytes) yield line();
 }

@@ -78,6 +78,13 @@ test("an end of the text is refused where a regular expression has it, as nothin
   assert.deepEqual(compileOwnRules([{ id: "a", phrase: "^titan$" }]).problems, []);
 });
 
+test("a repetition that is none is told what is wrong with it", () => {
+  const problems = (pattern: string) => compileOwnRules([{ id: "a", pattern }]).problems.join();
+  assert.match(problems("ab[0-9]{5,2}"), /\{5,2\}: the first number is above the last/);
+  assert.match(problems("ab[0-9]{0}"), /\{0,0\}: the last number is from 1 to 16/);
+  assert.match(problems("ab[0-9]{2,17}"), /\{2,17\}: the last number is from 1 to 16/);
+});
+
 test("rules that would grow without bounds are refused, and soon", () => {
   const many = (count: number, pattern: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => ({ id: `r${i}`, pattern: pattern(i) }));

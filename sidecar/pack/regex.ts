@@ -269,8 +269,9 @@ class Parser {
       this.at += bounds[0].length;
       const min = Number(bounds[1]);
       const max = Number(bounds[2] ?? bounds[1]);
-      if (max > REPEAT_MAX || min > max || max === 0)
-        throw new PatternError(`{${min},${max}}: at most ${REPEAT_MAX}`);
+      if (min > max) throw new PatternError(`{${min},${max}}: the first number is above the last`);
+      if (max > REPEAT_MAX || max === 0)
+        throw new PatternError(`{${min},${max}}: the last number is from 1 to ${REPEAT_MAX}`);
       return { type: "repeat", item, min, max };
     }
     return item;
