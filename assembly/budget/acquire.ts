@@ -11,7 +11,7 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { findStream, Stream } from "../stream";
 import { Writer } from "../writer";
 import { rememberGrant, rememberScarcity } from "./grants";
-import { HeldState, hold, letGo, roomForUnused } from "./held";
+import { Held, HeldState, hold, letGo, roomForUnused } from "./held";
 import { callLedger, Purpose } from "../sidecar";
 import { nameHigh, nextLow } from "./names";
 import { ask } from "./question";
@@ -257,16 +257,7 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
     lease.growth = acquire.growth;
     putWarning(lease, now);
     for (let i = 0; i < <i32>acquire.count; i++) lease.setGranted(i, load<u64>(granted + ((<usize>i) << 3)));
-    const held = hold(
-      acquire.high,
-      acquire.low,
-      acquire.subjectTag,
-      acquire.subject,
-      acquire.policy,
-      acquire.ledger,
-      acquire.count,
-      now,
-    );
+    const held = lookAfter(acquire, now);
     if (held == null) break;
     held.tier = acquire.tier;
     held.mask = acquire.mask;
@@ -277,6 +268,20 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
     letGo(held);
   }
   return abandon(acquire, now, Outcome.NoRoom);
+}
+
+/** From now on this worker looks after the lease; null when it looks after too many. */
+function lookAfter(acquire: Acquire, now: u64): Held | null {
+  return hold(
+    acquire.high,
+    acquire.low,
+    acquire.subjectTag,
+    acquire.subject,
+    acquire.policy,
+    acquire.ledger,
+    acquire.count,
+    now,
+  );
 }
 
 /** Whether what is left of each budget covers many requests like the one that asked. */
@@ -294,16 +299,7 @@ function plenty(count: i32): bool {
  */
 function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
   if (!roomForUnused()) return outcome;
-  const held = hold(
-    acquire.high,
-    acquire.low,
-    acquire.subjectTag,
-    acquire.subject,
-    acquire.policy,
-    acquire.ledger,
-    acquire.count,
-    now,
-  );
+  const held = lookAfter(acquire, now);
   if (held != null) {
     held.state = <u8>HeldState.Unused;
     held.dirty = true;
