@@ -74,8 +74,11 @@ export class Prompt {
   /** What should have been there, in words; of `bad` only. */
   badExpected: string = "";
 
-  /** The list of parts, and the trust, of the part's text that was added last; -1: none was. */
-  private partList: i32 = -1;
+  /** The first of the messages in a row that one speaker wrote, and who that is; -1: no message has come. */
+  private turn: i32 = -1;
+  private turnTrust: i32 = 0;
+  /** What the part's text that was added last belongs to, and its trust; -1: none was. */
+  private partOf: i32 = -1;
   private partTrust: i32 = 0;
   private readonly spans: usize;
   private readonly spansMax: i32;
@@ -115,7 +118,15 @@ export class Prompt {
     this.bestOf = 1;
     this.prompts = 1;
     this.bad = -1;
-    this.partList = -1;
+    this.turn = -1;
+    this.partOf = -1;
+  }
+
+  /** Message `node` of the conversation begins, written by `trust`. */
+  beginMessage(node: i32, trust: i32): void {
+    if (this.turn >= 0 && trust == this.turnTrust) return;
+    this.turn = node;
+    this.turnTrust = trust;
   }
 
   add(raw: Slice, node: i32, trust: i32, escaped: bool, key: bool): void {
@@ -130,13 +141,14 @@ export class Prompt {
     store<u32>(at, <u32>trust | (escaped ? ESCAPED : 0) | (key ? KEY : 0), 12);
   }
 
-  /** The text that was just added, of class `trust`, is one of a part in the list `list` of a message. */
+  /** The text that was just added, of class `trust`, is one of a part in the list `list`; of the message in hand without one. */
   markPart(list: i32, trust: i32): void {
     if (this.tooMany) return;
+    const whole = list < 0 ? this.turn : list;
     const at = this.spans + ((<usize>(this.count - 1)) << 4);
-    const goesOn = list == this.partList && trust == this.partTrust;
+    const goesOn = whole == this.partOf && trust == this.partTrust;
     store<u32>(at, load<u32>(at, 12) | PART | (goesOn ? GOES_ON : 0), 12);
-    this.partList = list;
+    this.partOf = whole;
     this.partTrust = trust;
   }
 
@@ -174,12 +186,12 @@ export class Prompt {
     return (load<u32>(this.spans + ((<usize>i) << 4), 12) & ESCAPED) != 0;
   }
 
-  /** Whether the text is one of a message's part. */
+  /** Whether the text is a message's, or one of its parts'. */
   isPart(i: i32): bool {
     return (load<u32>(this.spans + ((<usize>i) << 4), 12) & PART) != 0;
   }
 
-  /** Of a part's text: whether that of the part before it is in the same message, and of the same trust. */
+  /** Of such a text: whether the one before it is in the same message, or in one of the same speaker right before, and of the same trust. */
   goesOn(i: i32): bool {
     return (load<u32>(this.spans + ((<usize>i) << 4), 12) & GOES_ON) != 0;
   }

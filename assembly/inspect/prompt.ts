@@ -210,6 +210,7 @@ function begin(n: i32, out: Prompt): void {
 
 function message(tape: Tape, n: i32, out: Prompt): i32 {
   const trust = speaker(tape, n, out);
+  if (inMain) out.beginMessage(n, trust);
   if (inMain && trust != Trust.User) userMessage = -1;
   return Where.Message | trust;
 }
@@ -295,11 +296,21 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
     return;
   }
   out.add(raw, n, trust, escaped, false);
-  const part = is(tape, n, "text") ? tape.parent(n) : n;
-  if (isPart(tape, part)) out.markPart(tape.parent(part), trust);
+  markPart(tape, n, trust, out);
   if (!inMain) return;
   if (!isBlank(raw, escaped)) speak();
   else if (blank < 0) blank = n;
+}
+
+/** Says what the text `n`, which was just added, belongs together with. */
+function markPart(tape: Tape, n: i32, trust: i32, out: Prompt): void {
+  const part = is(tape, n, "text") ? tape.parent(n) : n;
+  const parts = isPart(tape, part);
+  if (!parts && !is(tape, n, "content")) return;
+  const list = tape.parent(part);
+  const message = parts ? tape.parent(list) : list;
+  const isMessage = inMain && message > 0 && tape.parent(message) == mainNode;
+  if (isMessage || parts) out.markPart(isMessage ? -1 : list, trust);
 }
 
 /** Something to answer is there: a text, media, what is stored somewhere, or a tool's result, which may be empty. */

@@ -1,5 +1,5 @@
-// Texts that stand in several parts of one message, put together: a model reads them as one text, so no attack may pass because it
-// is cut up. Of each part its first and last EDGE bytes are taken, since what is inside one is judged with it.
+// Texts that stand in several parts of one message, or in several messages in a row of one speaker, put together: a model reads them as
+// one text, so no attack may pass because it is cut up. Of each part its first and last EDGE bytes are taken, since what is inside one is judged with it.
 //
 // A run is read in pieces of at most ROOM bytes, each of which begins with the last KEPT bytes of the one before.
 //
@@ -25,7 +25,7 @@ export let runTo: i32 = 0;
 let at: i32 = 0;
 let filled: i32 = 0;
 
-/** Finds the next message, from span `from` on, that has a text in more than one part. */
+/** Finds the next speaker, from span `from` on, who says something in more than one part. */
 export function findRun(prompt: Prompt, from: i32): bool {
   let first = -1;
   let parts = 0;
