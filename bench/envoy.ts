@@ -1,6 +1,7 @@
 // Processor time per request of Envoy: bare, with a module that makes Weir's host calls and nothing else, with Weir (with
 // local limits; with a budget of requests on top, which needs nothing of the answer; with a budget of tokens, for which the
-// answer's usage is read), and with a Lua filter that looks up a key and searches for a keyword, for bodies of 1 KB and 32 KB. All run at once and are measured in turn, in many short rounds, so that
+// answer's usage is read), with a Lua filter that looks up a key and searches for a keyword, and with a module that does nothing, for
+// bodies of 1 KB and 32 KB. All run at once and are measured in turn, in many short rounds, so that
 // what the machine does meanwhile falls on each alike. What a budget adds comes with the interval in which its median lies 19
 // times in 20. Every answer is checked, and every text is new, so that Weir's memo
 // of inspected texts helps nobody.
@@ -88,13 +89,11 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
   });
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
-  const hostCalls = join(directory, "host-calls.wasm");
-  writeFileSync(
-    hostCalls,
-    await compile("test/assembly/host-calls.entry.ts", {
-      args: ["--use", "abort="],
-    }),
-  );
+  const module = async (name: string) => {
+    const file = join(directory, `${name}.wasm`);
+    writeFileSync(file, await compile(`test/assembly/${name}.entry.ts`, { args: ["--use", "abort="] }));
+    return file;
+  };
   const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
   const common = { upstreamPort: upstream.port, sidecarPort: sidecar.port };
   // What looks like an attack to nearly the last is inspected like the rest; a refusal would end the run.
@@ -120,12 +119,13 @@ export async function bench(rounds: number, requests: number): Promise<void> {
   };
   try {
     await add("bare", { policy, edit: without });
-    await add("host calls alone", { policy, wasm: hostCalls });
+    await add("host calls alone", { policy, wasm: await module("host-calls") });
     await add("weir, inspection off", { policy: plain });
     const copies = await add("weir", { policy });
     variants.push({ name: "weir with a request budget", copies, key: "counted", micros: new Map() });
     variants.push({ name: "weir with a token budget", copies, key: "budgeted", micros: new Map() });
     await add("lua", { policy, edit: lua });
+    await add("a module that does nothing", { policy, wasm: await module("no-calls") });
     const sizes = [1024, 32 << 10];
     const bodies = sizes.map((size) => chatBodies(texts, size, BODIES_MAX, FRESH));
     // Warms up: V8 compiles what is hot once more, and the budget's lease grows to many requests.
@@ -136,7 +136,7 @@ export async function bench(rounds: number, requests: number): Promise<void> {
       // Before each of the callers of one Envoy another Envoy has its turn, each in turn: all find the processor's caches as cold.
       const before = rotated([0, 2, 1], i);
       const callers = rotated([3, 4, 5], Math.floor(i / 3));
-      const turns = [...before.flatMap((other, n) => [other, callers[n] as number]), 6].map(
+      const turns = [...before.flatMap((other, n) => [other, callers[n] as number]), 6, 7].map(
         (n) => variants[n] as Measured,
       );
       for (const [s, size] of sizes.entries()) {
