@@ -32,7 +32,7 @@ import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";
 import { tooManyOpen } from "./refusals";
-import { bodyLength, readWaiting, replaceBody } from "./request-body";
+import { bodyLength, prompt, readWaiting, replaceBody } from "./request-body";
 import { countExactly } from "./request-bound";
 import { goOn, refuse, release } from "./request-ends";
 import { downgradeWaiting } from "./request-downgrade";
@@ -117,7 +117,7 @@ function countWaiting(stream: Stream, tier: Tier): bool {
   stream.loose = false;
   const body = readWaiting(stream);
   if (body == NONE) return false;
-  beginMemo();
+  beginMemo(prompt.count);
   countExactly(stream, tier, lenOf(body));
   return true;
 }

@@ -28,7 +28,7 @@ export function downgradeWaiting(stream: Stream, tier: Tier): bool {
 function change(stream: Stream, tier: Tier, model: Slice): bool {
   const body = readWaiting(stream);
   if (body == NONE) return false;
-  beginMemo();
+  beginMemo(prompt.count);
   if (!named(stream) || !replaceModel(stream, model, body)) return false;
   adopt(stream, tier, model);
   if (stream.budgetMask == 0 || !tier.counts) return true;

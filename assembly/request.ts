@@ -329,7 +329,7 @@ function read(stream: Stream, tier: Tier, body: Slice): Reason {
 function inspect(stream: Stream, tier: Tier): Reason {
   const policy = changetype<Policy>(stream.policy);
   useOwnRules(policy.ruleLength ? policy.ruleTable : 0);
-  beginMemo();
+  beginMemo(prompt.count);
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {

@@ -65,15 +65,15 @@ export function setMemoVersion(packs: u64): void {
   version = packs;
 }
 
-/** A new body is in hand: what was said about spans by number was about another. */
-export function beginMemo(): void {
+/** A new body of `count` spans is in hand: what was said about spans by number was about another. */
+export function beginMemo(count: i32): void {
   if (!table) return;
   clock++;
-  memory.fill(known, 0, SPANS_MAX);
+  memory.fill(known, 0, count);
 }
 
 /**
- * The entry of the text that is span `span` (< SPANS_MAX) of the body in hand, perhaps new and empty; 0 without a
+ * The entry of the text that is span `span` of the body in hand, perhaps new and empty; 0 without a
  * memo. Valid until the next call.
  */
 export function memoOf(span: i32, raw: Slice, escaped: bool, trust: i32): usize {

@@ -51,7 +51,7 @@ export function inspectBody(ptr: usize, len: i32, work: usize, upto: i32, times:
     findPrompt(tape, PATH, POST, prompt);
     if (upto == Upto.All) {
       setMemoVersion(turn++);
-      beginMemo();
+      beginMemo(prompt.count);
       judge(prompt, work, 0, 0);
       result = judgedScore;
       continue;

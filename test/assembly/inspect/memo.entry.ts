@@ -39,7 +39,7 @@ export function entryOf(span: i32, ptr: usize, len: i32, escaped: bool, trust: i
 export function find(ptr: usize, len: i32, path: usize, pathLen: i32): i32 {
   if (scanJson(ptr, len)) return -1;
   findPrompt(tape, slice(path, pathLen), POST, prompt);
-  beginMemo();
+  beginMemo(prompt.count);
   return prompt.count;
 }
 

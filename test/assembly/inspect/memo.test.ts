@@ -39,7 +39,7 @@ function entryOf(text: string, { escaped = false, trust = USER, span = 0 } = {})
 test("a text that was judged is known again in the next request, and only in the same role", () => {
   const before = stats();
   for (let turn = 0; turn < 3; turn++) {
-    exports.beginMemo();
+    exports.beginMemo(1);
     const entry = entryOf("what a memo is for");
     assert.equal(exports.memoJudged(entry), turn > 0 ? 1 : 0);
     if (turn === 0) exports.rememberJudgement(entry, -321, 17, -1);
@@ -47,26 +47,26 @@ test("a text that was judged is known again in the next request, and only in the
     assert.equal(exports.memoRule(entry), 17);
   }
   assert.deepEqual(since(before), { hits: 2, misses: 1, evictions: 0 });
-  exports.beginMemo();
+  exports.beginMemo(1);
   assert.equal(exports.memoJudged(entryOf("what a memo is for", { trust: UNTRUSTED })), 0);
-  exports.beginMemo();
+  exports.beginMemo(1);
   assert.equal(exports.memoJudged(entryOf("what a memo is for", { escaped: true })), 0);
 });
 
 test("another version of the packs knows nothing of the one before, and going back knows it again", () => {
   exports.setMemoVersion(1n);
-  exports.beginMemo();
+  exports.beginMemo(1);
   exports.rememberJudgement(entryOf("a phrase"), 100, -1, -1);
   exports.setMemoVersion(2n);
-  exports.beginMemo();
+  exports.beginMemo(1);
   assert.equal(exports.memoJudged(entryOf("a phrase")), 0);
   exports.setMemoVersion(1n);
-  exports.beginMemo();
+  exports.beginMemo(1);
   assert.equal(exports.memoJudged(entryOf("a phrase")), 1);
 });
 
 test("a rule that only reports is remembered apart from one that blocks", () => {
-  exports.beginMemo();
+  exports.beginMemo(1);
   const entry = entryOf("reported");
   exports.rememberJudgement(entry, 5, -1, 1024);
   assert.deepEqual([exports.memoRule(entry), exports.memoReport(entry)], [-1, 1024]);
@@ -104,7 +104,7 @@ test("a blocked text is remembered with what blocked it", () => {
 });
 
 test("tokens are kept for each encoding apart, beside the judgement", () => {
-  exports.beginMemo();
+  exports.beginMemo(1);
   const entry = entryOf("counted");
   assert.deepEqual([exports.memoTokens(entry, 0), exports.memoTokens(entry, 1)], [-1, -1]);
   exports.rememberTokens(entry, 1, 0);
@@ -117,19 +117,19 @@ test("tokens are kept for each encoding apart, beside the judgement", () => {
 test("a full set gives up what was used longest ago, and the table never grows", () => {
   const size = exports.memory.buffer.byteLength;
   const before = stats();
-  exports.beginMemo();
+  exports.beginMemo(1);
   exports.rememberJudgement(entryOf("kept in use"), 5, -1, -1);
   for (let i = 0; i < 4 * ENTRIES; i++) {
-    exports.beginMemo();
+    exports.beginMemo(1);
     exports.rememberJudgement(entryOf(`text ${i}`), 7, -1, -1);
-    exports.beginMemo();
+    exports.beginMemo(1);
     assert.equal(exports.memoLogit(entryOf("kept in use")), 5);
   }
   assert.ok(since(before).evictions >= 3 * ENTRIES - 64);
   // An eighth of the table, spread over its sets by the hash: hardly any set has had more than its four since.
   let found = 0;
   for (let i = 4 * ENTRIES - RECENT; i < 4 * ENTRIES; i++) {
-    exports.beginMemo();
+    exports.beginMemo(1);
     found += exports.memoJudged(entryOf(`text ${i}`));
   }
   assert.ok(found > 0.95 * RECENT, `${found} of the last ${RECENT} texts`);
