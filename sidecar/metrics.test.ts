@@ -9,8 +9,9 @@ import { Registry } from "prom-client";
 import catalog from "../catalog/sidecar-metrics.json" with { type: "json" };
 import { WeirError } from "./errors.ts";
 import { Ledger, Meter, Window } from "./gen/weir/v1/ledger_pb.ts";
-import { noticeIdOf, noticeOf } from "./ledger/types.ts";
+import { noticeIdOf, noticeOf, type Ledger as Store } from "./ledger/types.ts";
 import { define, makeMetrics } from "./metrics.ts";
+import type { Request, Response } from "./port.ts";
 import { startSidecar } from "./server.ts";
 import { makeSettings } from "./settings.ts";
 
@@ -46,6 +47,20 @@ test("the sidecar serves its metrics, and counts notices by percentage", () =>
     assert.match(text, /^process_cpu_seconds_total /m);
     assert.doesNotMatch(text, /acme|tokens-month/);
   }));
+
+test("those who ask for the page at once get one page, for which the ledger is asked once", async () => {
+  const { hooks } = makeMetrics("embedded");
+  let asked = 0;
+  const ledger = { ready: async () => ++asked } as unknown as Store;
+  const page = () =>
+    new Promise<string>((resolve) => {
+      const response = { setHeader: () => undefined, end: resolve } as unknown as Response;
+      hooks.http?.({ method: "GET", url: "/metrics" } as Request, response, ledger);
+    });
+  const pages = await Promise.all(Array.from({ length: 100 }, page));
+  assert.match(pages[99] ?? "", /^weir_sidecar_ledger_ready 1$/m);
+  assert.match(await page(), /^weir_sidecar_ledger_ready 2$/m);
+});
 
 test("every series of a closed label is there before anything has happened", () =>
   withSidecar(async (_hooks, scrape) => {

@@ -79,6 +79,9 @@ export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
     return registry.metrics();
   };
 
+  /** The page that is being made: who asks meanwhile gets it, too, so that many who ask at once do not keep the ledger waiting. */
+  let page: Promise<string> | undefined;
+
   return {
     registry,
     hooks: {
@@ -98,7 +101,10 @@ export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
       onConnectionError: () => count("redis_connection_errors_total"),
       http: (request, response, store) => {
         if (request.method !== "GET" || request.url !== "/metrics") return false;
-        scrape(store).then(
+        page ??= scrape(store).finally(() => {
+          page = undefined;
+        });
+        page.then(
           (text) => {
             response.setHeader("content-type", registry.contentType);
             response.end(text);

@@ -3,11 +3,11 @@
  * all others to node:http (gRPC-Web, Connect, plain routes). TLS is the business of the proxy or mesh in front.
  *
  * Stopping: no new connections; idle ones end at once, busy ones after their last response, all of them after the grace.
- * Bounds: connections; 100 requests under way on one of HTTP/2; 10 s for the first bytes of a connection, and for all of an HTTP/1.1 request from its first byte on;
- * 120 s without any traffic.
+ * Bounds: connections; 100 requests under way on each; 10 s for the first bytes of a connection, and for all of an HTTP/1.1 request from
+ * its first byte on; 20 s for one of HTTP/2 with its answer; 120 s without any traffic.
  */
 import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
+import { constants, createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 
@@ -35,11 +35,13 @@ export interface PortOptions {
 const PREFACE = Buffer.from("PRI ");
 const FIRST_BYTES_MS = 10_000;
 const REQUEST_MS = 10_000;
+/** Of HTTP/2, where a peer may as well never take its answer. */
+const STREAM_MS = 20_000;
 /** How often requests that take too long are looked for. */
 const CHECK_MS = 1_000;
 const IDLE_MS = 120_000;
-/** Clients that have more open another connection. */
-const STREAMS_MAX = 100;
+/** Under way on one connection. Clients that have more open another. */
+const REQUESTS_MAX = 100;
 
 /** Whether the bytes so far begin an HTTP/2 connection; undefined while it could still be either. */
 function isHttp2(head: Buffer): boolean | undefined {
@@ -81,7 +83,10 @@ export async function openPort(options: PortOptions): Promise<Port> {
     { ...timeouts, connectionsCheckingInterval: CHECK_MS },
     (request, response) => {
       const { socket } = request;
-      busy.set(socket, (busy.get(socket) ?? 0) + 1);
+      const waiting = (busy.get(socket) ?? 0) + 1;
+      // Answers go out in order: there is none to be given to the one that is too many.
+      if (waiting > REQUESTS_MAX) return void socket.destroy();
+      busy.set(socket, waiting);
       if (stopping) response.setHeader("connection", "close");
       response.once("close", () => {
         const left = (busy.get(socket) ?? 1) - 1;
@@ -95,16 +100,24 @@ export async function openPort(options: PortOptions): Promise<Port> {
   http.timeout = IDLE_MS;
   // It never listens itself, and looks for slow requests only from when it is told that it does.
   http.emit("listening");
-  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: STREAMS_MAX } }, options.handler);
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: REQUESTS_MAX } }, options.handler);
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    session.setTimeout(IDLE_MS, () => session.close());
+    // Not closed: that waits for streams that never end, and for what a peer that resets too many is not heard saying.
+    session.setTimeout(IDLE_MS, () => session.destroy());
+    session.on("stream", (stream) => {
+      const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), STREAM_MS);
+      stream.once("close", () => clearTimeout(timer));
+    });
   });
 
   const net = createNetServer((socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      busy.delete(socket);
+    });
     // A peer that resets its connection is its own business; the protocol's servers see their own errors.
     socket.on("error", () => socket.destroy());
     route(socket, (routed, speaksHttp2) => {

@@ -1,6 +1,8 @@
 /** The sidecar over its one port, by each protocol, with the embedded ledger. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -135,6 +137,29 @@ describe("the sidecar", () => {
       await closed;
       assert.match(Buffer.concat(answer).toString(), /^HTTP\/1\.1 (404|200)/);
     }
+  });
+
+  it("refuses a request whose host is none, by each protocol, and lives on", async () => {
+    const post = `POST /weir.v1.Ledger/Acquire HTTP/1.1\r\ncontent-length: 0\r\nconnection: close\r\n`;
+    for (const request of [
+      `${post}host: [\r\n\r\n`,
+      `${post}host:\r\n\r\n`,
+      `${post.replace("1.1", "1.0")}\r\n`,
+    ]) {
+      const socket = connectTcp(sidecar.port, "127.0.0.1");
+      socket.end(request);
+      const [answer] = await once(socket, "data");
+      assert.match(String(answer), /^HTTP\/1\.1 400 [\s\S]*expected a host/);
+    }
+    const session = connectHttp2(`http://127.0.0.1:${sidecar.port}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/weir.v1.Ledger/Acquire",
+      ":authority": "[",
+    });
+    const [headers] = await once(stream, "response");
+    assert.equal(headers[":status"], 400);
+    session.destroy();
   });
 
   it("finishes requests under way when it stops, and keeps what it answered", async () => {

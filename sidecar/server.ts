@@ -150,7 +150,14 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
       else if (extensions.http?.(request, response, ledger) !== true) plain(response, 404, "not found");
     },
   });
-  port.use((request, response) => direct(request, response) || rpc(request, response));
+  port.use((request, response) => {
+    try {
+      return direct(request, response) || rpc(request, response);
+    } catch {
+      // Of a request's host Connect makes a URL, and throws where that is none. Nobody above would catch it.
+      plain(response, 400, "the request cannot be read: expected a host as in host: name:port");
+    }
+  });
   const sweeper = new Sweeper({ ledger, teller, onUntold: extensions.onUntold, onError: extensions.onError });
   sweeper.start(settings.sweepIntervalMs);
   return {
