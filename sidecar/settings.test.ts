@@ -6,6 +6,9 @@ import { makeSettings, type Settings, settingsFromEnvironment } from "./settings
 const refusal = (given: Partial<Settings>, message: string) => () =>
   assert.throws(() => makeSettings(given), { name: "WeirError", code: "invalid_argument", message });
 
+const REDIS_URL =
+  "expected redis://host:port or rediss://host:port, or user:password@host:port with both percent-encoded";
+
 describe("the settings", () => {
   it("are an embedded ledger on the loopback address without anything given, and the admin service is off", () => {
     const { host, port, ledger, adminToken } = settingsFromEnvironment({});
@@ -58,7 +61,7 @@ describe("the settings", () => {
     "refuse a Redis URL without repeating it, for it may hold a password",
     refusal(
       { ledger: { kind: "redis", urls: ["http://u:secret@h"], cluster: false } },
-      "ledger.urls: expected redis://host:port or rediss://host:port",
+      `ledger.urls: ${REDIS_URL}`,
     ),
   );
   it(
@@ -152,10 +155,16 @@ describe("the settings", () => {
       { WEIR_ADMIN_TOKEN: "secret" },
       "WEIR_ADMIN_TOKEN: expected 16 to 256 printable ASCII characters, no spaces",
     ],
+    ["a Redis URL that is none", { WEIR_REDIS_URL: "http://u:secret@h" }, `WEIR_REDIS_URL: ${REDIS_URL}`],
     [
-      "a Redis URL that is none",
-      { WEIR_REDIS_URL: "http://u:secret@h" },
-      "WEIR_REDIS_URL: expected redis://host:port or rediss://host:port",
+      "a Redis URL with a password as it is, and not percent-encoded",
+      { WEIR_REDIS_URL: "redis://weir:50%off@h" },
+      `WEIR_REDIS_URL: ${REDIS_URL}`,
+    ],
+    [
+      "a Redis URL with a database that is no number",
+      { WEIR_REDIS_URL: "redis://h/books" },
+      `WEIR_REDIS_URL: ${REDIS_URL}`,
     ],
     [
       "a collector's base URL that is none",

@@ -54,11 +54,23 @@ function integer(path: string, value: number, min: number, max: number): void {
     throw new WeirError("invalid_argument", `${path}: ${value}: expected an integer, ${min} to ${max}`);
 }
 
+function isRedisUrl(text: string): boolean {
+  try {
+    const { protocol, username, password, pathname } = new URL(text);
+    decodeURIComponent(username + password);
+    return /^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname);
+  } catch {
+    return false;
+  }
+}
+
 function checkRedisUrl(url: string): void {
-  const protocol = URL.canParse(url) ? new URL(url).protocol : "";
   // The URL may carry a password: it is not repeated.
-  if (protocol !== "redis:" && protocol !== "rediss:")
-    throw new WeirError("invalid_argument", "ledger.urls: expected redis://host:port or rediss://host:port");
+  if (!isRedisUrl(url))
+    throw new WeirError(
+      "invalid_argument",
+      "ledger.urls: expected redis://host:port or rediss://host:port, or user:password@host:port with both percent-encoded",
+    );
 }
 
 /** Defaults for what is not given. Throws WeirError `invalid_argument` with path, value and expectation. */

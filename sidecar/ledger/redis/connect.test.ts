@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { WeirError } from "../../errors.ts";
 import { observed } from "../../log.ts";
 import { makeSettings } from "../../settings.ts";
+import { reasonOf } from "./connect.ts";
 import { openRedis } from "./store.ts";
 
 const PASSWORD = "s3cret-of-redis";
@@ -63,3 +64,13 @@ for (const cluster of [false, true]) {
     }
   });
 }
+
+test("a Redis that refuses in TLS is told with what it said, in words", () => {
+  const message =
+    "800C:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:../rec_layer_s3.c:1601:\n";
+  const error = Object.assign(new Error(message), {
+    code: "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    reason: "tlsv13 alert certificate required",
+  });
+  assert.equal(reasonOf(error), "TLS: tlsv13 alert certificate required");
+});
