@@ -186,6 +186,11 @@ export function warningOf(step: Step, lease: LeaseRecord): Warning | null {
   return worst;
 }
 
+/** What a refund, or a limit higher than any before it in the window, brings back under a mark may cross it again, and is told again. */
+export function againBelow(record: BudgetRecord): void {
+  record.notified = Math.min(record.notified, reached(record)) as BudgetRecord["notified"];
+}
+
 /** Notices once per window that 80 % or all of a budget is spent, because of `cause`. True if it did. */
 export function notify(step: Step, record: BudgetRecord, exhausted: boolean, cause: string): boolean {
   if (record.limit === 0) return false;

@@ -30,12 +30,12 @@
  */
 import { WeirError } from "../errors.ts";
 import {
+  againBelow,
   change,
   expireIfDue,
   fits,
   note,
   notify,
-  reached,
   returnRest,
   type Step,
   sweep,
@@ -128,7 +128,10 @@ function acquire(step: Step, command: Acquire): AcquireReply {
   };
   for (const { record, request, granted } of grants) {
     record.limit = request.limit;
-    record.limitMax = Math.max(record.limitMax, request.limit);
+    if (record.limit > record.limitMax) {
+      record.limitMax = record.limit;
+      againBelow(record);
+    }
     record.outstanding += granted;
     record.leases++;
     notify(step, record, false, lease.id);
@@ -303,8 +306,7 @@ function adjust(step: Step, command: Adjust): AdjustReply {
   record.debt += Math.max(0, amount);
   record.keepUntil = Math.max(record.keepUntil, lease.forgetAt);
   note(step, "adjusted", budget, lease, amount, command.reason);
-  // What a refund brings back under a mark may cross it again, and is told again.
-  if (amount < 0) record.notified = Math.min(record.notified, reached(record)) as BudgetRecord["notified"];
+  if (amount < 0) againBelow(record);
   notify(step, record, false, id);
   state.putBudget(org, record);
   state.putLease(org, lease, "ended");

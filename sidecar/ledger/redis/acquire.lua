@@ -78,7 +78,10 @@ for i, record in ipairs(records) do
   local limit = requests[i].limit
   local remaining = math.max(0, limit - math.max(0, record.spent + record.out) - grants[i])
   record.limit = limit
-  record.max = math.max(record.max, limit)
+  if limit > record.max then
+    record.max = limit
+    again_below(record)
+  end
   record.out = record.out + grants[i]
   record.leases = record.leases + 1
   notify(record, false, id)

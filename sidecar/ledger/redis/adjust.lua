@@ -30,7 +30,7 @@ record.spent = spent
 record.debt = record.debt + math.max(0, amount)
 record.keep = math.max(record.keep, lease.forget)
 note('adjusted', key, lease, amount, reason)
-if amount < 0 then record.told = math.min(record.told, reached(record)) end
+if amount < 0 then again_below(record) end
 notify(record, false, id)
 save_budget(record)
 save_lease(lease)

@@ -105,6 +105,9 @@ local function keep_notice(id)
   write('PEXPIREAT', UNTOLD, int(now + LIMITS.untoldRetentionMs))
 end
 
+-- What a refund, or a limit higher than any before it in the window, brings back under a mark may cross it again, and is told again.
+local function again_below(record) record.told = math.min(record.told, reached(record)) end
+
 -- Notices once per window that 80 % or all of a budget is spent, because of `cause`. True if it did.
 local function notify(record, exhausted, cause)
   if record.limit == 0 then return false end

@@ -69,6 +69,26 @@ export function noticeTests(suite: Suite): void {
     ]);
   });
 
+  it("tells again what a raised limit brought back, once for each limit that is higher than any before it", async () => {
+    const org = suite.organisation();
+    const command = acquire([budget(org, 100, { need: 100 })]);
+    await suite.ledger.acquire(command);
+    const charged = async (sequence: number, spent: number) =>
+      (await suite.settle(command, sequence, [spent])).notices.map(({ percent }) => percent);
+    const limited = async (limit: number) =>
+      (await suite.ledger.acquire(acquire([budget(org, limit, { need: 0, want: 0 })]))).notices.map(
+        ({ percent }) => percent,
+      );
+    assert.deepEqual(await charged(1, 100), [100]);
+    assert.deepEqual(await limited(200), []);
+    assert.deepEqual(await charged(2, 170), [80]);
+    // A tier of a lower limit on the same budget, and then again one of the higher.
+    assert.deepEqual([await limited(100), await limited(200), await limited(100)], [[100], [], []]);
+    assert.deepEqual(await limited(300), []);
+    assert.deepEqual(await charged(3, 240), [80]);
+    assert.deepEqual(await charged(4, 300), [100]);
+  });
+
   it("warns, as long as it is so, of the fullest budget of an open lease, and of none once it has ended", async () => {
     const org = suite.organisation();
     const budgets = [
