@@ -56,10 +56,12 @@ export function budgetText(record: BudgetRecord, now: number): string {
   const told = record.notified === 0 ? "" : `; told at ${record.notified} %`;
   const current = now < record.end ? `ends in ${duration(record.end - now)}` : "ended";
   const free = Math.max(0, record.limit - Math.max(0, record.spent + record.outstanding));
+  const highest =
+    record.limitMax > record.limit ? `; the highest in this window: ${amount(record.limitMax, meter)}` : "";
   const lines = [
     title(record.key),
     `  window ${instant(record.start)} to ${instant(record.end)}, ${current}`,
-    `  limit  ${show(record.limit)}  of the newest lease; a request is held to that of its own policy`,
+    `  limit  ${show(record.limit)}  of the newest lease; a request is held to that of its own policy${highest}`,
     `  spent  ${show(record.spent)}${percent}${told}`,
     `  leased ${show(record.outstanding)}  held by gateways in ${record.leases} open leases, not yet spent`,
     `  free   ${show(free)}`,

@@ -19,7 +19,7 @@ import { startSidecar } from "../server.ts";
 import { makeSettings } from "../settings.ts";
 import { runWeir } from "./commands.ts";
 import { run as runLedger } from "./ledger.ts";
-import { amount, duration } from "./ledger-text.ts";
+import { amount, budgetText, duration } from "./ledger-text.ts";
 import { UsageError } from "./usage.ts";
 
 const TOKEN = "0123456789abcdef";
@@ -344,6 +344,18 @@ describe("weir ledger", () => {
     writeFileSync(usage, "date,subject,tokens\n");
     writeFileSync(broken, '{"type":"lease"}\nnull\n{oops\n');
     await assert.rejects(run("reconcile", usage, "--export", broken), /broken\.jsonl:3: not JSON/);
+  });
+
+  it("shows the highest limit of the window beside a lower one of the newest lease, as of two tiers", () => {
+    const key = "acme|monthly|cost|month||0";
+    const spent = { spent: 0, outstanding: 0, debt: 0, leases: 0, notified: 0, keepUntil: 2 } as const;
+    const shown = (limitMax: number) =>
+      budgetText({ key, start: 0, end: 1, limit: 10_000_000, limitMax, ...spent }, 0);
+    assert.match(
+      shown(25_000_000),
+      /limit +\$10\.00 .*its own policy; the highest in this window: \$25\.00$/m,
+    );
+    assert.match(shown(10_000_000), /its own policy$/m);
   });
 
   it("writes spans and dollars for people", () => {
