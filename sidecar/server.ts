@@ -13,7 +13,7 @@
  * Bounds: settings.requestBytesMax per message (also after decompression), settings.connectionsMax.
  */
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { serveConnect } from "./connect.ts";
 import { controlHandlers, controlMethods, serveControl } from "./control/service.ts";
 import { systemReason, WeirError } from "./errors.ts";
 import { serveAdmin } from "./ledger/admin.ts";
@@ -132,7 +132,7 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
     const path = `/${service.typeName}/${method.name}`;
     return around ? around(path, header.get("traceparent") ?? undefined, () => next(request)) : next(request);
   };
-  const rpc = connectNodeAdapter({
+  const rpc = serveConnect({
     interceptors: [traced],
     routes: (router) => {
       serveLedger(router, handlers);
@@ -149,15 +149,10 @@ export async function startSidecar(settings: Settings, extensions: Extensions = 
           .then((ready) => plain(response, ready > 0 ? 200 : 503, healthText(ready)));
       else if (extensions.http?.(request, response, ledger) !== true) plain(response, 404, "not found");
     },
+    refuse: (_request, response) =>
+      plain(response, 400, "the request cannot be read: expected a host as in host: name:port"),
   });
-  port.use((request, response) => {
-    try {
-      return direct(request, response) || rpc(request, response);
-    } catch {
-      // Of a request's host Connect makes a URL, and throws where that is none. Nobody above would catch it.
-      plain(response, 400, "the request cannot be read: expected a host as in host: name:port");
-    }
-  });
+  port.use((request, response) => direct(request, response) || rpc(request, response));
   const sweeper = new Sweeper({ ledger, teller, onUntold: extensions.onUntold, onError: extensions.onError });
   sweeper.start(settings.sweepIntervalMs);
   return {
