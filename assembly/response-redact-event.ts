@@ -8,30 +8,31 @@ import {
   CHANNELS_MAX,
   flush,
   isCrowded,
-  isRemembered,
+  isOutlined,
   KIND_SHIFT,
   LAST_PIECE,
   NO_CHANNEL,
+  outlinePart,
   remember,
-  rememberBeginning,
+  rememberParts,
   rewrite,
   roomForFlush,
   UNTOUCHED,
   WHOLE_JSON,
   WHOLE_TEXT,
 } from "./redact/channels";
-import { outTo, overflow, rewind, room } from "./redact/output";
-import { makeBeginning } from "./redact/template";
-import { PIECE_BYTES, TEMPLATE_MAX } from "./redact/types";
+import { outTo, overflow, put, rewind, room } from "./redact/output";
+import { PIECE_BYTES } from "./redact/types";
 import { CR, isLineEnd, LF } from "./line-end";
 import { Form } from "./media-type";
 import { bringsTokens, Redaction, withhold } from "./response-redact-slot";
-import { endOf, ptrOf, Slice } from "./slice";
+import { endOf, ptrOf, Slice, slice } from "./slice";
 import {
   ALL,
   Channel,
   ENDS,
   NESTED,
+  pieceEnds,
   spanChannel,
   spanCount,
   spanFlags,
@@ -47,31 +48,43 @@ const PIECES_MAX: i32 = 4224;
 const LAST_MAX: i32 = 16;
 /** The channel that ends all others. */
 const EVERYTHING: u32 = (ALL << 14) | ALL;
+const TEXT: u32 = Channel.Text << KIND_SHIFT;
+const LINE_ENDS: usize = memory.data<u8>([10, 10]);
 
 let list: usize = 0;
 let ended: usize = 0;
-let beginning: usize = 0;
 
 /** Makes room for the texts of one event. At configuration; once is enough. */
 export function createLists(): void {
   if (list) return;
   list = reserve(PIECES_MAX * PIECE_BYTES);
   ended = reserve(LAST_MAX << 2);
-  beginning = reserve(TEMPLATE_MAX);
 }
 
 /** Puts out all that the answer's channels still hold, at its end. */
 export function endChannels(redaction: Redaction): void {
+  if (redaction.inEvent && !endEvent(redaction)) return;
   for (let i = 0; i < CHANNELS_MAX; i++) end(redaction, channelAt(redaction.set, i));
+}
+
+/** Ends the last event if it lacks only that; nothing can follow one that was cut off. */
+function endEvent(redaction: Redaction): bool {
+  if (!isOutlined(redaction.set)) return false;
+  // One more does no harm, and after a CR the first ends no line.
+  const ends = slice(LINE_ENDS, redaction.form == Form.Lines ? 1 : 2);
+  put(ptrOf(ends), endOf(ends));
+  outlinePart(redaction.set, ends, list, 0, false);
+  redaction.inEvent = false;
+  if (!rememberParts(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
+  return redaction.withheld == Reason.None;
 }
 
 /** One event, or a part of one that is too long to be held. */
 export function redactEvent(redaction: Redaction, bytes: Slice): void {
-  const begins = !redaction.inLine;
-  const single = redaction.form == Form.Lines;
-  const ends = endsEvent(bytes, single);
-  const wholeEvent = begins && ends;
-  const count = listTexts(redaction, bytes, begins, wholeEvent);
+  const begins = !redaction.inEvent;
+  // Of an event that is the stream's last, its end may be missing.
+  const ends = pieceEnds() && (!begins || endsEvent(bytes, redaction.form == Form.Lines));
+  const count = listTexts(bytes);
   finishChannels(redaction, count);
   // What ends here may be what blocks: then clients are not told that the answer is complete.
   if (blockedBy(redaction.answer) >= 0) return;
@@ -87,11 +100,13 @@ export function redactEvent(redaction: Redaction, bytes: Slice): void {
     rewind(from);
     return;
   }
-  redaction.inLine = !isLineEnd(load<u8>(endOf(bytes) - 1));
-  if (!redaction.inLine) restartBody(redaction.body);
-  if (!wholeEvent) {
-    for (let i = 0; begins && i < count; i++) rememberBeginning(redaction.set, bytes, list, i, single);
-    if (ends) endLater(redaction);
+  redaction.inEvent = !ends;
+  if (ends) restartBody(redaction.body);
+  if (!begins || !ends) {
+    outlinePart(redaction.set, bytes, list, count, begins);
+    if (!ends) return;
+    if (!rememberParts(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
+    else endLater(redaction);
     return;
   }
   for (let i = 0; i < count; i++) {
@@ -109,11 +124,11 @@ function endsEvent(bytes: Slice, single: bool): bool {
   if (end == from || !isLineEnd(load<u8>(end - 1))) return false;
   if (single) return true;
   end -= end - 1 > from && load<u8>(end - 1) == LF && load<u8>(end - 2) == CR ? 2 : 1;
-  return end > from && isLineEnd(load<u8>(end - 1));
+  return end == from || isLineEnd(load<u8>(end - 1));
 }
 
-/** Lists the texts of the piece that was read last; returns their number. `begins`: whether it begins its event. */
-function listTexts(redaction: Redaction, bytes: Slice, begins: bool, wholeEvent: bool): i32 {
+/** Lists the texts of the piece that was read last; returns their number. */
+function listTexts(bytes: Slice): i32 {
   let count = 0;
   for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
     let channel = spanChannel(i);
@@ -124,24 +139,16 @@ function listTexts(redaction: Redaction, bytes: Slice, begins: bool, wholeEvent:
     store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
     store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
     if (kind == <u32>Channel.Data) channel = UNTOUCHED;
-    else {
-      if (flags & WHOLE) channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
-      if (
-        (flags & ENDS) != 0 &&
-        (flags & WHOLE || !(wholeEvent || goesOn(redaction, bytes, channel, begins, count)))
-      )
-        channel |= LAST_PIECE;
+    else if (flags & WHOLE) {
+      channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
+      if (flags & ENDS) channel |= LAST_PIECE;
     }
+    // As long as its event does not say, it is text.
+    else if (kind == <u32>Channel.Unknown) channel = TEXT | (channel & EVERYTHING);
     store<u32>(at, channel);
     count++;
   }
   return count;
-}
-
-/** Whether what the text of piece `which`, in an event in parts, holds back can come out later; else it does so at its end. */
-function goesOn(redaction: Redaction, bytes: Slice, channel: u32, begins: bool, which: i32): bool {
-  if (isRemembered(redaction.set, channel)) return true;
-  return begins && makeBeginning(bytes, list, which, redaction.form == Form.Lines, beginning) >= 0;
 }
 
 /**
@@ -156,7 +163,7 @@ function finishChannels(redaction: Redaction, count: i32): void {
     for (let n = 0; n < CHANNELS_MAX; n++) {
       const channel = channelAt(redaction.set, n);
       if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
-      if (!redaction.inLine) end(redaction, channel);
+      if (!redaction.inEvent) end(redaction, channel);
       else if (redaction.ending == 0 || redaction.ending == ending + 1) redaction.ending = ending + 1;
       else redaction.ending = EVERYTHING + 1;
     }

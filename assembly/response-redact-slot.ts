@@ -24,8 +24,8 @@ export class Redaction {
   form: u8;
   /** Some of the answer has gone to the client. */
   begun: bool;
-  /** The piece before ended inside a line. */
-  inLine: bool;
+  /** The piece before ended inside an event. */
+  inEvent: bool;
   /** Reason.None, or why nothing more of the answer may pass. */
   withheldByte: u8;
   /** The prompt's originals (redact/vault.ts), or 0. */
@@ -158,8 +158,8 @@ export function withhold(redaction: Redaction, reason: Reason): void {
   redaction.withheldByte = <u8>reason;
   const type = blockedBy(redaction.answer);
   let text: Slice;
-  if (redaction.form == Form.Events) text = withheldEvent(reason, type, redaction.inLine);
-  else if (redaction.form == Form.Lines) text = withheldLine(reason, type, redaction.inLine);
+  if (redaction.form == Form.Events) text = withheldEvent(reason, type, redaction.inEvent);
+  else if (redaction.form == Form.Lines) text = withheldLine(reason, type, redaction.inEvent);
   else {
     // Of a body that has begun nothing valid can be made: it breaks off.
     beginOutput();

@@ -16,18 +16,18 @@ export function withheldBody(reason: Reason, type: i32): Slice {
 }
 
 /** The error as a line of JSON, as Ollama writes it: the message alone, which its clients raise. A line that was cut ends before it. */
-export function withheldLine(reason: Reason, type: i32, inLine: bool): Slice {
+export function withheldLine(reason: Reason, type: i32, inEvent: bool): Slice {
   text.reset();
-  if (inLine) text.text("\n");
+  if (inEvent) text.text("\n");
   text.text('{"error":"');
   message(reason, type);
   return text.text('","code":"').text(codeOf(reason)).text('"}\n').written;
 }
 
 /** The error as an event; a line that was cut ends before it. */
-export function withheldEvent(reason: Reason, type: i32, inLine: bool): Slice {
+export function withheldEvent(reason: Reason, type: i32, inEvent: bool): Slice {
   text.reset();
-  if (inLine) text.text("\n\n");
+  if (inEvent) text.text("\n\n");
   text.text('event: error\ndata: {"type":"error",');
   error(reason, type);
   return text.text("}\n\n").written;

@@ -21,7 +21,15 @@ import { put, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
 import { NESTED, QUOTED, restored } from "./restore";
-import { makeBeginning, makeTemplate, templateSplit } from "./template";
+import {
+  beginOutline,
+  copyOutline,
+  isOutlineClosed,
+  makeTemplate,
+  outline,
+  outlineText,
+  templateSplit,
+} from "./template";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
 export const CHANNELS_MAX: i32 = 16;
@@ -37,6 +45,9 @@ export const WHOLE_TEXT: u32 = 7 << KIND_SHIFT;
 /** The same for texts that hold JSON, and the kind of those that come in deltas. */
 export const WHOLE_JSON: u32 = WHOLE_TEXT | 1;
 export const JSON_KIND: u32 = 4;
+
+/** Not a channel: while an event comes in parts, the record under this name has its outline (template.ts) in place of a text. */
+const OUTLINE: u32 = 0x7ffffffe;
 
 const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 12 + <usize>TEMPLATE_MAX + 7) & ~7;
 const LENGTH_AT: usize = <usize>PASSAGE_BYTES;
@@ -97,6 +108,7 @@ function slotAt(set: usize, i: i32): usize {
 }
 
 function release(slot: usize): void {
+  if (slot == 0) return;
   const record = <usize>load<u32>(slot, 4);
   if (record == 0) return;
   // Held text does not outlive its stream.
@@ -270,21 +282,50 @@ export function remember(set: usize, event: Slice, pieces: usize, count: i32, wh
   return load<i32>(record + LENGTH_AT) != 0 || !isPassagePending(record);
 }
 
-/** Whether `channel` has a template, in which text can come out that is held back now. */
-export function isRemembered(set: usize, channel: u32): bool {
-  const slot = find(set, channel);
-  return slot != 0 && load<i32>(<usize>load<u32>(slot, 4) + LENGTH_AT) != 0;
+/** As `remember`, for the `part` of an event that was rewritten last; it `begins` the event. */
+export function outlinePart(set: usize, part: Slice, pieces: usize, count: i32, begins: bool): void {
+  let slot = find(set, OUTLINE);
+  if (begins && slot == 0) slot = create(set, OUTLINE);
+  if (slot == 0) return;
+  const record = <usize>load<u32>(slot, 4);
+  if (begins) beginOutline(record);
+  let from = ptrOf(part);
+  for (let i = 0; i < count; i++) {
+    const piece = pieces + <usize>(i * PIECE_BYTES);
+    const channel = load<u32>(piece) & ~LAST_PIECE;
+    outline(record, from, ptrOf(part) + load<u32>(piece, 4));
+    if (channel < WHOLE_TEXT) outlineText(record, channel);
+    from = ptrOf(part) + load<u32>(piece, 8);
+  }
+  outline(record, from, endOf(part));
 }
 
-/** Makes a template of the beginning of an event that comes in parts, `part` (of a `single` line), if the channel of piece `which` has none yet. */
-export function rememberBeginning(set: usize, part: Slice, pieces: usize, which: i32, single: bool): void {
-  const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
-  const record = slot ? <usize>load<u32>(slot, 4) : 0;
-  if (record == 0 || load<i32>(record + LENGTH_AT) != 0) return;
-  const length = makeBeginning(part, pieces, which, single, record + TEMPLATE_AT);
-  if (length < 0) return;
-  store<i32>(record + LENGTH_AT, length);
-  store<i32>(record + LENGTH_AT, templateSplit, 4);
+/** Whether the event in parts is complete but for what would end it. */
+export function isOutlined(set: usize): bool {
+  const slot = find(set, OUTLINE);
+  return slot != 0 && isOutlineClosed(<usize>load<u32>(slot, 4));
+}
+
+/**
+ * The event in parts is over: its outline becomes the template of channels that have none. False when one holds text and has none
+ * all the same.
+ */
+export function rememberParts(set: usize): bool {
+  const outlined = find(set, OUTLINE);
+  let all = true;
+  for (let i = 0; i < CHANNELS_MAX; i++) {
+    const slot = slotAt(set, i);
+    const record = <usize>load<u32>(slot, 4);
+    if (record == 0 || slot == outlined || load<i32>(record + LENGTH_AT) != 0) continue;
+    const from = outlined ? <usize>load<u32>(outlined, 4) : 0;
+    const length = from ? copyOutline(from, load<u32>(slot), record + TEMPLATE_AT) : -1;
+    if (length > 0) {
+      store<i32>(record + LENGTH_AT, length);
+      store<i32>(record + LENGTH_AT, templateSplit, 4);
+    } else if (isPassagePending(record)) all = false;
+  }
+  release(outlined);
+  return all;
 }
 
 /** The room that `flush` needs. */

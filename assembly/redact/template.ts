@@ -1,24 +1,47 @@
 // An event without its texts, kept so that text which was held back can go out later in an event of the same kind:
 // with the same ids, model and indices, whatever the provider puts there.
 //
-// Most events fit as they are. Of one that comes in parts only the beginning is there, and is closed behind the text. Of a longer one, arrays that do not hold the text (search results, probabilities of
-// tokens) are emptied, which needs a walk byte by byte. Bounds: TEMPLATE_MAX bytes, EVENT_MAX bytes of event, 64 levels.
-import { reserve } from "../memory";
+// Most events fit as they are. Of a longer one, and of one that comes in parts, an outline is made as it passes: its arrays in which no text
+// stands (search results, probabilities of tokens) are emptied, and where that is not enough the string or object at hand is.
+//
+//   outline │ Outline │ (channel u32, place u32) × TEXTS_MAX │ where what is open began u16 × LEVELS │ bytes
+import { isLineEnd } from "../line-end";
 import { lenOf, ptrOf, Slice } from "../slice";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
-/** The longest event of which a template is made. */
-const EVENT_MAX: i32 = 12 << 10;
 const LEVELS: i32 = 64;
+const TEXTS_MAX: i32 = 16;
 
-/** What closes an event behind a text: a quote, a bracket for each level, two line ends. */
-const CLOSE_MAX: i32 = LEVELS + 3;
+@unmanaged
+class Outline {
+  length: u16;
+  /** Where the last text stands; nothing before it is taken out again. */
+  place: u16;
+  depth: u16;
+  leftDepth: u16;
+  stringAt: u16;
+  texts: u16;
+  left: i32;
+  inString: bool;
+  escaped: bool;
+  tooLong: bool;
+}
 
-const work: usize = reserve(EVENT_MAX);
-/** The brackets that close what is open. */
-const closing: usize = memory.data(64);
-/** Where in the output each open array or object began. */
-const opened: usize = reserve((<usize>LEVELS) << 2);
+const TEXTS_AT: usize = 20;
+const STARTS_AT: usize = TEXTS_AT + 8 * <usize>TEXTS_MAX;
+const BYTES_AT: usize = STARTS_AT + 2 * <usize>LEVELS;
+export const OUTLINE_BYTES: i32 = <i32>BYTES_AT + TEMPLATE_MAX;
+
+/** What the bytes at hand belong to, if they are left out. */
+enum Left {
+  Nothing = 0,
+  String = 1,
+  Inner = 2,
+  /** A comment, or a field that is no data. */
+  Line = 3,
+}
+
+const spare: usize = memory.data(BYTES_AT + TEMPLATE_MAX, 8);
 
 /** Where in the template the text goes. */
 export let templateSplit: i32 = 0;
@@ -28,52 +51,18 @@ export let templateSplit: i32 = 0;
  * `templateSplit`. Returns its length, or -1 when it does not fit.
  */
 export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i32 {
-  const len = lenOf(event);
-  let length = len;
+  let length = lenOf(event);
   for (let i = 0; i < count; i++) length -= <i32>(pieceEnd(pieces, i) - pieceStart(pieces, i));
   if (length <= TEMPLATE_MAX) return copy(event, pieces, count, which, to);
-  if (len > EVENT_MAX) return -1;
-  length = condense(event, pieces, count, which);
-  if (length < 0 || length > TEMPLATE_MAX) return -1;
-  memory.copy(to, work, length);
-  return length;
-}
-
-/**
- * The same of an event of which only the beginning has come, up to and with piece `which`: what is open there is closed, and what
- * follows is left out. It is a `single` line, or ends with an empty one. -1 also when its text stands in no JSON.
- */
-export function makeBeginning(event: Slice, pieces: usize, which: i32, single: bool, to: usize): i32 {
-  let p = to;
+  beginOutline(spare);
   let from: u32 = 0;
-  for (let i = 0; i <= which; i++) {
-    const until = pieceStart(pieces, i);
-    if (p - to + (until - from) > <usize>(TEMPLATE_MAX - CLOSE_MAX)) return -1;
-    memory.copy(p, ptrOf(event) + from, until - from);
-    p += until - from;
+  for (let i = 0; i < count; i++) {
+    outline(spare, ptrOf(event) + from, ptrOf(event) + pieceStart(pieces, i));
+    if (i == which) outlineText(spare, 0);
     from = pieceEnd(pieces, i);
   }
-  templateSplit = <i32>(p - to);
-  let depth = 0;
-  let inString = false;
-  for (let q = to; q < p; q++) {
-    const b = <u32>load<u8>(q);
-    if (inString) {
-      if (b == 92) q++;
-      else if (b == 34) inString = false;
-    } else if (b == 34) inString = depth > 0;
-    else if (b == 123 || b == 91) {
-      if (depth == LEVELS) return -1;
-      store<u8>(closing + depth, <u8>(b + 2));
-      depth++;
-    } else if ((b == 125 || b == 93) && depth > 0) depth--;
-  }
-  if (!inString) return -1;
-  store<u8>(p++, 34);
-  while (depth > 0) store<u8>(p++, load<u8>(closing + --depth));
-  store<u8>(p++, 10);
-  if (!single) store<u8>(p++, 10);
-  return <i32>(p - to);
+  outline(spare, ptrOf(event) + from, ptrOf(event) + lenOf(event));
+  return copyOutline(spare, 0, to);
 }
 
 function pieceStart(pieces: usize, i: i32): u32 {
@@ -97,43 +86,114 @@ function copy(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i
   return <i32>(p - to);
 }
 
-/** The same with arrays emptied; -1 when it nests too deeply. */
-function condense(event: Slice, pieces: usize, count: i32, which: i32): i32 {
-  let o = work;
-  let from: u32 = 0;
-  let depth = 0;
-  let inString = false;
-  templateSplit = -1;
-  for (let i = 0; i <= count; i++) {
-    const until = i < count ? pieceStart(pieces, i) : <u32>lenOf(event);
-    for (let p = from; p < until; p++) {
-      const b = <u32>load<u8>(ptrOf(event) + p);
-      store<u8>(o, <u8>b);
-      o++;
-      if (inString) {
-        if (b == 34) inString = false;
-        else if (b == 92 && p + 1 < until) {
-          p++;
-          store<u8>(o, load<u8>(ptrOf(event) + p));
-          o++;
-        }
-      } else if (b == 34) inString = true;
-      else if (b == 91 || b == 123) {
-        if (depth == LEVELS) return -1;
-        store<u32>(opened + ((<usize>depth) << 2), <u32>(o - work));
-        depth++;
-      } else if ((b == 93 || b == 125) && depth > 0) {
-        depth--;
-        const start = load<i32>(opened + ((<usize>depth) << 2));
-        if (b == 93 && templateSplit < start) {
-          o = work + start;
-          store<u8>(o, 93);
-          o++;
-        }
-      }
+/** Begins the outline of an event at `at` (OUTLINE_BYTES). */
+export function beginOutline(at: usize): void {
+  memory.fill(at, 0, TEXTS_AT);
+}
+
+/** A text of `channel` stands between what was added and what is added next. */
+export function outlineText(at: usize, channel: u32): void {
+  const o = changetype<Outline>(at);
+  if (o.left != Left.Nothing || o.tooLong) return;
+  o.place = o.length;
+  let i = 0;
+  while (i < <i32>o.texts && load<u32>(at + TEXTS_AT + ((<usize>i) << 3)) != channel) i++;
+  if (i == TEXTS_MAX) return;
+  store<u32>(at + TEXTS_AT + ((<usize>i) << 3), channel);
+  store<u32>(at + TEXTS_AT + ((<usize>i) << 3), o.length, 4);
+  o.texts = <u16>max(<i32>o.texts, i + 1);
+}
+
+/** Adds the event's bytes [p, end), which are of no text. */
+export function outline(at: usize, p: usize, end: usize): void {
+  const o = changetype<Outline>(at);
+  while (p < end && !o.tooLong) {
+    if (o.left == Left.Nothing && <i32>o.length == TEMPLATE_MAX) {
+      shorten(o);
+      continue;
     }
-    if (i == which) templateSplit = <i32>(o - work);
-    if (i < count) from = pieceEnd(pieces, i);
+    const b = <u32>load<u8>(p++);
+    if (o.left == Left.Line) {
+      if (isLineEnd(b)) o.left = Left.Nothing;
+    } else if (o.inString) {
+      if (o.escaped) o.escaped = false;
+      else if (b == 92) o.escaped = true;
+      else if (b == 34) {
+        o.inString = false;
+        if (o.left == Left.String) o.left = Left.Nothing;
+      }
+    } else if (b == 34) {
+      // Only JSON has strings; a comment may have a quote.
+      o.inString = o.depth > 0;
+      o.stringAt = o.length;
+    } else if (b == 123 || b == 91) {
+      if (<i32>o.depth == LEVELS) o.tooLong = true;
+      else store<u16>(startOf(o, o.depth), o.length);
+      o.depth++;
+    } else if ((b == 125 || b == 93) && o.depth > 0) close(o, b);
+    if (o.left != Left.Nothing) continue;
+    store<u8>(at + BYTES_AT + <usize>o.length, <u8>b);
+    o.length++;
   }
-  return <i32>(o - work);
+}
+
+function startOf(o: Outline, level: u32): usize {
+  return changetype<usize>(o) + STARTS_AT + ((<usize>level) << 1);
+}
+
+function close(o: Outline, bracket: u32): void {
+  o.depth--;
+  const start = load<u16>(startOf(o, o.depth));
+  if (o.left == Left.Inner) {
+    if (o.depth == o.leftDepth) o.left = Left.Nothing;
+  } else if (bracket == 93 && start >= o.place) o.length = start + 1;
+}
+
+/** Makes room in what is full: leaves out the string at hand, else the innermost of what is open, if no text stands in it; or a line. */
+function shorten(o: Outline): void {
+  if (o.depth == 0) {
+    const bytes = changetype<usize>(o) + BYTES_AT;
+    let from = <i32>o.length;
+    while (from > <i32>o.place && !isLineEnd(load<u8>(bytes + from - 1))) from--;
+    if (from == <i32>o.place && from > 0) o.tooLong = true;
+    // An empty line would end the event.
+    store<u8>(bytes + from, 58);
+    o.length = <u16>(from + 1);
+    o.left = Left.Line;
+    return;
+  }
+  if (o.inString && o.stringAt >= o.place && o.stringAt + 1 < o.length) {
+    o.length = o.stringAt + 1;
+    o.left = Left.String;
+    return;
+  }
+  for (let level = <i32>o.depth - 1; level > 0; level--) {
+    const start = load<u16>(startOf(o, level));
+    if (start < o.place) break;
+    if (start + 1 == o.length) continue;
+    o.length = start + 1;
+    o.leftDepth = <u16>level;
+    o.left = Left.Inner;
+    return;
+  }
+  o.tooLong = true;
+}
+
+/** Whether all that the event has opened is closed. */
+export function isOutlineClosed(at: usize): bool {
+  const o = changetype<Outline>(at);
+  return o.length > 0 && o.depth == 0 && !o.tooLong;
+}
+
+/** Writes the outline to `to` (TEMPLATE_MAX); the text of `channel` belongs at `templateSplit`. Returns its length, or -1 if there is none for it. */
+export function copyOutline(at: usize, channel: u32, to: usize): i32 {
+  const o = changetype<Outline>(at);
+  if (o.tooLong) return -1;
+  for (let i = 0; i < <i32>o.texts; i++) {
+    if (load<u32>(at + TEXTS_AT + ((<usize>i) << 3)) != channel) continue;
+    templateSplit = load<i32>(at + TEXTS_AT + ((<usize>i) << 3), 4);
+    memory.copy(to, at + BYTES_AT, o.length);
+    return o.length;
+  }
+  return -1;
 }

@@ -61,6 +61,11 @@ export function piece(): Slice {
   return current;
 }
 
+/** Whether its event ends with the piece that was read last, or the answer does. */
+export function pieceEnds(): bool {
+  return !state.framePassing && framedTo <= at;
+}
+
 /** Whether the piece is the event that `stream_options.include_usage` adds: no choices, only usage. */
 export function hidesUsage(): bool {
   return hidden;
@@ -152,7 +157,7 @@ function passWhole(to: usize): bool {
 function passHeld(): bool {
   const held = slice(state.hold, state.holdLength);
   retire(state);
-  return read(held, !state.framePassing && framedTo <= at);
+  return read(held, pieceEnds());
 }
 
 function read(bytes: Slice, whole: bool): bool {

@@ -72,6 +72,17 @@ export function beginMinor(): void {
   minorFrom = spanCount;
 }
 
+/** Deltas in this piece since then. */
+export function deltasHere(sinceMinor: bool): i32 {
+  let count = 0;
+  for (let i = sinceMinor ? minorFrom : majorFrom; i < spanCount; i++) if (isDelta(i)) count++;
+  return count;
+}
+
+function isDelta(i: i32): bool {
+  return spanChannel(i) >> 28 != <u32>Channel.End && (spanFlags(i) & WHOLE) == 0;
+}
+
 /** The index came after the texts: they get it now. */
 export function moveMajor(major: i32): void {
   for (let i = majorFrom; i < spanCount; i++) {

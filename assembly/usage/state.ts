@@ -53,6 +53,8 @@ export class State {
   oversized: u32;
   /** Something came that is no event of a stream: data that is no JSON, or JSON where a field should be. */
   stray: bool;
+  /** A text passed in an earlier piece under an index, or as a kind, that turned out to be another. */
+  misplaced: bool;
   textBytes: u64;
   deltas: u64;
   modelLength: i32;
@@ -84,6 +86,9 @@ export class State {
   minor: i32;
   majorNext: i32;
   minorNext: i32;
+  /** Deltas in the choice at hand, and in the part of it, in this piece and in earlier ones. */
+  majorDeltas: i32;
+  minorDeltas: i32;
   cut: i32;
   carryLong: bool;
   carryLength: i32;

@@ -33,6 +33,10 @@ export function takeText(state: State, node: i32, from: usize, to: usize, begins
   // The arguments of a tool are text that holds JSON, but for those that are JSON in place.
   if (kind == Channel.Arguments && state.anyDepth == 0) flags |= NESTED;
   addSpan(kind, state.major, state.minor, from, to, flags);
+  if (!whole) {
+    state.majorDeltas++;
+    state.minorDeltas++;
+  }
   // In a stream, whole texts repeat what came as deltas.
   if (kind == Channel.Data || (whole && state.streams)) return;
   const again = kind == Channel.Refusal && state.minor >= AGAIN;

@@ -11,7 +11,7 @@ import { Counter } from "./shapes";
 import { clearSpans } from "./spans";
 import { AnswerKind, giveBack, State, stateOf, takeState } from "./state";
 
-export { CHUNK_MAX, filter, filterHead, hidesUsage, nextPiece, piece, pieces } from "./frames";
+export { CHUNK_MAX, filter, filterHead, hidesUsage, nextPiece, piece, pieceEnds, pieces } from "./frames";
 export { Channel } from "./shapes";
 export {
   ALL,
@@ -155,9 +155,10 @@ export function isMislabelled(handle: i32): bool {
   return state.stray && state.deltas == 0 && !state.seen && !state.finished;
 }
 
-/** Whether an event has come, or begun to, of which the texts cannot be known, as its data is no JSON that can be read. */
+/** Whether an event has come, or begun to, of which the texts cannot be known: its data is no JSON that can be read, or told too late whose they are. */
 export function isUnfollowed(handle: i32): bool {
-  return isOdd(stateOf(handle));
+  const state = stateOf(handle);
+  return isOdd(state) || state.misplaced;
 }
 
 /** Events that passed in several pieces because they were too long to be held. */

@@ -22,7 +22,17 @@ import {
   What,
   whatOf,
 } from "./shapes";
-import { addSpan, ALL, beginMajor, beginMinor, changeKind, ENDS, moveMajor, moveMinor } from "./spans";
+import {
+  addSpan,
+  ALL,
+  beginMajor,
+  beginMinor,
+  changeKind,
+  deltasHere,
+  ENDS,
+  moveMajor,
+  moveMinor,
+} from "./spans";
 import { CARRY_BYTES_MAX, Cut, LEVELS_MAX, MODEL_BYTES_MAX, State } from "./state";
 import { forgetText, takeText } from "./texts";
 import {
@@ -30,6 +40,7 @@ import {
   BLOCK_STOP,
   COMPACTION,
   COMPLETED,
+  deltaKind,
   endsPart,
   ERROR,
   FAILED,
@@ -171,19 +182,19 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
       state.major = state.majorNext++;
       state.minor = 0;
       state.minorNext = 0;
-      beginMajor();
+      startMajor(state);
       return;
     case Mark.Tool:
       state.minor = state.minorNext++;
-      beginMinor();
+      startMinor(state);
       return;
     case Mark.Again:
       state.minor = AGAIN + state.minorNext++;
-      beginMinor();
+      startMinor(state);
       return;
     case Mark.Part:
       state.thoughts = false;
-      beginMinor();
+      startMinor(state);
       return;
     case Mark.Rounds:
       // Each list has all rounds so far.
@@ -219,7 +230,18 @@ function beginRoot(state: State): void {
   state.minor = 0;
   state.majorNext = 0;
   state.minorNext = 0;
+  startMajor(state);
+}
+
+function startMajor(state: State): void {
+  state.majorDeltas = 0;
+  state.minorDeltas = 0;
   beginMajor();
+}
+
+function startMinor(state: State): void {
+  state.minorDeltas = 0;
+  beginMinor();
 }
 
 /** An object or array closed, and `depth` are still open. */
@@ -238,7 +260,7 @@ function leave(state: State, depth: i32): void {
     else if (mark == Mark.Choice) endChoice(state);
     else if (mark == Mark.Tool || mark == Mark.Again) {
       state.minor = 0;
-      beginMinor();
+      startMinor(state);
     } else if (mark == Mark.Round) endRound(state);
     else if (mark == Mark.Part) state.thoughts = false;
   }
@@ -266,7 +288,7 @@ function scalar(state: State, s: Scanner, event: i32): void {
     else if (what == What.Type) {
       const raw = token(state, s);
       const id = idOf(ptrOf(raw), lenOf(raw));
-      if (id) state.typeId = <u8>id;
+      if (id) knowType(state, id);
     } else if (what == What.RoundType) {
       const raw = token(state, s);
       const id = idOf(ptrOf(raw), lenOf(raw));
@@ -279,8 +301,19 @@ function scalar(state: State, s: Scanner, event: i32): void {
     state.doneHere = true;
   } else if (event == Event.True && what == What.Thought) {
     state.thoughts = true;
-    if (state.streams) changeKind(Channel.Text, Channel.Reasoning, true);
+    if (!state.streams) return;
+    changeKind(Channel.Text, Channel.Reasoning, true);
+    if (state.minorDeltas != deltasHere(true)) state.misplaced = true;
   }
+}
+
+/** The event's type says what kind of text its delta is, which may have come before. */
+function knowType(state: State, id: i32): void {
+  state.typeId = <u8>id;
+  const kind = deltaKind(id);
+  changeKind(Channel.Unknown, kind, false);
+  // What has passed was taken for an answer's text.
+  if (kind != Channel.Text && state.majorDeltas != deltasHere(false)) state.misplaced = true;
 }
 
 function number(state: State, node: i32, raw: Slice): void {
@@ -299,11 +332,15 @@ function number(state: State, node: i32, raw: Slice): void {
   // Texts of a JSON answer may be out already when their index comes: there, their order is their index.
   if (!state.streams) return;
   if (what == What.Major) {
-    state.major = <i32>min(value, INDEX_MAX);
-    moveMajor(state.major);
+    const major = <i32>min(value, INDEX_MAX);
+    if (major != state.major && state.majorDeltas != deltasHere(false)) state.misplaced = true;
+    state.major = major;
+    moveMajor(major);
   } else if (what == What.Minor) {
-    state.minor = <i32>min(value, INDEX_MAX) + (detailOf(node) << 8);
-    moveMinor(state.minor);
+    const minor = <i32>min(value, INDEX_MAX) + (detailOf(node) << 8);
+    if (minor != state.minor && state.minorDeltas != deltasHere(true)) state.misplaced = true;
+    state.minor = minor;
+    moveMinor(minor);
   }
 }
 
@@ -357,7 +394,6 @@ function endRoot(state: State): void {
   if (state.doneHere) state.finished = true;
   const type = <i32>state.typeId;
   if (type == 0) return;
-  changeKind(Channel.Unknown, Channel.Text, false);
   if (type == ERROR || type == FAILED) state.failed = true;
   if (
     type == MESSAGE_STOP ||

@@ -121,7 +121,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       for (const cut of [0, 5, 12_288, 12_290, 30_010, 30_030, 40_000]) {
         const out = await send("redacts", body, EVENTS_TYPE, cut);
         assert.doesNotMatch(out, SECRET);
-        assert.equal(out, body.replaceAll("ada@example.com", "[EMAIL_1]"));
+        assert.ok(out.startsWith(note.replace("ada@example.com", "[EMAIL_1]")));
+        assert.equal(contentOf(out), text.replace("ada@example.com", "[EMAIL_1]"));
       }
     });
 

@@ -1,0 +1,84 @@
+// Events that are too long to be held pass in parts, and the last one of a stream may lack its end: what is split over them and others is
+// found all the same, and what is held back comes out in its own place or not at all.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
+
+const policy = { tiers: { redacts: { response: { redact: ["email"] } } }, keys: [keyEntry("k", "redacts")] };
+const edge = await LocalEdge.open({ profile: "envoy", policy });
+
+async function send(body: Buffer, cut = 0): Promise<string> {
+  const request = chat("Hi", { stream: true, n: 2 });
+  return (await edge.send({ key: "k", body: request, upstream: upstreamOf(body, cut) })).text;
+}
+
+const LONG = "word ".repeat(4_000);
+const results = Array.from({ length: 400 }, (_, i) => ({ url: `https://example.com/${i}`, title: "A page" }));
+
+test("an address that begins in a long event, behind much else, is found where the next one ends it", async () => {
+  for (const pad of [
+    { note: LONG },
+    { results },
+    { note: { more: [LONG] } },
+    { usage: null, a: results, b: LONG },
+  ]) {
+    for (const long of [
+      { ...pad, ...chunk("Dear ada@exam") },
+      { ...chunk("Dear ada@exam"), ...pad },
+    ]) {
+      const events = [long, chunk("ple.com, hello"), finish, "[DONE]"];
+      for (const cut of [0, 13_000])
+        assert.equal(contentOf(await send(sse(events), cut)), "Dear [EMAIL_1], hello");
+      assert.equal(
+        contentOf(await send(sse([chunk("Dear"), chunk(" "), ...events]))),
+        "Dear Dear [EMAIL_1], hello",
+      );
+    }
+  }
+});
+
+test("what a long event holds back comes out in one like it, with the index that came after its text", async () => {
+  const event = (index: number, content: string, pad: object) => ({
+    choices: [{ delta: { content }, index }],
+    ...pad,
+  });
+  const text = await send(
+    sse([event(1, "to ada@exam", { results }), event(0, "x@y", {}), event(1, "ple", {})]),
+  );
+  const said = ["", ""];
+  for (const [, data] of text.matchAll(/^data: (.*)$/gm))
+    for (const { index, delta } of JSON.parse(data as string).choices) said[index] += delta.content;
+  assert.deepEqual(said, ["x@y", "to ada@example"]);
+});
+
+test("a long event that tells too late whose text it has brought is withheld: it would pass in another's place", async () => {
+  const late = `data: {"choices":[{"delta":{"content":"ple.com","note":"${LONG}"},"index":1}]}\n\n`;
+  const first = { choices: [{ index: 1, delta: { content: "ada@exam" } }] };
+  const text = await send(Buffer.concat([sse([first]), Buffer.from(late)]));
+  assert.match(text, /answer_unreadable/);
+  assert.doesNotMatch(text, /ada@/);
+  const thought = `data: {"candidates":[{"content":{"parts":[{"text":"Hm","note":"${LONG}","thought":true}]}}]}\n\n`;
+  assert.match(await send(Buffer.from(thought)), /answer_unreadable/);
+});
+
+test("a delta of the Responses API is of its kind where the event's type comes last, also in a long event", async () => {
+  const event = (delta: string, note: string) => ({
+    delta,
+    output_index: 0,
+    type: "response.output_text.delta",
+    note,
+  });
+  const events = [event("Dear ada@ex", ""), event("ample", LONG), event(".com", "")];
+  const text = await send(sse([...events, { type: "response.completed", response: {} }]));
+  const said = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data as string).delta ?? "");
+  assert.equal(said.join(""), "Dear [EMAIL_1]");
+});
+
+test("a stream whose last event lacks its empty line gets it before what was held back", async () => {
+  for (const end of ["", "\n", "\r"]) {
+    const body = Buffer.from(`data: ${JSON.stringify(chunk("Dear ada@example.com"))}${end}`);
+    for (let cut = 0; cut < body.length; cut += 7)
+      assert.equal(contentOf((await send(body, cut)).replaceAll("\r", "\n")), "Dear [EMAIL_1]");
+  }
+});
