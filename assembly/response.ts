@@ -58,6 +58,7 @@ import {
   promptTokens,
   reasoningTokens,
   seen,
+  totalTokens,
 } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
@@ -320,16 +321,23 @@ function measure(stream: Stream): Charged {
   if (!finished(handle)) return brokeOff(stream, handle);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
   if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;
-  // Ollama before 0.2 leaves out a prompt that it had in its cache.
-  const said = promptTokens(handle);
-  stream.promptTokens = said ? said : stream.promptEstimate;
   stream.completionTokens = completionTokens(handle);
+  stream.promptTokens = promptTokens(handle);
+  if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(handle));
   stream.cachedTokens = cachedTokens(handle);
   stream.cacheWriteTokens = cacheWriteTokens(handle);
   stream.reasoningTokens = reasoningTokens(handle);
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
+}
+
+/** The answer tells no prompt (Ollama before 0.2 leaves out one that it had in its cache): it is as we counted it, in a `total` that is told. */
+function estimatePrompt(stream: Stream, total: u64): void {
+  stream.promptTokens = stream.promptEstimate;
+  if (total <= stream.completionTokens) return;
+  stream.promptTokens = min(stream.promptEstimate, total - stream.completionTokens);
+  stream.completionTokens = total - stream.promptTokens;
 }
 
 /** Whether the error is Envoy's own, after its timeout: the upstream may be at work on the answer, and charge for it. */

@@ -88,9 +88,16 @@ export function completionTokens(handle: i32): u64 {
   const gemini = state.counter(Counter.GeminiCandidates) + state.counter(Counter.GeminiThoughts);
   // Some (xAI, Gemini's OpenAI endpoint) leave reasoning out of the completion, but not out of the total.
   const prompt = max(state.counter(Counter.Prompt), state.counter(Counter.Input));
-  const rest = without(state.counter(Counter.Total), prompt);
-  const geminiRest = without(state.counter(Counter.GeminiTotal), geminiPrompt(state));
+  const rest = prompt ? without(state.counter(Counter.Total), prompt) : 0;
+  const prompted = geminiPrompt(state);
+  const geminiRest = prompted ? without(state.counter(Counter.GeminiTotal), prompted) : 0;
   return max(max(output, rest), max(gemini, geminiRest));
+}
+
+/** All tokens of both, where the provider says; it may say nothing else (Voyage's embeddings). */
+export function totalTokens(handle: i32): u64 {
+  const state = stateOf(handle);
+  return max(state.counter(Counter.Total), state.counter(Counter.GeminiTotal));
 }
 
 /** Tokens of the prompt that came out of a cache, which providers charge less for. */

@@ -44,6 +44,7 @@ const policy = {
       budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
       response: { redact: ["us_ssn"] },
     },
+    sums: { budgets: [{ name: "all", meter: "tokens", limit: "100M", window: "day" }] },
     told: {
       budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
       response: { usage: "told" },
@@ -51,6 +52,7 @@ const policy = {
   },
   keys: [
     keyEntry("told", "told", { subject: "told/search/told" }),
+    keyEntry("sums", "sums", { subject: "sums/search/sums" }),
     keyEntry("delivered", "delivered"),
     keyEntry("redacts", "redacts", { subject: "other/search/redacts" }),
   ],
@@ -72,6 +74,15 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.deepEqual(JSON.parse(upstream?.text ?? ""), request);
       assert.equal(text, bytes.toString());
       assert.equal(await spent("told"), mistral.expect.completion);
+    });
+
+    it("charges an answer that tells only the sum of its tokens that sum, not the prompt once more", async () => {
+      const usage = { total_tokens: 10 };
+      const body = Buffer.from(JSON.stringify({ data: [{ embedding: [0.1] }], usage }));
+      const upstream = upstreamOf(body, 0, { "content-type": "application/json" });
+      const request = { model: "voyage-3", input: "hello" };
+      await edge.send({ key: "sums", path: "/v1/embeddings", body: request, upstream });
+      assert.equal(await spent("sums"), 10);
     });
 
     for (const [name, { kind, body, expect }] of cases) {
