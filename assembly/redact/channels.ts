@@ -26,6 +26,7 @@ import {
   copyOutline,
   isOutlineClosed,
   makeTemplate,
+  markLength,
   outline,
   outlineText,
   templateSplit,
@@ -289,7 +290,7 @@ export function outlinePart(set: usize, part: Slice, pieces: usize, count: i32, 
   if (slot == 0) return;
   const record = <usize>load<u32>(slot, 4);
   if (begins) beginOutline(record);
-  let from = ptrOf(part);
+  let from = ptrOf(part) + (begins ? markLength(part) : 0);
   for (let i = 0; i < count; i++) {
     const piece = pieces + <usize>(i * PIECE_BYTES);
     const channel = load<u32>(piece) & ~LAST_PIECE;

@@ -51,11 +51,11 @@ export let templateSplit: i32 = 0;
  * `templateSplit`. Returns its length, or -1 when it does not fit.
  */
 export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i32 {
-  let length = lenOf(event);
+  let from = markLength(event);
+  let length = lenOf(event) - <i32>from;
   for (let i = 0; i < count; i++) length -= <i32>(pieceEnd(pieces, i) - pieceStart(pieces, i));
   if (length <= TEMPLATE_MAX) return copy(event, pieces, count, which, to);
   beginOutline(spare);
-  let from: u32 = 0;
   for (let i = 0; i < count; i++) {
     outline(spare, ptrOf(event) + from, ptrOf(event) + pieceStart(pieces, i));
     if (i == which) outlineText(spare, 0);
@@ -63,6 +63,11 @@ export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32
   }
   outline(spare, ptrOf(event) + from, ptrOf(event) + lenOf(event));
   return copyOutline(spare, 0, to);
+}
+
+/** The bytes of the stream's byte order mark, which is no part of a later event. */
+export function markLength(event: Slice): u32 {
+  return lenOf(event) >= 3 && (load<u32>(ptrOf(event)) & 0xffffff) == 0xbfbbef ? 3 : 0;
 }
 
 function pieceStart(pieces: usize, i: i32): u32 {
@@ -75,7 +80,7 @@ function pieceEnd(pieces: usize, i: i32): u32 {
 
 function copy(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i32 {
   let p = to;
-  let from: u32 = 0;
+  let from = markLength(event);
   for (let i = 0; i <= count; i++) {
     const until = i < count ? pieceStart(pieces, i) : <u32>lenOf(event);
     memory.copy(p, ptrOf(event) + from, until - from);

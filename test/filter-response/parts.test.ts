@@ -82,3 +82,15 @@ test("a stream whose last event lacks its empty line gets it before what was hel
       assert.equal(contentOf((await send(body, cut)).replaceAll("\r", "\n")), "Dear [EMAIL_1]");
   }
 });
+
+test("what the first event holds back does not bring the stream's byte order mark once more", async () => {
+  for (const pad of [{}, { note: LONG }]) {
+    const body = Buffer.concat([
+      Buffer.from("\ufeff"),
+      sse([{ ...chunk("Dear ada@example.com"), ...pad }, finish, "[DONE]"]),
+    ]);
+    const text = await send(body);
+    assert.equal(contentOf(text.slice(1)), "Dear [EMAIL_1]");
+    assert.equal(text.lastIndexOf("\ufeff"), 0);
+  }
+});
