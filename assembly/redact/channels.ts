@@ -11,13 +11,14 @@
 //   piece (12 bytes): channel u32 | start u32 | end u32 (offsets in the event, inside the JSON string's quotes)
 //   record: passage.ts | template's length u32 | where the text goes in it u32 | 1: nothing is redacted in it u32 |
 //     template
+import { CR, LF } from "../line-end";
 import { reserve } from "../memory";
 import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { noted } from "./answer";
 import { BODY_BYTES, isAtStart, openBody, roomForBody } from "./body";
 import { feedEvent } from "./event";
-import { put, room } from "./output";
+import { put, putByte, room } from "./output";
 import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
 import { NESTED, QUOTED, restored } from "./restore";
@@ -348,6 +349,8 @@ export function flush(set: usize, channel: u32): void {
     putAround(clean, from, split);
     pass(record, 0, 0, true);
     putAround(clean, split, from + length);
+    // The LF of a CR LF may have come in another piece than the event.
+    if (load<u8>(from + length - 1) == CR) putByte(LF);
   }
   release(slot);
 }

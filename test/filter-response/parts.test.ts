@@ -94,3 +94,18 @@ test("what the first event holds back does not bring the stream's byte order mar
     assert.equal(text.lastIndexOf("\ufeff"), 0);
   }
 });
+
+test("what a line of JSON holds back comes out in a whole line, wherever CR and LF were cut apart", async () => {
+  const line = (content: string, done: boolean) => `${JSON.stringify({ message: { content }, done })}\r\n`;
+  const body = Buffer.from(line("Dear ada@example.com", false) + line("", true));
+  for (let cut = 0; cut < body.length; cut++) {
+    const upstream = upstreamOf(body, cut, { "content-type": "application/x-ndjson" });
+    const { text } = await edge.send({ key: "k", body: chat("Hi", { stream: true }), upstream });
+    const lines = text.split("\n").filter((one) => one.trim() !== "");
+    assert.equal(
+      lines.map((one) => JSON.parse(one).message.content).join(""),
+      "Dear [EMAIL_1]",
+      `cut at ${cut}`,
+    );
+  }
+});
