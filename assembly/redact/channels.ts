@@ -28,6 +28,7 @@ import {
   isOutlineClosed,
   makeTemplate,
   markLength,
+  OUTLINE_BYTES,
   outline,
   outlineText,
   templateSplit,
@@ -360,3 +361,5 @@ function putAround(clean: bool, from: usize, to: usize): void {
   if (clean) put(from, to);
   else feedEvent(spareBody, from, <i32>(to - from));
 }
+
+assert(OUTLINE_BYTES <= CHANNEL_BYTES);

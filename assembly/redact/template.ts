@@ -5,7 +5,7 @@
 // stands (search results, probabilities of tokens) are emptied, and where that is not enough the string or object at hand is.
 //
 //   outline │ Outline │ (channel u32, place u32) × TEXTS_MAX │ where what is open began u16 × LEVELS │ bytes
-import { isLineEnd } from "../line-end";
+import { CR, isLineEnd, LF } from "../line-end";
 import { lenOf, ptrOf, Slice } from "../slice";
 import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
@@ -27,10 +27,12 @@ class Outline {
   tooLong: bool;
 }
 
+/** From here on there is room only for what ends something that is left out. */
+const FULL: i32 = TEMPLATE_MAX - 1;
 const TEXTS_AT: usize = 20;
 const STARTS_AT: usize = TEXTS_AT + 8 * <usize>TEXTS_MAX;
 const BYTES_AT: usize = STARTS_AT + 2 * <usize>LEVELS;
-export const OUTLINE_BYTES: i32 = <i32>BYTES_AT + TEMPLATE_MAX;
+export const OUTLINE_BYTES: usize = BYTES_AT + TEMPLATE_MAX;
 
 /** What the bytes at hand belong to, if they are left out. */
 enum Left {
@@ -41,7 +43,7 @@ enum Left {
   Line = 3,
 }
 
-const spare: usize = memory.data(BYTES_AT + TEMPLATE_MAX, 8);
+const spare: usize = memory.data(OUTLINE_BYTES, 8);
 
 /** Where in the template the text goes. */
 export let templateSplit: i32 = 0;
@@ -113,7 +115,7 @@ export function outlineText(at: usize, channel: u32): void {
 export function outline(at: usize, p: usize, end: usize): void {
   const o = changetype<Outline>(at);
   while (p < end && !o.tooLong) {
-    if (o.left == Left.Nothing && <i32>o.length == TEMPLATE_MAX) {
+    if (o.left == Left.Nothing && <i32>o.length >= FULL) {
       shorten(o);
       continue;
     }
@@ -154,16 +156,20 @@ function close(o: Outline, bracket: u32): void {
   } else if (bracket == 93 && start >= o.place) o.length = start + 1;
 }
 
-/** Makes room in what is full: leaves out the string at hand, else the innermost of what is open, if no text stands in it; or a line. */
+/** Makes room in what is full: leaves out the string at hand, else the innermost of what is open, if no text stands in it; or the last line. */
 function shorten(o: Outline): void {
   if (o.depth == 0) {
     const bytes = changetype<usize>(o) + BYTES_AT;
-    let from = <i32>o.length;
+    let from = <i32>o.length - 1;
+    const isWhole = load<u8>(bytes + from) == LF;
+    if (isWhole && from > 0 && load<u8>(bytes + from - 1) == CR) from--;
     while (from > <i32>o.place && !isLineEnd(load<u8>(bytes + from - 1))) from--;
+    o.length = <u16>from;
     if (from == <i32>o.place && from > 0) o.tooLong = true;
+    if (isWhole || o.tooLong) return;
     // An empty line would end the event.
     store<u8>(bytes + from, 58);
-    o.length = <u16>(from + 1);
+    o.length++;
     o.left = Left.Line;
     return;
   }

@@ -109,3 +109,21 @@ test("what a line of JSON holds back comes out in a whole line, wherever CR and 
     );
   }
 });
+
+test("an event of any number of comments and other fields brings its text out in one like it, or is withheld", async () => {
+  const ends = sse([chunk("ple.com, hello"), finish, "[DONE]"]);
+  const data = `data: ${JSON.stringify(chunk("Dear ada@exam"))}\n\n`;
+  const six = sse(
+    Array.from({ length: 6 }, (_, index) => ({ choices: [{ index, delta: { content: "Hi" } }] })),
+  );
+  for (const line of [":234567\n", ":23456\r\n", ": a comment\n", "retry: 1\n", `:${"x".repeat(3_000)}\n`]) {
+    for (const bytes of [1, ...Array.from({ length: 24 }, (_, i) => 2_036 + i), 12_000, 100_000]) {
+      const lines = `:${" ".repeat(bytes % 8)}\n${line.repeat(Math.ceil(bytes / line.length))}`;
+      const text = await send(Buffer.concat([Buffer.from(lines + data), ends]));
+      const said = text.includes("answer_unreadable") ? "Dear " : "Dear [EMAIL_1], hello";
+      assert.equal(contentOf(text), said, `${bytes} bytes of ${line.slice(0, 10)}`);
+      // Its neighbours in the filter's memory are as they were.
+      assert.equal(contentOf(await send(six)), "Hi".repeat(6));
+    }
+  }
+});
