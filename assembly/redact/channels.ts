@@ -333,7 +333,7 @@ export function rememberParts(set: usize): bool {
 
 /** The room that `flush` needs. */
 export function roomForFlush(): usize {
-  return <usize>(roomFor(0) + roomForBody(TEMPLATE_MAX));
+  return <usize>(roomFor(0) + roomForBody(TEMPLATE_MAX) + 1);
 }
 
 /** Ends `channel`; what it held goes out in an event of its own. */
