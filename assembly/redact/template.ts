@@ -56,7 +56,7 @@ export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32
   let from = markLength(event);
   let length = lenOf(event) - <i32>from;
   for (let i = 0; i < count; i++) length -= <i32>(pieceEnd(pieces, i) - pieceStart(pieces, i));
-  if (length <= TEMPLATE_MAX) return copy(event, pieces, count, which, to);
+  if (length <= TEMPLATE_MAX) return copy(event, from, pieces, count, which, to);
   beginOutline(spare);
   for (let i = 0; i < count; i++) {
     outline(spare, ptrOf(event) + from, ptrOf(event) + pieceStart(pieces, i));
@@ -80,9 +80,9 @@ function pieceEnd(pieces: usize, i: i32): u32 {
   return load<u32>(pieces + <usize>(i * PIECE_BYTES), 8);
 }
 
-function copy(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i32 {
+/** `event` from offset `from` on. */
+function copy(event: Slice, from: u32, pieces: usize, count: i32, which: i32, to: usize): i32 {
   let p = to;
-  let from = markLength(event);
   for (let i = 0; i <= count; i++) {
     const until = i < count ? pieceStart(pieces, i) : <u32>lenOf(event);
     memory.copy(p, ptrOf(event) + from, until - from);

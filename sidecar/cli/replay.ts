@@ -69,7 +69,7 @@ async function* recordsOf(file: string): AsyncGenerator<ReplayRecord | LineError
   for await (const text of linesOf(createReadStream(file))) {
     number++;
     if (text === undefined) yield new LineError(`line ${number}: longer than a body may be`);
-    else if (text.trim() !== "") yield readLine(number === 1 ? text.replace(/^\uFEFF/, "") : text, number);
+    else if (text.trim() !== "") yield readLine(text, number);
   }
 }
 

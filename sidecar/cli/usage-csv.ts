@@ -53,7 +53,7 @@ export class UsageCsv {
 
   /** Throws WeirError `invalid_argument` when the header lacks what is needed. */
   constructor(header: string) {
-    const columns = fieldsOf(header.replace(/^\uFEFF/, "")).map((name) => name.trim().toLowerCase());
+    const columns = fieldsOf(header).map((name) => name.trim().toLowerCase());
     this.#columns = columns.length;
     for (const [name, names] of Object.entries(NAMES)) {
       const at = columns.findIndex((column) => names.includes(column));
