@@ -22,7 +22,8 @@ import type { Random } from "../sim/random.ts";
 
 const ANSWER_MS = 1_500;
 const PAUSE_MS = 100;
-const TTL_MS = 2_000;
+/** How long a lease lives. */
+export const TTL_MS = 2_000;
 const GAVE_UP = "the run is over";
 
 export const LIMITS = { key: 2_000, team: 20_000, all: 30_000 } as const;

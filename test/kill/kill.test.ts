@@ -11,9 +11,10 @@ import { WeirError } from "../../sidecar/errors.ts";
 import { remoteBooks } from "../../sidecar/ledger/admin.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { describeKey } from "../../sidecar/ledger/types.ts";
+import { QUIET_ROUNDS } from "../../sidecar/sweeper.ts";
 import { Random } from "../sim/random.ts";
-import { type Counts, KillEdge, LIMITS } from "./edge.ts";
-import { ADMIN_TOKEN, type Processes, startProcesses } from "./processes.ts";
+import { type Counts, KillEdge, LIMITS, TTL_MS } from "./edge.ts";
+import { ADMIN_TOKEN, type Processes, SWEEP_MS, startProcesses } from "./processes.ts";
 
 const EDGES = 32;
 const KILLS = 6;
@@ -21,7 +22,8 @@ const ANSWERS_BETWEEN = 20;
 const MORE_MS_MAX = 400;
 const RUN_MS_MAX = 12_000;
 const DRAIN_MS_MAX = 8_000;
-const SWEPT_MS_MAX = 6_000;
+/** The last lease dies, its organisation may have been passed over just before, and the sidecar finds its Redis again. */
+const SWEPT_MS_MAX = TTL_MS + QUIET_ROUNDS * SWEEP_MS + 5_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -12,6 +12,8 @@ import { freePort } from "../../demo/processes.ts";
 import { startRedis, type TestRedis } from "../../sidecar/ledger/redis/testing.ts";
 
 export const ADMIN_TOKEN = "a-token-of-the-kill-tier";
+/** A round of the sidecar's sweeps. */
+export const SWEEP_MS = 250;
 const START_MS = 15_000;
 
 export interface Processes {
@@ -50,7 +52,7 @@ async function makeBundle(): Promise<string> {
 }
 
 function startSidecar(file: string, env: Record<string, string>): Promise<ChildProcess> {
-  const child = fork(file, { execArgv: [], env: { ...process.env, ...env } });
+  const child = fork(file, [String(SWEEP_MS)], { execArgv: [], env: { ...process.env, ...env } });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the sidecar did not start")), START_MS);
     child.once("message", () => {
