@@ -29,6 +29,14 @@ export function mayEnd(p: usize): bool {
   return true;
 }
 
+/** Whether exactly four digits and a space or hyphen stand before `p`. */
+export function afterFour(p: usize): bool {
+  const before = back(p, 1);
+  if (before != 32 && before != 45) return false;
+  for (let n: usize = 2; n <= 5; n++) if (!isDigit(back(p, n))) return false;
+  return !isDigit(back(p, 6));
+}
+
 /** Copies the digits of the first `k` groups to `digits`; returns how many. */
 function gather(k: i32): i32 {
   let n = 0;
@@ -99,12 +107,15 @@ export let cardShaped: bool = false;
 
 export function card(near: u32): bool {
   cardShaped = false;
+  const within = afterFour(startOf(0));
   for (let k = min(count, 5); k >= 1; k--) {
     const n = digitsOf(k);
     if (n < 12 || n > 19 || !cardGroups(k)) continue;
     if (k > 1 && n >= 13) cardShaped = true;
     if (!mayEnd(endOf(k - 1))) continue;
     if (k < count && separatorOf(k - 1) != S_SPACE) continue;
+    // The rest of 4-4-4-4, which was refused as a whole.
+    if (n < 16 && k > 1 && within) continue;
     gather(k);
     const kind = issuer(n);
     if (kind == NOT_A_CARD || !luhn(n)) continue;

@@ -22,7 +22,7 @@ import {
   uniform,
   valueOf,
 } from "./digits";
-import { mayEnd } from "./numbers";
+import { afterFour, mayEnd } from "./numbers";
 import { PHONE } from "./types";
 import { at, back, found, here, joined } from "./view";
 import { distance, says, W_ORDER, W_PHONE, W_VERSION } from "./words";
@@ -61,9 +61,11 @@ export function phone(near: u32): bool {
     return false;
 
   // The middle of 4-4-4-4: the chain was refused as a whole.
-  if ((before == 32 || before == 45) && !plus && lengthOf(0) == 4 && isFour(from - 1)) return false;
+  if (!plus && lengthOf(0) == 4 && afterFour(from)) return false;
 
   said = says(near, W_PHONE, 4, W_ORDER);
+  // The middle of 8 045 311 447: its beginning was refused.
+  if (!said && !plus && !bracket && lengthOf(0) == 3 && isThousands(count) && afterDigit(from)) return false;
   const order = distance(near, W_ORDER);
   const version = distance(near, W_VERSION);
   warned = !said && ((order != 0 && order <= 2) || (version != 0 && version <= 2));
@@ -83,10 +85,12 @@ export function phone(near: u32): bool {
   return false;
 }
 
-/** Whether exactly four digits end at `p`. */
-function isFour(p: usize): bool {
-  for (let n: usize = 1; n <= 4; n++) if (!isDigit(back(p, n))) return false;
-  return !isDigit(back(p, 5));
+/** Whether a digit and a space, as between thousands, stand before `p`. */
+function afterDigit(p: usize): bool {
+  const b = back(p, 1);
+  if (b == 32) return isDigit(back(p, 2));
+  if (b == 0xa0 && back(p, 2) == 0xc2) return isDigit(back(p, 3));
+  return (b == 0xaf || b == 0x89) && back(p, 2) == 0x80 && back(p, 3) == 0xe2 && isDigit(back(p, 4));
 }
 
 /** A comma-separated row may put a number right behind another field; thousands may not. */

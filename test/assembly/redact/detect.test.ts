@@ -129,6 +129,19 @@ a+12025550143b|UPC 036000291452|2024 12 31 23 59|x = 1234567890 + 5|EAN 40063813
     isNothing(text);
 });
 
+test("the rest of a number that was refused as a whole is nothing: of four groups of four, of thousands", () => {
+  for (const text of [
+    "Ausweis 1234-5678-9012-3456",
+    "serial 1234 5678 9012 3456",
+    "in 2023 there were 8 045 311 447 people",
+    "il y avait 8\u00a0045\u00a0311\u00a0447 personnes",
+    "il y avait 8\u202f045\u202f311\u202f447 personnes",
+  ])
+    isNothing(text);
+  assert.equal(simd.spans("since 2024 4111 1111 1111 1111 is lost")[0]?.type, "CREDIT_CARD");
+  assert.equal(simd.spans("call me, room 8 045 311 447")[0]?.type, "PHONE");
+});
+
 test("cards need an issuer's range, its length and Luhn", () => {
   for (const value of [
     "4111-1111-1111-1111",
