@@ -137,6 +137,23 @@ describe("weir", () => {
       ["check", at("round.yaml", "tiers: &a [*a]\n")],
       /round\.yaml: too many aliases, or one of itself/,
     );
+    await refusal(
+      ["check", at("two.yaml", "tiers: {}\n---\ntiers: {}\n")],
+      /two\.yaml:2:1: not YAML: a second document begins: expected one policy\n$/,
+    );
+  });
+
+  it("says where a star stands that must be in quotes", async () => {
+    const tiers = "tiers: { pro: { requests: 60/min } }\n";
+    for (const [text, where] of [
+      ["prices:\n  *: { prompt: $1, completion: $2 }\n", "3:3"],
+      ["keys:\n  - models: [*-mini]\n", "3:14"],
+      ["keys:\n  - models:\n      - *\n", "4:9"],
+    ] as const)
+      await refusal(
+        ["check", at("star.yaml", tiers + text)],
+        new RegExp(`star\\.yaml:${where}: not YAML: a star .* stands in quotes, such as "\\*"\\n$`),
+      );
   });
 
   it("names the line of labels that are none", async () => {
