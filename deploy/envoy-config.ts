@@ -11,11 +11,14 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
+import { bodyBytesMax, type PolicyDocument } from "../sidecar/doctor/policy.ts";
 
 const root = new URL("../", import.meta.url);
+/** Of the listener's buffer, above the largest body that the policy lets in. */
+const BUFFER_SPARE_BYTES = 1 << 20;
 
 export interface EnvoyConfigOptions {
-  readonly policy: { readonly hold_headers?: boolean };
+  readonly policy: PolicyDocument & { readonly hold_headers?: boolean };
   readonly wasm: string;
   /** host:port, each. */
   readonly upstream: string;
@@ -55,8 +58,14 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
     if (value === undefined) throw new Error(`envoy/${file} wants ${name}, which this script does not know`);
     return value;
   });
+  // Envoy answers 413 itself to what it cannot buffer.
+  const bufferBytes = Math.ceil(bodyBytesMax(options.policy)) + BUFFER_SPARE_BYTES;
+  const buffering = filled.replace(
+    /(per_connection_buffer_limit_bytes: )(\d+)/,
+    (_, before: string, written: string) => `${before}${Math.max(Number(written), bufferBytes)}`,
+  );
   // The listener comes after the admin interface, which stays on loopback.
-  return filled.replace(
+  return buffering.replace(
     /(listeners:\n\s+- name: llm\n\s+address: \{ socket_address: \{ address: )127\.0\.0\.1/,
     (_, before: string) => `${before}"${listenHost}"`,
   );

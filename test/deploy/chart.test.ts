@@ -228,6 +228,22 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(manager.http1_safe_max_connection_duration, true, "between two requests");
   });
 
+  test("has every gateway buffer the largest body that a tier lets in, so that Envoy does not refuse it itself", () => {
+    const limits = (bytes: string) => {
+      const files = values("common", "envoy", "istio", "envoy-gateway-patch");
+      const text = template(...files, "--set", `policy.tiers.pro.prompt.max_bytes=${bytes}`);
+      const found = text.matchAll(/(?:per_connection_buffer_limit_bytes|bufferLimit): (\d+)/g);
+      return [...found].map(([, limit]) => Number(limit));
+    };
+    for (const [bytes, expected] of [
+      ["64Ki", 4 << 20],
+      ["4Mi", 5 << 20],
+      ["10000000", 10_000_000 + (1 << 20)],
+      ["16Mi", 17 << 20],
+    ] as const)
+      assert.deepEqual(limits(bytes), [expected, expected, expected], bytes);
+  });
+
   test("renders a pod with the filter's image as a volume that Kubernetes accepts", (context) => {
     if (!haveValidator) return context.skip("no kubernetes-validate in .venv: scripts/tools.sh says why");
     const args = ["--set", "filter.delivery=imageVolume", "--set", "filter.image.tag=1.2.3"];

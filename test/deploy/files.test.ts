@@ -99,6 +99,15 @@ test("a policy that does not hold headers gets the configuration for it", () => 
   assert.ok(text.includes('address: "0.0.0.0", port_value: 1 '));
 });
 
+test("the configuration's buffer takes the largest body that a tier lets in", () => {
+  const options = { wasm: "w", upstream: "h:1", sidecar: "s:1", listen: "0.0.0.0:1", adminPort: 2 };
+  const buffer = (max_bytes: string) => {
+    const text = envoyConfig({ ...options, policy: { tiers: { pro: { prompt: { max_bytes } }, free: {} } } });
+    return Number(/per_connection_buffer_limit_bytes: (\d+)/.exec(text)?.[1]);
+  };
+  assert.deepEqual([buffer("256Ki"), buffer("10Mi")], [4 << 20, 11 << 20]);
+});
+
 test("what installs the chart names images of the reader's, which the chart's own values cannot", () => {
   const own = parse(read("deploy/helm/weir/values.yaml"));
   const argo = parse(read("deploy/gitops/argocd.yaml")).spec.source.helm.valuesObject;

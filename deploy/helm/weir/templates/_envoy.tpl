@@ -12,8 +12,26 @@ Takes (dict "root" $ "hold" BOOL "wasm" PATH "port" PORT "host" HOST "upstreamPo
 {{- $text = $text | replace "${WASM}" .wasm -}}
 {{- $text = $text | replace "${UPSTREAM_HOST}" .host | replace "${UPSTREAM_PORT}" (toString .upstreamPort) -}}
 {{- $text = $text | replace "${SIDECAR_HOST}" (include "weir.host" .root) | replace "${SIDECAR_PORT}" (toString .root.Values.sidecar.port) -}}
+{{- $buffer := addf 1048576 (include "weir.bodyBytes" .root | float64) | int64 -}}
+{{- if gt $buffer (regexFind "per_connection_buffer_limit_bytes: \\d+" $text | trimPrefix "per_connection_buffer_limit_bytes: " | int64) -}}
+{{- $text = regexReplaceAll "(per_connection_buffer_limit_bytes: )\\d+" $text (printf "${1}%d" $buffer) -}}
+{{- end -}}
+{{- /* Last: what a policy contains is no place of the file. */ -}}
 {{- $text = $text | replace "${POLICY}" (toJson $policy) -}}
 {{- $text -}}
+{{- end -}}
+
+{{/* The largest body that a tier lets in, of those that say so. Of a quantity that is none, the policy's check tells. */}}
+{{- define "weir.bodyBytes" -}}
+{{- $units := dict "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 -}}
+{{- $largest := 0 -}}
+{{- range $_, $tier := .Values.policy.tiers -}}
+{{- $given := dig "prompt" "max_bytes" 0 $tier -}}
+{{- $unit := kindIs "string" $given | ternary (regexFind "[kMG]i?$" (toString $given)) "" -}}
+{{- $bytes := mulf (toString $given | trimSuffix $unit | float64) (get $units $unit | default 1) -}}
+{{- $largest = maxf $largest $bytes -}}
+{{- end -}}
+{{- $largest | int64 -}}
 {{- end -}}
 
 {{/* The same with the addresses of no installation: only for the parts that do not depend on them. */}}
