@@ -119,6 +119,28 @@ describe("weir ledger", () => {
 
   it("works on the directory of a sidecar that is stopped", () => checkAll("--directory", home));
 
+  it("tells the proxy's address from a sidecar that refuses the token", async () => {
+    const error = {
+      type: "authentication_error",
+      code: "invalid_api_key",
+      message: "Incorrect API key provided.",
+    };
+    const proxy = createServer((_request, response) => {
+      response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+    });
+    await new Promise<void>((listening) => proxy.listen(0, "127.0.0.1", listening));
+    process.env.WEIR_ADMIN_TOKEN = TOKEN;
+    try {
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      await assert.rejects(
+        run("show", "--sidecar", url),
+        /what answers at http:\S+ wants another login than a sidecar does: is it the proxy\?/,
+      );
+    } finally {
+      proxy.close();
+    }
+  });
+
   it("works on a running sidecar with its token, and says what is wrong without", async () => {
     const ledger = { kind: "embedded", directory: join(directory, "running") } as const;
     const sidecar = await startSidecar(

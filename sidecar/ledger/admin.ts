@@ -59,6 +59,9 @@ async function bookOf(ledger: Ledger, organisation: string): Promise<Book> {
   };
 }
 
+/** What tells the sidecar's refusal of a token from that of whatever else listens at an address, such as the proxy. */
+const TOKEN_EXPECTED = "expected the admin token";
+
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /** Adds the service to a router. */
@@ -67,8 +70,7 @@ export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string,
 
   const guarded = async <T>(context: HandlerContext, work: () => Promise<T>): Promise<T> => {
     const given = digest(context.requestHeader.get("authorization") ?? "");
-    if (!timingSafeEqual(given, expected))
-      throw new ConnectError("expected the admin token", Code.Unauthenticated);
+    if (!timingSafeEqual(given, expected)) throw new ConnectError(TOKEN_EXPECTED, Code.Unauthenticated);
     try {
       return await work();
     } catch (thrown) {
@@ -175,6 +177,17 @@ const REFUSALS: ReadonlyMap<Code, ErrorCode> = new Map([
   [Code.FailedPrecondition, "refused"],
 ]);
 
+/** What an error that came from `baseUrl` means for who asked. */
+function reasonOf(baseUrl: string, code: Code, message: string): string {
+  if (code === Code.Unauthenticated && message === TOKEN_EXPECTED)
+    return "the sidecar refused the token: WEIR_ADMIN_TOKEN must be the one it was started with";
+  if (code === Code.Unauthenticated)
+    return `what answers at ${baseUrl} wants another login than a sidecar does: is it the proxy? expected the sidecar's own address`;
+  if (code === Code.Unimplemented || code === Code.NotFound)
+    return "the sidecar has its admin service off: start it with WEIR_ADMIN_TOKEN set";
+  return `the sidecar at ${baseUrl}: ${message}`;
+}
+
 /** The books of a running sidecar. Calls throw WeirError with what the sidecar said, `unavailable` if it may have been done. */
 export function remoteBooks(baseUrl: string, token: string): Books {
   const transport = createConnectTransport({ baseUrl, httpVersion: "1.1", defaultTimeoutMs: 10_000 });
@@ -185,12 +198,7 @@ export function remoteBooks(baseUrl: string, token: string): Books {
       return await work;
     } catch (thrown) {
       const { code, rawMessage } = ConnectError.from(thrown);
-      const hint =
-        code === Code.Unauthenticated
-          ? "the sidecar refused the token: WEIR_ADMIN_TOKEN must be the one it was started with"
-          : code === Code.Unimplemented || code === Code.NotFound
-            ? "the sidecar has its admin service off: start it with WEIR_ADMIN_TOKEN set"
-            : `the sidecar at ${baseUrl}: ${rawMessage}`;
+      const hint = reasonOf(baseUrl, code, rawMessage);
       throw new WeirError(REFUSALS.get(code) ?? "unavailable", hint, thrown);
     }
   };
