@@ -11,7 +11,8 @@ import { UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir check FILE
 
-The policy in YAML or JSON; - reads standard input. Prints one line for each problem: path: value: expected …
+The policy in YAML, or in JSON where its name ends in .json; - reads standard input. Prints one line for each
+problem: path: value: expected …
 
 exit status: 0 valid, 1 not valid or not readable, 2 wrong usage`;
 

@@ -143,6 +143,20 @@ describe("weir", () => {
     );
   });
 
+  it("refuses of a JSON file what the proxy would, though it is YAML", async () => {
+    const tiers = '"tiers":{"pro":{"requests":"60/min"';
+    for (const [text, message] of [
+      [`{${tiers},}}}`, "unexpected character at byte 37"],
+      [`{${tiers}}}} # one`, "text after the document at byte 40"],
+      [`\ufeff{${tiers}}}}`, "byte order mark, or text that is not UTF-8, before the document at byte 0"],
+    ] as const) {
+      const { code, out } = await weir("check", at("policy.json", text));
+      assert.deepEqual([code, out], [1, `/: not JSON: expected JSON without errors, found ${message}\n`]);
+    }
+    const { code, err } = await weir("check", at("policy.json", `{${tiers}}}}\n`));
+    assert.deepEqual([code, err.endsWith("the policy is valid\n")], [0, true]);
+  });
+
   it("says where a star stands that must be in quotes", async () => {
     const tiers = "tiers: { pro: { requests: 60/min } }\n";
     for (const [text, where] of [
