@@ -10,7 +10,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
+import { readPolicy } from "../sidecar/cli/policy-file.ts";
+import { integerOf } from "../sidecar/cli/usage.ts";
 import { bodyBytesMax, type PolicyDocument } from "../sidecar/doctor/policy.ts";
 
 const root = new URL("../", import.meta.url);
@@ -71,7 +72,7 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+function main(): void {
   const { values } = parseArgs({
     options: {
       policy: { type: "string" },
@@ -82,20 +83,19 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       "admin-port": { type: "string", default: "9901" },
     },
   });
-  const { policy, wasm, upstream, sidecar } = values;
-  if (!policy || !wasm || !upstream || !sidecar) {
-    console.error("expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT");
+  const { policy, wasm, upstream, sidecar, listen } = values;
+  if (!policy || !wasm || !upstream || !sidecar)
+    throw new Error("expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT");
+  const adminPort = integerOf("--admin-port", values["admin-port"], 1, 65_535);
+  const read = JSON.parse(readPolicy(policy)) as EnvoyConfigOptions["policy"];
+  process.stdout.write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    main();
+  } catch (thrown) {
+    console.error(`envoy-config: ${(thrown as Error).message}`);
     process.exit(2);
   }
-  process.stdout.write(
-    envoyConfig({
-      // YAML is a superset of JSON.
-      policy: parse(readFileSync(policy, "utf8")),
-      wasm,
-      upstream,
-      sidecar,
-      listen: values.listen,
-      adminPort: Number(values["admin-port"]),
-    }),
-  );
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -97,6 +97,35 @@ test("a policy that does not hold headers gets the configuration for it", () => 
   const text = envoyConfig({ ...options, policy: { hold_headers: false } });
   assert.ok(!text.includes(stop));
   assert.ok(text.includes('address: "0.0.0.0", port_value: 1 '));
+});
+
+test("envoy-config says in one line what is wrong with what it was given", () => {
+  const dir = mkdtempSync(join(tmpdir(), "weir-envoy-config-"));
+  try {
+    const policy = join(dir, "policy.yaml");
+    writeFileSync(policy, "tiers:\n\tpro: { requests: 60/min }\n");
+    const rest = ["--wasm", "w", "--upstream", "h:1", "--sidecar", "s:1"];
+    for (const [args, message] of [
+      [["--policy", policy, ...rest], /policy\.yaml:2:1: not YAML: Tabs are not allowed/],
+      [["--policy", join(dir, "none"), ...rest], /none: cannot be read: ENOENT/],
+      [["--polcy", policy], /Unknown option '--polcy'/],
+      [
+        ["--policy", at("demo/policy.yaml"), ...rest, "--listen", "8080"],
+        /--listen: "8080": expected HOST:PORT/,
+      ],
+      [
+        ["--policy", at("demo/policy.yaml"), ...rest, "--admin-port", "x"],
+        /--admin-port: x: expected an integer/,
+      ],
+    ] as const) {
+      const command = ["--import", "tsx", at("deploy/envoy-config.ts"), ...args];
+      const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+      assert.deepEqual([status, stdout], [2, ""], stderr);
+      assert.match(stderr, new RegExp(`^envoy-config: .*${message.source}.*\\n$`));
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test("the configuration's buffer takes the largest body that a tier lets in", () => {
