@@ -57,6 +57,11 @@ describe("the chart", { skip: noHelm }, () => {
       /additional properties 'replica' not allowed/,
     ],
     [
+      "a number for a variable of the sidecar's environment, which Kubernetes would not take",
+      ["common", "--set", "sidecar.extraEnv[0].name=LIMIT,sidecar.extraEnv[0].value=60000"],
+      /sidecar\/extraEnv\/0\/value.*want string/,
+    ],
+    [
       "held headers where they cannot be held",
       ["common", "envoy-gateway", "--set", "policy.hold_headers=true"],
       /policy\.hold_headers: true: an EnvoyExtensionPolicy cannot hold headers/,
