@@ -12,11 +12,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
 import { integerOf } from "../sidecar/cli/usage.ts";
-import { bodyBytesMax, type PolicyDocument } from "../sidecar/doctor/policy.ts";
+import { bufferBytes, type PolicyDocument } from "../sidecar/doctor/policy.ts";
 
 const root = new URL("../", import.meta.url);
-/** Of the listener's buffer, above the largest body that the policy lets in. */
-const BUFFER_SPARE_BYTES = 1 << 20;
 
 export interface EnvoyConfigOptions {
   readonly policy: PolicyDocument & { readonly hold_headers?: boolean };
@@ -59,11 +57,9 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
     if (value === undefined) throw new Error(`envoy/${file} wants ${name}, which this script does not know`);
     return value;
   });
-  // Envoy answers 413 itself to what it cannot buffer.
-  const bufferBytes = Math.ceil(bodyBytesMax(options.policy)) + BUFFER_SPARE_BYTES;
   const buffering = filled.replace(
-    /(per_connection_buffer_limit_bytes: )(\d+)/,
-    (_, before: string, written: string) => `${before}${Math.max(Number(written), bufferBytes)}`,
+    /(per_connection_buffer_limit_bytes: )\d+/,
+    (_, before: string) => `${before}${bufferBytes(options.policy)}`,
   );
   // The listener comes after the admin interface, which stays on loopback.
   return buffering.replace(

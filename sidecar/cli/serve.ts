@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { httpCallouts } from "../../host/callouts.ts";
 import { type Gateway, serve } from "../../host/node-server.ts";
 import { controlCallouts } from "../control/callouts.ts";
+import { bufferBytes } from "../doctor/policy.ts";
 import { systemReason, WeirError } from "../errors.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
@@ -54,7 +55,7 @@ export async function run(args: string[]): Promise<number> {
       address: ADDRESS,
       clusters: { weir_sidecar: sidecar },
       callouts: controlCallouts(httpCallouts({ weir_sidecar: sidecar })),
-      bodyBufferBytes: 4 << 20,
+      bodyBufferBytes: bufferBytes(JSON.parse(policy)),
       log: (_level, text) => console.error(text),
     });
   } catch (thrown) {

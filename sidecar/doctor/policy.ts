@@ -55,6 +55,16 @@ export function bodyBytesMax({ tiers = {} }: PolicyDocument): number {
   return Math.max(...Object.values(tiers).map(bytesOf));
 }
 
+/** What the proxies of the deployments buffer where no tier lets in more. */
+const BUFFER_BYTES = 4 << 20;
+/** Above the largest body that some tier lets in: what a proxy cannot buffer it answers itself. */
+const BUFFER_SPARE_BYTES = 1 << 20;
+
+/** What a proxy should buffer for this policy. */
+export function bufferBytes(policy: PolicyDocument): number {
+  return Math.max(BUFFER_BYTES, Math.ceil(bodyBytesMax(policy)) + BUFFER_SPARE_BYTES);
+}
+
 const hasBudget = (tier: Tier | undefined) =>
   tier?.tokens !== undefined || tier?.cost !== undefined || (tier?.budgets ?? []).length > 0;
 
