@@ -87,7 +87,7 @@ export function redactEvent(redaction: Redaction, bytes: Slice): void {
   const count = listTexts(bytes);
   finishChannels(redaction, count);
   // What ends here may be what blocks: then clients are not told that the answer is complete.
-  if (blockedBy(redaction.answer) >= 0) return;
+  if (blockedBy(redaction.answer) >= 0 || redaction.withheld != Reason.None) return;
   const from = outTo;
   if (!rewrite(redaction.set, redaction.body, bytes, list, count) || overflow) {
     // Of an event that does not fit, nothing goes out.
@@ -208,7 +208,13 @@ function isMarked(channel: u32, marked: i32): bool {
 }
 
 function end(redaction: Redaction, channel: u32): void {
-  if (channel == NO_CHANNEL) return;
-  if (room() < roomForFlush()) withhold(redaction, Reason.AnswerUnreadable);
-  else flush(redaction.set, channel);
+  if (channel == NO_CHANNEL || redaction.withheld != Reason.None) return;
+  const from = outTo;
+  if (room() >= roomForFlush()) {
+    flush(redaction.set, channel);
+    if (!overflow) return;
+    // Originals beside its text had too little room: of such an event, too, nothing goes out.
+    rewind(from);
+  }
+  withhold(redaction, Reason.AnswerUnreadable);
 }

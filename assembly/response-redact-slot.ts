@@ -7,13 +7,13 @@ import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "
 import { BODY_BYTES, hasTokens, openBody, TEXT_AT } from "./redact/body";
 import { closeSet, createRecords, openSet, recordsOf, SET_BYTES } from "./redact/channels";
 import { expectLines } from "./redact/event";
-import { put, setOutput } from "./redact/output";
+import { extend, put, setOutput } from "./redact/output";
 import { openPassage } from "./redact/passage";
 import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
 import { Form } from "./media-type";
-import { withheldBody, withheldEvent, withheldLine } from "./response-withhold";
+import { WITHHELD_MAX, withheldBody, withheldEvent, withheldLine } from "./response-withhold";
 import { endOf, ptrOf, Slice } from "./slice";
 import { Reason } from "./verdicts.gen";
 
@@ -71,7 +71,7 @@ let vaults: bool = false;
 /** Makes the pool. At configuration; once is enough. */
 export function createSlots(): void {
   if (output) return;
-  output = reserve(OUTPUT_BYTES);
+  output = reserve(OUTPUT_BYTES + WITHHELD_MAX);
   createRecords(RECORDS_MAX);
   for (let i = 0; i < REDACTED_MAX; i++) {
     const slot = reserve(SLOT_BYTES);
@@ -166,6 +166,8 @@ export function withhold(redaction: Redaction, reason: Reason): void {
     if (redaction.begun) return;
     text = withheldBody(reason, type);
   }
+  // Once for an output: a client must hear of it, however full that is.
+  extend(WITHHELD_MAX);
   put(ptrOf(text), endOf(text));
 }
 

@@ -6,7 +6,9 @@ import { Slice } from "./slice";
 import { codeOf, Reason, typeOf } from "./verdicts.gen";
 import { Writer } from "./writer";
 
-const text = new Writer(512);
+/** No error is longer. */
+export const WITHHELD_MAX: i32 = 512;
+const text = new Writer(WITHHELD_MAX);
 
 /** The error as a body. `type`: what was found (redact/types.ts), or -1. Valid until the next call. */
 export function withheldBody(reason: Reason, type: i32): Slice {

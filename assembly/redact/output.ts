@@ -41,6 +41,11 @@ export function rewind(to: usize): void {
   overflow = false;
 }
 
+/** Lets `bytes` more be put out, which lie behind what the buffer was said to have. */
+export function extend(bytes: i32): void {
+  outLimit += bytes;
+}
+
 export function room(): usize {
   return outLimit - outTo;
 }

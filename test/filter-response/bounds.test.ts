@@ -94,3 +94,44 @@ test("a JSON answer of nearly 2 MiB is held whole where something is blocked, ho
   assert.equal((await send(answer("."))).text, answer(".").toString());
   assert.match((await send(answer("4111-1111-1111-1111"))).text, /answer_blocked/);
 });
+
+/** A token of `length` characters. */
+const token = (length: number) =>
+  `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx${"Xk9aB3dQz7".repeat(780).slice(0, length - 77)}.${"Xk9aB3dQz7".repeat(5).slice(0, 43)}`;
+const restores = { tiers: { k: { prompt: { redact: { jwt: "reversible" } } } }, keys: [keyEntry("k", "k")] };
+
+for (const profile of ["envoy", "ngx_wasm"] as const) {
+  test(`a stream whose originals fill all there is room for ends with an error, and not without a word (${profile})`, async () => {
+    const edge = await LocalEdge.open({ profile, policy: restores });
+    const [events, each, length] = [40, 7, 7468];
+    const text = "[JWT_1]".repeat(each);
+    const around = sse([chunk("")]).length;
+    // Less is left of 2 MiB than the error takes.
+    for (const left of [0, 1, 100]) {
+      const first = "x".repeat((2 << 20) - left - events * (around + each * length));
+      const stream = [chunk(first + text), ...Array.from({ length: events - 1 }, () => chunk(text))];
+      const answer = await edge.send({
+        key: "k",
+        body: chat(`See ${token(length)} there`, { stream: true }),
+        upstream: upstreamOf(sse([...stream, chunk("more"), finish, "[DONE]"])),
+      });
+      const passed = contentOf(answer.text);
+      assert.equal(passed, first + token(length).repeat(events * each));
+      assert.match(answer.text, /\n\nevent: error\ndata: \{.*"answer_unreadable".*\}\n\n$/);
+    }
+  });
+
+  test(`an event whose originals do not fit when held text comes out is left out whole, and an error ends the stream (${profile})`, async () => {
+    const edge = await LocalEdge.open({ profile, policy: restores });
+    // The held text comes out in an event like its own, with all that stands beside it.
+    const beside = { ...chunk("[JWT_1"), note: "[JWT_1]".repeat(140) };
+    const empty = Array.from({ length: 150 }, () => chunk(""));
+    const answer = await edge.send({
+      key: "k",
+      body: chat(`See ${token(7877)} there`, { stream: true }),
+      upstream: upstreamOf(sse([beside, ...empty, finish, "[DONE]"])),
+    });
+    assert.equal(contentOf(answer.text.split("event: error")[0] as string), "");
+    assert.match(answer.text, /\n\nevent: error\ndata: \{.*"answer_unreadable".*\}\n\n$/);
+  });
+}
