@@ -107,7 +107,6 @@ export let cardShaped: bool = false;
 
 export function card(near: u32): bool {
   cardShaped = false;
-  const within = afterFour(startOf(0));
   for (let k = min(count, 5); k >= 1; k--) {
     const n = digitsOf(k);
     if (n < 12 || n > 19 || !cardGroups(k)) continue;
@@ -115,7 +114,7 @@ export function card(near: u32): bool {
     if (!mayEnd(endOf(k - 1))) continue;
     if (k < count && separatorOf(k - 1) != S_SPACE) continue;
     // The rest of 4-4-4-4, which was refused as a whole.
-    if (n < 16 && k > 1 && within) continue;
+    if (n < 16 && k > 1 && afterFour(startOf(0))) continue;
     gather(k);
     const kind = issuer(n);
     if (kind == NOT_A_CARD || !luhn(n)) continue;
