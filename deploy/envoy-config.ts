@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
 import { integerOf } from "../sidecar/cli/usage.ts";
 import { bufferBytes, type PolicyDocument } from "../sidecar/doctor/policy.ts";
+import { runScript } from "./run-script.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -87,11 +88,4 @@ function main(): void {
   process.stdout.write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    main();
-  } catch (thrown) {
-    console.error(`envoy-config: ${(thrown as Error).message}`);
-    process.exit(2);
-  }
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) runScript("envoy-config", main);

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { runScript } from "./run-script.ts";
 
 const TAR_BLOCK_BYTES = 512;
 const WASM_MAGIC = Buffer.from([0x00, 0x61, 0x73, 0x6d]);
@@ -51,9 +52,10 @@ export interface ImageLayout {
   readonly wasmSha256: string;
 }
 
-/** Writes the layout into `out`, which is emptied first. Throws if `wasm` is not a WebAssembly module. */
-export function writeImageLayout(wasm: Uint8Array, out: string, tag: string): ImageLayout {
-  if (!WASM_MAGIC.equals(wasm.subarray(0, 4))) throw new Error("not a WebAssembly module");
+/** Writes the layout into `out`, which is emptied first. Throws if `file` is not a WebAssembly module. */
+export function writeImageLayout(file: string, out: string, tag: string): ImageLayout {
+  const wasm = readFileSync(file);
+  if (!WASM_MAGIC.equals(wasm.subarray(0, 4))) throw new Error(`${file}: not a WebAssembly module`);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, "blobs/sha256"), { recursive: true });
   const blob = (mediaType: string, data: Uint8Array) => {
@@ -88,7 +90,7 @@ export function writeImageLayout(wasm: Uint8Array, out: string, tag: string): Im
   return { manifestDigest: manifest.digest, wasmSha256: sha256(wasm) };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+function main(): void {
   const { values } = parseArgs({
     options: {
       wasm: { type: "string", default: "dist/weir.wasm" },
@@ -96,6 +98,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       tag: { type: "string", default: "0.1.0" },
     },
   });
-  const made = writeImageLayout(readFileSync(values.wasm), values.out, values.tag);
+  const made = writeImageLayout(values.wasm, values.out, values.tag);
   console.log(`${values.out}:${values.tag}\nimage  ${made.manifestDigest}\nfilter ${made.wasmSha256}`);
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) runScript("image-layout", main);

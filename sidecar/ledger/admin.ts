@@ -184,7 +184,7 @@ function reasonOf(baseUrl: string, code: Code, message: string): string {
   if (code === Code.Unauthenticated)
     return `what answers at ${baseUrl} wants another login than a sidecar does: is it the proxy? expected the sidecar's own address`;
   if (code === Code.Unimplemented || code === Code.NotFound)
-    return "the sidecar has its admin service off: start it with WEIR_ADMIN_TOKEN set";
+    return `no admin service answers at ${baseUrl}: start the sidecar with WEIR_ADMIN_TOKEN set, or give the sidecar's own address`;
   return `the sidecar at ${baseUrl}: ${message}`;
 }
 
