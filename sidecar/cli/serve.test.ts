@@ -1,0 +1,65 @@
+// `weir serve` as it is run: a process of its own before an upstream, until a signal ends it.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+
+test("serve takes bodies as long as the policy's longest, and ends with 0 when told to", async () => {
+  const upstream = createServer((incoming, response) => {
+    let bytes = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    incoming.on("end", () => response.end(`${bytes}`));
+  });
+  upstream.listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const { port } = upstream.address() as AddressInfo;
+  const directory = mkdtempSync(join(tmpdir(), "weir-serve-"));
+  const policy = join(directory, "policy.yaml");
+  writeFileSync(policy, "tiers: { anonymous: { prompt: { max_bytes: 8Mi, injection: off } } }\n");
+  const args = ["serve", "--policy", policy, "--upstream", `127.0.0.1:${port}`, "--port", "0"];
+  const child = spawn(process.execPath, ["--import", "tsx", main, ...args]);
+  try {
+    let said = "";
+    child.stderr.on("data", (text) => {
+      said += text;
+    });
+    const address = await new Promise<string>((resolve, reject) => {
+      child.stdout.on("data", (text) => {
+        said += text;
+        const ready = /weir: ready (\S+)/.exec(said);
+        if (ready) resolve(ready[1] as string);
+      });
+      child.once("exit", () => reject(new Error(said)));
+    });
+    const send = async (bytes: number) => {
+      const [start, end] = ['{"model":"m","messages":[{"role":"user","content":"', '"}]}'];
+      const body = start + "a".repeat(bytes - start.length - end.length) + end;
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${address}/v1/chat/completions`, { method: "POST", headers, body });
+      return [answer.status, await answer.text()];
+    };
+    // Longer than the 4 MiB that a policy without max_bytes gets.
+    assert.deepEqual(await send(6 << 20), [200, `${6 << 20}`], said);
+    const [status, text] = await send((8 << 20) + 1);
+    assert.equal(status, 413);
+    assert.match(`${text}`, /"code":"body_too_large"/);
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null], said);
+  } finally {
+    child.kill("SIGKILL");
+    upstream.closeAllConnections();
+    upstream.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
