@@ -83,7 +83,7 @@ describe("the ledger on a Redis that does not do what it is asked", {
     const said = `the ledger's Redis refuses: Redis answered ${code}`;
     assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: ${code} .+$`));
     assert.equal((await failureOf(ledger.acquire(next), "refused")).message, said);
-    await settle(ledger, open).catch((thrown) => assert.equal(thrown.message, said));
+    assert.equal((await failureOf(settle(ledger, open), "refused")).message, said);
     await end();
     assert.equal(await ledger.ready(), 1);
     await ledger.acquire(next);
@@ -99,6 +99,28 @@ describe("the ledger on a Redis that does not do what it is asked", {
       () => node.command(["REPLICAOF", "127.0.0.1", "1"]),
       () => node.command(["REPLICAOF", "NO", "ONE"]),
     ));
+
+  it("is not told by a replica that lags behind that there is no such lease, and has the report taken by the master", async () => {
+    const behind = await startRedis({ options: ["--replicaof", "127.0.0.1", "1"] });
+    const led = await openRedis({ urls: behind.urls, cluster: false });
+    try {
+      const open = lease();
+      await ledger.acquire(open);
+      const said = "the ledger's Redis refuses: Redis answered READONLY";
+      const { leaseId, subject } = open;
+      for (const ask of [
+        () => settle(led, open),
+        () => led.release({ kind: "release", leaseId, subject }),
+        () => led.sweep(org),
+      ])
+        assert.equal((await failureOf(ask(), "refused")).message, said);
+      assert.equal((await settle(ledger, open)).status, "applied");
+      assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
+    } finally {
+      await led.close();
+      await behind.stop();
+    }
+  });
 
   it("tells of a full memory (OOM), and does a script whole or not at all", () =>
     refuses(

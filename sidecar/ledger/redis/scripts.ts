@@ -16,6 +16,12 @@ export const SCRIPT_NAMES = ["acquire", "settle", "release", "sweep", "adjust", 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
+/**
+ * With it Redis looks before it runs a script whether it would take a write, and refuses if not. Else a script that finds
+ * nothing to write is answered, also by a replica: that it does not know a lease, which may only not have reached it yet.
+ */
+const WRITES = "#!lua\n";
+
 function limits(): string {
   const fields = Object.entries(LIMITS).map(([name, value]) => `${name} = ${value}`);
   return `local LIMITS = { ${fields.join(", ")} }\n`;
@@ -28,14 +34,16 @@ function read(name: string): string {
 /** Reads the scripts from the files beside this one. */
 export function loadScripts(): Scripts {
   const common = read("common");
-  const script = (name: ScriptName): Script => makeScript(name, `${limits()}${common}\n${read(name)}`);
+  const text = (name: ScriptName): string => `${limits()}${common}\n${read(name)}`;
+  const script = (name: ScriptName): Script => makeScript(name, WRITES + text(name));
   return {
     acquire: script("acquire"),
     settle: script("settle"),
     release: script("release"),
     sweep: script("sweep"),
     adjust: script("adjust"),
-    ready: script("ready"),
+    // Must run where that line is an error, to say which version it is.
+    ready: makeScript("ready", text("ready")),
   };
 }
 
