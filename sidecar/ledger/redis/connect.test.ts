@@ -65,6 +65,20 @@ for (const cluster of [false, true]) {
   });
 }
 
+test("a Redis that has as many clients as it takes is told so, and not with a code that says nothing", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.end("-ERR max number of clients reached\r\n");
+  });
+  const port = await listening(server);
+  try {
+    const { logged } = await failing(port, false);
+    assert.match(logged.join("\n"), /failed: Redis answered max number of clients reached"/);
+  } finally {
+    server.close();
+  }
+});
+
 test("a Redis that refuses in TLS is told with what it said, in words", () => {
   const message =
     "800C:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:../rec_layer_s3.c:1601:\n";
