@@ -46,11 +46,13 @@ async function adminFinding({ url, adminToken }: SidecarOptions): Promise<Findin
     const { length } = await remoteBooks(url, adminToken).organisations();
     return ok(check, `takes the admin token; ${length} organisations have budgets`);
   } catch (thrown) {
-    return fail(
-      check,
-      WeirError.from(thrown).message,
-      "set the same WEIR_ADMIN_TOKEN here and where the sidecar runs",
-    );
+    const { code, message } = WeirError.from(thrown);
+    // Who has another token is refused before anything is looked up.
+    const fix =
+      code === "invalid_argument"
+        ? "set the same WEIR_ADMIN_TOKEN here and where the sidecar runs"
+        : "mend the store behind the sidecar (sidecar.store), then ask again";
+    return fail(check, message, fix);
   }
 }
 

@@ -349,10 +349,13 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
     }));
 
   it("says that the store behind the sidecar is away", { skip: !hasRedis() && "no redis-server" }, () =>
-    within({ redis: true }, async (w) => {
+    within({ redis: true, adminToken: ADMIN }, async (w) => {
       assert.match(line(await examine(all(w)), "sidecar.store"), /redis ledger/);
       await w.redis?.stop();
-      const store = line(await examine(all(w)), "sidecar.store");
+      const findings = await examine(all(w));
+      const store = line(findings, "sidecar.store");
+      // The token is right: nobody is told to change it.
+      assert.match(line(findings, "sidecar.admin"), /FAIL.*does not answer → mend the store/);
       assert.match(store, /FAIL.*does not answer \(redis ledger, version .*\) → .*Redis cannot be reached/);
     }),
   );
