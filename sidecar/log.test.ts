@@ -62,4 +62,19 @@ test("what fails with every request is logged once a minute, and each reason for
     lines.map((line) => JSON.parse(line).cause ?? JSON.parse(line).message),
     ["READONLY You can't write", "OOM command not allowed", "the ledger's Redis may forget budgets"],
   );
+  // It answers, and serves: it is not what is told as unavailable.
+  assert.equal(JSON.parse(lines[2] as string).code, undefined);
+});
+
+test("a node of a cluster that leads each organisation elsewhere is logged once, not once an organisation", () => {
+  const lines: string[] = [];
+  const hooks = observed(makeSettings(), (_level, line) => lines.push(line));
+  for (let slot = 0; slot < 200; slot++)
+    hooks.onError?.(
+      new WeirError("refused", "Redis answered MOVED", new Error(`MOVED ${slot} 10.0.0.1:6379`)),
+    );
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).cause),
+    ["MOVED 0 10.0.0.1:6379"],
+  );
 });

@@ -41,7 +41,8 @@ export function observed(
       hooks.onError?.(error);
       const cause = error.cause instanceof Error ? error.cause.message : undefined;
       const line = JSON.stringify({ level: "error", code: error.code, message: error.message, cause });
-      if (isNew(line)) write("error", line);
+      // Numbers are no cause of their own: MOVED names the slot of each organisation that asks.
+      if (isNew(line.replace(/\d+/g, "N"))) write("error", line);
     },
     onConnectionError: (reason) => {
       hooks.onConnectionError?.(reason);
@@ -49,7 +50,7 @@ export function observed(
       if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
     },
     onRedisTrouble: (message) => {
-      if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
+      if (isNew(message)) write("error", JSON.stringify({ level: "error", message }));
     },
     onNotices: (notices) => {
       hooks.onNotices?.(notices);
