@@ -8,6 +8,9 @@
  * A machine that vanishes or hangs closes no connection, and the kernel would go on sending to it for a quarter of an hour:
  * a client that is silent for 2 to 4 s is replaced by a new one, as soon as that has connected. Until then commands to a
  * silent node fail at once: others travel with them, such as the reports of organisations on nodes that answer.
+ *
+ * A master that was made a replica keeps its connections, too, and refuses writes for good, while the address may lead to the
+ * new master by now: as long as a replica refuses, a new client takes the place of the one that there is, every 2 s.
  */
 import { createClient, createCluster, ErrorReply, RESP_TYPES, TimeoutError } from "redis";
 import { WeirError } from "../../errors.ts";
@@ -70,6 +73,9 @@ export function reasonOf(error: Error & { code?: string; reason?: string }): str
   // Of a host with several addresses the error has no message of its own.
   return error.message || error.code || error.name;
 }
+
+/** What a replica answers to a write. */
+const FROM_REPLICA = /^(READONLY|MASTERDOWN) /;
 
 const READY_KEY = "weir:ready";
 const READY_KEYS_MAX = 1_000;
@@ -216,7 +222,7 @@ interface Asked {
   readonly silent: boolean;
 }
 
-/** A client that answers, or that another one takes the place of. */
+/** A client that answers, and not for a replica, or that another one takes the place of. */
 class Connection implements RedisCommands {
   #client: Client;
   #bytes: Client;
@@ -224,6 +230,8 @@ class Connection implements RedisCommands {
   readonly #onError: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #asked = new Map<Watched, Asked>();
+  /** A replica refused since the last round. */
+  #refused = false;
   #renewing = false;
   #closed = false;
 
@@ -256,7 +264,10 @@ class Connection implements RedisCommands {
     const asked = connection && this.#asked.get(connection);
     if (asked?.silent && asked.ready === connection?.isReady)
       return Promise.reject(new Error(`no answer within ${WATCH_MS} ms`));
-    return command(this.#client);
+    return command(this.#client).catch((thrown) => {
+      this.#refused ||= thrown instanceof ErrorReply && FROM_REPLICA.test(thrown.message);
+      throw thrown;
+    });
   }
 
   close(): Promise<unknown> {
@@ -287,12 +298,14 @@ class Connection implements RedisCommands {
       // What could not even be sent says nothing of who should have had it.
       if (isReady) connection.ping().then(heard, (thrown) => thrown instanceof TimeoutError || heard());
     }
-    if (anySilent && !this.#renewing) void this.#renew();
+    if (this.#renewing) return;
+    if (anySilent) this.#onError(new Error(`no answer within ${WATCH_MS} ms`));
+    if (anySilent || this.#refused) void this.#renew();
   }
 
   async #renew(): Promise<void> {
     this.#renewing = true;
-    this.#onError(new Error(`no answer within ${WATCH_MS} ms`));
+    this.#refused = false;
     // What fails is told; the client that there is goes on trying, too.
     const next = await opened(this.#make()).catch(() => undefined);
     this.#renewing = false;

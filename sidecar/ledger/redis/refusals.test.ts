@@ -262,19 +262,21 @@ describe("the ledger on a Redis that does not do what it is asked", {
 
   /** A ledger behind a wire that may break when an answer comes, be cut where nobody hears of it, or alter what is sent. */
   const wired = async (
-    work: (ledger: Ledger, wire: { breaks: boolean; cut: () => void }) => Promise<void>,
-    alter = (bytes: Buffer) => bytes,
+    work: (ledger: Ledger, wire: { breaks: boolean; to: number; cut: () => void }) => Promise<void>,
+    { alter = (bytes: Buffer) => bytes, to = node.port } = {},
   ) => {
     const pairs = new Set<[Socket, Socket]>();
     const wire = {
       breaks: false,
+      /** The port that new connections lead to. */
+      to,
       cut: () => {
         for (const [near, far] of pairs)
           for (const socket of [near, far]) socket.removeAllListeners("data").resume();
       },
     };
     const proxy = createServer((near) => {
-      const far = connectTcp(node.port, "127.0.0.1");
+      const far = connectTcp(wire.to, "127.0.0.1");
       pairs.add([near, far]);
       for (const socket of [near, far]) socket.on("error", () => undefined);
       near.on("data", (bytes) => far.write(alter(bytes)));
@@ -325,7 +327,7 @@ describe("the ledger on a Redis that does not do what it is asked", {
       );
     // Else it would run the script that it knows.
     await node.command(["SCRIPT", "FLUSH"]);
-    const opening = wired(async () => undefined, without);
+    const opening = wired(async () => undefined, { alter: without });
     const { message } = await failureOf(opening);
     assert.match(message, /^Redis cannot be used: version \d+\.\d+\.\d+: expected 7 or newer$/);
   });
@@ -339,6 +341,40 @@ describe("the ledger on a Redis that does not do what it is asked", {
       assert.equal((await answered(() => settle(through, open))).status, "applied");
       assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
     }));
+
+  it("follows its address to the new master where the old one, made its replica, keeps the connection", async () => {
+    const [old, next] = await Promise.all([startRedis(), startRedis()]);
+    const [from, to] = [old.nodes[0] as Node, next.nodes[0] as Node];
+    const leads = async (replica: Node, master: Node) => {
+      await replica.command(["REPLICAOF", "127.0.0.1", String(master.port)]);
+      const info = async () => String(await replica.command(["INFO", "replication"]));
+      for (
+        const end = Date.now() + BACK_MS;
+        !(await info()).includes("master_link_status:up");
+        await pause(20)
+      )
+        assert.ok(Date.now() < end);
+    };
+    try {
+      await wired(
+        async (through, wire) => {
+          const open = lease();
+          await through.acquire(open);
+          await leads(to, from);
+          await to.command(["REPLICAOF", "NO", "ONE"]);
+          wire.to = to.port;
+          await leads(from, to);
+          const said = "the ledger's Redis refuses: Redis answered READONLY";
+          assert.equal((await failureOf(settle(through, open), "refused")).message, said);
+          assert.equal((await answered(() => settle(through, open))).status, "applied");
+        },
+        { to: from.port },
+      );
+    } finally {
+      await old.stop();
+      await next.stop();
+    }
+  });
 
   it("goes on from an old copy: reports of leases that it does not have are told, and no organisation is missed", async () => {
     const [kept, after, other] = [lease(), lease(), "later"];
