@@ -169,7 +169,10 @@ describe("weir ledger", () => {
     try {
       process.env.WEIR_ADMIN_TOKEN = TOKEN;
       const where = ["--sidecar", `http://127.0.0.1:${sidecar.port}`];
-      await assert.rejects(run("show", ...where), /no admin service answers at http:.*: start the sidecar with WEIR_ADMIN_TOKEN set/);
+      await assert.rejects(
+        run("show", ...where),
+        /no admin service answers at http:.*: start the sidecar with WEIR_ADMIN_TOKEN set/,
+      );
     } finally {
       await sidecar.close();
     }
