@@ -28,7 +28,7 @@ import {
 import { emptyPointer, findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/prompt";
 import { errorText } from "./json/errors";
 import { Tape } from "./json/tape";
-import { decode, pointer } from "./json/text";
+import { decode, nearest, POINTER_MAX } from "./json/text";
 import { BODY_BYTES_MAX, BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { lenOf, lit, ptrOf, Slice, slice } from "./slice";
@@ -46,7 +46,7 @@ const MODEL_MAX: i32 = 128;
 const tape = new Tape(BODY_VALUES_MAX);
 const prompt = new Prompt(SPANS_MAX);
 const detail = new Writer(256);
-const param = new Writer(512);
+const param = new Writer(POINTER_MAX);
 
 /** The longest text that `countTokens` has room for. */
 let countable: i32 = 1 << 16;
@@ -150,7 +150,7 @@ function read(body: usize, bytes: i32, path: Slice, unknownAllowed: bool): Reaso
   // Numbers in the place of text: they cannot be inspected.
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings) return Reason.UnknownShape;
   if (prompt.bad >= 0) {
-    pointer(tape, prompt.bad, param);
+    nearest(tape, prompt.bad, param);
     return Reason.EmptyPrompt;
   }
   if (!prompt.nonEmpty) {

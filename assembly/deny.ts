@@ -17,9 +17,10 @@ const GRPC_NONE: i32 = -1;
 const UNAVAILABLE_RETRY_S: u64 = 1;
 
 const headers = new HeaderList(16, 1024);
-// Any message and any pointer fit, also when every byte of them is escaped.
-const body = new Writer(8192);
-const message = new Writer(1536);
+// Any message and any pointer fit. A pointer, which a message may repeat, may be escaped whole (POINTER_MAX × 6 bytes each); of the
+// rest, quotation marks and backslashes are.
+const body = new Writer(10240);
+const message = new Writer(2432);
 let param: Slice = NONE;
 let retrySeconds: u64 = 0;
 

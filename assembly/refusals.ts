@@ -6,17 +6,17 @@ import { absent, refused } from "./identity/claims";
 import { emptyPointer, Prompt } from "./inspect/prompt";
 import { Report } from "./inspect/schema";
 import { Tape } from "./json/tape";
-import { pointer } from "./json/text";
+import { nearest, POINTER_MAX } from "./json/text";
 import { Tier } from "./policy/policy";
 import { typeName, VAULT_TEXT_MAX, VALUES_MAX } from "./redact/types";
-import { lit, Slice } from "./slice";
+import { lenOf, lit, Slice } from "./slice";
 import { Stream } from "./stream";
 import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
 
 const MODEL_POINTER = lit("/model");
 const NS_PER_S: u64 = 1_000_000_000;
-const names = new Writer(512);
+const names = new Writer(POINTER_MAX);
 
 export function unidentified(reason: Reason, several: bool): Reason {
   const text = because();
@@ -69,7 +69,7 @@ export function promptBlocked(tape: Tape, node: i32, type: i32): Reason {
     .text(typeName(type));
   more().text(").");
   names.reset();
-  pointer(tape, node, names);
+  nearest(tape, node, names);
   blame(names.written);
   return Reason.PromptBlocked;
 }
@@ -91,8 +91,8 @@ export function redactedTwice(): Reason {
 /** Starts the message of a refusal for the member at `node`, and blames it. */
 function ofMember(tape: Tape, node: i32): Writer {
   names.reset();
-  pointer(tape, node, names);
-  const text = because().text("The member ").json(names.written);
+  nearest(tape, node, names);
+  const text = because().text("The member ").bytes(names.written);
   blame(names.written);
   return text;
 }
@@ -153,7 +153,8 @@ export function misfit(report: Report): Reason {
   because().text("The body does not fit what this path takes");
   if (report.count == 0) more().text(".");
   else {
-    more().text(": ").bytes(report.pointer(0)).text(": ").bytes(report.value(0));
+    if (lenOf(report.pointer(0)) > 0) more().text(": ").bytes(report.pointer(0));
+    more().text(": ").bytes(report.value(0));
     more().text(": expected ").bytes(report.expected(0));
     blame(report.pointer(0));
   }
@@ -216,7 +217,7 @@ export function badMember(tape: Tape, prompt: Prompt): Reason {
 export function emptyPrompt(tape: Tape, prompt: Prompt): Reason {
   names.reset();
   emptyPointer(tape, prompt, names);
-  because().text("The prompt is empty: ").json(names.written).text(" must contain a non-empty text.");
+  because().text("The prompt is empty: ").bytes(names.written).text(" must contain a non-empty text.");
   blame(names.written);
   return Reason.EmptyPrompt;
 }

@@ -21,8 +21,8 @@ import { Reason } from "./verdicts.gen";
 
 /** Only opens what policies keep. */
 const schema = new Schema(0);
-/** One problem is told: room for its pointer, value and expectation. */
-const report = new Report(1, 1280);
+/** One problem is told: room for its pointer, its value and a list of 24 values or names, of which each is cut to 60 bytes. */
+const report = new Report(1, 2304);
 
 const REQUEST_PROTOCOL = lit("request\0protocol");
 

@@ -18,7 +18,7 @@
 import { Decoded } from "../json/escape";
 import { DEPTH_LIMIT } from "../json/scanner";
 import { Kind, Tape } from "../json/tape";
-import { equalsDecoded, pointer } from "../json/text";
+import { equalsDecoded, nearest } from "../json/text";
 import { reserve } from "../memory";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
@@ -93,7 +93,7 @@ export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt):
 
 /** Writes the JSON pointer that a refusal of an empty prompt names. */
 export function emptyPointer(tape: Tape, found: Prompt, to: Writer): void {
-  if (found.emptyAt >= 0) pointer(tape, found.emptyAt, to);
+  if (found.emptyAt >= 0) nearest(tape, found.emptyAt, to);
   else to.text("/").text(mainMember(found.shape));
 }
 

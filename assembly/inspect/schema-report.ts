@@ -4,15 +4,18 @@
 //                      │ pointer      │ value        │ expected     │   slices of the report's own text
 //                      └──────────────┴──────────────┴──────────────┘
 //
-// Bounds: `problemsMax` problems and `textMax` bytes of text. What does not fit is only counted in `total`.
+// Bounds: `problemsMax` problems and `textMax` bytes of text. What does not fit is only counted in `total`; but the first
+// problem always tells its place, and where that has a name that is too long, the nearest place around it.
 import { Kind, Tape } from "../json/tape";
-import { pointer } from "../json/text";
+import { nearest, POINTER_MAX } from "../json/text";
 import { reserve } from "../memory";
 import { lenOf, NONE, ptrOf, Slice, slice, sub } from "../slice";
 import { Writer } from "../writer";
 
 /** Bytes of a value that a message shows. */
 const VALUE_SHOWN_MAX: i32 = 60;
+
+const place = new Writer(POINTER_MAX);
 
 export class Report {
   /** Problems that can be read. */
@@ -48,16 +51,23 @@ export class Report {
     const text = this.text;
     text.overflow = false;
     this.begun = text.length;
-    pointer(tape, node, text);
+    place.reset();
+    const at = nearest(tape, node, place);
+    text.bytes(place.written);
     this.valueAt = text.length;
-    writeShort(tape, node, text);
+    writeShort(tape, at, text);
     this.expectedAt = text.length;
-    return text;
+    return at == node ? text : text.text("somewhere in it ");
   }
 
   close(): void {
     const text = this.text;
     this.total++;
+    if (text.overflow && this.count == 0) {
+      text.truncate(this.expectedAt);
+      text.overflow = false;
+      text.text("another value");
+    }
     if (this.full || text.overflow) {
       text.truncate(this.begun);
       this.full = true;

@@ -261,7 +261,7 @@ export class Rules {
       if (count < 1 || count > ALTERNATIVES_MAX) return this.refuse(n, "a list of 1 to 16 schemas");
       return this.readEach(n, Kind.Array, "");
     }
-    if (named(key, "format")) {
+    if (named(key, "format") && this.format != noFormat) {
       if (!this.keep(r, n, Slot.Format, Kind.String, "the name of a format")) return false;
       return this.format(tape.raw(n), NONE, false) != null || this.refuse(n, "the name of a known format");
     }
@@ -271,7 +271,7 @@ export class Rules {
     if (isAnnotation(key)) return true;
     return this.refuse(
       n,
-      "a supported keyword (type, required, properties, additionalProperties, items, enum, const, minimum, maximum, minLength, maxLength, minItems, maxItems, anyOf, format, $ref, $defs at the root, or an annotation)",
+      "a supported keyword (type, required, properties, additionalProperties, items, enum, const, minimum, maximum, minLength, maxLength, minItems, maxItems, anyOf, $ref, $defs at the root, or an annotation)",
     );
   }
 

@@ -1,4 +1,4 @@
 // What readers of a document need besides the tape: the value of strings and numbers, and names for people.
 export { codePoints, decode, decodedLength, equalsDecoded, sameText } from "./escape";
 export { isWhole, NOT_WHOLE, toF64, toU64 } from "./number";
-export { pointer } from "./pointer";
+export { nearest, pointer, POINTER_MAX } from "./pointer";

@@ -1,7 +1,7 @@
 // Reading a policy document: the values of members, in the forms that the policy knows. The schema has accepted the
 // document, so what is read here has the right type and form; only ranges are left to check.
 import { Kind, Tape } from "../json/tape";
-import { decode, toU64 } from "../json/text";
+import { decode, equalsDecoded, toU64 } from "../json/text";
 import { is, lenOf, NONE, slice, Slice } from "../slice";
 import { take } from "./block";
 import { problem } from "./problems";
@@ -13,7 +13,7 @@ export function flag(tape: Tape, node: i32, otherwise: bool): bool {
 
 /** Whether the value at `node` (which may be absent) is `text`. */
 export function choice(tape: Tape, node: i32, text: string): bool {
-  return node >= 0 && is(tape.raw(node), text);
+  return node >= 0 && equalsDecoded(tape.raw(node), tape.escaped(node), text);
 }
 
 /** A count written as a number or with a unit. */

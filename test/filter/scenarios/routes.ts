@@ -75,6 +75,67 @@ export const routes: Scenario[] = [
     },
   },
   {
+    name: "a refusal is JSON and names a place that is in the body, however long the names and lists are that it would tell",
+    policy: {
+      tiers: { pro: { prompt: { redact: { email: "block" } } } },
+      keys: [keyEntry("k1", "pro")],
+      routes: [
+        {
+          path: CHAT,
+          schema: {
+            properties: {
+              model: { enum: Array.from({ length: 24 }, (_, i) => `a-vendor/${"model-".repeat(7)}${i}`) },
+              metadata: { additionalProperties: { type: "string", maxLength: 5 } },
+            },
+          },
+        },
+        {
+          path: "/v1/responses",
+          schema: { required: ["x".repeat(4000)] },
+        },
+      ],
+    },
+    async run(edge) {
+      const chatOf = (more: object) => ({ ...chat("Hi"), model: undefined, ...more });
+      const control = "\u0001".repeat(3000);
+      for (const [path, body, code, param, expected] of [
+        [CHAT, chat("Hi"), "schema_violation", "/model", /one of "a-vendor\/model-.*model-23"$/],
+        [
+          CHAT,
+          chatOf({ metadata: { ["é".repeat(3000)]: "longer" } }),
+          "schema_violation",
+          "/metadata",
+          /: \/metadata: \{\.\.\.\}: expected somewhere in it a string of at most 5 characters$/,
+        ],
+        [
+          "/v1/responses",
+          { input: "Hi", [control]: 1 },
+          "schema_violation",
+          "",
+          /: \{\.\.\.\}: expected another value$/,
+        ],
+        [
+          CHAT,
+          chatOf({ ["\u0001".repeat(511)]: "ada@example.com" }),
+          "prompt_blocked",
+          `/${"\u0001".repeat(511)}`,
+        ],
+        [CHAT, chatOf({ [`x${"é".repeat(300)}`]: { a: "ada@example.com" } }), "prompt_blocked", ""],
+        [
+          CHAT,
+          chatOf({ messages: [{ role: "user", content: [{ [control]: "" }] }] }),
+          "empty_prompt",
+          "/messages/0/content/0",
+        ],
+      ] as [string, unknown, string, string, RegExp?][]) {
+        const answer = await edge.send({ ...k1, path, body });
+        refused(edge, answer, code);
+        assert.equal(answer.json.error.param, param);
+        if (expected) assert.match(answer.json.error.message, expected);
+      }
+    },
+  },
+  {
     name: "a schema is not passed by with escaped or repeated keys, another case, slashes or an odd path",
     policy: { tiers, keys, routes: [{ path: CHAT, schema }] },
     async run(edge) {
