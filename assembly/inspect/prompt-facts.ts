@@ -169,7 +169,9 @@ function ollama(tape: Tape, out: Prompt): void {
   }
   const own = present(tape, options, "num_predict");
   if (own < 0) return;
-  const endless = tape.kind(own) == Kind.Number && load<u8>(ptrOf(tape.raw(own))) == MINUS;
+  // -0 is 0, which is refused.
+  const signed = tape.kind(own) == Kind.Number && load<u8>(ptrOf(tape.raw(own))) == MINUS;
+  const endless = signed && toU64(tape.raw(own)) == NOT_WHOLE;
   if (endless) out.addLimit(own, u64.MAX_VALUE, true);
   else limit(tape, own, true, out);
 }

@@ -19,7 +19,7 @@ async function spends(edge: Edge, expected: number): Promise<void> {
 }
 
 /** Bodies with a limit of 0, and the member that is refused. */
-const nothing: [string, object, string][] = [
+const nothing: [string, object | string, string][] = [
   ["chat/completions", chat("Hi", { max_completion_tokens: 0 }), "/max_completion_tokens"],
   ["chat/completions", chat("Hi", { max_tokens: 0 }), "/max_tokens"],
   ["chat/completions", chat("Hi", { max_completion_tokens: -0.0, max_tokens: 9 }), "/max_completion_tokens"],
@@ -34,6 +34,14 @@ const nothing: [string, object, string][] = [
     { model: "m", messages: [{ role: "user", content: "Hi" }], options: { num_predict: 0 } },
     "/options/num_predict",
   ],
+  // As numbers JSON has, which JSON.stringify does not write.
+  [
+    "api/chat",
+    '{"messages":[{"role":"user","content":"Hi"}],"options":{"num_predict":-0}}',
+    "/options/num_predict",
+  ],
+  ["api/generate", '{"prompt":"Hi","options":{"num_predict":-0.0e5}}', "/options/num_predict"],
+  ["chat/completions", '{"messages":[{"role":"user","content":"Hi"}],"max_tokens":-0}', "/max_tokens"],
 ];
 
 /** Requests that count the tokens of a prompt, and what they are answered. */
