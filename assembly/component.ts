@@ -147,7 +147,7 @@ function read(body: usize, bytes: i32, path: Slice, unknownAllowed: bool): Reaso
   findPrompt(tape, path, POST, prompt);
   if (prompt.tooMany) return Reason.BodyTooLarge;
   if (prompt.shape == Shape.Unknown && !unknownAllowed) return Reason.UnknownShape;
-  // Numbers in the place of text: they cannot be inspected.
+  // Numbers or embeddings in the place of text: they cannot be inspected.
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings) return Reason.UnknownShape;
   if (prompt.bad >= 0) {
     nearest(tape, prompt.bad, param);

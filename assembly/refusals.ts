@@ -204,7 +204,7 @@ export function injection(why: Slice, own: bool): Reason {
 }
 
 export function tokenPrompt(): Reason {
-  because().text("The prompt is given as token numbers, which cannot be inspected: send text.");
+  because().text("The prompt is given as token numbers or embeddings, which cannot be inspected: send text.");
   return Reason.UnknownShape;
 }
 

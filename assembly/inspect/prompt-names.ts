@@ -137,10 +137,10 @@ export function isFileData(key: Slice): bool {
   return named(key, "file_data");
 }
 
-/** Whether a media type says that the data is text after all. */
+/** Whether a media type says that the data is text after all, as SVG is. */
 export function isTextType(type: Slice): bool {
   return !(
-    startsWith(type, "image/") ||
+    (startsWith(type, "image/") && !startsWithFolded(type, "image/svg")) ||
     startsWith(type, "audio/") ||
     startsWith(type, "video/") ||
     named(type, "application/pdf")

@@ -33,7 +33,7 @@ export class Prompt {
   tooMany: bool = false;
   /** Images, sounds and files, by value or by address, that were not inspected. */
   media: i32 = 0;
-  /** Numbers where text could stand: a prompt given as tokens, which was not inspected. */
+  /** Numbers where text could stand, or embeddings: a prompt that was not inspected. */
   tokenIds: i32 = 0;
   /** The first part of a type that is not understood, or -1. Its strings are spans all the same. */
   unknownPart: i32 = -1;

@@ -9,7 +9,8 @@
 // the former an identifier, of 24 bytes at most, is one only because tables would have more of them than there is room for.
 // So text in an unknown member, an unknown part or an unknown shape is found like any other. Names of members
 // are texts too where they do not look like names (over 40 bytes, spaces, escapes): tools' arguments have such.
-// Numbers in an array where text could stand are a prompt in tokens: counted in `tokenIds`, not inspected.
+// Numbers in an array where text could stand are a prompt in tokens, and `prompt_embeds` is one that no text was: counted in
+// `tokenIds`, not inspected.
 //
 // Trust comes from the place (system, messages[].role, contents[].role, input[].type) and can only fall on the way
 // down: inside a tool's result nothing claims to be anybody else's. What hides its name behind escapes is Untrusted.
@@ -86,6 +87,8 @@ export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt):
   said = false;
   blank = -1;
   walk(tape, out);
+  // What vLLM takes for a prompt, or beside one.
+  if (present(tape, 0, "prompt_embeds") >= 0) out.tokenIds++;
   findFacts(tape, path, out);
   judgeEmpty(tape, out);
   judgeMessages(tape, out);
