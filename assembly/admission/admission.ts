@@ -72,17 +72,13 @@ function admit(rates: usize, count: i32, tag: u64, now: u64, lane: i32 = 0): Adm
 }
 
 /**
- * The clock went back. Left where it is, the bucket would deny until the clock is there again, however long that is. If
- * another worker is faster, the next denial does this.
+ * Looks at every limit; leaves the one to report, and false if any denies: of those that do it is the one with the longest wait,
+ * since until then no request passes.
  */
-function recover(bucket: u64, latest: u64, now: u64): void {
-  shard.setArrival(bucket, latest, now);
-  shard.commit();
-}
-
-/** Looks at every limit; leaves the one to report, and false if it denies. */
 function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
   left = u64.MAX_VALUE;
+  let denied = false;
+  let wentBack = false;
   for (let n = 0; n < count; n++) {
     const rate = rateAt(rates, n);
     const bucket = bucketTag(tag, rate, n, lane);
@@ -90,17 +86,24 @@ function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
     const arrival = next(rate, found, now);
     const latest = horizon(rate, now);
     if (arrival > latest) {
-      if (found > latest) recover(bucket, latest, now);
-      limiting = rate;
-      left = 0;
-      waitNs = arrival - latest;
-      return false;
+      if (!denied || arrival - latest > waitNs) {
+        limiting = rate;
+        left = 0;
+        waitNs = arrival - latest;
+      }
+      denied = true;
+      if (found <= latest) continue;
+      // Left where it is, the bucket would deny until the clock is there again, however long that is.
+      shard.setArrival(bucket, latest, now);
+      wentBack = true;
     }
     const more = remaining(rate, arrival, now);
-    if (more >= left) continue;
+    if (denied || more >= left) continue;
     limiting = rate;
     left = more;
     waitNs = arrival - now;
   }
-  return true;
+  // If another worker is faster, the next denial does this.
+  if (wentBack) shard.commit();
+  return !denied;
 }

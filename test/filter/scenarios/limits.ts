@@ -81,6 +81,26 @@ export const limits: Scenario[] = [
     },
   },
   {
+    name: "of several limits that deny, the one with the longest wait is told: after it a request passes, and not before",
+    clock: true,
+    policy: limited(["2/s", "2/min", "2/h burst 4"]),
+    async run(edge) {
+      assert.deepEqual(await statuses(edge, 2, { key: "k1", body }), times(2, 200));
+      const denied = await edge.send({ key: "k1", body });
+      refused(edge, denied, "rate_limit_exceeded");
+      assert.equal(denied.header("ratelimit-policy"), '"requests";q=2;w=60');
+      assert.equal(denied.header("retry-after"), "30");
+      assert.match(
+        denied.json.error.message,
+        /^Rate limit reached: 2 requests per 60 s for .* Try again in 30 s\.$/,
+      );
+      await edge.wait(29_999);
+      refused(edge, await edge.send({ key: "k1", body }), "rate_limit_exceeded");
+      await edge.wait(1);
+      passed(await edge.send({ key: "k1", body }));
+    },
+  },
+  {
     name: "two workers share one bucket",
     workers: 2,
     except: { "kong-plugin": "one plugin server serves all nginx workers" },
