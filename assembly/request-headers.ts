@@ -1,6 +1,7 @@
 // One walk over the request's headers, which leaves what the stages need. The slices point into the host's copy
 // and live until the callback returns.
 import { MapType } from "./proxy-wasm/abi";
+import { arenaTake } from "./proxy-wasm/arena";
 import { headerName, headerValue, nextHeader, openHeaders, removeHeader } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
 import {
@@ -10,8 +11,10 @@ import {
   is,
   isFolded,
   lenOf,
+  lit,
   NONE,
   ptrOf,
+  slice,
   Slice,
   startsWithFolded,
   sub,
@@ -24,6 +27,7 @@ export const FORM_X_API_KEY: u8 = 2;
 export const FORM_API_KEY: u8 = 4;
 export const FORM_X_GOOG_API_KEY: u8 = 8;
 
+const NOTHING = lit(",");
 const COMMA: u8 = 44;
 const DASH: u8 = 45;
 const UNDERSCORE: u8 = 95;
@@ -117,7 +121,7 @@ export function readRequestHeaders(accepted: u8): bool {
         if (isFolded(name, "traceparent")) traceparent = traces++ == 0 ? value : NONE;
         break;
       case 12:
-        if (isFolded(name, "content-type")) contentType = value;
+        if (isFolded(name, "content-type")) contentType = listed(contentType, value);
         else if (isFolded(name, "x-request-id")) requestId = value;
         break;
       case 13:
@@ -129,7 +133,7 @@ export function readRequestHeaders(accepted: u8): bool {
           show(trim(value), FORM_X_GOOG_API_KEY);
         break;
       case 15:
-        if (isFolded(name, "x-forwarded-for")) forwardedFor = value;
+        if (isFolded(name, "x-forwarded-for")) forwardedFor = listed(forwardedFor, value);
         else if (isFolded(name, "accept-encoding")) acceptEncoding = value;
         break;
       case 16:
@@ -145,6 +149,21 @@ export function readRequestHeaders(accepted: u8): bool {
     }
   }
   return !nginx || pairs < NGINX_PAIRS_MAX;
+}
+
+/**
+ * The value of a header that comes once more with `value`, as Envoy makes one list of both; nginx hands over each. Without room
+ * in the arena it is a list of nothing, which no reader takes for anything.
+ */
+function listed(list: Slice, value: Slice): Slice {
+  if (list == NONE) return value;
+  const size = lenOf(list) + 1 + lenOf(value);
+  const to = arenaTake(size);
+  if (!to) return NOTHING;
+  memory.copy(to, ptrOf(list), lenOf(list));
+  store<u8>(to + lenOf(list), COMMA);
+  memory.copy(to + lenOf(list) + 1, ptrOf(value), lenOf(value));
+  return slice(to, size);
 }
 
 /** Whether the headers announce no body. (Over HTTP/2 one may come all the same: its length need not be told.) */

@@ -122,6 +122,13 @@ export const bypasses: Record<string, [Call, string]> = {
     { headers: typed("application/json; charset=utf-8x"), body: chat("Hi") },
     "unsupported_media_type",
   ],
+  "as two types, of which the last is JSON": [
+    {
+      headers: [...typed("application/json; charset=utf-7"), ...typed("application/json")],
+      body: chat("Hi"),
+    },
+    "unsupported_media_type",
+  ],
   "as two types": [
     { headers: typed("application/json; v=1, text/plain"), body: chat("Hi") },
     "unsupported_media_type",

@@ -157,6 +157,18 @@ export const identity: Scenario[] = [
     },
   },
   {
+    name: "x-forwarded-for in several lines, as some proxies add theirs, is one list",
+    policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 2 } },
+    async run(edge) {
+      const headers: [string, string][] = [
+        ["x-forwarded-for", "1.1.1.1, 192.0.2.44"],
+        ["x-forwarded-for", "10.0.0.8"],
+      ];
+      const answer = await edge.send({ from: "10.0.0.9", headers, body });
+      assert.equal(answer.upstream?.header("x-weir-subject"), "anonymous/192.0.2.44");
+    },
+  },
+  {
     name: "an entry that repeats the connection's address is Envoy's own, and on Kong, which appends later, a proxy's",
     policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
     async run(edge) {
