@@ -4,11 +4,12 @@
 // What a subject cannot hold is written as `_` and two hexadecimal digits, and so is a `_` that could be read as such: two
 // callers never become one.
 import { hash64 } from "../hash";
+import { utf8Length } from "../json/skip";
 import { SUBJECT_MAX } from "../limits";
 import { ClaimPart, Claims, Policy } from "../policy/policy";
-import { isOfSubject } from "../policy/units";
+import { isOfAnonymous, isOfSubject } from "../policy/units";
 import { property } from "../proxy-wasm/host";
-import { lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import { endOf, lenOf, NONE, ptrOf, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Reason } from "../verdicts.gen";
 
@@ -39,7 +40,7 @@ export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reas
   shown = true;
   stream.subjectLength = size;
   // The organisation of those who are told by their address.
-  if (startsWith(stream.subject, "anonymous/")) return refuse(claims.part(0).word, false);
+  if (isOfAnonymous(stream.subject)) return refuse(claims.part(0).word, false);
   const named = valueOf(claims, claims.tierPart);
   if (!isText(named)) return refuse(claims.tierPart.word, true);
   const tier = policy.tierNamed(named);
@@ -63,11 +64,16 @@ function refuse(claim: Slice, isAbsent: bool): Reason {
   return Reason.TokenNotAccepted;
 }
 
-/** Numbers, lists and objects come as bytes that no text has. */
+/** Numbers, lists and objects come as bytes that hardly any text has: control characters, or no UTF-8. */
 function isText(value: Slice): bool {
-  for (let i = 0; i < lenOf(value); i++) {
-    const b = load<u8>(ptrOf(value) + i);
+  const end = endOf(value);
+  for (let p = ptrOf(value); p < end; ) {
+    const b = load<u8>(p);
     if (b < 32 || b == 127) return false;
+    // It looks at 4 bytes, of which the last may be behind the value.
+    const size = b < 128 ? 1 : utf8Length(p, end + 3);
+    if (size == 0 || p + size > end) return false;
+    p += size;
   }
   return lenOf(value) > 0;
 }

@@ -2,12 +2,12 @@
 import { parseNetwork } from "../identity/address";
 import { DIGEST } from "../identity/sha256";
 import { Tape } from "../json/tape";
-import { ptrOf, startsWith } from "../slice";
+import { ptrOf } from "../slice";
 import { take } from "./block";
 import { Key, KEY_SIZE, Lane, NETWORK_SIZE, Policy } from "./policy";
 import { problem } from "./problems";
 import { choice, count, first, list, member, textOf } from "./read";
-import { nibble, parsedSeconds, parseMoment } from "./units";
+import { isOfAnonymous, nibble, parsedSeconds, parseMoment } from "./units";
 
 export function compileKeys(tape: Tape, keys: i32, policy: Policy): void {
   policy.keyCount = count(tape, keys);
@@ -38,7 +38,7 @@ function compileKey(tape: Tape, node: i32, key: Key, policy: Policy): void {
   }
   const subject = member(tape, node, "subject");
   key.subject = textOf(tape.raw(subject));
-  if (startsWith(key.subject, "anonymous/"))
+  if (isOfAnonymous(key.subject))
     problem(tape, subject, "another organisation: callers without a key are anonymous/ADDRESS");
   const tierNode = member(tape, node, "tier");
   const tier = policy.tierNamed(textOf(tape.raw(tierNode)));

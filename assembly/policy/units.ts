@@ -237,6 +237,11 @@ export function isSubject(s: Slice): bool {
   return size > 0;
 }
 
+/** Whether a subject is of the organisation of those who call without a key. */
+export function isOfAnonymous(subject: Slice): bool {
+  return is(subject, "anonymous") || startsWith(subject, "anonymous/");
+}
+
 /** Whether a segment of a subject may have this byte. */
 export function isOfSubject(b: u8): bool {
   const lower = fold(b);

@@ -11,11 +11,16 @@ const policy = {
 };
 /** What Envoy's jwt_authn leaves of a token that it has verified. */
 const JWT = "metadata.filter_metadata.envoy.filters.http.jwt_authn.jwt";
-const verified = (claims: Record<string, string>) =>
-  new Map([
+const verified = (claims: Record<string, string | Uint8Array>) =>
+  new Map<string, string | Uint8Array>([
     [JWT, "all of them"],
     ...Object.entries(claims).map(([name, value]) => [`${JWT}.${name}`, value] as const),
   ]);
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+}
 const open = () => LocalEdge.open({ profile: "envoy", policy, kind: "trapping" });
 
 test("a verified token names its caller, and counts before a key", async () => {
@@ -25,6 +30,7 @@ test("a verified token names its caller, and counts before a key", async () => {
     ["acme", "ann@example.com", "acme/ann_40example.com"],
     ["a/b c", "ü_%", "a_2Fb_20c/_C3_BC__25"],
     ["acme", "A", "acme/A"],
+    ["日", "é日😀", "_E6_97_A5/_C3_A9_E6_97_A5_F0_9F_98_80"],
     ["acme", "_41", "acme/_5F41"],
     ["acme", "_", "acme/_"],
     ["a".repeat(47), "b".repeat(48), `${"a".repeat(47)}/${"b".repeat(48)}`],
@@ -47,6 +53,10 @@ test("a verified token that does not fit is refused, whatever key is beside it",
     [{ sub: "ann", plan: "pro" }, "org", /missing/],
     [{ ...fits, org: "" }, "org", /missing/],
     [{ ...fits, sub: "ann\n" }, "sub", /no text/],
+    // The number 987654321098765400 as Envoy hands it over has no control character, and is no UTF-8.
+    [{ ...fits, sub: number(987654321098765400) }, "sub", /no text/],
+    [{ ...fits, sub: Buffer.from("a\xed\xa0\x80", "latin1") }, "sub", /no text/],
+    [{ ...fits, sub: Buffer.from("a\xe6\x97", "latin1") }, "sub", /no text/],
     [{ ...fits, sub: "a".repeat(92) }, "sub", /does not name a caller/],
     [{ ...fits, sub: "|".repeat(31) }, "sub", /does not name a caller/],
     [{ ...fits, org: "b".repeat(97) }, "org", /does not name a caller/],
