@@ -45,15 +45,15 @@ export function kindOf(type: Slice): i32 {
   // JSON Lines has no registered name; these are in use. Ollama's is the first.
   if (startsWithFolded(name, "x-ndjson") || startsWithFolded(name, "ndjson")) return AnswerKind.Lines;
   if (startsWithFolded(name, "jsonl") || startsWithFolded(name, "x-jsonl")) return AnswerKind.Lines;
-  if (startsWithFolded(name, "json-lines")) return AnswerKind.Lines;
+  if (startsWithFolded(name, "json-lines") || startsWithFolded(name, "stream+json")) return AnswerKind.Lines;
   return startsWithFolded(name, "json") ? AnswerKind.Json : -1;
 }
 
 /** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
 export function formOf(type: Slice): Form {
+  if (isWide(type)) return Form.Framed;
   const kind = kindOf(type);
   if (kind == AnswerKind.Events) return Form.Events;
-  if (isWide(type)) return Form.Framed;
   if (kind == AnswerKind.Lines) return Form.Lines;
   // application/json, application/problem+json …
   if (namesJson(type)) return Form.Json;
@@ -83,7 +83,18 @@ function namesJson(type: Slice): bool {
 /** Whether characters of `type` have more bytes than ASCII's, so that no text is found in it. */
 function isWide(type: Slice): bool {
   for (let charset = nextCharset(type, NONE); charset != NONE; charset = nextCharset(type, charset))
-    if (startsWithFolded(charset, "utf-16") || startsWithFolded(charset, "utf-32")) return true;
+    if (namesWide(charset)) return true;
+  return false;
+}
+
+/** `charset` may be a whole parameter: the name is looked for anywhere in it. */
+function namesWide(charset: Slice): bool {
+  for (let i = 0; i < lenOf(charset); i++) {
+    const rest = sub(charset, i, lenOf(charset));
+    if (startsWithFolded(rest, "utf-16") || startsWithFolded(rest, "utf-32")) return true;
+    if (startsWithFolded(rest, "utf16") || startsWithFolded(rest, "utf32")) return true;
+    if (startsWithFolded(rest, "ucs-") || startsWithFolded(rest, "unicode")) return true;
+  }
   return false;
 }
 

@@ -32,6 +32,8 @@ const KEPT: u32 = 3;
 // What is odd about a body.
 const NO_JSON: u8 = 1;
 const TOKENS: u8 = 2;
+/** Not odd: its root has begun. Another one is no JSON, but could be where the text of the first goes on. */
+const BEGUN: u8 = 4;
 
 /** Starts a body of `answer` at `body` (BODY_BYTES). */
 export function openBody(body: usize, answer: usize): void {
@@ -44,6 +46,7 @@ export function restartBody(body: usize): void {
   store<u32>(body, OUTSIDE, 4);
   store<u32>(body, 0, 8);
   store<u8>(body, <u8>Literal.None, 12);
+  store<u8>(body, load<u8>(body, 13) & ~BEGUN, 13);
   store<u8>(body, 0, 14);
   store<u64>(body, 0, 112);
 }
@@ -136,8 +139,14 @@ function value(body: usize): void {
   if (load<u32>(body, 112)) note(body, TOKENS);
 }
 
+/** The root begins. */
+function beginRoot(body: usize): void {
+  note(body, (load<u8>(body, 13) & BEGUN) == 0 ? BEGUN : NO_JSON);
+}
+
 function nest(body: usize, object: bool): void {
   const depth = load<u32>(body, 8);
+  if (depth == 0) beginRoot(body);
   store<u32>(body, depth + 1, 8);
   if (load<u32>(body, 112) == 0 && isTokens(body)) store<u32>(body, depth + 1, 112);
   if (load<u32>(body, 116) == 0 && isInput(body)) store<u32>(body, depth + 1, 116);
@@ -162,6 +171,7 @@ function beginString(body: usize): void {
     return;
   }
   value(body);
+  if (load<u32>(body, 8) == 0) beginRoot(body);
   if (isKept(body) && !toTool) store<u8>(body, <u8>KEPT, 4);
   else {
     store<u8>(body, <u8>VALUE, 4);

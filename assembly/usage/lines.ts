@@ -114,7 +114,11 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
     endLine(state, c);
     return p + 1;
   }
-  if (c == BRACE) state.stray = true;
+  if (c == BRACE) {
+    // Where lines of JSON pass as events, a text may go on in the next.
+    if (state.stray) state.misplaced = true;
+    state.stray = true;
+  }
   state.phase = Phase.Field;
   state.matched = 0;
   return p;

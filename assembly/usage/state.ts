@@ -53,7 +53,7 @@ export class State {
   oversized: u32;
   /** Something came that is no event of a stream: data that is no JSON, or JSON where a field should be. */
   stray: bool;
-  /** A text passed in an earlier piece under an index, or as a kind, that turned out to be another. */
+  /** A text passed in an earlier piece under an index, or as a kind, that turned out to be another; or in a line of JSON that is no event. */
   misplaced: bool;
   textBytes: u64;
   deltas: u64;

@@ -210,19 +210,19 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
     });
 
     it("reads JSON by any name, takes what it does not know for text, and leaves pictures alone", async () => {
-      const body = '{"a":"\\u0062ob@example.com"}\n{"a":"10.0.0.1"}\n';
+      const body = '{"a":"\\u0062ob@example.com","b":"10.0.0.1"}\n';
       const length = String(body.length);
       const as = async (type: string | undefined) => {
         const headers = { ...(type && { "content-type": type }), "content-length": length };
         const reply = upstreamOf(Buffer.from(body), 9, headers);
         return (await edge.send({ key: "redacts", body: chat("hello"), upstream: reply })).text;
       };
-      const json = '{"a":"[EMAIL_1]"}\n{"a":"[IP_1]"}\n';
+      const json = '{"a":"[EMAIL_1]","b":"[IP_1]"}\n';
       for (const type of ["application/x-ndjson", "application/problem+json; charset=utf-8", "Text/JSON"]) {
         assert.equal(await as(type), json, type);
       }
       // Escapes mean nothing there.
-      const text = '{"a":"\\[EMAIL_1]"}\n{"a":"[IP_1]"}\n';
+      const text = '{"a":"\\[EMAIL_1]","b":"[IP_1]"}\n';
       for (const type of [undefined, "application/xml; note=json", "application/yaml"]) {
         assert.equal(await as(type), text, type);
       }
@@ -238,7 +238,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           upstream: upstreamOf(Buffer.from(body), 9, { "content-type": type }),
         });
       const end = `${JSON.stringify({ message: { content: "" }, done: true })}\n`;
-      for (const name of ["x-ndjson", "NDJSON; charset=utf-8", "jsonl", "jsonlines", "json-lines"]) {
+      const names = ["x-ndjson", "NDJSON; charset=utf-8", "jsonl", "jsonlines", "json-lines", "stream+json"];
+      for (const name of names) {
         const body = `${line("to bob@exa")}\n${line("mple.com.")}${end}`;
         const { text } = await send(body, `application/${name}`, "redacts");
         const lines = text.split("\n").filter(Boolean);

@@ -38,8 +38,7 @@ const NO_JSON = [
 const JSON_ALL_THE_SAME = [
   '{"a":[true,false,null,0,-0.5,1e9,12.25E-3],"b":{}}',
   '\ufeff{"a": 1 }\r\n',
-  '{"a":1}\n{"a":2}\n',
-  '\u001e{"a":1}\n\u001e{"a":2}\n',
+  '\u001e{"a":1}\n',
   "[1,2 , 3]",
   '"text"',
   " 12 ",
@@ -80,12 +79,39 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
-    it("lets JSON pass at every cut, several documents and a byte order mark too", async () => {
+    it("lets JSON pass at every cut, with a byte order mark too", async () => {
       for (const body of JSON_ALL_THE_SAME) {
         for (let cut = 0; cut <= Buffer.byteLength(body); cut++) {
           assert.equal(await send("redacts", body, JSON_TYPE, cut), body, `${body} cut at ${cut}`);
         }
       }
+    });
+
+    it("withholds what comes after a JSON answer's root, where its text could go on", async () => {
+      const two = ['{"a":"ada@exa"}', '{"a":"mple.com"}'];
+      const all = [two.join("\n"), two.join(""), two.join(","), '"ada@exa" "mple.com"', '{}["mple.com"]'];
+      for (const body of all) {
+        for (let cut = 0; cut < body.length; cut++)
+          assert.doesNotMatch(await send("redacts", body, JSON_TYPE, cut), /mple/, `${body} cut at ${cut}`);
+        assert.match(await send("redacts", body, JSON_TYPE), /^\{"error":.*answer_unreadable/);
+        assert.match(await send("blocks", body, JSON_TYPE), /^\{"error":.*answer_unreadable/);
+        for (const key of ["plain", "restores"]) assert.equal(await send(key, body, JSON_TYPE), body);
+      }
+    });
+
+    it("ends a stream at the second line of JSON that is no event's, where a text could go on", async () => {
+      const line = (content: string) => `${JSON.stringify({ message: { content } })}\n`;
+      const body = `${line("see ada@exa")}${line("mple.com")}\n`;
+      for (let cut = 0; cut < body.length; cut++) {
+        const text = await send("redacts", body, EVENTS_TYPE, cut);
+        assert.match(text, /answer_unreadable/, `cut at ${cut}`);
+        assert.doesNotMatch(text, /mple/, `cut at ${cut}`);
+      }
+      // An error that is labelled as a stream still says what it was.
+      const error = '{"error":{"message":"no model for ada@example.com"}}\n\n';
+      const want = error.replace("ada@example.com", "[EMAIL_1]");
+      assert.equal(await send("redacts", error, EVENTS_TYPE), want);
+      for (const key of ["plain", "restores"]) assert.equal(await send(key, body, EVENTS_TYPE), body);
     });
 
     it("ends a stream at data that is no JSON, at every cut", async () => {
@@ -187,6 +213,12 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
           "application/connect+proto",
         ],
         ...["text/plain; charset=utf-16", 'text/plain; x=y; Charset="UTF-32LE"'],
+        ...[
+          "text/plain; charset = utf-16",
+          "text/plain; charset*=us-ascii''UTF16",
+          "text/plain; charset=ucs-2",
+        ],
+        ...["text/event-stream; charset=utf-16", "application/x-ndjson; charset=utf-16be"],
         ...["image/png,text/event-stream", "text/plain, text/event-stream"],
       ];
       for (const type of odd) {
