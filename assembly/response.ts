@@ -130,13 +130,17 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
     dropRedaction(stream);
     return;
   }
+  const form = stream.redaction ? formOf(type) : Form.Binary;
+  if (form == Form.Framed && redactionOf(stream).acts && !end) {
+    replace(stream);
+    dropRedaction(stream);
+    return;
+  }
   const kind = kindOf(type);
   const streams = kind > AnswerKind.Json;
   const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
   if ((streams && stream.redaction != 0) || (kind >= 0 && usable)) stream.answer = openAnswer(kind) + 1;
   if (stream.redaction) {
-    const form = formOf(type);
-    if (form == Form.Framed && redactionOf(stream).acts && !end) replace(stream);
     if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
   }
@@ -204,7 +208,8 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
     if (stream.draft) observeBytes(stream, chunk, end);
   } else {
     const passed = filter(handle, chunk, end);
-    if (passed != chunk) replaceBuffer(BufferType.ResponseBody, size, passed);
+    if (passed != chunk && !replaceBuffer(BufferType.ResponseBody, size, passed) && !nginx)
+      return lose(stream);
     const head = filterHead();
     if (head != NONE) prependBuffer(BufferType.ResponseBody, head);
     if (stream.draft == 0) return Action.Continue;
@@ -313,8 +318,8 @@ enum Charged {
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
   if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
-  // The client left, or the upstream broke off, before there was an answer.
-  if (stream.status == 0) return brokeOff(stream, -1);
+  // The client left, or the upstream broke off, before there was an answer; or Envoy follows one that sends it elsewhere.
+  if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, -1);
   if (stream.answer == 0) return Charged.Reserved;
   const handle = stream.answer - 1;
   if (isMislabelled(handle)) return Charged.Reserved;
@@ -338,6 +343,11 @@ function estimatePrompt(stream: Stream, total: u64): void {
   if (total <= stream.completionTokens) return;
   stream.promptTokens = min(stream.promptEstimate, total - stream.completionTokens);
   stream.completionTokens = total - stream.promptTokens;
+}
+
+/** Whether Envoy took a redirection for itself (`internal_redirect_policy`): what comes of it is another stream. */
+function isRedirected(): bool {
+  return !nginx && is(property(CODE_DETAILS), "internal_redirect");
 }
 
 /** Whether the error is Envoy's own, after its timeout: the upstream may be at work on the answer, and charge for it. */

@@ -8,7 +8,7 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["retried", "once", "late", "slow", "long", "failed", "drained", "stopped"];
+const names = ["retried", "once", "late", "slow", "long", "failed", "drained", "stopped", "redirected"];
 const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
   tiers: {
@@ -16,11 +16,12 @@ const policy = {
     careful: { ...pro, response: { on_abort: "reserved" } },
     mild: { ...pro, response: { on_abort: "zero" } },
     redacts: { budgets, output: { max_tokens: 20 }, response: { redact: ["email"] } },
+    counts: { budgets, output: { max_tokens: 20 } },
   },
   ledger: { sync: "200ms" },
   keys: [
     ...names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
-    ...["careful", "mild", "redacts"].map((name) => keyEntry(name, `${name}/team/key`, name)),
+    ...["careful", "mild", "redacts", "counts"].map((name) => keyEntry(name, `${name}/team/key`, name)),
   ],
 };
 const ROUTE = "route: { cluster: llm, timeout: 300s }";
@@ -28,9 +29,11 @@ const EDITED =
   'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
 const ROUTES = `- match: { prefix: "/" }
 `;
-/** One that ends every stream after a while, by what Envoy tells in another way. */
-const LIMITED = `- match: { prefix: "/limited" }
+/** One that ends every stream after a while, by what Envoy tells in another way, and one by which Envoy follows redirections. */
+const MORE_ROUTES = `- match: { prefix: "/limited" }
                           route: { cluster: llm, timeout: 0s, max_stream_duration: { max_stream_duration: 0.5s } }
+                        - match: { prefix: "/redirected" }
+                          route: { cluster: llm, internal_redirect_policy: { redirect_response_codes: [307] } }
                         ${ROUTES}`;
 const ADDRESSES = "use_remote_address: true";
 /** As Envoy before 1.33 has it: who comes from here is believed. */
@@ -59,7 +62,7 @@ describe("endings", () => {
         assert.ok(text.includes(ADDRESSES));
         return text
           .replace(ADDRESSES, INTERNAL)
-          .replace(ROUTES, LIMITED)
+          .replace(ROUTES, MORE_ROUTES)
           .replace(ROUTE, EDITED)
           .replace(CLUSTER, TRAILERS);
       },
@@ -163,6 +166,31 @@ describe("endings", () => {
     endWith("");
     await assert.rejects((await ask("redacts")).text());
     await settled("redacts", 2, 14);
+  });
+
+  it("breaks off a stream that ends with trailers while its last event is held back, unless that is hidden", async () => {
+    const endWith = (end: string) => {
+      upstream.script = (_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream", trailer: "x-end" });
+        response.write(FIRST + end);
+        response.addTrailers({ "x-end": "1" });
+        response.end();
+      };
+    };
+    endWith(`${usageEvent(5, 7)}data: [DONE]\n`);
+    await assert.rejects((await ask("counts")).text());
+    const finished = chunkEvent(undefined, { choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+    endWith(finished + usageEvent(5, 7).trimEnd());
+    assert.equal(await (await ask("counts")).text(), FIRST + finished);
+    await settled("counts", 2, 14);
+  });
+
+  it("charges nothing for a redirection that Envoy follows itself", async () => {
+    upstream.script = (_, response) =>
+      void response.writeHead(307, { location: `${url}/redirected/v1/chat/completions` }).end();
+    // It comes again as it went upstream: without the key.
+    assert.equal((await ask("redirected", "/redirected")).status, 401);
+    await settled("redirected", 0, 0);
   });
 
   it("settles the usage of a stream that ends while Envoy drains", async () => {

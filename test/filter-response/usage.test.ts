@@ -85,6 +85,15 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(await spent("sums"), 10);
     });
 
+    it("charges what was reserved for an answer that is withheld because its type says that it cannot be read", async () => {
+      const before = await spent("other");
+      const headers = { "content-type": "application/json; charset=utf-16" };
+      const upstream = upstreamOf(Buffer.from("{}", "utf16le"), 0, headers);
+      const { text } = await edge.send({ key: "redacts", body: chat("hello"), upstream });
+      assert.match(text, /answer_unreadable/);
+      assert.equal((await spent("other")) - before, 4096);
+    });
+
     for (const [name, { kind, body, expect }] of cases) {
       it(`${name} is charged and passed on wherever it is cut`, async () => {
         const bytes = Buffer.from(body.join("\n"));
