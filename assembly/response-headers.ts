@@ -1,6 +1,7 @@
 // What is needed of the answer's headers, where an answer is read. One walk over all of them costs less than two single
-// look-ups; ngx_wasm_module is asked one by one, because it hands over at most 100 headers and the one that says how
-// the answer is encoded may not be missed. The slices point into the host's copy and live until the callback returns.
+// look-ups, and alone sees each of several; ngx_wasm_module is also asked one by one, because it hands over at most 100 headers
+// and the one that says how the answer is encoded may not be missed. The slices point into the host's copy and live until the
+// callback returns.
 import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STATUS } from "./headers";
 import { NOT_WHOLE, toU64 } from "./json/text";
 import { MapType } from "./proxy-wasm/abi";
@@ -18,11 +19,11 @@ export let length: u64 = NOT_WHOLE;
 
 /** Reads the answer's headers; what the host cannot hand over counts as absent. */
 export function readResponseHeaders(): void {
-  if (nginx || !walk()) {
-    status = readStatus();
-    type = header(MapType.ResponseHeaders, CONTENT_TYPE);
-    encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
-    length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));
+  if (!walk() || nginx) {
+    if (status == 0) status = readStatus();
+    if (type == NONE) type = header(MapType.ResponseHeaders, CONTENT_TYPE);
+    if (encoding == NONE) encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
+    if (length == NOT_WHOLE) length = toU64(header(MapType.ResponseHeaders, CONTENT_LENGTH));
   }
   if (encoding != NONE && isFolded(encoding, "identity")) encoding = NONE;
 }
@@ -45,8 +46,9 @@ function walk(): bool {
         if (is(name, "content-length")) length = toU64(headerValue());
         break;
       case 16:
-        // Of several the one that changes the bytes counts.
-        if (is(name, "content-encoding") && !isFolded(headerValue(), "identity")) encoding = headerValue();
+        // Of several the one that changes the bytes counts. nginx gives names as they were written.
+        if (isFolded(name, "content-encoding") && !isFolded(headerValue(), "identity"))
+          encoding = headerValue();
         break;
     }
   }

@@ -2,6 +2,7 @@
 // JSON answers and in events, and tokens one by one. A tier that redacts nothing lets all of it pass.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
 import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
@@ -239,6 +240,21 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
         assert.equal(await send("redacts", '"ada@example.com"', { "content-type": type }), '"[EMAIL_1]"');
       for (const type of ["text/plain; charset=utf-8", "text/html; charset=ISO-8859-1"])
         assert.equal(await send("redacts", "ada@example.com", { "content-type": type }), "[EMAIL_1]");
+    });
+
+    it("withholds an answer of two content-encodings of which the second compresses", async () => {
+      const text = sse([chunk("ada@example.com"), finish, "[DONE]"]);
+      for (const key of ["redacts", "blocks"]) {
+        const headers = ["identity", "gzip"].map((name) => ["content-encoding", name] as [string, string]);
+        const upstream = () => ({
+          status: 200,
+          headers: [["content-type", "text/event-stream"] as [string, string], ...headers],
+          body: [gzipSync(text)],
+        });
+        const answer = await edge.send({ key, body: chat("hello"), upstream });
+        assert.match(answer.text, /^\{"error":.*answer_unreadable/);
+        assert.equal(answer.header("content-encoding"), undefined);
+      }
     });
 
     it("breaks an answer off before trailers where no more of it could go out", async () => {
