@@ -29,7 +29,7 @@ export enum DebtState {
   Resting = 3,
 }
 
-/** What one subject used of one set of budgets in one outage. Times are ns since 1970 by the edge's clock. */
+/** What one subject used of one set of budgets in one outage. Times are of `now()`. */
 @unmanaged
 export class Debt {
   /** Whose: subject and set of budgets, as in a lease. */

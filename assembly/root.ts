@@ -99,6 +99,8 @@ function inheritRules(policy: Policy): void {
 
 /** What serving a policy needs beside itself. */
 function prepare(policy: Policy): bool {
+  if (now() == 0)
+    return fail("the host has no monotonic clock, which rates and leases go by (WASI's clock_time_get)");
   let bodyMax: u64 = 0;
   for (let i = 0; i < policy.tierCount; i++)
     bodyMax = max(bodyMax, min(policy.tier(i).bytesMax, BODY_BYTES_MAX));

@@ -8,7 +8,7 @@
 //  record   ┌────────────┬────────────┬─────────┬──────────────┬──────────────┐
 //           │ buckets u16│ leases u16 │ 0   u32 │ buckets × 16 │ leases × 248 │
 //           └────────────┴────────────┴─────────┴──────────────┴──────────────┘
-//  bucket   │ tag u64 │ theoretical arrival time u64, ns since 1970 │
+//  bucket   │ tag u64 │ theoretical arrival time u64, ns of now() │
 //  lease    see `Lease`
 //
 // A tag is a 64-bit keyed hash: the chance that two of a million subjects share one is 3·10⁻⁸.
@@ -45,7 +45,7 @@ export class Lease {
   /** The lease's name at the ledger, unique by chance of 128 bits. */
   high: u64;
   low: u64;
-  /** No new reservation after this, ns since 1970 by the edge's clock. */
+  /** No new reservation after this. */
   until: u64;
   /** The number of the newest report. */
   sequence: u32;
@@ -56,7 +56,7 @@ export class Lease {
   growth: u8;
   /** The fullest of its budgets by its place, if `warnPercent` is not 0. */
   warnBudget: u8;
-  /** When that budget's window ends, ns since 1970 by the edge's clock. */
+  /** When that budget's window ends. */
   warnUntil: u64;
   /** How much of it is spent, 80 and more, as the ledger last said; 0: less than that of all. */
   warnPercent: u16;

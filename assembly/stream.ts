@@ -76,7 +76,7 @@ export class Stream {
   /** The budget to warn of, if `warnPercent` is not 0: its place among those that apply. */
   warnBudget: u8;
   warnPercent: u16;
-  /** When that budget's window ends, ns since 1970. */
+  /** When that budget's window ends. */
   warnUntil: u64;
   /** Usage was asked for in a stream on the client's behalf, who is not to see it. */
   hideUsage: bool;

@@ -50,7 +50,7 @@ export function vmImports(vm: Vm): Record<string, HostFunction> {
       if (profile.trapsOnMisuse && ms > 0 && root.tickMs > 0) {
         breach("tick-set-twice", `${root.tickMs} ms, then ${ms} ms`);
       }
-      root.setTick(ms >>> 0, vm.clock.now());
+      root.setTick(ms >>> 0, vm.clock.monotonic());
       return Status.Ok;
     },
     proxy_get_status(codePtr: number, ptrPtr: number, sizePtr: number) {
@@ -192,12 +192,22 @@ export function vmImports(vm: Vm): Record<string, HostFunction> {
 
 const WASI_FAULT = 21;
 
-/** What of WASI both hosts link and a filter needs: random bytes. Results are WASI's errno. */
+const WASI_NOT_SUPPORTED = 58;
+const REALTIME = 0;
+const MONOTONIC = 1;
+
+/** What of WASI both hosts link and a filter needs: random bytes, and clocks. Results are WASI's errno. */
 export function wasiImports(vm: Vm, random: (bytes: Uint8Array) => void): Record<string, HostFunction> {
   return {
     random_get(ptr: number, len: number) {
       if (!vm.memory.has(ptr, len)) return WASI_FAULT;
       random(vm.memory.bytes(ptr, len));
+      return 0;
+    },
+    clock_time_get(clock: number, _precision: bigint, ptr: number) {
+      if (clock !== REALTIME && clock !== MONOTONIC) return WASI_NOT_SUPPORTED;
+      if (!vm.memory.has(ptr, 8)) return WASI_FAULT;
+      vm.memory.setU64(ptr, clock === REALTIME ? vm.clock.now() : vm.clock.monotonic());
       return 0;
     },
   };

@@ -18,7 +18,7 @@ export class RootContext {
   ok = false;
   /** Tick period in milliseconds; 0: no tick. */
   tickMs = 0;
-  /** When the next tick is due, nanoseconds since the epoch. */
+  /** When the next tick is due, nanoseconds of the monotonic clock. */
   tickAt = 0n;
 
   constructor(id: number, options: PluginOptions) {

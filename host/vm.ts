@@ -341,7 +341,7 @@ export class Vm {
 
   /** Runs every tick that is due by the clock, once each, and sets when the next one is. */
   tickDue(): void {
-    const now = this.clock.now();
+    const now = this.clock.monotonic();
     for (const root of this.roots) {
       if (root.tickMs === 0 || root.tickAt > now) continue;
       root.setTick(root.tickMs, now);
@@ -359,13 +359,13 @@ export function createVm(options: VmOptions): Vm {
 
 /** Moves a fake clock on by `ms` and runs the ticks of `vms` that fall due on the way, at their times. */
 export async function advance(clock: FakeClock, vms: readonly Vm[], ms: number): Promise<void> {
-  const end = clock.now() + BigInt(Math.round(ms * 1e6));
+  const end = clock.monotonic() + BigInt(Math.round(ms * 1e6));
   for (;;) {
     let next = end;
     for (const vm of vms) {
       for (const root of vm.roots) if (root.tickMs > 0 && root.tickAt < next) next = root.tickAt;
     }
-    if (next > clock.now()) clock.move(Number(next - clock.now()) / 1e6);
+    if (next > clock.monotonic()) clock.move(Number(next - clock.monotonic()) / 1e6);
     for (const vm of vms) vm.tickDue();
     for (const vm of vms) await vm.settled();
     if (next >= end) return;

@@ -78,12 +78,10 @@ function admit(rates: usize, count: i32, tag: u64, now: u64, lane: i32 = 0): Adm
 function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
   left = u64.MAX_VALUE;
   let denied = false;
-  let wentBack = false;
   for (let n = 0; n < count; n++) {
     const rate = rateAt(rates, n);
     const bucket = bucketTag(tag, rate, n, lane);
-    const found = shard.arrival(bucket);
-    const arrival = next(rate, found, now);
+    const arrival = next(rate, shard.arrival(bucket), now);
     const latest = horizon(rate, now);
     if (arrival > latest) {
       if (!denied || arrival - latest > waitNs) {
@@ -92,10 +90,7 @@ function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
         waitNs = arrival - latest;
       }
       denied = true;
-      if (found <= latest) continue;
-      // Left where it is, the bucket would deny until the clock is there again, however long that is.
-      shard.setArrival(bucket, latest, now);
-      wentBack = true;
+      continue;
     }
     const more = remaining(rate, arrival, now);
     if (denied || more >= left) continue;
@@ -103,7 +98,5 @@ function check(rates: usize, count: i32, tag: u64, now: u64, lane: i32): bool {
     left = more;
     waitNs = arrival - now;
   }
-  // If another worker is faster, the next denial does this.
-  if (wentBack) shard.commit();
   return !denied;
 }

@@ -5,10 +5,10 @@ import { Rate } from "../policy/policy";
 
 /** The TAT after one more request, admitted or not. `arrival` is the bucket's TAT, 0 for an idle one. */
 export function next(rate: Rate, arrival: u64, now: u64): u64 {
-  return max(now, min(arrival, horizon(rate, now))) + rate.intervalNs;
+  return max(now, arrival) + rate.intervalNs;
 }
 
-/** The latest TAT that is admitted now. A TAT beyond it, left by a clock that went back, counts as this. */
+/** The latest TAT that is admitted now. */
 export function horizon(rate: Rate, now: u64): u64 {
   return now + rate.burst * rate.intervalNs;
 }

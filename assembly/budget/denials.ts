@@ -1,7 +1,7 @@
 // What the ledger denied a moment ago, in this worker: where a cheaper model would be asked instead, it is asked at once,
 // without a question whose answer is known. A table of fixed size; what falls on the same cell is forgotten.
 //
-//  cell   │ lease tag u64 │ until u64, ns since 1970 │ needs u64 × BUDGETS_MAX │
+//  cell   │ lease tag u64 │ until u64, ns │ needs u64 × BUDGETS_MAX │
 import { mix } from "../hash";
 import { BUDGETS_MAX } from "../limits";
 import { reserve } from "../memory";

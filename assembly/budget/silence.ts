@@ -2,7 +2,7 @@
 // Cluster, and policies of one VM may have ledgers of their own. Who is on a node that is away must not be the reason why others
 // pass without a budget. A table of fixed size; what falls on the same cell is forgotten.
 //
-//  cell   │ tag u64, of ledger and organisation │ failed u64, ns since 1970; 0: it has answered since │
+//  cell   │ tag u64, of ledger and organisation │ failed u64, ns; 0: it has answered since │
 import { hash64 } from "../hash";
 import { reserve } from "../memory";
 import { Per } from "../policy/policy";

@@ -2,6 +2,7 @@
 // stream's tier, key, subject and lane, or says why not.
 import { hash64 } from "../hash";
 import { Key, Lane, NETWORK_SIZE, Policy } from "../policy/policy";
+import { wallTime } from "../proxy-wasm/host";
 import { reserve } from "../memory";
 import { lenOf, lit, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../slice";
 import { Stream } from "../stream";
@@ -108,8 +109,7 @@ export function identify(stream: Stream, policy: Policy, credential: Slice, seed
   sha256(credential, digest);
   const key = policy.key(digest);
   if (key == null) return Reason.InvalidApiKey;
-  const seconds = stream.startNs / NS_PER_S;
-  if (seconds < key.notBefore || seconds >= key.expires) return Reason.ExpiredApiKey;
+  if (key.isDated && !key.isValid(wallTime() / NS_PER_S)) return Reason.ExpiredApiKey;
   if (key.networkCount > 0 && !allowed(key)) return Reason.AddressNotAllowed;
   stream.key = changetype<usize>(key);
   stream.tier = key.tier;

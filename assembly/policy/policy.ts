@@ -177,6 +177,12 @@ export class Key {
   tier: usize;
   lane: u8;
   // followed by the digest
+  get isDated(): bool {
+    return this.notBefore != 0 || this.expires != u64.MAX_VALUE;
+  }
+  isValid(seconds: u64): bool {
+    return seconds >= this.notBefore && seconds < this.expires;
+  }
   get digest(): usize {
     return changetype<usize>(this) + offsetof<Key>();
   }
@@ -267,7 +273,7 @@ export class Policy {
   ruleTable: usize;
   /** The table's length; 0: it is not there yet. */
   ruleLength: i32;
-  /** When to ask next, ns since 1970, and how often that failed. */
+  /** When to ask next, and how often that failed. */
   ruleDueNs: u64;
   ruleFailures: u32;
   /** The question is on its way. */

@@ -125,3 +125,6 @@ export declare function proxy_record_metric(id: u32, value: u64): i32;
 // @ts-ignore: decorator
 @external("wasi_snapshot_preview1", "random_get")
 export declare function random_get(to: usize, size: i32): i32;
+// @ts-ignore: decorator
+@external("wasi_snapshot_preview1", "clock_time_get")
+export declare function clock_time_get(clock: i32, precision: u64, time: usize): i32;

@@ -4,6 +4,7 @@ import { reserve } from "../memory";
 import { lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import {
   BufferType,
+  clock_time_get,
   LogLevel,
   proxy_continue_stream,
   proxy_define_metric,
@@ -32,8 +33,18 @@ function clear(): void {
   store<u64>(out, 0);
 }
 
-/** Nanoseconds since 1970 by the host's clock. */
+const MONOTONIC: i32 = 1;
+
+/**
+ * Nanoseconds by the machine's monotonic clock, the same in all workers: what rates, leases and waits go by, because nobody sets it.
+ * 0: the host has none.
+ */
 export function now(): u64 {
+  return clock_time_get(MONOTONIC, 0, out + 8) == 0 ? load<u64>(out + 8) : 0;
+}
+
+/** Nanoseconds since 1970 by the host's clock, which may be set at any time: for what the world dates. */
+export function wallTime(): u64 {
   proxy_get_current_time_nanoseconds(out + 8);
   return load<u64>(out + 8);
 }

@@ -2,12 +2,12 @@
 import { reserve } from "../memory";
 import { mix } from "../hash";
 import { random_get } from "./abi";
-import { now } from "./host";
+import { wallTime } from "./host";
 
 const out = reserve(8);
 
 /** 64 random bits, never 0. Falls back on the clock if the host refuses, which names things but keeps no secret. */
 export function random(): u64 {
-  if (random_get(out, 8) != 0 || load<u64>(out) == 0) return mix(now()) | 1;
+  if (random_get(out, 8) != 0 || load<u64>(out) == 0) return mix(wallTime()) | 1;
   return load<u64>(out);
 }

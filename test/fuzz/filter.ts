@@ -73,7 +73,10 @@ const EMPTY = {
 
 class World {
   readonly clock = new FakeClock();
-  readonly ledger = new LocalLedger({ clock: () => Number(this.clock.now() / 1_000_000n) });
+  readonly #started = this.clock.now() - this.clock.monotonic();
+  readonly ledger = new LocalLedger({
+    clock: () => Number((this.#started + this.clock.monotonic()) / 1_000_000n),
+  });
   readonly vms: Vm[] = [];
   readonly log: string[] = [];
   pick: Pick = random(0);
@@ -112,6 +115,7 @@ class World {
     this.fair = false;
     // Now and then a new day, so that budgets are fresh again.
     if (pick(3) === 0) this.clock.move(24 * 3_600_000);
+    if (pick(3) === 0) this.clock.set((pick(2) ? 1 : -1) * 3_600_000);
     let sent = 0;
     const open = new Set<Promise<void>>();
     while (sent < REQUESTS_PER_STORM) {

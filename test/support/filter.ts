@@ -152,7 +152,9 @@ export class LocalEdge implements Edge {
 
   private constructor(profile: ProfileName) {
     this.host = profile;
-    this.ledger = new LocalLedger({ clock: () => Number(this.clock.now() / 1_000_000n) });
+    // The ledger's machine has a clock of its own, which nobody sets.
+    const started = this.clock.now() - this.clock.monotonic();
+    this.ledger = new LocalLedger({ clock: () => Number((started + this.clock.monotonic()) / 1_000_000n) });
   }
 
   static async open(options: EdgeOptions): Promise<LocalEdge> {
