@@ -3,8 +3,10 @@
 
 /** Streams that one worker serves at once; one more is refused with 503. */
 export const STREAMS_MAX: i32 = 2048;
-/** Root contexts (policies) of one VM. */
-export const ROOTS_MAX: i32 = 32;
+/** Root contexts (policies) of one VM: those of listeners that drain, on Envoy 10 minutes unless set, are among them. */
+export const ROOTS_MAX: i32 = 256;
+/** Bytes of all of them, compiled: half of what Envoy lets a module have. */
+export const POLICIES_BYTES_MAX: usize = 512 << 20;
 /** A policy document in bytes. */
 export const POLICY_BYTES_MAX: i32 = 1 << 20;
 /** Values in a policy document. */

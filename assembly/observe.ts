@@ -26,8 +26,8 @@ import {
   markCut,
   UsageSource,
 } from "./events/event";
-import { finishReport, sendReport } from "./events/report";
-import { Ring, ringAt, ringFor } from "./events/ring";
+import { finishReport, loseReports, sendReport } from "./events/report";
+import { CLUSTER_MAX, Ring, ringAt, ringCount, ringOf, spareRing } from "./events/ring";
 import { shapeOf } from "./events/shape";
 import { isBegun, openTrace, traceId, traceparent as writeTraceparent } from "./events/trace";
 import { TRACEPARENT, TRACESTATE } from "./headers";
@@ -101,21 +101,36 @@ function draftOf(stream: Stream): Draft {
 /** Makes what the events of a policy need; false when too many sidecars are named. */
 export function configureEvents(policy: Policy): bool {
   if (!policy.events) return true;
-  const ring = ringFor(policy.cluster, policy.timeoutMs, random());
-  if (ring == null) return false;
+  let ring = ringOf(policy.cluster, policy.timeoutMs);
+  if (ring == null) {
+    ring = lenOf(policy.cluster) > CLUSTER_MAX ? null : spareRing();
+    if (ring == null) return false;
+    loseReports(ring);
+    tellDropped(ring);
+    ring.assign(policy.cluster, policy.timeoutMs, random());
+  }
   policy.ring = changetype<usize>(ring);
   createDrafts();
   if (policy.eventsText) createCaptures();
   return true;
 }
 
+/** The policy ends. What waits for its sidecar still goes there, from the tick of another. */
+export function leaveEvents(policy: Policy): void {
+  if (policy.ring) changetype<Ring>(policy.ring).users--;
+}
+
 /** Time passes: events that wait are reported. */
-export function reportEvents(policy: Policy, time: u64): void {
-  send(changetype<Ring>(policy.ring), time);
+export function reportEvents(time: u64): void {
+  for (let i = 0; i < ringCount; i++) send(ringAt(i), time);
 }
 
 function send(ring: Ring, time: u64): void {
   if (!sendReport(ring, time)) count(Metric.EventFailures);
+  tellDropped(ring);
+}
+
+function tellDropped(ring: Ring): void {
   if (ring.dropped == ring.droppedTold) return;
   count(Metric.EventsDropped, <i64>(ring.dropped - ring.droppedTold));
   ring.droppedTold = ring.dropped;

@@ -46,6 +46,7 @@ import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
+import { STREAMS_MAX } from "./limits";
 import { claimsJson } from "./media-type";
 import { count, Metric, tally } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
@@ -130,7 +131,7 @@ import { redacted, redactPrompt } from "./request-redact";
 import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } from "./request-route";
 import { openRedaction } from "./response-redact-slot";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
-import { findStream, ownStream, Phase, Stream } from "./stream";
+import { findStream, ownStream, Phase, Stream, streamsOpen } from "./stream";
 import { countPrompt, promptBound, promptEstimate } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
@@ -143,7 +144,11 @@ const CONNECTION_ID = lit("connection\0id");
 export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
   const stream = findStream(context);
   if (stream == null) {
-    because().text("This proxy is serving as many requests as it can.");
+    because().text(
+      streamsOpen() == STREAMS_MAX
+        ? "This proxy is serving as many requests as it can."
+        : "This proxy had no room for its policy.",
+    );
     return refuse(null, Reason.Overloaded);
   }
   const policy = changetype<Policy>(stream.policy);

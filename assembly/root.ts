@@ -18,11 +18,11 @@ import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
-import { carrySettled, configureEvents, forgetSettled, reportEvents } from "./observe";
+import { carrySettled, configureEvents, forgetSettled, leaveEvents, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
-import { learnHost } from "./proxy-wasm/kind";
+import { learnHost, nginx } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
 import { seedSip } from "./redact/sip";
 import { createRedactions } from "./response-redact";
@@ -39,6 +39,8 @@ import { Writer } from "./writer";
 // | root context u32 | policy u32 | block u32 |
 const ENTRY: usize = 12;
 const roots = reserve(<usize>ROOTS_MAX * ENTRY);
+/** The entry that was found last: most streams are of the same root as the one before. */
+let latest: usize = roots;
 const line = new Writer(2304);
 const SEED = lit("weir.seed");
 const seedBytes = reserve(8);
@@ -53,9 +55,10 @@ let budgeted: bool = false;
 arenaReserve(1 << 20);
 
 function entryOf(root: u32): usize {
+  if (load<u32>(latest) == root) return latest;
   for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
     const entry = roots + i * ENTRY;
-    if (load<u32>(entry) == root) return entry;
+    if (load<u32>(entry) == root) return (latest = entry);
   }
   return 0;
 }
@@ -69,16 +72,36 @@ export function onContextCreate(context: u32, parent: u32): void {
   if (stream != null) stream.policy = <usize>load<u32>(entry, 4);
 }
 
-/** Reads the policy of a root context; false, with every problem in the log, when it is not acceptable. */
+/**
+ * Reads the policy of a root context; false, with every problem in the log, when it is not acceptable.
+ *
+ * Envoy tries each policy on a VM of its own first, so one that is wrong is refused there. A worker's VM in which a configuration
+ * fails serves none of its others any more either: Envoy lets their requests pass as if there were no filter. So what
+ * only fails there, beside others, for want of room, is taken, and its requests find no policy: they are refused.
+ */
 export function onConfigure(root: u32, size: i32): bool {
+  if (configure(root, size)) return true;
+  if (nginx || !servesAny()) return false;
+  return !fail("requests of this configuration are refused with 503, as it finds no room beside the others");
+}
+
+function servesAny(): bool {
+  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) if (load<u32>(roots + i * ENTRY) != 0) return true;
+  return false;
+}
+
+function configure(root: u32, size: i32): bool {
   const entry = entryOf(root) || entryOf(0);
-  if (!entry) return fail("too many configurations in one VM: expected at most 32");
+  if (!entry) return fail("too many configurations in one VM: expected at most 256");
   const text = bufferBytes(BufferType.PluginConfiguration, size);
   if (size == 0 || (size <= POLICY_BYTES_MAX && lenOf(text) != size))
     return fail("the plugin configuration is missing: expected a policy in JSON");
   const policy = loadPolicy(text, size);
   if (policy == null) return refused();
-  if (!prepare(policy)) return false;
+  if (!prepare(policy)) {
+    closeBlock(block);
+    return false;
+  }
   inheritRules(policy);
   forget(entry);
   budgeted = budgeted || policy.budgeted;
@@ -158,6 +181,7 @@ function forget(entry: usize): void {
     orphanAcquires(policy, now());
     orphanLeases(policy);
     orphanDebts(policy);
+    leaveEvents(changetype<Policy>(policy));
     closeBlock(<usize>load<u32>(entry, 8));
   }
   memory.fill(entry, 0, ENTRY);
@@ -187,7 +211,7 @@ export function onTick(root: u32): void {
     sendDebts(policy, time);
     forgetSettled();
   }
-  if (policy.ring) reportEvents(policy, now());
+  reportEvents(now());
   tellCounts();
   tellTallies(policy);
   gauge(Metric.StreamsOpen, streamsOpen());

@@ -43,7 +43,7 @@ export interface Profile {
   readonly addressWithPort: boolean;
   /** Properties that do not exist although the specification has them. */
   readonly absentProperties: ReadonlySet<string>;
-  /** Configuration runs on a throw-away VM first. */
+  /** Configuration runs on a throw-away VM first; one that passes there and fails beside others takes the VM out of all requests. */
   readonly canary: boolean;
   /** Several content-type headers are one, with commas between its values. */
   readonly joinsContentTypes: boolean;

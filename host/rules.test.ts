@@ -122,6 +122,16 @@ test("dispatch-without-pause: a callout must be followed by a pause", async () =
   await breaks("dispatch-without-pause", "reqb call side:80 100 hi", { body: "x" });
 });
 
+test("configure-beside-others: what fails only there takes the VM from the others", async () => {
+  const { vm } = scripted("envoy", "configure alone");
+  assert.throws(
+    () => vm.addRoot({ configuration: "configure alone" }),
+    (error) => error instanceof HostViolation && error.rule === "configure-beside-others",
+  );
+  seen.add("configure-beside-others");
+  assert.equal(vm.addRoot({ configuration: "configure return 0" }).ok, false, "a canary's refusal is none");
+});
+
 test("callout-phase: no callout from configure, response phases or log", async () => {
   await breaks("callout-phase", "configure call side:80 100 hi");
   await breaks("callout-phase", "resph call side:80 100 hi");

@@ -7,6 +7,9 @@ export const RULES = {
   "request-hangs": "a paused request that nothing can continue waits for good",
   "response-hangs": "a paused response that nothing can continue waits for good",
   "content-length": "a body of another length than its content-length breaks the message",
+  // Envoy
+  "configure-beside-others":
+    "a worker's VM in which a configuration fails is skipped by the requests of its others, unseen",
   // ngx_wasm_module
   "import-get-log-level": "proxy_get_log_level does not link in ngx_wasm_module (arity)",
   "function-traps": "this host function links and traps when called in ngx_wasm_module",

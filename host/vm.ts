@@ -157,7 +157,9 @@ export class Vm {
       if (!canary.#configure(tried)) return tried;
     }
     const root = new RootContext(this.#nextContext++, options);
-    this.#configure(root);
+    const isServing = this.roots.some(({ ok }) => ok);
+    if (!this.#configure(root) && this.profile.canary && isServing)
+      throw new HostViolation("configure-beside-others", root.configuration.toString());
     return root;
   }
 

@@ -52,6 +52,13 @@ export function sendReport(ring: Ring, now: u64): bool {
   return true;
 }
 
+/** What waits is lost, and a report in flight has no answer any more: the ring will be another sidecar's. */
+export function loseReports(ring: Ring): void {
+  if (ring.sentNs != 0) forgetCallout(Purpose.Events, ringNumber(ring));
+  ring.dropped += ring.count + ring.overtaken;
+  ring.overtaken = 0;
+}
+
 function write(ring: Ring, now: u64): Slice {
   openFrame(message);
   putFixed64(message, 1, ring.edge);

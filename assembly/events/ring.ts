@@ -10,14 +10,14 @@
 // Events are numbered from 1. Those that travel with a report stay here until it is acknowledged; one of them that has
 // to make room meanwhile is only lost if the report is.
 import { reserve } from "../memory";
-import { eq, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
+import { eq, lenOf, ptrOf, slice, Slice } from "../slice";
 
-/** Sidecars that the policies of one VM may name. */
+/** Sidecars that the policies of one VM may name at once. */
 export const RINGS_MAX: i32 = 4;
 export const RING_BYTES: i32 = 512 << 10;
 /** One event: all fixed parts, 8 charges, 16 spans and the texts, each at its bound. */
 export const EVENT_BYTES_MAX: i32 = 12 << 10;
-const CLUSTER_MAX: i32 = 256;
+export const CLUSTER_MAX: i32 = 256;
 const HEAD: usize = 16;
 
 @unmanaged
@@ -39,6 +39,8 @@ export class Ring {
   /** No report before. */
   quietNs: u64;
   timeoutMs: u32;
+  /** Policies that name its sidecar. */
+  users: i32;
   base: usize;
   head: usize;
   tail: usize;
@@ -108,6 +110,18 @@ export class Ring {
     while (this.first < this.next && this.first <= taken) this.pop();
   }
 
+  /** Is that of the sidecar at `cluster` from now on, for one policy, empty, and to it another edge, `edge` (random). */
+  assign(cluster: Slice, timeoutMs: u32, edge: u64): void {
+    this.clusterLength = lenOf(cluster);
+    memory.copy(changetype<usize>(this) + offsetof<Ring>(), ptrOf(cluster), this.clusterLength);
+    this.timeoutMs = timeoutMs;
+    this.edge = edge;
+    this.users = 1;
+    this.first = this.next = 1;
+    this.dropped = this.droppedTold = this.overtaken = 0;
+    this.sentNs = this.quietNs = 0;
+  }
+
   /** The record after `record`; for 0 the oldest. */
   after(record: usize): usize {
     if (record == 0) return this.head;
@@ -118,7 +132,8 @@ export class Ring {
 
 const RING_SIZE: usize = (offsetof<Ring>() + <usize>CLUSTER_MAX + 7) & ~7;
 const rings = reserve(<usize>RINGS_MAX * RING_SIZE);
-let used: i32 = 0;
+/** Rings that have been made. */
+export let ringCount: i32 = 0;
 
 export function ringAt(number: i32): Ring {
   return changetype<Ring>(rings + <usize>number * RING_SIZE);
@@ -137,24 +152,26 @@ export function endOfExchange(record: usize): u64 {
   return load<u64>(record, 8);
 }
 
-/**
- * The ring of the sidecar at `cluster`, named `edge` (random) if it is new, which stays that of any later policy that names it; null when RINGS_MAX others
- * have been named. Configuration only.
- */
-export function ringFor(cluster: Slice, timeoutMs: u32, edge: u64): Ring | null {
-  for (let i = 0; i < used; i++) {
+/** The ring of the sidecar at `cluster`, for one policy more; null if it has none. */
+export function ringOf(cluster: Slice, timeoutMs: u32): Ring | null {
+  for (let i = 0; i < ringCount; i++) {
     const ring = ringAt(i);
     if (!eq(ring.cluster, cluster)) continue;
     ring.timeoutMs = timeoutMs;
+    ring.users++;
     return ring;
   }
-  if (used == RINGS_MAX || lenOf(cluster) > CLUSTER_MAX || cluster == NONE) return null;
-  const ring = ringAt(used++);
-  ring.clusterLength = lenOf(cluster);
-  memory.copy(changetype<usize>(ring) + offsetof<Ring>(), ptrOf(cluster), ring.clusterLength);
-  ring.timeoutMs = timeoutMs;
-  ring.edge = edge;
-  ring.first = ring.next = 1;
-  ring.base = reserve(RING_BYTES);
-  return ring;
+  return null;
+}
+
+/** A ring for a sidecar that has none: a new one, else one that no policy names any more, which still has what is in it; null when there is none. */
+export function spareRing(): Ring | null {
+  if (ringCount < RINGS_MAX) {
+    const ring = ringAt(ringCount++);
+    ring.first = ring.next = 1;
+    ring.base = reserve(RING_BYTES);
+    return ring;
+  }
+  for (let i = 0; i < ringCount; i++) if (ringAt(i).users == 0) return ringAt(i);
+  return null;
 }

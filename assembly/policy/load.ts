@@ -23,6 +23,8 @@ let schemaLoaded: bool = false;
 let syntaxError: i32 = 0;
 let syntaxErrorAt: i32 = 0;
 let tooLong: bool = false;
+/** The VM has no room for one more. */
+let noRoom: bool = false;
 
 /** The block of the policy that was compiled last: what `closeBlock` takes when it ends. */
 export let block: usize = 0;
@@ -34,6 +36,7 @@ export let block: usize = 0;
 export function loadPolicy(text: Slice, size: i32 = lenOf(text)): Policy | null {
   problems.reset();
   syntaxError = 0;
+  noRoom = false;
   tooLong = size > POLICY_BYTES_MAX;
   if (tooLong) return null;
   loadSchema();
@@ -43,7 +46,7 @@ export function loadPolicy(text: Slice, size: i32 = lenOf(text)): Policy | null 
   if (schema.check(tape, tape.root, problems) > 0) return null;
   block = openBlock(blockSize(tape, lenOf(text)));
   if (!block) {
-    tooLong = true;
+    noRoom = true;
     return null;
   }
   const policy = compile(tape);
@@ -67,7 +70,7 @@ function loadSchema(): void {
 
 /** How many lines `problemLine` has. */
 export function problemCount(): i32 {
-  if (tooLong || syntaxError != 0) return 1;
+  if (tooLong || noRoom || syntaxError != 0) return 1;
   return problems.count + <i32>(problems.total > problems.count);
 }
 
@@ -75,6 +78,8 @@ export function problemCount(): i32 {
 export function problemLine(i: i32): Slice {
   line.reset();
   if (tooLong) return line.text("/: policy: expected a document of at most 1 MiB").written;
+  if (noRoom)
+    return line.text("/: policy: expected those of one VM to take at most 512 MiB together").written;
   if (syntaxError != 0) {
     line
       .text("/: not JSON: expected JSON without errors, found ")

@@ -1,10 +1,11 @@
 // Exports one ring of events for its test.
 export { reserve } from "../../../assembly/memory";
-import { endOfExchange, eventOf, Ring, RING_BYTES, ringFor } from "../../../assembly/events/ring";
+import { endOfExchange, eventOf, Ring, RING_BYTES, spareRing } from "../../../assembly/events/ring";
 import { lenOf, lit, ptrOf, slice } from "../../../assembly/slice";
 
 export const BYTES: i32 = RING_BYTES;
-const ring: Ring = ringFor(lit("sidecar"), 1000, 7)!;
+const ring: Ring = spareRing()!;
+ring.assign(lit("sidecar"), 1000, 7);
 
 export function push(ptr: usize, len: i32, end: u64): void {
   ring.push(slice(ptr, len), end);

@@ -2,7 +2,7 @@
 //
 // A configuration is lines of `PHASE OPERATION ARGUMENTS`; phases: start configure tick reqh reqb resph respb callout log
 // done delete, and reqb.end, respb.end for the last body callback only. Every operation logs `PHASE OPERATION=STATUS VALUE`;
-// `return N` sets what the callback returns. A free last argument may hold spaces. It allocates and never frees.
+// `return N` sets what the callback returns, `alone` whether this is the only root. A free last argument may hold spaces. It allocates and never frees.
 import * as env from "./abi.entry";
 import "./abort";
 
@@ -176,6 +176,7 @@ function play(phase: string, context: u32, missing: u32, end: bool = false): u32
     if (words[0] != phase && !(end && words[0] == phase + ".end")) continue;
     label = phase;
     if (words[1] == "return") result = num(words, 2);
+    else if (words[1] == "alone") result = roots.size == 1 ? 1 : 0;
     else perform(words[1], words);
   }
   return result;
