@@ -125,10 +125,28 @@ describe("moderation", () => {
     await server.close();
   });
 
+  it("tells what is flagged also where the categories are of no form that is known", async () => {
+    const { server, moderation, flagged, counts } = await open((_, response) => {
+      const odd = [null, undefined, "hate", ["hate"], 7][server.received.length - 1];
+      response.end(JSON.stringify({ results: [{ flagged: true, categories: odd }] }));
+    });
+    for (let i = 0; i < 5; i++) moderation.take(eventWith([[Speaker.USER, "bad"]], ""));
+    await moderation.close(5_000);
+    await server.close();
+    assert.deepEqual(
+      flagged.map(({ categories }) => categories),
+      [[], [], [], [], []],
+    );
+    assert.deepEqual(counts, { flagged: 5 });
+  });
+
   for (const [what, answer] of [
     ["is not JSON", "<html>"],
     ["has too few results", JSON.stringify({ results: [] })],
     ["is endless", "x".repeat(2 << 20)],
+    ["is null", "null"],
+    ["has null for a result", '{"results":[null]}'],
+    ["says neither yes nor no", '{"results":[{"flagged":"yes"}]}'],
   ] as const)
     it(`counts an answer that ${what} as a failure`, async () => {
       const { server, moderation, counts } = await open((_, response) => void response.end(answer));

@@ -45,9 +45,14 @@ export interface Moderation {
 }
 
 interface Result {
-  readonly flagged?: unknown;
-  readonly categories?: Readonly<Record<string, unknown>>;
+  readonly flagged: boolean;
+  /** Not there, or of any form: what is flagged is told without names then. */
+  readonly categories?: unknown;
 }
+
+/** What says neither yes nor no is no answer: a text would count as clean that nobody has judged. */
+const isResult = (result: unknown): result is Result =>
+  typeof result === "object" && typeof (result as Result | null)?.flagged === "boolean";
 
 /** Opens after failures in a row, closes after a success. */
 class Breaker {
@@ -86,10 +91,22 @@ async function ask(options: ModerationOptions, model: string, input: readonly st
   });
   const text = await bounded(response);
   if (!response.ok) throw new Error(`the moderation API answered ${response.status}`);
-  const { results } = JSON.parse(text) as { results?: unknown };
-  if (!Array.isArray(results) || results.length !== input.length)
-    throw new Error(`the moderation API answered ${typeof results}: expected a result for each input`);
-  return results as Result[];
+  const results = resultsOf(text);
+  if (!Array.isArray(results) || results.length !== input.length || !results.every(isResult))
+    throw new Error(
+      "the moderation API answered something else than a result, flagged or not, for each input",
+    );
+  return results;
+}
+
+/** The member `results` of the JSON text; undefined without one. */
+function resultsOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { results?: unknown } | null)?.results;
+  } catch {
+    // The parser's message would repeat what it found.
+    return undefined;
+  }
 }
 
 async function bounded(response: Response): Promise<string> {
@@ -103,9 +120,10 @@ async function bounded(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-const categoriesOf = ({ categories = {} }: Result): string[] =>
-  Object.keys(categories)
-    .filter((name) => categories[name] === true)
+const categoriesOf = ({ categories }: Result): string[] =>
+  Object.entries(categories ?? {})
+    .filter(([, isOne]) => isOne === true)
+    .map(([name]) => name)
     .slice(0, 32)
     .map((name) => name.slice(0, 64));
 
@@ -129,7 +147,7 @@ export function openModeration(options: ModerationOptions): Moderation {
       breaker.fail();
       throw error;
     }
-    const hits = results.flatMap((result, i) => (result.flagged === true ? [{ result, i }] : []));
+    const hits = results.flatMap((result, i) => (result.flagged ? [{ result, i }] : []));
     options.onOutcome(hits.length > 0 ? "flagged" : "clean", 1);
     if (hits.length === 0) return;
     const isAnswer = ({ i }: { i: number }) => i >= input.length - answers;
