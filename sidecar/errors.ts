@@ -28,6 +28,14 @@ export class WeirError extends Error {
   }
 }
 
+/** Why another place could not be reached: what `fetch` says, and what it found, which alone tells a wrong port from a wrong certificate. */
+export function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return "failed";
+  // Of an address with several forms, what was wrong with the first.
+  const cause = thrown.cause instanceof AggregateError ? thrown.cause.errors[0] : thrown.cause;
+  return cause === undefined ? thrown.message : `${thrown.message}: ${systemReason(cause)}`;
+}
+
 /** Why the operating system refused, in its words: "ENOENT: no such file or directory". */
 export function systemReason(thrown: unknown): string {
   const [name, words] = getSystemErrorMap().get((thrown as { errno?: number } | null)?.errno ?? 0) ?? [];

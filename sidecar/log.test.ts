@@ -78,3 +78,19 @@ test("a node of a cluster that leads each organisation elsewhere is logged once,
     ["MOVED 0 10.0.0.1:6379"],
   );
 });
+
+test("a place for events that fails, and events that are refused, are logged once a minute for each cause", () => {
+  const lines: string[] = [];
+  const { onProblem } = observed(makeSettings(), (_level, line) => lines.push(line));
+  for (let i = 0; i < 1_000; i++) {
+    onProblem("an event was refused: verdict is not as events.proto says");
+    onProblem(`moderation: the moderation API answered ${500 + (i % 3)}`);
+  }
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).message),
+    [
+      "an event was refused: verdict is not as events.proto says",
+      "moderation: the moderation API answered 500",
+    ],
+  );
+});

@@ -15,6 +15,8 @@ const MESSAGES_MAX = 64;
 export interface Observed extends Extensions {
   /** For parts that count for themselves. */
   readonly registry: Registry;
+  /** A place of the events fails, or an event is refused: a line, like all errors. */
+  readonly onProblem: (message: string) => void;
 }
 
 /** The hooks of `startSidecar` that count, and log by `write`, a line each. */
@@ -33,6 +35,9 @@ export function observed(
   };
   return {
     registry,
+    onProblem: (message) => {
+      if (isNew(message.replace(/\d+/g, "N"))) write("error", JSON.stringify({ level: "error", message }));
+    },
     ...hooks,
     onInvalid: ({ code, message }) => {
       if (isNew(message)) write("error", JSON.stringify({ level: "error", code, message }));

@@ -24,7 +24,7 @@ export async function run(args: string[]): Promise<number> {
   });
   const events = await openEvents(settings.events, {
     registry: told.registry,
-    onProblem: (what) => console.error(JSON.stringify({ level: "error", message: what })),
+    onProblem: told.onProblem,
   });
   const sidecar = await startSidecar(settings, combine(told, events.extensions));
   console.log(`weir: sidecar ready on ${settings.host}:${sidecar.port} (${settings.ledger.kind} ledger)`);

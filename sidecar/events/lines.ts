@@ -5,8 +5,7 @@
  *
  * Bounds: QUEUE_MAX lines wait; a disk or reader that does not keep up loses the newest.
  */
-import { createWriteStream } from "node:fs";
-import { finished } from "node:stream/promises";
+import { open } from "node:fs/promises";
 import { systemReason, WeirError } from "../errors.ts";
 import type { WeirEvent } from "./event.ts";
 import { type Outcome, Queue } from "./queue.ts";
@@ -46,36 +45,59 @@ export function toldOf(event: WeirEvent): Told {
   };
 }
 
+/** Where lines go: `write` appends whole lines, and rejects when not all of them are there. */
+interface Target {
+  write(lines: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+function standardOutput(): Target {
+  // Each write tells its own error.
+  process.stdout.on("error", () => undefined);
+  return {
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(lines, (error) => (error ? reject(error) : resolve()));
+      }),
+    close: async () => undefined,
+  };
+}
+
+/** Not a stream, which would write no more once a write failed: a disk that was full has room again. */
+async function fileAt(path: string): Promise<Target> {
+  const file = await open(path, "a", 0o640).catch((error) => {
+    throw new WeirError(
+      "unavailable",
+      `the file of events ${path} cannot be written: ${systemReason(error)}`,
+      error,
+    );
+  });
+  /** The last write failed, perhaps within a line: what follows begins one of its own. */
+  let isTorn = false;
+  return {
+    write: async (lines) => {
+      const text = isTorn ? `\n${lines}` : lines;
+      isTorn = true;
+      await file.appendFile(text);
+      isTorn = false;
+    },
+    close: () => file.close(),
+  };
+}
+
 /** Opens the log: "-" is stdout. Rejects with WeirError `unavailable` when the file cannot be written. */
 export async function openLines(
   path: string,
   onOutcome: (outcome: Outcome, count: number) => void,
+  onFailure: (error: unknown) => void,
 ): Promise<Lines> {
-  const stream = path === "-" ? process.stdout : createWriteStream(path, { flags: "a", mode: 0o640 });
-  if (stream !== process.stdout) {
-    await new Promise<void>((resolve, reject) => {
-      stream.once("ready", resolve);
-      stream.once("error", (error) =>
-        reject(
-          new WeirError(
-            "unavailable",
-            `the file of events ${path} cannot be written: ${systemReason(error)}`,
-            error,
-          ),
-        ),
-      );
-    });
-    // Each write tells its own error.
-    stream.on("error", () => undefined);
-  }
+  const target = path === "-" ? standardOutput() : await fileAt(path);
   const queue = new Queue<string>({
     max: QUEUE_MAX,
     batch: BATCH,
-    deliver: (lines) =>
-      new Promise((resolve, reject) => {
-        stream.write(`${lines.join("\n")}\n`, (error) => (error ? reject(error) : resolve()));
-      }),
+    deliver: (lines) => target.write(`${lines.join("\n")}\n`),
     onOutcome,
+    onFailure: (error) => onFailure(new Error(systemReason(error))),
   });
   return {
     get used() {
@@ -84,9 +106,7 @@ export async function openLines(
     write: (told, settled) => queue.push(JSON.stringify(told), settled),
     close: async (graceMs) => {
       await queue.close(graceMs);
-      if (stream === process.stdout) return;
-      stream.end();
-      await finished(stream).catch(() => undefined);
+      await target.close();
     },
   };
 }

@@ -12,6 +12,7 @@
  */
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import type { Registry } from "prom-client";
+import { reasonOf } from "../errors.ts";
 import { attributesOf, errorTypeOf, spanOf } from "../otel/genai.ts";
 import { openOtlp } from "../otel/otlp.ts";
 import type { LogFacts } from "../otel/records.ts";
@@ -73,11 +74,12 @@ function requestLog(event: WeirEvent): LogFacts {
 /** Opens every place that the settings name. Rejects with WeirError when one cannot be opened. */
 export async function openEvents(settings: EventsSettings, options: EventsOptions): Promise<EventsPart> {
   const metrics = eventMetrics(options.registry);
-  const problem = (place: string) => (error: unknown) =>
-    options.onProblem?.(`${place}: ${error instanceof Error ? error.message : "failed"}`);
+  const problem = (place: string) => (error: unknown) => options.onProblem?.(`${place}: ${reasonOf(error)}`);
   const pseudonyms = new Pseudonyms(settings.pseudonymKey);
   const lines: Lines | undefined =
-    settings.file === "" ? undefined : await openLines(settings.file, metrics.sink("lines"));
+    settings.file === ""
+      ? undefined
+      : await openLines(settings.file, metrics.sink("lines"), problem("lines"));
   const otlp = openOtlp(settings.otlp, {
     onOutcome: (signal, outcome, count) => metrics.sink(signal)(outcome, count),
     onFailure: (signal, error) => problem(`OTLP ${signal}`)(error),
