@@ -14,15 +14,13 @@ export const POINTER_MAX: i32 = 512;
 export function nearest(tape: Tape, node: i32, to: Writer): i32 {
   const from = to.length;
   let at = node;
-  to.overflow = false;
-  pointer(tape, at, to);
-  while (to.overflow) {
-    to.truncate(from);
+  while (true) {
     to.overflow = false;
-    at = tape.parent(at);
     pointer(tape, at, to);
+    if (!to.overflow) return at;
+    to.truncate(from);
+    at = tape.parent(at);
   }
-  return at;
 }
 
 /** Writes the pointer of `node`: nothing for the root, else `/key/0/…` with `~0` and `~1`; keys are decoded. */
