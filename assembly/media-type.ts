@@ -49,10 +49,9 @@ export function kindOf(type: Slice): i32 {
   return startsWithFolded(name, "json") ? AnswerKind.Json : -1;
 }
 
-/** The form of an answer of the media type `type`. What is not known, or has no type, is text. */
-export function formOf(type: Slice): Form {
+/** The form of an answer of the media type `type`, whose kind is `kind`. What is not known, or has no type, is text. */
+export function formOf(type: Slice, kind: i32): Form {
   if (isWide(type)) return Form.Framed;
-  const kind = kindOf(type);
   if (kind == AnswerKind.Events) return Form.Events;
   if (kind == AnswerKind.Lines) return Form.Lines;
   // application/json, application/problem+json …

@@ -130,13 +130,13 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
     dropRedaction(stream);
     return;
   }
-  const form = stream.redaction ? formOf(type) : Form.Binary;
+  const kind = kindOf(type);
+  const form = stream.redaction ? formOf(type, kind) : Form.Binary;
   if (form == Form.Framed && redactionOf(stream).acts && !end) {
     replace(stream);
     dropRedaction(stream);
     return;
   }
-  const kind = kindOf(type);
   const streams = kind > AnswerKind.Json;
   const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
   if ((streams && stream.redaction != 0) || (kind >= 0 && usable)) stream.answer = openAnswer(kind) + 1;
