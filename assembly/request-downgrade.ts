@@ -11,12 +11,10 @@ import { boundAnew, countExactly } from "./request-bound";
 import { eq, lenOf, NONE, Slice } from "./slice";
 import { Stream } from "./stream";
 
-/** Takes the cheaper model for the body in hand, which is rewritten next; false when none may be asked. */
-export function takeCheaper(stream: Stream, tier: Tier): bool {
+/** Takes the cheaper model for the body in hand, which is rewritten next, if one may be asked. */
+export function takeCheaper(stream: Stream, tier: Tier): void {
   const model = cheaper(stream, tier);
-  if (model == NONE || !named(stream)) return false;
-  adopt(stream, tier, model);
-  return true;
+  if (model != NONE && named(stream)) adopt(stream, tier, model);
 }
 
 /** The ledger has denied: puts the cheaper model into the body, which waits at the host. False: the denial stands. */
