@@ -384,10 +384,11 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   stream.outputsMax = outputBound(tier);
   stream.outlives = prompt.background;
   stream.onlyCounts = prompt.onlyCounts;
-  let tokens = promptBound(prompt, lenOf(body), hasTools());
-  let estimate = tier.counts ? promptEstimate(prompt, hasTools()) : 0;
+  const tools = hasTools();
+  let tokens = promptBound(prompt, lenOf(body), tools);
+  let estimate = tier.counts ? promptEstimate(prompt, tools) : 0;
   if (tokens > tier.promptTokensMax) {
-    estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), hasTools(), work);
+    estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), tools, work);
     if (tokens > tier.promptTokensMax) {
       return promptTooLong(tier);
     }
