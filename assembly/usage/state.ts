@@ -1,6 +1,6 @@
 // What is remembered of one answer while it is read: a slot of fixed size in a fixed pool, found by its handle.
 //
-//   slot, about 1 KiB: | fields | counters u64 × 22 | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
+//   slot, about 1 KiB: | fields | counters u64 × COUNTERS | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
 //
 // `carry` holds the beginning of a member name, number or value that is cut by the end of a piece; text is never
 // kept. `envelope` is the last event without its text (repeat.ts). The scanner of a slot (about 300 bytes) lies outside it, because it is an object of its own.
