@@ -9,13 +9,13 @@ import { fieldBytes, fieldNumber, malformed, nextField, openMessage } from "./wi
 import { keepOwnRules, ownRulesPack } from "./inspect/injection";
 import { OWN_RULES_BYTES_MAX } from "./limits";
 import { Policy } from "./policy/policy";
+import { NS_PER_MS } from "./policy/units";
 import { LogLevel } from "./proxy-wasm/abi";
 import { forgetCallout } from "./proxy-wasm/callouts";
 import { log, setTickPeriod } from "./proxy-wasm/host";
 import { eq, lenOf, NONE, Slice } from "./slice";
 import { Writer } from "./writer";
 
-const NS_PER_MS: u64 = 1_000_000;
 const WAIT_FIRST_NS: u64 = 250_000_000;
 const WAIT_LAST_NS: u64 = 60_000_000_000;
 /** The tick while rules are awaited, if the policy's own is slower. */

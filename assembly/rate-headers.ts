@@ -3,12 +3,11 @@
 // OpenAI's clients read.
 import { LIMIT_REQUESTS, RATELIMIT, RATELIMIT_POLICY, REMAINING_REQUESTS, RESET_REQUESTS } from "./headers";
 import { Rate } from "./policy/policy";
+import { NS_PER_MS, NS_PER_S } from "./policy/units";
 import { MapType } from "./proxy-wasm/abi";
 import { HeaderList, setHeader } from "./proxy-wasm/headers";
 import { Writer } from "./writer";
 
-const NS_PER_S: u64 = 1_000_000_000;
-const NS_PER_MS: u64 = 1_000_000;
 const value = new Writer(64);
 
 /** Whole seconds of a duration, rounded up: a caller that waits so long is not early. */

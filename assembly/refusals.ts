@@ -8,6 +8,7 @@ import { Report } from "./inspect/schema";
 import { Tape } from "./json/tape";
 import { nearest, POINTER_MAX } from "./json/text";
 import { Tier } from "./policy/policy";
+import { NS_PER_S } from "./policy/units";
 import { typeName, VAULT_TEXT_MAX, VALUES_MAX } from "./redact/types";
 import { lenOf, lit, Slice } from "./slice";
 import { Stream } from "./stream";
@@ -15,7 +16,6 @@ import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
 
 const MODEL_POINTER = lit("/model");
-const NS_PER_S: u64 = 1_000_000_000;
 const names = new Writer(POINTER_MAX);
 
 export function unidentified(reason: Reason, several: bool): Reason {

@@ -6,6 +6,7 @@ import { nginx } from "../proxy-wasm/kind";
 import { ACQUIRES_MAX, BUDGETS_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy, Tier } from "../policy/policy";
+import { NS_PER_MS } from "../policy/units";
 import { LeaseState, Shard } from "../shards";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { findStream, Stream } from "../stream";
@@ -37,7 +38,6 @@ const REPORTS: u32 = 7;
 /** The first slice of a subject is the need times this; each one used up soon doubles it. */
 const SLICE_FIRST: u64 = 4;
 const GROWTH_MAX: i32 = 20;
-const NS_PER_MS: u64 = 1_000_000;
 const NEEDS: usize = 8 * BUDGETS_MAX;
 const RETURNED: usize = 16 * RETURNS_MAX;
 /** The ledger has plenty left if it covers so many requests like the one that asked. */

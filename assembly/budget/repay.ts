@@ -10,13 +10,14 @@ import { Debt, DebtRecord, DebtState } from "../debts";
 import { DEBT_RECORDS, REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy } from "../policy/policy";
+import { NS_PER_MS } from "../policy/units";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
 import { Purpose } from "../sidecar";
 import { Flights } from "./flights";
 import { QUESTION_MAX } from "./question";
-import { writeReport } from "./returns";
-import { PARTLY, ReportStatus } from "./settle";
+import { MESSAGE_MAX, PARTLY, REPORT_MAX, writeReport } from "./returns";
+import { ReportStatus } from "./settle";
 import { ledgerRests, noteAnswer } from "./silence";
 import {
   closeFrame,
@@ -37,11 +38,7 @@ const REST_NS: u64 = 600_000_000_000;
 const STUCK_NS: u64 = 3_600_000_000_000;
 /** An entry that no policy's ledger has claimed for so long goes to whichever there is. */
 const ORPHAN_NS: u64 = 600_000_000_000;
-const NS_PER_MS: u64 = 1_000_000;
 const GRANTED: u64 = 1;
-const MESSAGE_MAX: i32 = 64 << 10;
-/** One report with its name, subject and amounts. */
-const REPORT_MAX: i32 = 512;
 
 const record = new DebtRecord();
 const message = new Writer(MESSAGE_MAX);

@@ -12,7 +12,13 @@ import { putBytes, putNumber, putVarint } from "../wire";
 export const RETURNS_MAX: i32 = 8;
 
 const shard = new Shard();
-const report = new Writer(512);
+/** One message with reports. */
+export const MESSAGE_MAX: i32 = 64 << 10;
+/** One report with its name, subject and amounts. */
+export const REPORT_MAX: i32 = 512;
+/** The field that says: results without a status are understood. */
+export const PARTLY: u32 = 3;
+const report = new Writer(REPORT_MAX);
 const amounts = new Writer(10 * BUDGETS_MAX);
 
 /** Writes one report: `count` spent amounts that lie at `spentAt` (Lease.spentAt), or none of anything when it is 0. */

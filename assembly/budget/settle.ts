@@ -2,6 +2,7 @@
 // lease with news. What an answer does not acknowledge is reported again at the next tick.
 import { REPORTS_MAX, SWAP_TRIES } from "../limits";
 import { Policy } from "../policy/policy";
+import { NS_PER_MS } from "../policy/units";
 import { Lease, LeaseState, Shard } from "../shards";
 import { NONE, Slice } from "../slice";
 import { Writer } from "../writer";
@@ -9,7 +10,7 @@ import { Flights } from "./flights";
 import { Held, heldAt, heldEnd, HeldState, letGo, roomForUnused } from "./held";
 import { refillAhead } from "./ahead";
 import { Purpose } from "../sidecar";
-import { writeReport } from "./returns";
+import { MESSAGE_MAX, PARTLY, REPORT_MAX, writeReport } from "./returns";
 import { noWarning, putWarning, readWarning } from "./warning";
 import {
   closeFrame,
@@ -35,7 +36,6 @@ const ABANDONED_NS: u64 = 3_600_000_000_000;
 const LATE_NS: u64 = 20_000_000_000;
 /** A lease of a ledger that no policy has had for so long is given up: it is told to whichever there is, which does not know it. */
 const ORPHAN_NS: u64 = 600_000_000_000;
-const NS_PER_MS: u64 = 1_000_000;
 
 export enum ReportStatus {
   /** The report was not answered, its organisation's part of the ledger being away. */
@@ -48,11 +48,6 @@ export enum ReportStatus {
 }
 
 const shard = new Shard();
-const MESSAGE_MAX: i32 = 64 << 10;
-/** One report with its name, subject and amounts. */
-const REPORT_MAX: i32 = 512;
-/** The field that says: results without a status are understood. */
-export const PARTLY: u32 = 3;
 const message = new Writer(MESSAGE_MAX);
 /** Notes: held entries of the message, in its order: | entry number u32 | … */
 const flights = new Flights(REPORTS_MAX * 4);
@@ -101,7 +96,8 @@ function prepare(held: Held, now: u64): bool {
   if (held.state == HeldState.Unused) {
     if (!held.dirty && now - held.activeNs < LATE_NS) return false;
     held.dirty = false;
-    return write(held, 0, 1, true);
+    write(held, 0, 1, true);
+    return true;
   }
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(held.subjectTag)) return false;
@@ -133,9 +129,8 @@ function prepare(held: Held, now: u64): bool {
   return false;
 }
 
-function write(held: Held, spentAt: usize, sequence: u64, last: bool): bool {
+function write(held: Held, spentAt: usize, sequence: u64, last: bool): void {
   writeReport(message, 2, held.high, held.low, held.subject, sequence, spentAt, held.count, last);
-  return true;
 }
 
 /** Notes whether the lease was used since it was last looked at. */

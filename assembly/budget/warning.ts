@@ -1,10 +1,10 @@
 // What the ledger says of a lease's fullest budget: read from its answers, kept in the lease, shown to callers.
 import { Lease } from "../shards";
+import { NS_PER_S } from "../policy/units";
 import { Slice } from "../slice";
 import { Stream } from "../stream";
 import { fieldNumber, fieldValue, nextField, openMessage, suspend } from "../wire";
 
-const NS_PER_S: u64 = 1_000_000_000;
 const PERCENT_MAX: u64 = 65_535;
 
 let budget: u64 = 0;

@@ -4,6 +4,7 @@
 // A report that is not acknowledged is made again from its first event, with what came since: the receiver knows by the
 // numbers what it has.
 import { forgetCallout } from "../proxy-wasm/callouts";
+import { NS_PER_MS } from "../policy/units";
 import { callEvents, Purpose } from "../sidecar";
 import { lenOf, NONE, ptrOf, Slice } from "../slice";
 import {
@@ -28,7 +29,6 @@ const REPORT_EVENTS_MAX: i32 = 1024;
 const EVENT_HEAD_MAX: i32 = 6;
 /** Where `age_ms` is in an event: its first field. */
 const AGE_AT: usize = 1;
-const NS_PER_MS: u64 = 1_000_000;
 /** After a failure, and beyond a report's timeout when its answer never came. */
 const QUIET_NS: u64 = 1_000_000_000;
 const LOST_NS: u64 = 10_000_000_000;

@@ -2,6 +2,7 @@
 // stream's tier, key, subject and lane, or says why not.
 import { hash64 } from "../hash";
 import { Key, Lane, NETWORK_SIZE, Policy } from "../policy/policy";
+import { NS_PER_S } from "../policy/units";
 import { wallTime } from "../proxy-wasm/host";
 import { reserve } from "../memory";
 import { lenOf, lit, NONE, ptrOf, putAscii, slice, Slice, sub, trim } from "../slice";
@@ -22,7 +23,6 @@ const BATCH = lit("batch");
 const INTERACTIVE = lit("interactive");
 
 /** Seconds in a nanosecond clock. */
-const NS_PER_S: u64 = 1_000_000_000;
 
 /** What the host has done to x-forwarded-for by the time the filter reads it. */
 export enum Appended {

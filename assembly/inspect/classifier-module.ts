@@ -44,10 +44,6 @@ export function view(): u64 {
   return views.view;
 }
 
-export function viewKind(): i32 {
-  return views.kind;
-}
-
 /** The combined logit of a text of a user, with its views, as the edge has it; `work` is room for the text. */
 export function judge(ptr: usize, len: i32, work: usize): i32 {
   return judgeText(slice(ptr, len), false, Trust.User, work);

@@ -51,6 +51,9 @@ export class Scanner {
   end: i32 = 0;
   /** Whether the string or key contains a backslash. */
   escaped: bool = false;
+  /** What the piece ended in, once `next` has answered NeedMore: a Token; and of a text whether it is a member's name. */
+  token: i32 = 0;
+  isKey: bool = false;
   /** How many objects and arrays are open. */
   depth: i32 = 0;
   /** A JsonError, once `next` has answered Error, and the offset of the byte where it showed. */
@@ -65,8 +68,6 @@ export class Scanner {
   private last: bool = false;
   private depthMax: i32 = 0;
   private expect: i32 = 0;
-  private token: i32 = 0;
-  private isKey: bool = false;
   private inObject: bool = false;
   private inside: i32 = 0;
   private left: i32 = 0;

@@ -23,8 +23,6 @@ export const RECORD_BYTES: i32 = 144 + HOLD_RAW_MAX;
 /** Output never outgrows this many times the input, plus what was held: `[IP:0123456789ab]` for `::1 `. */
 const GROWTH: i32 = 6;
 const MARGIN: i32 = HOLD_RAW_MAX * 2 + 512;
-/** With this much room a piece of any size makes progress. */
-export const ROOM_MIN: i32 = MARGIN + GROWTH * 64;
 
 const window: usize = reserve(LOOK_BACK + HOLD_RAW_MAX + BLOCK_BYTES + 16) + <usize>LOOK_BACK;
 

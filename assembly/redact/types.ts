@@ -53,8 +53,6 @@ export const RECORDS_MAX: i32 = 1024;
 export const TEMPLATE_MAX: i32 = 2048;
 /** A text in an event (channels.ts): channel u32 | start u32 | end u32. */
 export const PIECE_BYTES: i32 = 12;
-/** The longest replacement: a masked match keeps its length. */
-export const REPLACEMENT_MAX: i32 = LOOK_AHEAD + LOOK_BACK;
 
 /** The stable name of `type`, as in placeholders, events and `weir redact`. */
 export function typeName(type: i32): string {

@@ -77,8 +77,7 @@ export class State {
   /** The document says that it is the answer's last. */
   doneHere: bool;
   pending: u8;
-  /** Open levels of ours, and the depth at which something skipped, whole or copied out began (0: none). */
-  levels: u8;
+  /** The depth at which something skipped, whole or copied out began (0: none). */
   skipDepth: i32;
   anyDepth: i32;
   wholeDepth: i32;

@@ -5,6 +5,7 @@
 import { decode } from "../json/escape";
 import { NOT_WHOLE, toU64 } from "../json/number";
 import { Event, Scanner } from "../json/scanner";
+import { Token } from "../json/states";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { idOf, NAME_BYTES_MAX } from "./names";
 import {
@@ -420,18 +421,16 @@ function token(state: State, s: Scanner): Slice {
 
 /** The piece is used up, perhaps inside a token: keeps what the rest of it will need. */
 function keepCut(state: State, s: Scanner): void {
-  const kind = load<i32>(changetype<usize>(s), offsetof<Scanner>("token"));
-  if (kind == 0) {
+  if (s.token == Token.None) {
     state.cut = Cut.No;
     return;
   }
   if (state.skipDepth) return;
   const from = max(s.start, pieceAt);
   const begins = state.cut == Cut.No;
-  const isKey = load<bool>(changetype<usize>(s), offsetof<Scanner>("isKey"));
   const node = state.anyDepth ? ANY : <i32>state.pending;
   const what = whatOf(node);
-  if (kind == 1 && !isKey && (what == What.Text || what == What.Any)) {
+  if (s.token == Token.Text && !s.isKey && (what == What.Text || what == What.Any)) {
     takeText(state, node, skew + from, skew + state.docBytes, begins, false);
     state.cut = Cut.Text;
     return;
