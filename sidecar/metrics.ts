@@ -27,7 +27,15 @@ export interface SidecarMetrics {
   /** What the sidecar's hooks feed; spread into the extensions of `startSidecar`. */
   readonly hooks: Pick<
     Extensions,
-    "onScript" | "onCall" | "onReports" | "onNotices" | "onUntold" | "onError" | "onConnectionError" | "http"
+    | "onScript"
+    | "onCall"
+    | "onReports"
+    | "onNotices"
+    | "onUntold"
+    | "onError"
+    | "onConnectionError"
+    | "onRedisForgets"
+    | "http"
   >;
   /** For parts that count for themselves. */
   readonly registry: Registry;
@@ -99,6 +107,7 @@ export function makeMetrics(ledger: "embedded" | "redis"): SidecarMetrics {
       onUntold: (notices) => set("notices_untold", {}, notices),
       onError: (error) => count("errors_total", { code: error.code }),
       onConnectionError: () => count("redis_connection_errors_total"),
+      onRedisForgets: (forgets) => set("redis_forgets", {}, forgets ? 1 : 0),
       http: (request, response, store) => {
         if (request.method !== "GET" || request.url !== "/metrics") return false;
         page ??= scrape(store).finally(() => {

@@ -16,13 +16,15 @@ export interface SidecarOptions {
 /** One frame with an empty message: a Settle without reports. */
 const EMPTY_FRAME = new Uint8Array(5);
 
-/** Which ledger and version, from the metrics; empty without them. */
-async function storeOf({ url, timeoutMs }: SidecarOptions): Promise<string> {
+/** Which ledger and version, from the metrics, and whether it may forget; empty without them. */
+async function storeOf({ url, timeoutMs }: SidecarOptions): Promise<{ store: string; forgets: boolean }> {
   const asked = await ask(`${url}/metrics`, timeoutMs);
-  if (asked.failure !== undefined) return "";
-  const [, version, ledger] =
-    /^weir_sidecar_info\{version="([^"]*)",ledger="([^"]*)"\} 1$/m.exec(asked.text) ?? [];
-  return version && ledger ? `${ledger} ledger, version ${version}` : "";
+  const text = asked.failure === undefined ? asked.text : "";
+  const [, version, ledger] = /^weir_sidecar_info\{version="([^"]*)",ledger="([^"]*)"\} 1$/m.exec(text) ?? [];
+  return {
+    store: version && ledger ? `${ledger} ledger, version ${version}` : "",
+    forgets: /^weir_sidecar_redis_forgets 1$/m.test(text),
+  };
 }
 
 async function protocolFinding({ url, timeoutMs }: SidecarOptions): Promise<Finding> {
@@ -70,7 +72,7 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
     return [fail("sidecar.reachable", `${options.url}/healthz answers ${status}: not a sidecar`, fix)];
   }
   const findings = [ok("sidecar.reachable", `${options.url} answers`)];
-  const store = await storeOf(options);
+  const { store, forgets } = await storeOf(options);
   if (status === 503) {
     const fix =
       "look at the sidecar's log: Redis cannot be reached from it or refuses (the code is there), or a write failed (then mend the disk and restart it)";
@@ -83,6 +85,14 @@ export async function examineSidecar(options: SidecarOptions): Promise<Finding[]
   if (store === "")
     findings.push(
       warn("sidecar.metrics", "/metrics does not say what it is", "run sidecar and doctor of one version"),
+    );
+  if (forgets)
+    findings.push(
+      warn(
+        "sidecar.eviction",
+        "its Redis may forget budgets when its memory is full, and they would count as unused: maxmemory-policy is not noeviction",
+        "set maxmemory-policy noeviction in Redis, on each node of a cluster (CONFIG SET, and its file; of a managed one its parameters)",
+      ),
     );
   findings.push(await protocolFinding(options));
   if (options.adminToken !== "") findings.push(await adminFinding(options));

@@ -348,9 +348,28 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
       }
     }));
 
+  it(
+    "says that the Redis behind the sidecar may forget budgets",
+    {
+      skip: !hasRedis() && "no redis-server",
+    },
+    () =>
+      within({ redis: true }, async (w) => {
+        await w.redis?.nodes[0]?.command(["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+        const findings = await examine(all(w));
+        assert.deepEqual(troubles(findings), ["warn sidecar.eviction"]);
+        assert.match(
+          line(findings, "sidecar.eviction"),
+          /warn.*may forget budgets.* → set maxmemory-policy noeviction in Redis/,
+        );
+      }),
+  );
+
   it("says that the store behind the sidecar is away", { skip: !hasRedis() && "no redis-server" }, () =>
     within({ redis: true, adminToken: ADMIN }, async (w) => {
-      assert.match(line(await examine(all(w)), "sidecar.store"), /redis ledger/);
+      const well = await examine(all(w));
+      assert.match(line(well, "sidecar.store"), /redis ledger/);
+      assert.deepEqual(troubles(well), []);
       await w.redis?.stop();
       const findings = await examine(all(w));
       const store = line(findings, "sidecar.store");

@@ -131,6 +131,36 @@ describe("the ledger in a Redis Cluster", {
     return [master, replica];
   };
 
+  it("is not taken for a Redis without a cluster by any of its nodes, whichever slots that has", async () => {
+    const said = "Redis cannot be used: it is a node of a cluster of 3: expected WEIR_REDIS_CLUSTER=1";
+    for (const url of redis.urls)
+      await assert.rejects(openRedis({ urls: [url], cluster: false }), {
+        code: "unavailable",
+        message: said,
+      });
+  });
+
+  it("tells that one of its nodes may forget budgets", async () => {
+    const told: unknown[] = [];
+    const hooks = {
+      onRedisTrouble: (trouble: string) => told.push(trouble),
+      onRedisForgets: (forgets: boolean) => told.push(forgets),
+    };
+    const node = redis.nodes[1] as Node;
+    await node.command(["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+    const asking = await openRedis({ urls: redis.urls, cluster: true, hooks });
+    try {
+      await node.command(["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+      assert.equal(await asking.ready(), 1);
+    } finally {
+      await asking.close();
+    }
+    assert.deepEqual(told, [
+      "the ledger's Redis may forget budgets when its memory is full: maxmemory-policy: volatile-lru: expected noeviction",
+      ...[true, false],
+    ]);
+  });
+
   it("charges what was spent, once, while the organisation's slot moves from node to node", async () => {
     const org = "moving";
     const load = new Load(ledger, org);

@@ -109,6 +109,7 @@ interface Watched {
 /** A client of the library, as far as it is used here. */
 interface Client extends Omit<RedisCommands, "getBytes"> {
   connect(): Promise<unknown>;
+  clusterInfo(): Promise<unknown>;
   get(key: string): Promise<Buffer | null>;
   /** One connection, or one to each master. */
   connections(): (Watched | undefined)[];
@@ -179,7 +180,19 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   return Object.assign(cluster, own) as unknown as Client;
 }
 
-/** Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password. */
+/**
+ * Of how many nodes with slots a cluster is that this one is of; 0 if of none, or if it does not say: a service may forbid the question.
+ * One that is alone, as what stands in front of a cluster may say of itself, answers for all keys.
+ */
+async function clusterSize(client: Client): Promise<number> {
+  const info = await withDeadline(client.clusterInfo(), CONNECT_MS).catch(() => "");
+  return Number(/^cluster_size:(\d+)/m.exec(String(info))?.[1] ?? 0);
+}
+
+/**
+ * Connects, or throws WeirError `unavailable` without ever showing the URL, which may hold a password; also where only one of several
+ * nodes would be asked: it has some organisations, and refuses all others.
+ */
 export async function connect(options: ConnectOptions): Promise<RedisCommands> {
   let reason: string | undefined;
   const failed = (error: Error): void => {
@@ -192,12 +205,20 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     if (options.cluster) return opened(makeClient(options, failed, true));
     throw thrown;
   });
+  let client: Client;
   try {
-    return new Connection(await first, make, failed);
+    client = await first;
   } catch (thrown) {
     const why = reason ?? reasonOf(thrown as Error);
     throw new WeirError("unavailable", `Redis cannot be reached: ${why}`, thrown);
   }
+  const nodes = options.cluster ? 0 : await clusterSize(client);
+  if (nodes <= 1) return new Connection(client, make, failed);
+  client.destroy();
+  throw new WeirError(
+    "unavailable",
+    `Redis cannot be used: it is a node of a cluster of ${nodes}: expected WEIR_REDIS_CLUSTER=1`,
+  );
 }
 
 async function opened(client: Client): Promise<Client> {

@@ -52,11 +52,15 @@ describe("the ledger on a Redis that does not do what it is asked", {
   let org = "";
   let count = 0;
   const trouble: string[] = [];
+  let forgets: boolean | undefined;
 
   before(async () => {
     redis = await startRedis();
     node = redis.nodes[0] as Node;
-    const hooks = { onRedisTrouble: (what: string) => trouble.push(what) };
+    const onRedisForgets = (told: boolean) => {
+      forgets = told;
+    };
+    const hooks = { onRedisTrouble: (what: string) => trouble.push(what), onRedisForgets };
     ledger = await openRedis({ urls: redis.urls, cluster: false, hooks });
   });
   after(async () => {
@@ -238,9 +242,27 @@ describe("the ledger on a Redis that does not do what it is asked", {
     assert.equal(await ledger.ready(), 1);
     await set("maxmemory-policy", "noeviction");
     assert.match(trouble.join("\n"), /^the ledger's Redis may forget .*: allkeys-lru: expected noeviction$/);
+    assert.equal(forgets, true);
     trouble.length = 0;
     assert.equal(await ledger.ready(), 1);
     assert.deepEqual(trouble, []);
+    assert.equal(forgets, false);
+  });
+
+  it("serves on a Redis that forbids the questions whether it may forget and is of a cluster, and warns of nothing", async () => {
+    forgets = undefined;
+    await set("maxmemory-policy", "allkeys-lru");
+    await node.command(["ACL", "SETUSER", "default", "-info", "-config", "-cluster"]);
+    const asked = await openRedis({ urls: redis.urls, cluster: false });
+    try {
+      assert.equal(await ledger.ready(), 1);
+      assert.equal(await asked.ready(), 1);
+      assert.deepEqual([trouble, forgets], [[], undefined]);
+    } finally {
+      await asked.close();
+      await node.command(["ACL", "SETUSER", "default", "+@all"]);
+      await set("maxmemory-policy", "noeviction");
+    }
   });
 
   it("charges once what is repeated to a Redis that is too slow and runs everything in the end", async () => {

@@ -44,6 +44,8 @@ export interface RedisHooks {
   readonly onConnectionError?: (reason: string) => void;
   /** Redis answers, and all the same something is wrong with it that a person must mend. */
   readonly onRedisTrouble?: (trouble: string) => void;
+  /** Whether a node that says so may forget budgets when its memory is full; each time that they were asked. */
+  readonly onRedisForgets?: (forgets: boolean) => void;
 }
 
 export interface RedisOptions {
@@ -60,13 +62,15 @@ const ORGANISATIONS = "weir:organisations";
 const ORGANISATIONS_KNOWN_MAX = 100_000;
 /** The code with which ready.lua refuses a version. */
 const TOO_OLD = "TOOOLD ";
+/** With every other policy an evicted budget counts as unused. */
+const NO_EVICTION = "noeviction";
 const COMMAND_MS = 2_000;
 /** Records that are read for people at once: far fewer than the commands that may wait (connect.ts). */
 const READ_AT_ONCE = 200;
 /** The first try with a wrong guess of Redis' time teaches the right one; a second failure means a boundary passed. */
 const STALE_TRIES = 4;
 
-/** Connects. Throws WeirError `unavailable`, also where Redis is too old. */
+/** Connects. Throws WeirError `unavailable`, also where Redis is too old, or one node of a cluster that it is not taken for. */
 export async function openRedis(options: RedisOptions): Promise<Ledger> {
   const { urls, cluster, hooks = {} } = options;
   const client = await connect({
@@ -205,7 +209,16 @@ export class RedisLedger implements Ledger {
 
   /** Why each node would not do what it is asked, undefined where it would; and tells what a person must mend. */
   async examine(): Promise<(string | undefined)[]> {
-    const refusals = await Promise.all(this.#client.readyKeys().map((key) => this.#examineNode(key)));
+    const policies = new Set<string>();
+    const refusals = await Promise.all(
+      this.#client.readyKeys().map((key) => this.#examineNode(key, policies)),
+    );
+    for (const policy of policies)
+      if (policy !== NO_EVICTION)
+        this.#hooks.onRedisTrouble?.(
+          `the ledger's Redis may forget budgets when its memory is full: maxmemory-policy: ${policy}: expected ${NO_EVICTION}`,
+        );
+    if (policies.size > 0) this.#hooks.onRedisForgets?.(policies.size > 1 || !policies.has(NO_EVICTION));
     const away = refusals.filter((refusal) => refusal !== undefined).length;
     if (away > 0 && away < refusals.length)
       this.#hooks.onRedisTrouble?.(
@@ -214,21 +227,18 @@ export class RedisLedger implements Ledger {
     return refusals;
   }
 
-  async #examineNode(key: string): Promise<string | undefined> {
-    let policy: string;
+  /** Adds to `policies` what the node does when its memory is full, if it says so. */
+  async #examineNode(key: string, policies: Set<string>): Promise<string | undefined> {
     try {
-      policy = String((await this.run(this.#scripts.ready, [key], [""]))[0]);
+      const [policy = ""] = await this.run(this.#scripts.ready, [key], [""]);
+      if (policy !== "") policies.add(String(policy));
+      return undefined;
     } catch (thrown) {
       const { message, cause } = WeirError.from(thrown);
       if (!(cause instanceof ErrorReply)) return message;
       this.#hooks.onRedisTrouble?.(`the ledger's Redis refuses: ${cause.message}`);
       return cause.message;
     }
-    if (policy !== "" && policy !== "noeviction")
-      this.#hooks.onRedisTrouble?.(
-        `the ledger's Redis may forget budgets when its memory is full: maxmemory-policy: ${policy}: expected noeviction`,
-      );
-    return undefined;
   }
 
   async close(): Promise<void> {
