@@ -9,6 +9,10 @@ import type { AddressInfo } from "node:net";
 import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { LedgerAdmin } from "../gen/weir/v1/ledger_admin_pb.ts";
+import { remoteBooks } from "../ledger/admin.ts";
 import { windowAt } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
 import { openRedis } from "../ledger/redis/store.ts";
@@ -255,6 +259,42 @@ describe("weir ledger", () => {
     }
   });
 
+  it("is told the books of a large organisation in parts, so that proxies are answered between them, and those of one subject alone", async () => {
+    const ledger = { kind: "embedded", directory: join(directory, "large") } as const;
+    const sidecar = await startSidecar(
+      makeSettings({ port: 0, ledger, adminToken: TOKEN, stopGraceMs: 100 }),
+    );
+    const [teams, keys] = [2, 600];
+    const grant = (i: number) =>
+      sidecar.ledger.acquire(acquire([budget(`acme/team-${i % teams}/key-${i}`, 100)]));
+    try {
+      await Promise.all(Array.from({ length: teams * keys }, (_, i) => grant(i)));
+      const baseUrl = `http://127.0.0.1:${sidecar.port}`;
+      const client = createClient(LedgerAdmin, createConnectTransport({ baseUrl, httpVersion: "1.1" }));
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const counts: number[] = [];
+      for await (const { budgets, leases, journal } of client.getOrganisation(
+        { organisation: "acme" },
+        { headers },
+      ))
+        counts.push(budgets.length + leases.length + journal.length);
+      assert.deepEqual(counts, [500, 500, 200, 500, 500, 200]);
+      process.env.WEIR_ADMIN_TOKEN = TOKEN;
+      const book = await remoteBooks(baseUrl, TOKEN).book("acme/team-1");
+      const subjects = [...book.budgets.map(({ key }) => key), ...book.leases.map(({ subject }) => subject)];
+      assert.equal(subjects.length, 2 * keys);
+      assert.ok(subjects.every((subject) => subject.startsWith("acme/team-1/")));
+      const lost = run("adjust", "acme/team-2", "monthly", "5", "--reason", "x", "--sidecar", baseUrl);
+      await assert.rejects(lost, ({ message }) => {
+        const lines = String(message).split("\n");
+        assert.equal(lines.length, 22);
+        return lines.at(-1) === `  and ${teams * keys - 20} more: weir ledger show acme`;
+      });
+    } finally {
+      await sidecar.close();
+    }
+  });
+
   it("makes no new ledger where there is none, whether the directory exists or not", async () => {
     await assert.rejects(
       run("show", "--directory", join(directory, "none")),
@@ -339,6 +379,13 @@ describe("weir ledger", () => {
       [["reconcile", "x", "--tolerance", "much"], /--tolerance: much: expected a percentage/],
       [["reconcile", "x", "--time-zone", "here"], /--time-zone: here: expected a zone's name/],
       [["reconcile", "x", "--class", "large"], /--class: large: expected CLASS=MODEL,MODEL/],
+      [["reconcile", "x", "--tolerance", ""], /--tolerance: : expected a percentage/],
+      [["show", "--export", "file"], /--export: is no option of show/],
+      [
+        ["adjust", "acme", "b", "5", "--reason", "x", "--tolerance", "3"],
+        /--tolerance: is no option of adjust/,
+      ],
+      [["reconcile", "x", "--reason", "x"], /--reason: is no option of reconcile/],
       [["show", "--sidecar", "127.0.0.1:8081"], /--sidecar: 127\.0\.0\.1:8081: expected http:\/\/HOST:PORT/],
       [["show", "--redis", "127.0.0.1"], /--redis: expected redis:\/\/HOST:PORT/],
     ] as const)

@@ -54,8 +54,8 @@ const OPTIONS = {
   reason: { type: "string" },
   by: { type: "string" },
   id: { type: "string" },
-  tolerance: { type: "string", default: "1" },
-  "time-zone": { type: "string", default: "UTC" },
+  tolerance: { type: "string" },
+  "time-zone": { type: "string" },
   class: { type: "string", multiple: true },
   export: { type: "string" },
 } as const;
@@ -110,28 +110,10 @@ async function openBooks(values: Values): Promise<Books> {
   }
 }
 
-/** The organisations that a subject names, or all of them. */
-async function organisationsOf(books: Books, subject: string | undefined): Promise<string[]> {
-  if (subject !== undefined) return [organisationOf(subject)];
-  return books.organisations();
-}
-
-const concerns = (key: string, subject: string | undefined): boolean => {
-  const path = describeKey(key).subject;
-  return subject === undefined || path === subject || path.startsWith(`${subject}/`);
-};
-
-/** What is kept of the organisations that a subject concerns: of it and all below it. */
+/** What is kept of a subject and all below it, or of every organisation. */
 async function* kept(books: Books, subject: string | undefined) {
-  for (const organisation of await organisationsOf(books, subject)) {
-    const book = await books.book(organisation);
-    yield {
-      organisation,
-      budgets: book.budgets.filter(({ key }) => concerns(key, subject)),
-      leases: book.leases.filter(({ entries }) => entries.some(({ budget }) => concerns(budget, subject))),
-      journal: book.journal.filter(({ budget }) => concerns(budget, subject)),
-    };
-  }
+  for (const path of subject === undefined ? await books.organisations() : [subject])
+    yield { organisation: organisationOf(path), ...(await books.book(path)) };
 }
 
 /** The exit status; 1 with words where no budget was found. */
@@ -159,11 +141,15 @@ async function show(books: Books, subject: string | undefined): Promise<number> 
   return statusOf(found, subject);
 }
 
+/** Of so many budgets one can be picked by eye. */
+const TOLD_MAX = 20;
+
 /** One record by its key, or the current one by subject and name. Throws WeirError that lists what there is. */
 async function find(books: Books, subject: string, name: string | undefined): Promise<BudgetRecord> {
   if (subject.includes("|") && name !== undefined)
     throw new UsageError(`${name}: a key names the budget and its window: expected no NAME after it`);
-  const all = await books.budgets(organisationOf(subject.split("|", 1)[0] ?? ""));
+  const path = subject.split("|", 1)[0] ?? "";
+  const all = await books.budgets(path);
   const now = Date.now();
   const matches = subject.includes("|")
     ? all.filter(({ key }) => key === subject)
@@ -173,16 +159,16 @@ async function find(books: Books, subject: string, name: string | undefined): Pr
       });
   const [record] = matches;
   if (record !== undefined && matches.length === 1) return record;
-  const keys = (matches.length > 0 ? matches : all).map(({ key }) => `  '${key}'`);
-  throw new WeirError(
-    "invalid_argument",
-    [
-      matches.length > 0
-        ? "several budgets fit; name one by its key:"
-        : `no budget ${subject} ${name ?? ""}; there are:`,
-      ...(keys.length > 0 ? keys : ["  none of this organisation"]),
-    ].join("\n"),
-  );
+  const given = [subject, ...(name === undefined ? [] : [name])].join(" ");
+  const what =
+    matches.length > 0 ? "several budgets fit; name one by its key:" : `no budget ${given}; there are:`;
+  // Who mistypes a subject is told those of the organisation.
+  const near = [matches, all].find(({ length }) => length > 0) ?? (await books.budgets(organisationOf(path)));
+  const keys = near.slice(0, TOLD_MAX).map(({ key }) => `  '${key}'`);
+  const left = near.length - keys.length;
+  if (left > 0) keys.push(`  and ${left} more: weir ledger show ${organisationOf(path)}`);
+  if (keys.length === 0) keys.push("  none of this organisation");
+  throw new WeirError("invalid_argument", [what, ...keys].join("\n"));
 }
 
 /** Says so of work that fails before anything is changed. */
@@ -317,10 +303,10 @@ function differenceText(difference: Difference): string {
 }
 
 async function compare(file: string, values: Values): Promise<number> {
-  const tolerance = Number(values.tolerance.replace(/%$/, "")) / 100;
+  const { tolerance: percentage = "1", "time-zone": timeZone = "UTC" } = values;
+  const tolerance = /\d/.test(percentage) ? Number(percentage.replace(/%$/, "")) / 100 : Number.NaN;
   if (!(tolerance >= 0 && tolerance <= 1))
-    throw new UsageError(`--tolerance: ${values.tolerance}: expected a percentage, 0 to 100`);
-  const timeZone = values["time-zone"];
+    throw new UsageError(`--tolerance: ${percentage}: expected a percentage, 0 to 100`);
   if (!isTimeZone(timeZone))
     throw new UsageError(`--time-zone: ${timeZone}: expected a zone's name, as Europe/Berlin`);
   const classes = (values.class ?? []).map((text): [string, string[]] => {
@@ -373,22 +359,33 @@ function amountOf(text: string): number {
   );
 }
 
-/** How many targets each action takes, at least and at most. */
-const ACTIONS: ReadonlyMap<string, readonly [number, number]> = new Map([
-  ["show", [0, 1]],
-  ["adjust", [2, 3]],
-  ["reset", [1, 2]],
-  ["export", [0, 1]],
-  ["reconcile", [1, 1]],
+interface Action {
+  /** How many targets it takes, at least and at most. */
+  readonly targets: readonly [number, number];
+  /** Options of its own, beside those that name a ledger. */
+  readonly options: readonly string[];
+}
+
+const CHANGE = ["reason", "by", "id"];
+const ACTIONS: ReadonlyMap<string, Action> = new Map([
+  ["show", { targets: [0, 1], options: [] }],
+  ["adjust", { targets: [2, 3], options: CHANGE }],
+  ["reset", { targets: [1, 2], options: CHANGE }],
+  ["export", { targets: [0, 1], options: [] }],
+  ["reconcile", { targets: [1, 1], options: ["tolerance", "time-zone", "class", "export"] }],
 ]);
+const WHERE = ["sidecar", "redis", "directory"];
 
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse(args);
   const [action = "", ...targets] = positionals;
-  const counts = ACTIONS.get(action);
-  if (!counts)
+  const known = ACTIONS.get(action);
+  if (!known)
     throw new UsageError(`${action || "nothing"}: expected one of ${[...ACTIONS.keys()].join(", ")}`);
-  const [least, most] = counts;
+  // One that would do nothing was meant to do something: `show --export FILE` shows no file.
+  const alien = Object.keys(values).find((name) => ![...WHERE, ...known.options].includes(name));
+  if (alien !== undefined) throw new UsageError(`--${alien}: is no option of ${action}`);
+  const [least, most] = known.targets;
   if (targets.length < least || targets.length > most)
     throw new UsageError(
       `${action}: ${targets.length} arguments: expected ${least === most ? least : `${least} or ${most}`}`,

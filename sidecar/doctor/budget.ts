@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Books } from "../ledger/admin.ts";
-import { describeKey, organisationOf } from "../ledger/types.ts";
+import { describeKey, isWithin, organisationOf, subjectOf } from "../ledger/types.ts";
 import { type Finding, fail, ok } from "./finding.ts";
 
 const WAIT_MS = 10_000;
@@ -14,8 +14,7 @@ const LOOK_MS = 250;
 export async function spentBy(books: Pick<Books, "budgets">, subject: string): Promise<Map<string, number>> {
   const budgets = await books.budgets(organisationOf(subject));
   const mine = budgets.filter(({ key }) => {
-    const scope = describeKey(key).subject;
-    return subject === scope || subject.startsWith(`${scope}/`);
+    return isWithin(subject, subjectOf(key));
   });
   return new Map(mine.map(({ key, spent }) => [key, spent]));
 }

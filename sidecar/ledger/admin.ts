@@ -6,7 +6,7 @@
  * service is not there at all.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { create, type MessageShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -26,12 +26,21 @@ import {
   ListOrganisationsResponseSchema,
 } from "../gen/weir/v1/ledger_admin_pb.ts";
 import { connectCode, type ServiceHooks } from "./service.ts";
-import type { AdjustReply, BudgetRecord, JournalEntry, LeaseRecord, Ledger } from "./types.ts";
+import {
+  type AdjustReply,
+  type BudgetRecord,
+  isWithin,
+  type JournalEntry,
+  type LeaseRecord,
+  type Ledger,
+  organisationOf,
+  subjectOf,
+} from "./types.ts";
 
 /** The part of a ledger that people use. */
 export interface Books extends Pick<Ledger, "organisations" | "budgets" | "adjust" | "close"> {
-  /** All that is kept of an organisation; from a sidecar of one moment. */
-  book(organisation: string): Promise<Book>;
+  /** All that is kept of a subject and of those below it; from a sidecar of one moment. */
+  book(subject: string): Promise<Book>;
 }
 
 export interface Book {
@@ -44,19 +53,31 @@ export interface Book {
 export function booksOf(ledger: Ledger): Books {
   return {
     organisations: () => ledger.organisations(),
-    budgets: (organisation) => ledger.budgets(organisation),
-    book: (organisation) => bookOf(ledger, organisation),
+    budgets: (subject) => ledger.budgets(subject),
+    book: (subject) => bookOf(ledger, subject),
     adjust: (command) => ledger.adjust(command),
     close: () => ledger.close(),
   };
 }
 
-async function bookOf(ledger: Ledger, organisation: string): Promise<Book> {
+async function bookOf(ledger: Ledger, subject: string): Promise<Book> {
+  const organisation = organisationOf(subject);
+  const concerns = (key: string): boolean => isWithin(subjectOf(key), subject);
+  const budgets = await ledger.budgets(subject);
+  const leases = await ledger.leases(organisation);
+  const journal = await ledger.journal(organisation);
   return {
-    budgets: await ledger.budgets(organisation),
-    leases: await ledger.leases(organisation),
-    journal: await ledger.journal(organisation),
+    budgets,
+    leases: leases.filter(({ entries }) => entries.some(({ budget }) => concerns(budget))),
+    journal: journal.filter(({ budget }) => concerns(budget)),
   };
+}
+
+/** What one message has of budgets, leases or lines: making it takes a few milliseconds, in which no proxy is answered. */
+const PART = 500;
+
+function* parts<T>(items: readonly T[]): Generator<T[]> {
+  for (let i = 0; i < items.length; i += PART) yield items.slice(i, i + PART);
 }
 
 /** What tells the sidecar's refusal of a token from that of whatever else listens at an address, such as the proxy. */
@@ -85,15 +106,16 @@ export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string,
       guarded(context, async () =>
         create(ListOrganisationsResponseSchema, { organisations: await ledger.organisations() }),
       ),
-    getOrganisation: ({ organisation }, context) =>
-      guarded(context, async () => {
-        const { budgets, leases, journal } = await bookOf(ledger, organisation);
-        return create(GetOrganisationResponseSchema, {
-          budgets: budgets.map(budgetState),
-          leases: leases.map(leaseState),
-          journal: journal.map(journalLine),
-        });
-      }),
+    getOrganisation: async function* ({ organisation, subject }, context) {
+      const { budgets, leases, journal } = await guarded(context, () =>
+        bookOf(ledger, subject || organisation),
+      );
+      const part = (some: MessageInitShape<typeof GetOrganisationResponseSchema>) =>
+        create(GetOrganisationResponseSchema, some);
+      for (const some of parts(budgets)) yield part({ budgets: some.map(budgetState) });
+      for (const some of parts(leases)) yield part({ leases: some.map(leaseState) });
+      for (const some of parts(journal)) yield part({ journal: some.map(journalLine) });
+    },
     adjust: (request, context) =>
       guarded(context, async () => {
         const { id, organisation: subject, budget, by, reason } = request;
@@ -188,6 +210,9 @@ function reasonOf(baseUrl: string, code: Code, message: string): string {
   return `the sidecar at ${baseUrl}: ${message}`;
 }
 
+/** A hundred thousand budgets take a busy sidecar a quarter of it. */
+const BOOK_MS = 60_000;
+
 /** The books of a running sidecar. Calls throw WeirError with what the sidecar said, `unavailable` if it may have been done. */
 export function remoteBooks(baseUrl: string, token: string): Books {
   const transport = createConnectTransport({ baseUrl, httpVersion: "1.1", defaultTimeoutMs: 10_000 });
@@ -202,18 +227,27 @@ export function remoteBooks(baseUrl: string, token: string): Books {
       throw new WeirError(REFUSALS.get(code) ?? "unavailable", hint, thrown);
     }
   };
-  const ask = (organisation: string) => asked(client.getOrganisation({ organisation }, { headers }));
+  const book = (subject: string): Promise<Book> =>
+    asked(
+      (async () => {
+        const all = {
+          budgets: [] as BudgetRecord[],
+          leases: [] as LeaseRecord[],
+          journal: [] as JournalEntry[],
+        };
+        const request = { organisation: organisationOf(subject), subject };
+        for await (const part of client.getOrganisation(request, { headers, timeoutMs: BOOK_MS })) {
+          all.budgets.push(...part.budgets.map(budgetRecord));
+          all.leases.push(...part.leases.map(leaseRecord));
+          all.journal.push(...part.journal.map(journalEntry));
+        }
+        return all;
+      })(),
+    );
   return {
     organisations: async () => (await asked(client.listOrganisations({}, { headers }))).organisations,
-    budgets: async (organisation) => (await ask(organisation)).budgets.map(budgetRecord),
-    book: async (organisation) => {
-      const { budgets, leases, journal } = await ask(organisation);
-      return {
-        budgets: budgets.map(budgetRecord),
-        leases: leases.map(leaseRecord),
-        journal: journal.map(journalEntry),
-      };
-    },
+    budgets: async (subject) => (await book(subject)).budgets,
+    book,
     adjust: async ({ id, subject, budget, amount, by, reason }) => {
       const request = { id, organisation: subject, budget, amount: BigInt(amount), by, reason };
       const { status, spent } = await asked(client.adjust(request, { headers }));

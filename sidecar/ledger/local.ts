@@ -17,17 +17,20 @@ import {
   type AdjustReply,
   type BudgetRecord,
   type Command,
+  isWithin,
   type JournalEntry,
   type LeaseRecord,
   type Ledger,
   LIMITS,
   type Notice,
   noticeOf,
+  organisationOf,
   type Release,
   type Reply,
   type ReportReply,
   type Settle,
   type SweepReply,
+  subjectOf,
 } from "./types.ts";
 import { validate } from "./validate.ts";
 
@@ -82,11 +85,12 @@ export class LocalLedger implements Ledger {
     return [...this.#state.organisations.keys()].sort();
   }
 
-  async budgets(organisation: string): Promise<BudgetRecord[]> {
-    const org = this.#state.organisations.get(organisation);
+  async budgets(subject: string): Promise<BudgetRecord[]> {
+    const org = this.#state.organisations.get(organisationOf(subject));
     if (org === undefined) return [];
     const now = this.#clock();
     return [...org.budgets.keys()]
+      .filter((key) => isWithin(subjectOf(key), subject))
       .sort()
       .flatMap((key) => this.#state.budget(org, key, now) ?? [])
       .map((record) => ({ ...record }));

@@ -18,7 +18,7 @@
  * Bounds: the report is held in memory.
  */
 import { WeirError } from "../errors.ts";
-import { type BudgetRecord, describeKey } from "./types.ts";
+import { type BudgetRecord, describeKey, isWithin } from "./types.ts";
 
 const METERS = ["requests", "prompt_tokens", "completion_tokens", "tokens", "cost"] as const;
 type MeterName = (typeof METERS)[number];
@@ -162,9 +162,6 @@ export function parseUsage(text: string): UsageLine[] {
 const isModel = (model: string, name: string): boolean =>
   name.endsWith("*") ? model.startsWith(name.slice(0, -1)) : model === name;
 
-const isBelow = (subject: string, path: string): boolean =>
-  subject === path || subject.startsWith(`${path}/`);
-
 /** The first and the last date of a window: its ends may lie up to an hour off midnight, twelve hours in are safe. */
 function datesOf(record: BudgetRecord, timeZone: string): { from: string; to: string } {
   // Sweden writes dates as ISO 8601 does.
@@ -199,7 +196,7 @@ class Ended {
   }
 
   counts(line: UsageLine): boolean {
-    if (!this.spans(line) || !isBelow(line.subject, this.key.subject)) return false;
+    if (!this.spans(line) || !isWithin(line.subject, this.key.subject)) return false;
     return this.#models === undefined || this.#models.some((name) => isModel(line.model, name));
   }
 }

@@ -260,8 +260,8 @@ export interface Ledger {
   adjust(command: Adjust): Promise<AdjustReply>;
   /** Organisations that ever had a budget here. */
   organisations(): Promise<string[]>;
-  /** Every window that is still kept, ordered by key. */
-  budgets(organisation: string): Promise<BudgetRecord[]>;
+  /** Every window that is still kept of a subject and of all below it, ordered by key. */
+  budgets(subject: string): Promise<BudgetRecord[]>;
   /** Open leases, ordered by id. */
   leases(organisation: string): Promise<LeaseRecord[]>;
   /** Oldest first. */
@@ -279,6 +279,16 @@ export interface Ledger {
 export function organisationOf(subject: string): string {
   const slash = subject.indexOf("/");
   return slash < 0 ? subject : subject.slice(0, slash);
+}
+
+/** Whether `subject` is `path` or lies below it. */
+export function isWithin(subject: string, path: string): boolean {
+  return subject === path || subject.startsWith(`${path}/`);
+}
+
+/** The subject that a budget's key begins with. */
+export function subjectOf(key: string): string {
+  return key.slice(0, key.indexOf("|"));
 }
 
 export function identityOf(budget: BudgetRequest): string {

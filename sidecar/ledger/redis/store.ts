@@ -18,6 +18,7 @@ import {
   type AdjustReply,
   type BudgetRecord,
   identityOf,
+  isWithin,
   type JournalEntry,
   type LeaseRecord,
   type Ledger,
@@ -30,6 +31,7 @@ import {
   type ReportStatus,
   type Settle,
   type SweepReply,
+  subjectOf,
   type Warning,
 } from "../types.ts";
 import { usedBefore, validate } from "../validate.ts";
@@ -172,11 +174,12 @@ export class RedisLedger implements Ledger {
     return names.sort();
   }
 
-  async budgets(organisation: string): Promise<BudgetRecord[]> {
-    const prefix = keyPrefix(organisation);
+  async budgets(subject: string): Promise<BudgetRecord[]> {
+    const prefix = keyPrefix(organisationOf(subject));
     const keys = await this.#ask(this.#client.zRange(`${prefix}windows`, 0, -1));
     const now = this.now();
-    const records = await this.#readAll(keys, `${prefix}budget:`, parseBudget);
+    const mine = keys.filter((key) => isWithin(subjectOf(key), subject));
+    const records = await this.#readAll(mine, `${prefix}budget:`, parseBudget);
     return records.filter(({ leases, keepUntil }) => leases > 0 || keepUntil > now);
   }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { acquire, budget, isRefused } from "../testing.ts";
-import type { Denied, Granted } from "../types.ts";
+import { type Denied, describeKey, type Granted } from "../types.ts";
 import type { Suite } from "./suite.ts";
 
 export function grantTests(suite: Suite): void {
@@ -132,6 +132,23 @@ export function grantTests(suite: Suite): void {
     ];
     assert.equal((await suite.ledger.acquire(acquire(budgets))).outcome, "granted");
     assert.equal((await suite.ledger.budgets(org)).length, 4);
+  });
+
+  it("tells the budgets of a subject and of all below it, and not of one whose name only begins so", async () => {
+    const org = suite.organisation();
+    const subjects = [org, `${org}/a`, `${org}/a/key`, `${org}/ab`];
+    await suite.ledger.acquire(
+      acquire(
+        subjects.map((subject) => budget(subject, 10)),
+        { subject: org },
+      ),
+    );
+    const told = async (subject: string) =>
+      (await suite.ledger.budgets(subject)).map(({ key }) => describeKey(key).subject).sort();
+    assert.deepEqual(await told(org), subjects);
+    assert.deepEqual(await told(`${org}/a`), [`${org}/a`, `${org}/a/key`]);
+    assert.deepEqual(await told(`${org}/a/key`), [`${org}/a/key`]);
+    assert.deepEqual(await told(`${org}/b`), []);
   });
 
   it("refuses texts that could reach another organisation's keys", async () => {
