@@ -18,7 +18,7 @@
  * Bounds: the report is held in memory.
  */
 import { WeirError } from "../errors.ts";
-import { type BudgetRecord, describeKey, isWithin } from "./types.ts";
+import { type BudgetRecord, describeKey } from "./types.ts";
 
 const METERS = ["requests", "prompt_tokens", "completion_tokens", "tokens", "cost"] as const;
 type MeterName = (typeof METERS)[number];
@@ -162,49 +162,83 @@ export function parseUsage(text: string): UsageLine[] {
 const isModel = (model: string, name: string): boolean =>
   name.endsWith("*") ? model.startsWith(name.slice(0, -1)) : model === name;
 
-/** The first and the last date of a window: its ends may lie up to an hour off midnight, twelve hours in are safe. */
-function datesOf(record: BudgetRecord, timeZone: string): { from: string; to: string } {
-  // Sweden writes dates as ISO 8601 does.
-  const format = new Intl.DateTimeFormat("sv-SE", {
-    timeZone,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  });
-  const half = 43_200_000;
-  return { from: format.format(record.start + half), to: format.format(record.end - half) };
-}
-
-/** A window that has ended, and the lines of a report that it counts. */
-class Ended {
+/** A window that has ended. */
+interface Ended {
+  readonly record: BudgetRecord;
   readonly key: ReturnType<typeof describeKey>;
-  readonly dates: { from: string; to: string };
-  readonly #models: readonly string[] | undefined;
-
-  constructor(
-    readonly record: BudgetRecord,
-    { timeZone, classes }: ReconcileOptions,
-  ) {
-    this.key = describeKey(record.key);
-    this.dates = datesOf(record, timeZone);
-    const { modelClass } = this.key;
-    this.#models = modelClass === "" ? undefined : (classes.get(modelClass) ?? modelClass.split(","));
-  }
-
-  spans(line: UsageLine): boolean {
-    return line.date >= this.dates.from && line.date <= this.dates.to;
-  }
-
-  counts(line: UsageLine): boolean {
-    if (!this.spans(line) || !isWithin(line.subject, this.key.subject)) return false;
-    return this.#models === undefined || this.#models.some((name) => isModel(line.model, name));
-  }
+  readonly dates: Dates;
+  /** Undefined: all. */
+  readonly models: readonly string[] | undefined;
 }
 
-function endedWindows(records: readonly BudgetRecord[], options: ReconcileOptions): Ended[] {
-  return records
-    .filter((record) => record.end <= options.now && describeKey(record.key).window !== "hour")
-    .map((record) => new Ended(record, options));
+interface Dates {
+  readonly from: string;
+  readonly to: string;
+}
+
+const spans = ({ from, to }: Dates, { date }: UsageLine): boolean => date >= from && date <= to;
+
+/**
+ * The windows that have ended, found by the subjects that a line's lies within: there may be as many windows as keys, and a
+ * line of each day for each of them.
+ */
+class EndedWindows {
+  readonly all: readonly Ended[];
+  readonly #of = new Map<string, Ended[]>();
+  /** Of all windows, each once. */
+  readonly #dates = new Map<string, Dates>();
+
+  constructor(records: readonly BudgetRecord[], { now, timeZone, classes }: ReconcileOptions) {
+    // Sweden writes dates as ISO 8601 does.
+    const format = new Intl.DateTimeFormat("sv-SE", {
+      timeZone,
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+    });
+    this.all = records.flatMap((record) => {
+      const key = describeKey(record.key);
+      if (record.end > now || key.window === "hour") return [];
+      const { subject, modelClass } = key;
+      const models = modelClass === "" ? undefined : (classes.get(modelClass) ?? modelClass.split(","));
+      const ended = { record, key, models, dates: this.#datesOf(record, format) };
+      const others = this.#of.get(subject);
+      if (others === undefined) this.#of.set(subject, [ended]);
+      else others.push(ended);
+      return [ended];
+    });
+  }
+
+  /** The first and the last date: the ends may lie up to an hour off midnight, twelve hours in are safe. */
+  #datesOf({ start, end }: BudgetRecord, format: Intl.DateTimeFormat): Dates {
+    const span = `${start}-${end}`;
+    const half = 43_200_000;
+    const dates = this.#dates.get(span) ?? {
+      from: format.format(start + half),
+      to: format.format(end - half),
+    };
+    this.#dates.set(span, dates);
+    return dates;
+  }
+
+  /** Whether the line is of a date of any of them. */
+  span(line: UsageLine): boolean {
+    return [...this.#dates.values()].some((dates) => spans(dates, line));
+  }
+
+  /** Those that count the line. */
+  counting(line: UsageLine): Ended[] {
+    const found: Ended[] = [];
+    const { subject, model } = line;
+    for (let end = subject.indexOf("/"); ; end = subject.indexOf("/", end + 1)) {
+      for (const ended of this.#of.get(end < 0 ? subject : subject.slice(0, end)) ?? []) {
+        const { dates, models } = ended;
+        if (!spans(dates, line)) continue;
+        if (models === undefined || models.some((name) => isModel(model, name))) found.push(ended);
+      }
+      if (end < 0) return found;
+    }
+  }
 }
 
 /** One entry per window that can be compared, in the order of the records. Meters the report does not have are left out. */
@@ -213,19 +247,23 @@ export function reconcile(
   usage: readonly UsageLine[],
   options: ReconcileOptions,
 ): Difference[] {
-  const differences: Difference[] = [];
-  for (const window of endedWindows(records, options)) {
-    const { subject, name, meter, modelClass } = window.key;
-    if (!usage.some(({ amounts }) => amounts[meter as MeterName] !== undefined)) continue;
-    const provider = usage
-      .filter((line) => window.counts(line))
-      .reduce((sum, { amounts }) => sum + (amounts[meter as MeterName] ?? 0), 0);
-    const ledger = window.record.spent;
-    const within = Math.abs(ledger - provider) <= Math.max(ledger, provider) * options.tolerance;
-    const what = { ...window.dates, subject, budget: name, meter, modelClass };
-    differences.push({ ...what, ledger, provider, within });
+  const windows = new EndedWindows(records, options);
+  const reported = new Set<string>();
+  const providers = new Map<Ended, number>();
+  for (const line of usage) {
+    for (const meter of Object.keys(line.amounts)) reported.add(meter);
+    for (const ended of windows.counting(line))
+      providers.set(ended, (providers.get(ended) ?? 0) + (line.amounts[ended.key.meter as MeterName] ?? 0));
   }
-  return differences;
+  return windows.all.flatMap((ended) => {
+    const { subject, name, meter, modelClass } = ended.key;
+    if (!reported.has(meter)) return [];
+    const provider = providers.get(ended) ?? 0;
+    const ledger = ended.record.spent;
+    const within = Math.abs(ledger - provider) <= Math.max(ledger, provider) * options.tolerance;
+    const what = { ...ended.dates, subject, budget: name, meter, modelClass };
+    return [{ ...what, ledger, provider, within }];
+  });
 }
 
 /** How many lines are of dates that no window is of which has ended: nothing was said of them. */
@@ -234,8 +272,8 @@ export function outside(
   usage: readonly UsageLine[],
   options: ReconcileOptions,
 ): number {
-  const windows = endedWindows(records, options);
-  return usage.filter((line) => !windows.some((window) => window.spans(line))).length;
+  const windows = new EndedWindows(records, options);
+  return usage.filter((line) => !windows.span(line)).length;
 }
 
 /** What lies within the dates of windows that have ended and is counted by none, one entry per subject and model. */
@@ -244,11 +282,10 @@ export function unbooked(
   usage: readonly UsageLine[],
   options: ReconcileOptions,
 ): Unbooked[] {
-  const windows = endedWindows(records, options);
+  const windows = new EndedWindows(records, options);
   const found = new Map<string, Unbooked>();
   for (const line of usage) {
-    if (!windows.some((window) => window.spans(line)) || windows.some((window) => window.counts(line)))
-      continue;
+    if (!windows.span(line) || windows.counting(line).length > 0) continue;
     const { date, subject, model } = line;
     const key = JSON.stringify([subject, model]);
     const known = found.get(key) ?? { from: date, to: date, subject, model, amounts: {} };
