@@ -92,14 +92,7 @@ export function endLines(state: State): void {
 }
 
 function start(state: State, p: usize, stop: usize, c: u32): usize {
-  // EF BB BF, once; `mark` counts its bytes, 3 when it is over or was not there.
-  if (state.mark < 3) {
-    if (c == (state.mark == 0 ? 0xef : state.mark == 1 ? 0xbb : 0xbf)) {
-      state.mark++;
-      return p + 1;
-    }
-    state.mark = 3;
-  }
+  if (state.takeMark(c)) return p + 1;
   if (state.kind == AnswerKind.Lines && !isLineEnd(c)) {
     state.phase = Phase.Value;
     dataLine(state);

@@ -11,13 +11,8 @@ export function readAnswer(state: State, ptr: usize, len: i32, last: bool): void
     return;
   }
   const stop = ptr + len;
-  // A byte order mark, which RFC 8259 lets us pass over.
-  while (state.mark < 3 && ptr < stop) {
-    if (load<u8>(ptr) == (state.mark == 0 ? 0xef : state.mark == 1 ? 0xbb : 0xbf)) {
-      state.mark++;
-      ptr++;
-    } else state.mark = 3;
-  }
+  // RFC 8259 lets us pass over it.
+  while (ptr < stop && state.takeMark(load<u8>(ptr))) ptr++;
   if (ptr < stop) {
     if (!state.begun) beginDocument(state);
     walk(state, ptr, <i32>(stop - ptr));

@@ -108,6 +108,7 @@ export class State {
   // The lines of an event stream (lines.ts) and its frames (frames.ts).
   phase: i32;
   matched: u8;
+  /** Bytes of a byte order mark that have come; 3 when it is over or was not there. */
   mark: u8;
   lineCr: bool;
   hasData: bool;
@@ -146,6 +147,13 @@ export class State {
   /** A counter that is a sum so far. */
   setCounter(i: i32, value: u64): void {
     store<u64>(changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3), min(value, TOKENS_MAX));
+  }
+  /** Whether `c` belongs to the byte order mark that an answer may begin with: EF BB BF. */
+  takeMark(c: u32): bool {
+    if (this.mark == 3) return false;
+    const isNext = c == (this.mark == 0 ? 0xef : this.mark == 1 ? 0xbb : 0xbf);
+    this.mark = isNext ? this.mark + 1 : 3;
+    return isNext;
   }
   get nodes(): usize {
     return changetype<usize>(this) + NODES_AT;
