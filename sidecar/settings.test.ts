@@ -37,6 +37,12 @@ describe("the settings", () => {
     assert.deepEqual(redis(a, { WEIR_REDIS_CLUSTER: "1" }), { kind: "redis", urls: [a], cluster: true });
   });
 
+  it("refuse a switch that is neither on nor off: a cluster with `true` was none", () => {
+    const env = { WEIR_REDIS_URL: "redis://a:1", WEIR_REDIS_CLUSTER: "true" };
+    const said = /^WeirError: WEIR_REDIS_CLUSTER: true: expected 1 or 0/;
+    assert.throws(() => settingsFromEnvironment(env), said);
+  });
+
   it("cannot be changed afterwards", () => {
     const settings = makeSettings();
     assert.ok(Object.isFrozen(settings) && Object.isFrozen(settings.ledger));

@@ -132,6 +132,14 @@ function otlpFromEnvironment(env: Environment): EventsSettings["otlp"] {
   };
 }
 
+/** A switch: `1`, or `0` or nothing. */
+function isOn(variable: string, given: string | undefined): boolean {
+  const value = given || "0";
+  if (value !== "0" && value !== "1")
+    throw new WeirError("invalid_argument", `${variable}: ${value}: expected 1 or 0`);
+  return value === "1";
+}
+
 function eventsFromEnvironment(env: Environment): EventsSettings {
   const moderatorKey = (name: string): string => env[moderatorVariable(name)] ?? "";
   return {
@@ -186,7 +194,7 @@ function inVariables(thrown: unknown, env: Environment): unknown {
  */
 export function settingsFromEnvironment(env: Environment): Settings {
   const urls = (env.WEIR_REDIS_URL ?? "").split(",").filter((url) => url !== "");
-  const cluster = urls.length > 1 || env.WEIR_REDIS_CLUSTER === "1";
+  const cluster = urls.length > 1 || isOn("WEIR_REDIS_CLUSTER", env.WEIR_REDIS_CLUSTER);
   const ledger: LedgerSettings =
     urls.length > 0
       ? { kind: "redis", urls, cluster }

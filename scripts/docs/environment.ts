@@ -6,7 +6,7 @@ export const SIDECAR_ENVIRONMENT: Record<string, string> = {
   WEIR_SIDECAR_PORT: "The port to listen on: `port`.",
   WEIR_REDIS_URL:
     "`redis://` or `rediss://` (TLS), with user and password if needed, both percent-encoded. An authority that Node does not know is in the file that `NODE_EXTRA_CA_CERTS` names; Redis is shown no certificate (`tls-auth-clients no`). Several, separated by commas, are nodes of one cluster. With it the ledger is in Redis.",
-  WEIR_REDIS_CLUSTER: "`1`: the one URL is a node of a cluster.",
+  WEIR_REDIS_CLUSTER: "`1`: the one URL is a node of a cluster; `0` or nothing: it is not.",
   WEIR_ADMIN_TOKEN:
     "Opens the admin service to those who show it: 16 to 256 printable ASCII characters, no spaces. `adminToken`.",
   WEIR_EVENTS_FILE: "Events of requests as JSON lines: a path, or `-` for stdout. `events.file`.",
