@@ -1,27 +1,19 @@
 // `weir ledger`: look at budgets and leases, correct them with a reason, take them out, compare them with a provider's bill.
 // The ledger is the store itself (a directory nobody has open, or Redis) or a running sidecar's admin service.
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { type Books, booksOf, remoteBooks } from "../ledger/admin.ts";
-import { isTimeZone } from "../ledger/calendar.ts";
 import { openEmbedded } from "../ledger/embedded.ts";
-import {
-  type Difference,
-  outside,
-  parseUsage,
-  reconcile,
-  type Unbooked,
-  unbooked,
-} from "../ledger/reconcile.ts";
 import { openRedis } from "../ledger/redis/store.ts";
 import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.ts";
 import { settingsFromEnvironment } from "../settings.ts";
+import { compare } from "./ledger-compare.ts";
 import { budgetText, journalText, leaseText, amount as shown, title } from "./ledger-text.ts";
-import { baseUrlOf, UsageError, unreadable } from "./usage.ts";
+import { baseUrlOf, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir ledger show [SUBJECT]                          budgets, open leases and the journal, of one organisation or all
        weir ledger adjust BUDGET AMOUNT --reason TEXT      charges AMOUNT more; below zero gives back
@@ -248,31 +240,7 @@ async function exportAll(books: Books, subject: string | undefined): Promise<num
   return statusOf(found, subject);
 }
 
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (thrown) {
-    throw unreadable(file, thrown);
-  }
-}
-
-function readExport(file: string): BudgetRecord[] {
-  const records: BudgetRecord[] = [];
-  for (const [i, line] of read(file).split("\n").entries()) {
-    if (line === "") continue;
-    let item: { type?: unknown } | null;
-    try {
-      item = JSON.parse(line);
-    } catch (thrown) {
-      throw new WeirError("invalid_argument", `${file}:${i + 1}: not JSON: expected an export`, thrown);
-    }
-    if (item?.type === "budget") records.push(item as unknown as BudgetRecord);
-  }
-  return records;
-}
-
-async function recordsOf(values: Values): Promise<BudgetRecord[]> {
-  if (values.export !== undefined) return readExport(values.export);
+async function allBudgets(values: Values): Promise<BudgetRecord[]> {
   const books = await openBooks(values);
   try {
     const records: BudgetRecord[][] = [];
@@ -282,58 +250,6 @@ async function recordsOf(values: Values): Promise<BudgetRecord[]> {
   } finally {
     await books.close();
   }
-}
-
-const daysText = (from: string, to: string): string => (from === to ? from : `${from} to ${to}`);
-
-function unbookedText({ from, to, subject, model, amounts }: Unbooked): string {
-  const told = Object.entries(amounts).map(([meter, amount]) => `${meter} ${shown(amount, meter)}`);
-  return `NOWHERE ${daysText(from, to)}  ${subject || "no subject"}  ${model || "no model"}: provider ${told.join(", ")}: no window of this ledger counts it`;
-}
-
-function differenceText(difference: Difference): string {
-  const { from, to, subject, budget, meter, modelClass, ledger, provider, within } = difference;
-  const days = daysText(from, to);
-  // Of the greater amount, as the tolerance is.
-  const most = Math.max(ledger, provider);
-  const percent = most === 0 ? "" : ` (${(((ledger - provider) / most) * 100).toFixed(2)} %)`;
-  const gap = `${ledger > provider ? "+" : ""}${shown(ledger - provider, meter)}${percent}`;
-  const amounts = `ledger ${shown(ledger, meter)}, provider ${shown(provider, meter)}`;
-  return `${within ? "  ok  " : "DIFFER"}  ${days}  ${subject}  ${budget}  ${meter}  ${modelClass || "all models"}: ${amounts}, ${gap}`;
-}
-
-async function compare(file: string, values: Values): Promise<number> {
-  const { tolerance: percentage = "1", "time-zone": timeZone = "UTC" } = values;
-  const tolerance = /\d/.test(percentage) ? Number(percentage.replace(/%$/, "")) / 100 : Number.NaN;
-  if (!(tolerance >= 0 && tolerance <= 1))
-    throw new UsageError(`--tolerance: ${percentage}: expected a percentage, 0 to 100`);
-  if (!isTimeZone(timeZone))
-    throw new UsageError(`--time-zone: ${timeZone}: expected a zone's name, as Europe/Berlin`);
-  const classes = (values.class ?? []).map((text): [string, string[]] => {
-    const [, name = "", models = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    if (name === "") throw new UsageError(`--class: ${text}: expected CLASS=MODEL,MODEL`);
-    return [name, models.split(",")];
-  });
-  const usage = parseUsage(read(file));
-  const options = { now: Date.now(), timeZone, classes: new Map(classes), tolerance };
-  const records = await recordsOf(values);
-  const differences = reconcile(records, usage, options);
-  const nowhere = unbooked(records, usage, options);
-  for (const difference of differences) console.log(differenceText(difference));
-  for (const entry of nowhere) console.log(unbookedText(entry));
-  const beyond = differences.filter(({ within }) => !within).length;
-  if (differences.length === 0) {
-    console.error(
-      "weir ledger: nothing to compare: this ledger keeps no window of a day, week or month that has ended, of a meter that the file has",
-    );
-    return 1;
-  }
-  const summary = `${differences.length} windows compared, ${beyond} differ by more than ${tolerance * 100} %`;
-  const past = nowhere.length > 0 ? `; ${nowhere.length} subjects and models that none counts` : "";
-  const ignored = outside(records, usage, options);
-  const beside = ignored > 0 ? `; ${ignored} lines are of dates of no window that has ended` : "";
-  console.log(summary + past + beside);
-  return beyond + nowhere.length > 0 ? 1 : 0;
 }
 
 /** Who runs this; a container's user may have no name. */
@@ -390,7 +306,7 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(
       `${action}: ${targets.length} arguments: expected ${least === most ? least : `${least} or ${most}`}`,
     );
-  if (action === "reconcile") return compare(targets[0] ?? "", values);
+  if (action === "reconcile") return compare(targets[0] ?? "", values, () => allBudgets(values));
   if (action === "adjust" || action === "reset") requireReason(values);
   // What is given wrongly is told before a ledger is opened for it.
   const by = action === "adjust" ? amountOf(targets.pop() ?? "") : 0;
