@@ -10,6 +10,7 @@ import {
   Outcome,
   waiterCount,
   waiterOf,
+  WAITERS_MAX,
 } from "./budget/acquire";
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { rememberDenial } from "./budget/denials";
@@ -194,7 +195,8 @@ export function onAcquired(number: i32, answer: Slice): void {
   }
 }
 
-const waiting = new StaticArray<u32>(64);
+/** The streams that waited for the question that was answered last. */
+const waiting = new StaticArray<u32>(WAITERS_MAX);
 
 function takeWaiters(number: i32): i32 {
   const total = waiterCount(number);

@@ -32,7 +32,7 @@ import {
 } from "../wire";
 
 /** Streams that one acquire can carry; more start one of their own. */
-const WAITERS_MAX: i32 = 63;
+export const WAITERS_MAX: i32 = 63;
 /** The field of AcquireRequest that carries reports. */
 const REPORTS: u32 = 7;
 /** The first slice of a subject is the need times this; each one used up soon doubles it. */
