@@ -75,20 +75,28 @@ describe("a provider's usage CSV", () => {
     assert.equal(outside([record(start), record(start + day)], usage, options), 2);
   });
 
-  it("is compared in a moment where thousands of keys have a window and a line of each day", () => {
+  it("is compared in few looks at each line where thousands of keys have a window and a line of each day", () => {
     const [keys, days] = [3_000, 30];
     const subjects = Array.from({ length: keys }, (_, i) => `acme/search/key-${i}`);
     const month = Array.from({ length: days }, (_, i) => `2026-01-${String(i + 1).padStart(2, "0")}`);
-    const usage = month.flatMap((date) => subjects.map((subject) => ({ ...line(5, subject), date })));
+    let looks = 0;
+    const usage = month.flatMap((date) =>
+      subjects.map((subject) => ({
+        ...line(5, subject),
+        get date() {
+          looks++;
+          return date;
+        },
+      })),
+    );
     const windows = subjects.map((subject) => ({
       ...record(start, 5),
       key: `${subject}|daily|tokens|day||${start}`,
     }));
-    const began = performance.now();
     assert.equal(reconcile(windows, usage, options).filter(({ within }) => within).length, keys);
     assert.deepEqual(unbooked(windows, usage, options), []);
     assert.equal(outside(windows, usage, options), keys * (days - 1));
-    assert.ok(performance.now() - began < 5_000);
+    assert.ok(looks < 20 * usage.length, `${looks} looks at ${usage.length} lines`);
   });
 
   it("is compared with a budget on models by the list that the policy has, a star for any rest", () => {
