@@ -202,16 +202,16 @@ export function onTick(root: u32): void {
   const entry = entryOf(root);
   if (!entry) return;
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
-  if (policy.awaitsRules) askForRules(policy, numberOf(entry), now());
+  const time = now();
+  if (policy.awaitsRules) askForRules(policy, numberOf(entry), time);
   if (budgeted) {
-    const time = now();
     emptyPurses(false);
     carrySettled();
     sendReports(policy, time);
     sendDebts(policy, time);
     forgetSettled();
   }
-  reportEvents(now());
+  reportEvents(time);
   tellCounts();
   tellTallies(policy);
   gauge(Metric.StreamsOpen, streamsOpen());

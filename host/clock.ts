@@ -13,6 +13,8 @@ const UP_NS = 60_000_000_000n;
 export class FakeClock implements Clock {
   #now: bigint;
   #monotonic = UP_NS;
+  /** How far it was set ahead, in all. */
+  #setNs = 0n;
   /** @param epochMs where it starts, in milliseconds since the epoch; default 2026-01-01T00:00:00Z. */
   constructor(epochMs = Date.UTC(2026, 0, 1)) {
     this.#now = BigInt(epochMs) * 1_000_000n;
@@ -35,7 +37,14 @@ export class FakeClock implements Clock {
 
   /** Somebody sets it `ms` milliseconds ahead, or back. */
   set(ms: number): void {
-    this.#now += BigInt(ms) * 1_000_000n;
+    const ns = BigInt(ms) * 1_000_000n;
+    this.#now += ns;
+    this.#setNs += ns;
+  }
+
+  /** Milliseconds since the epoch by a machine whose clock nobody sets. */
+  get unsetMs(): number {
+    return Number((this.#now - this.#setNs) / 1_000_000n);
   }
 }
 

@@ -19,6 +19,9 @@ export interface Observed extends Extensions {
   readonly onProblem: (message: string) => void;
 }
 
+/** Numbers are no cause of their own: MOVED names the slot of each organisation that asks. */
+const numberless = (text: string): string => text.replace(/\d+/g, "N");
+
 /** The hooks of `startSidecar` that count, and log by `write`, a line each. */
 export function observed(
   settings: Settings,
@@ -33,30 +36,28 @@ export function observed(
     told.set(message, now);
     return true;
   };
+  /** Writes an error of which `cause` was not told lately. */
+  const tell = (error: object, cause: string): void => {
+    if (isNew(cause)) write("error", JSON.stringify({ level: "error", ...error }));
+  };
   return {
     registry,
-    onProblem: (message) => {
-      if (isNew(message.replace(/\d+/g, "N"))) write("error", JSON.stringify({ level: "error", message }));
-    },
+    onProblem: (message) => tell({ message }, numberless(message)),
     ...hooks,
-    onInvalid: ({ code, message }) => {
-      if (isNew(message)) write("error", JSON.stringify({ level: "error", code, message }));
-    },
+    onInvalid: ({ code, message }) => tell({ code, message }, message),
     onError: (error) => {
       hooks.onError?.(error);
+      const { code, message } = error;
       const cause = error.cause instanceof Error ? error.cause.message : undefined;
-      const line = JSON.stringify({ level: "error", code: error.code, message: error.message, cause });
-      // Numbers are no cause of their own: MOVED names the slot of each organisation that asks.
-      if (isNew(line.replace(/\d+/g, "N"))) write("error", line);
+      const what = { code, message, cause };
+      tell(what, numberless(JSON.stringify(what)));
     },
     onConnectionError: (reason) => {
       hooks.onConnectionError?.(reason);
       const message = `the connection to Redis failed: ${reason}`;
-      if (isNew(message)) write("error", JSON.stringify({ level: "error", code: "unavailable", message }));
+      tell({ code: "unavailable", message }, message);
     },
-    onRedisTrouble: (message) => {
-      if (isNew(message)) write("error", JSON.stringify({ level: "error", message }));
-    },
+    onRedisTrouble: (message) => tell({ message }, message),
     onNotices: (notices) => {
       hooks.onNotices?.(notices);
       for (const { budget, subject, percent } of notices)

@@ -177,14 +177,14 @@ export class Key {
   tier: usize;
   lane: u8;
   // followed by the digest
+  get digest(): usize {
+    return changetype<usize>(this) + offsetof<Key>();
+  }
   get isDated(): bool {
     return this.notBefore != 0 || this.expires != u64.MAX_VALUE;
   }
   isValid(seconds: u64): bool {
     return seconds >= this.notBefore && seconds < this.expires;
-  }
-  get digest(): usize {
-    return changetype<usize>(this) + offsetof<Key>();
   }
 }
 

@@ -73,10 +73,7 @@ const EMPTY = {
 
 class World {
   readonly clock = new FakeClock();
-  readonly #started = this.clock.now() - this.clock.monotonic();
-  readonly ledger = new LocalLedger({
-    clock: () => Number((this.#started + this.clock.monotonic()) / 1_000_000n),
-  });
+  readonly ledger = new LocalLedger({ clock: () => this.clock.unsetMs });
   readonly vms: Vm[] = [];
   readonly log: string[] = [];
   pick: Pick = random(0);

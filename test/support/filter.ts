@@ -153,8 +153,7 @@ export class LocalEdge implements Edge {
   private constructor(profile: ProfileName) {
     this.host = profile;
     // The ledger's machine has a clock of its own, which nobody sets.
-    const started = this.clock.now() - this.clock.monotonic();
-    this.ledger = new LocalLedger({ clock: () => Number((started + this.clock.monotonic()) / 1_000_000n) });
+    this.ledger = new LocalLedger({ clock: () => this.clock.unsetMs });
   }
 
   static async open(options: EdgeOptions): Promise<LocalEdge> {
