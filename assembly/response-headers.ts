@@ -2,10 +2,20 @@
 // look-ups, and alone sees each of several; ngx_wasm_module is also asked one by one, because it hands over at most 100 headers
 // and the one that says how the answer is encoded may not be missed. The slices point into the host's copy and live until the
 // callback returns.
-import { CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STATUS } from "./headers";
+import {
+  CONTENT_DIGEST,
+  CONTENT_ENCODING,
+  CONTENT_LENGTH,
+  CONTENT_MD5,
+  CONTENT_TYPE,
+  DIGEST,
+  ETAG,
+  REPR_DIGEST,
+  STATUS,
+} from "./headers";
 import { NOT_WHOLE, toU64 } from "./json/text";
 import { MapType } from "./proxy-wasm/abi";
-import { header, headerName, headerValue, nextHeader, openHeaders } from "./proxy-wasm/headers";
+import { header, headerName, headerValue, nextHeader, openHeaders, removeHeader } from "./proxy-wasm/headers";
 import { nginx } from "./proxy-wasm/kind";
 import { is, isFolded, lenOf, NONE, ptrOf, Slice } from "./slice";
 
@@ -16,10 +26,14 @@ export let type: Slice = NONE;
 export let encoding: Slice = NONE;
 /** The content-length; NOT_WHOLE without one. */
 export let length: u64 = NOT_WHOLE;
+/** One of the headers that `removeDigests` takes off is there, or may be. */
+export let digested: bool = false;
 
 /** Reads the answer's headers; what the host cannot hand over counts as absent. */
 export function readResponseHeaders(): void {
+  digested = false;
   if (!walk() || nginx) {
+    digested = true;
     if (status == 0) status = readStatus();
     if (type == NONE) type = header(MapType.ResponseHeaders, CONTENT_TYPE);
     if (encoding == NONE) encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
@@ -36,14 +50,24 @@ function walk(): bool {
   while (nextHeader()) {
     const name = headerName();
     switch (lenOf(name)) {
+      case 4:
+        digested = digested || is(name, "etag");
+        break;
+      case 6:
+        digested = digested || is(name, "digest");
+        break;
       case 7:
         if (is(name, ":status")) status = statusOf(headerValue());
+        break;
+      case 11:
+        digested = digested || is(name, "content-md5") || is(name, "repr-digest");
         break;
       case 12:
         if (type == NONE && is(name, "content-type")) type = headerValue();
         break;
       case 14:
         if (is(name, "content-length")) length = toU64(headerValue());
+        else digested = digested || is(name, "content-digest");
         break;
       case 16:
         // Of several the one that changes the bytes counts. nginx gives names as they were written.
@@ -53,6 +77,18 @@ function walk(): bool {
     }
   }
   return true;
+}
+
+/**
+ * Takes off what the upstream's bytes are recognised by, as the client gets others: it would refuse them, and could try what was
+ * redacted until the digest is right.
+ */
+export function removeDigests(map: MapType): void {
+  removeHeader(map, ETAG);
+  removeHeader(map, DIGEST);
+  removeHeader(map, CONTENT_MD5);
+  removeHeader(map, REPR_DIGEST);
+  removeHeader(map, CONTENT_DIGEST);
 }
 
 /** The status alone; 0 when the host does not say. */

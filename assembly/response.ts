@@ -36,7 +36,16 @@ import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
 import { redactChunk, withholdChunk } from "./response-redact";
 import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
-import { encoding, length, readResponseHeaders, readStatus, status, type } from "./response-headers";
+import {
+  digested,
+  encoding,
+  length,
+  readResponseHeaders,
+  readStatus,
+  removeDigests,
+  status,
+  type,
+} from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
 import { is, lenOf, lit, NONE, ptrOf, sub } from "./slice";
@@ -149,6 +158,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   if (length != NOT_WHOLE) stream.answerLeft = length;
   if (stream.redaction != 0 || (streams && stream.hideUsage)) {
     removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+    if (digested) removeDigests(MapType.ResponseHeaders);
   }
 }
 
@@ -158,6 +168,7 @@ function replace(stream: Stream): void {
   stream.reason = Reason.AnswerUnreadable;
   removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
   removeHeader(MapType.ResponseHeaders, CONTENT_ENCODING);
+  if (digested) removeDigests(MapType.ResponseHeaders);
   setHeader(MapType.ResponseHeaders, CONTENT_TYPE, JSON_TYPE);
   setHeader(MapType.ResponseHeaders, WEIR_VERDICT, UNREADABLE);
   // nginx has made its status line by now.
@@ -229,7 +240,9 @@ function lose(stream: Stream): Action {
 /** Trailers end an answer in the place of its last bytes (Envoy, HTTP/2): what is held of it is what is left. */
 export function onResponseTrailers(context: u32): Action {
   const stream = findStream(context);
-  return stream == null ? Action.Continue : onResponseBody(context, stream.answerHeld, true);
+  if (stream == null) return Action.Continue;
+  if (stream.redaction != 0 || stream.replaced != Replaced.No) removeDigests(MapType.ResponseTrailers);
+  return onResponseBody(context, stream.answerHeld, true);
 }
 
 /** nginx may never say that an answer of known length has ended. */

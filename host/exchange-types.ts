@@ -60,6 +60,8 @@ export interface ExchangeResponse {
   body: Buffer;
   /** As they went to the client; empty with a sink of the caller's own. */
   chunks: Buffer[];
+  /** The trailers of the answer, empty without any. */
+  trailers: Pairs;
   /** Envoy's response code details, or nginx's reason; empty for an upstream's answer. */
   details: string;
   from: "upstream" | "guest" | "host";

@@ -358,6 +358,7 @@ class Exchange {
       headers,
       body: this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks),
       chunks: this.#chunks,
+      trailers: stream.response.trailers?.pairs() ?? [],
       details: stream.details,
       from: this.#from,
       aborted: stream.aborted ? CLIENT_GONE : stream.resetReason,

@@ -36,6 +36,7 @@ export const enum MapType {
   RequestHeaders = 0,
   RequestTrailers = 1,
   ResponseHeaders = 2,
+  ResponseTrailers = 3,
   CalloutResponseHeaders = 6,
 }
 

@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Pairs } from "../../host/abi.ts";
+import { exchange } from "../../host/exchange.ts";
 import type { ProfileName } from "../../host/profiles.ts";
-import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import type { Vm } from "../../host/vm.ts";
+import { chat, keyEntry, LocalEdge, requestOf } from "../support/filter.ts";
 import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
 const policy = {
@@ -293,6 +295,41 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.ok(!blocked.text.includes("Aria"), blocked.text);
       const masked = (await answered("Mail bob@example.com")).json.text;
       assert.ok(masked.startsWith("Mail ") && !masked.includes("bob@example"), masked);
+    });
+
+    it("takes off what tells of the upstream's bytes, where the client gets others", async () => {
+      const digests = {
+        etag: '"1"',
+        digest: "a=1",
+        "content-md5": "1",
+        "repr-digest": "a=1",
+        "content-digest": "a=1",
+      };
+      const left = async (key: string, headers: Record<string, string> = {}) => {
+        const answer = await json({ text: "Mail bob@example.com" }, key, undefined, {
+          ...digests,
+          ...headers,
+        });
+        return Object.keys(digests).filter((name) => answer.header(name) !== undefined);
+      };
+      assert.deepEqual(await left("plain"), Object.keys(digests));
+      assert.deepEqual(await left("redacts"), []);
+      assert.deepEqual(await left("strict", { "content-encoding": "gzip" }), []);
+      assert.deepEqual(await left("lenient", { "content-encoding": "gzip" }), Object.keys(digests));
+    });
+
+    it("takes them off trailers, too", async () => {
+      if (profile === "ngx_wasm") return; // nginx drops trailers
+      const request = requestOf({ key: "redacts", body: chat("hello") });
+      const { trailers } = await exchange(edge.vms[0] as Vm, request, () => ({
+        headers: { "content-type": "application/json" },
+        body: '{"text":"Mail bob@example.com"}',
+        trailers: [
+          ["content-digest", "a=1"],
+          ["x-end", "1"],
+        ],
+      }));
+      assert.deepEqual(trailers, [["x-end", "1"]]);
     });
 
     it("ends a stream with an error event when a canary appears, even across deltas", async () => {
