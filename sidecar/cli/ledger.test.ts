@@ -376,6 +376,10 @@ describe("weir ledger", () => {
       [["adjust", "x"], /adjust: 1 arguments: expected 2 or 3/],
       [["reconcile"], /reconcile: 0 arguments: expected 1/],
       [["adjust", "acme", "monthly", "1.5", "--reason", "x"], /AMOUNT: 1\.5: .*micro-dollars for a cost/],
+      // Twenty dollars, for who wrote it; a thousand, where a point groups digits; sixteen, for nobody.
+      [["adjust", "acme", "monthly", "20.00", "--reason", "x"], /AMOUNT: 20\.00: .*micro-dollars for a cost/],
+      [["adjust", "acme", "monthly", "-1.000", "--reason", "x"], /AMOUNT: -1\.000: expected an integer/],
+      [["adjust", "acme", "monthly", "0x10", "--reason", "x"], /AMOUNT: 0x10: expected an integer/],
       [["reconcile", "x", "--tolerance", "much"], /--tolerance: much: expected a percentage/],
       [["reconcile", "x", "--time-zone", "here"], /--time-zone: here: expected a zone's name/],
       [["reconcile", "x", "--class", "large"], /--class: large: expected CLASS=MODEL,MODEL/],

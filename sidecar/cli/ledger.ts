@@ -268,7 +268,8 @@ function requireReason({ by, reason }: Values): void {
 }
 
 function amountOf(text: string): number {
-  const value = Number(text);
+  // Not 20.00, which is meant as dollars, and not 1.000, which is a thousand to some.
+  const value = /^[+-]?\d+(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value) && value !== 0) return value;
   throw new UsageError(
     `AMOUNT: ${text}: expected an integer other than 0, in the budget's unit: requests, tokens, or micro-dollars for a cost`,

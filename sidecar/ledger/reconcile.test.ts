@@ -25,6 +25,12 @@ describe("a provider's usage CSV", () => {
       "date,subject,tokens\n2026-01-05,acme,",
       [line(0)],
     ],
+    ["a fraction as some libraries write integers", "date,subject,tokens\n2026-01-05,acme,5.0\n", [line(5)]],
+    [
+      "a rate of exchange, which is no currency",
+      "date,subject,tokens,currency_conversion_rate\n2026-01-05,acme,5,0.92\n",
+      [line(5)],
+    ],
     ["an amount as a fraction that is none", "date,subject,tokens\n2026-01-05,acme,1.2e1\n", [line(12)]],
     [
       "a line twice, which adds up",
@@ -49,9 +55,18 @@ describe("a provider's usage CSV", () => {
     [tokens("2026-01-05,acme,-5"), /tokens: -5: expected an integer/],
     [tokens("2026-01-05,acme,0x10"), /tokens: 0x10: expected an integer/],
     [tokens("2026-01-05,acme,1e300"), /tokens: 1e300: expected an integer/],
+    [tokens('2026-01-05,acme,"12.000"'), /tokens: 12\.000: expected an integer, 0 or more/],
     [cost("2026-01-05,acme,$1.50,USD"), /cost: \$1\.50: expected dollars, as 12\.34, 0 or more/],
     [cost('2026-01-05,acme,"1,50",USD'), /cost: 1,50: expected dollars/],
     [cost("2026-01-05,acme,1.50,EUR"), /line 2: currency: EUR: expected USD/],
+    [
+      "date,subject,cost,BillingCurrency\n2026-01-05,acme,1.50,EUR\n",
+      /line 2: billingcurrency: EUR: expected USD/,
+    ],
+    [
+      "date,subject,cost,amount_currency\n2026-01-05,acme,1.50,eur\n",
+      /line 2: amount_currency: eur: expected USD/,
+    ],
     [tokens("05.01.2026,acme,5"), /line 2: date: 05\.01\.2026: expected YYYY-MM-DD/],
     [tokens("2026-02-30,acme,5"), /date: 2026-02-30: expected YYYY-MM-DD/],
     [tokens("2026-01-05x,acme,5"), /date: 2026-01-05x: expected YYYY-MM-DD/],
@@ -73,6 +88,16 @@ describe("a provider's usage CSV", () => {
   it("tells how many lines are of dates of no window that has ended", () => {
     const usage = [line(1), { ...line(1), date: "2026-01-06" }, { ...line(1), date: "2026-01-04" }];
     assert.equal(outside([record(start), record(start + day)], usage, options), 2);
+  });
+
+  it("adds costs up before they are rounded, as a line may cost less than half a micro-dollar", () => {
+    const usage = parseUsage(`date,subject,cost\n${"2026-01-05,acme,0.0000004\n".repeat(10)}`);
+    const [compared] = reconcile(
+      [{ ...record(start, 4), key: `acme|dollars|cost|day||${start}` }],
+      usage,
+      options,
+    );
+    assert.deepEqual([compared?.provider, compared?.within], [4, true]);
   });
 
   it("is compared in few looks at each line where thousands of keys have a window and a line of each day", () => {

@@ -7,7 +7,7 @@
  *   model              the provider's name; may be absent, then only budgets on all models are compared
  *   requests, prompt_tokens, completion_tokens, tokens, cost
  *                      one or more of them, empty for 0; cost in dollars. tokens is the sum of the two others where it is absent
- *   currency           may be absent; else USD in every line
+ *   currency           may be absent; else USD in every line, as in every column of which the name ends so (BillingCurrency)
  * Several lines of one day, subject and model add up. Other columns are ignored.
  *
  * Compared is every window of days, weeks and months that has ended: a budget's `spent` against the sum of the lines of
@@ -28,6 +28,7 @@ export interface UsageLine {
   readonly date: string;
   readonly subject: string;
   readonly model: string;
+  /** A cost in micro-dollars, with their fraction. */
   readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
 }
 
@@ -102,12 +103,17 @@ function parseCsv(text: string): Row[] {
 }
 
 const NUMBER = /^\d+(\.\d+)?(e[+-]?\d+)?$/i;
+/** Twelve thousand, where a point groups digits, and elsewhere twelve: as nobody writes integers. */
+const GROUPED = /\.\d{3}$/;
+const CURRENCY = /currency(_?code)?$/;
 
+/** Of a cost micro-dollars with their fraction: one line may be of less than half of one, and many of them add up. */
 function amountOf(text: string, meter: MeterName, line: number): number {
   if (text === "") return 0;
   const value = NUMBER.test(text) ? Number(text) : Number.NaN;
-  const amount = meter === "cost" ? Math.round(value * 1_000_000) : value;
-  if (!Number.isSafeInteger(amount))
+  const amount = meter === "cost" ? value * 1_000_000 : value;
+  const isExact = meter === "cost" ? amount <= Number.MAX_SAFE_INTEGER : Number.isSafeInteger(amount);
+  if (!isExact || (meter !== "cost" && GROUPED.test(text)))
     refuse(
       line,
       `${meter}: ${text}: expected ${meter === "cost" ? "dollars, as 12.34" : "an integer"}, 0 or more`,
@@ -142,14 +148,15 @@ export function parseUsage(text: string): UsageLine[] {
   const meters = METERS.filter((meter) => column.has(meter));
   if (meters.length === 0)
     throw new WeirError("invalid_argument", `usage CSV: no amounts: expected one of ${METERS.join(", ")}`);
+  const currencies = names.filter((name) => CURRENCY.test(name));
   return rows.map(({ line, fields }): UsageLine => {
     // A number with commas and no quotes would be taken for its first digits.
     if (fields.length !== header.length)
       refuse(line, `${fields.length} fields: expected ${header.length}, as the first line has`);
     const get = (name: string): string => fields[column.get(name) ?? -1]?.trim() ?? "";
     const date = dateOf(get("date"), line);
-    if (column.has("currency") && get("currency").toUpperCase() !== "USD")
-      refuse(line, `currency: ${get("currency")}: expected USD`);
+    for (const name of currencies)
+      if (get(name).toUpperCase() !== "USD") refuse(line, `${name}: ${get(name)}: expected USD`);
     const amounts: Partial<Record<MeterName, number>> = {};
     for (const meter of meters) amounts[meter] = amountOf(get(meter), meter, line);
     if (column.has("prompt_tokens") && column.has("completion_tokens"))
@@ -258,7 +265,7 @@ export function reconcile(
   return windows.all.flatMap((ended) => {
     const { subject, name, meter, modelClass } = ended.key;
     if (!reported.has(meter)) return [];
-    const provider = providers.get(ended) ?? 0;
+    const provider = Math.round(providers.get(ended) ?? 0);
     const ledger = ended.record.spent;
     const within = Math.abs(ledger - provider) <= Math.max(ledger, provider) * options.tolerance;
     const what = { ...ended.dates, subject, budget: name, meter, modelClass };
