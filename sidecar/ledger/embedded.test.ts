@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { WeirError } from "../errors.ts";
 import { openEmbedded } from "./embedded.ts";
-import { acquire, budget } from "./testing.ts";
+import { acquire, budget, isRefused } from "./testing.ts";
 
 /** Fills the ledger in the directory it is given until a write fails; tells how many Acquires were answered, and what then was. */
 const FILL = `
@@ -81,6 +81,25 @@ describe("the embedded ledger", () => {
       );
       assert.deepEqual(readFileSync(join(directory, "data.mdb")), Buffer.from(bytes), "it stays as it is");
     }
+  });
+
+  it("tells that records are missing, where a damaged page reads as one that holds fewer", async () => {
+    const directory = join(root, "damaged");
+    const made = await openEmbedded({ directory });
+    for (let i = 0; i < 100; i++) await made.acquire(acquire([budget(`acme/${i}`, 100, { need: 60 })]));
+    await made.close();
+    const bytes = readFileSync(join(directory, "data.mdb"));
+    const pageBytes = bytes.readUInt32LE(48);
+    for (let at = 2 * pageBytes; at < bytes.length; at += pageBytes) {
+      const page = bytes.subarray(at, at + pageBytes);
+      // A leaf, at whose end its list of nodes is told; two bytes for each.
+      if (page.readUInt16LE(18) === 2 && page.includes("b/acme/"))
+        page.writeUInt16LE(page.readUInt16LE(20) - 2, 20);
+    }
+    await assert.rejects(
+      openEmbedded({ directory: holding("with-fewer", bytes) }),
+      isRefused("unavailable", /with-fewer\/data\.mdb: \d+ of 200 records can be read: it is damaged/),
+    );
   });
 
   it("makes a directory with its parents, and tells where the system makes none", async () => {

@@ -46,9 +46,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
   try {
     makeDirectory(options.directory);
     lock = await lockDirectory(options.directory);
-    checkLmdbFile(join(options.directory, "data.mdb"));
+    const file = join(options.directory, "data.mdb");
+    checkLmdbFile(file);
     const db = open<Value, string>({ path: options.directory, noSubdir: false, overlappingSync: false });
-    const state = recover(db);
+    const state = recover(db, file);
     const keeper = new LmdbKeeper(db, lock);
     return new LocalLedger({ state, keeper, ...(options.clock && { clock: options.clock }) });
   } catch (thrown) {
@@ -122,14 +123,24 @@ function copyOf(change: Change, state: State): Value | undefined {
   return record && { ...record };
 }
 
-function recover(db: RootDatabase<Value, string>): State {
+/** Throws WeirError `unavailable` where a damaged page hides records: what they say was spent would be granted again. */
+function recover(db: RootDatabase<Value, string>, file: string): State {
   const state = new State();
+  let count = 0;
   // Keys come in order, so journal entries come in the order of their numbers.
   for (const { key, value } of db.getRange()) {
+    count++;
     const [table, organisation = "", id = ""] = key.split("/", 3);
     if (table === "j") state.restoreJournal(organisation, Number(id), value as JournalEntry);
     else if (table === "u") state.restoreNotice(organisation, (value as UntoldNotice).untold);
     else state.restore(organisation, value as BudgetRecord | LeaseRecord);
   }
+  // LMDB tells how many it has apart from its pages; reading, it passes over what it cannot find.
+  const { entryCount } = db.getStats() as { readonly entryCount: number };
+  if (count !== entryCount)
+    throw new WeirError(
+      "unavailable",
+      `${file}: ${count} of ${entryCount} records can be read: it is damaged. Restore a whole copy of it, or name another directory`,
+    );
   return state;
 }
