@@ -26,8 +26,8 @@
 --
 -- A lease keeps its budgets alive. If somebody deletes keys by hand, what is gone counts as nothing and the rest goes on.
 --
--- Times are Redis' own milliseconds (TIME), amounts integers up to 2^53-1: exact in Lua's doubles, in the packed form and
--- in Redis' integer replies; as arguments of commands they are written with %.0f. Every sum is checked before it is made.
+-- Times are Redis' own milliseconds (TIME), amounts integers up to 2^53-1: exact in Lua's doubles and in the packed form;
+-- as arguments of commands they are written with %.0f. Every sum is checked before it is made.
 
 local BUDGET = '>i8i8i8i8i8i8i8i8i8i8'
 local LEASE = '>i8i8i8i8i8i8i8ssss'
@@ -304,6 +304,10 @@ end
 local function reply(...)
   flush()
   local out = { ... }
+  -- As text where the client's library, which reads an integer by its digits, would be one off.
+  for i, cell in ipairs(out) do
+    if type(cell) == 'number' and cell > 2 ^ 52 then out[i] = int(cell) end
+  end
   for _, notice in ipairs(notices) do out[#out + 1] = notice end
   return out
 end

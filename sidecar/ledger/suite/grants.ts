@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { acquire, budget, isRefused } from "../testing.ts";
-import { type Denied, describeKey, type Granted } from "../types.ts";
+import { type Denied, describeKey, type Granted, LIMITS } from "../types.ts";
 import type { Suite } from "./suite.ts";
 
 export function grantTests(suite: Suite): void {
@@ -34,6 +34,17 @@ export function grantTests(suite: Suite): void {
     assert.deepEqual((first as Granted).granted, [100]);
     const second = await suite.ledger.acquire(acquire([budget(org, 800, { need: 700, want: 1_000 })]));
     assert.deepEqual((second as Granted).granted, [700]);
+  });
+
+  it("tells amounts as they are up to the greatest of all", async () => {
+    const org = suite.organisation();
+    const ask = (need: number, want: number) =>
+      suite.ledger.acquire(acquire([budget(org, LIMITS.amount, { need, want })]));
+    const none = (await ask(0, 0)) as Granted;
+    assert.deepEqual([none.granted, none.remaining], [[0], [LIMITS.amount]]);
+    const all = (await ask(LIMITS.amount, LIMITS.amount)) as Granted;
+    assert.deepEqual([all.granted, all.remaining], [[LIMITS.amount], [0]]);
+    assert.equal(((await ask(1, 1)) as Denied).used, LIMITS.amount);
   });
 
   it("names the first budget that denies and debits none", async () => {
