@@ -26,13 +26,17 @@ function readExport(file: string): BudgetRecord[] {
   const records: BudgetRecord[] = [];
   for (const [i, line] of read(file).split("\n").entries()) {
     if (line === "") continue;
-    let item: { type?: unknown } | null;
+    let item: (Partial<BudgetRecord> & { type?: unknown }) | null;
     try {
       item = JSON.parse(line);
     } catch (thrown) {
       throw new WeirError("invalid_argument", `${file}:${i + 1}: not JSON: expected an export`, thrown);
     }
-    if (item?.type === "budget") records.push(item as unknown as BudgetRecord);
+    if (item?.type !== "budget") continue;
+    const { key, start, end, spent } = item;
+    if (typeof key !== "string" || ![start, end, spent].every(Number.isSafeInteger))
+      throw new WeirError("invalid_argument", `${file}:${i + 1}: not a budget as an export has it`);
+    records.push(item as BudgetRecord);
   }
   return records;
 }

@@ -420,6 +420,11 @@ describe("weir ledger", () => {
     writeFileSync(usage, "date,subject,tokens\n");
     writeFileSync(broken, '{"type":"lease"}\nnull\n{oops\n');
     await assert.rejects(run("reconcile", usage, "--export", broken), /broken\.jsonl:3: not JSON/);
+    writeFileSync(
+      broken,
+      '{"type":"lease"}\n{"type":"budget","key":"acme|a|tokens|day||0","start":0,"end":1}\n',
+    );
+    await assert.rejects(run("reconcile", usage, "--export", broken), /broken\.jsonl:2: not a budget as an/);
   });
 
   it("shows the highest limit of the window beside a lower one of the newest lease, as of two tiers", () => {
