@@ -142,8 +142,13 @@ describe("the settings", () => {
       "WEIR_WEBHOOK_URL: expected http://… or https://…",
     ],
     [
+      "a webhook with a password in its URL, without repeating it",
+      { WEIR_WEBHOOK_URL: "https://user:password@host/", WEIR_WEBHOOK_SECRET: "0123456789abcdef" },
+      "WEIR_WEBHOOK_URL: expected http://… or https://… without user",
+    ],
+    [
       "a moderator with a password in its URL, without repeating it",
-      { WEIR_MODERATION_ALLOW: "https://user:password@host/" },
+      { WEIR_MODERATION_ALLOW: "https://:password@host/" },
       "WEIR_MODERATION_ALLOW: expected http://… or https://… of at most 256 characters, without user or fragment",
     ],
     [

@@ -42,6 +42,9 @@ function checkUrl(path: string, url: string): void {
   if (protocol !== "http:" && protocol !== "https:") refuse(path, "http://… or https://…");
 }
 
+/** `fetch` takes no URL with one, and repeats all of it when it says so. */
+const hasUser = ({ username, password }: URL): boolean => username + password !== "";
+
 function checkSecret(path: string, secret: string): void {
   if (secret !== "" && !SECRET.test(secret)) refuse(path, "16 to 256 printable ASCII characters, no spaces");
 }
@@ -49,7 +52,7 @@ function checkSecret(path: string, secret: string): void {
 /** A key is sent as a header, and is asked for by name. */
 function checkModerator(name: string, url: string, key: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const isPlain = parsed && /^https?:$/.test(parsed.protocol) && parsed.username === "" && parsed.hash === "";
+  const isPlain = parsed && /^https?:$/.test(parsed.protocol) && !hasUser(parsed) && parsed.hash === "";
   if (!isPlain || url.length > 256)
     refuse(
       "events.moderators.url",
@@ -84,6 +87,8 @@ export function checkEvents(events: EventsSettings): void {
   const { webhook, moderators, otlp } = events;
   checkSecret("events.pseudonymKey", events.pseudonymKey);
   checkUrl("events.webhook.url", webhook.url);
+  if (webhook.url !== "" && hasUser(new URL(webhook.url)))
+    refuse("events.webhook.url", "http://… or https://… without user");
   checkSecret("events.webhook.secret", webhook.secret);
   if ((webhook.url === "") !== (webhook.secret === ""))
     refuse("events.webhook", "a URL and a secret, or neither");
