@@ -16,11 +16,14 @@ let capacity: usize = 0;
 let used: usize = 0;
 let peak: usize = 0;
 
-/** Makes the arena at least `bytes` large. At start and configuration only: a larger one replaces the old. */
+/**
+ * Makes the arena at least `bytes` large. At start and configuration only: a larger one replaces the old, whose memory is lost. So it
+ * is twice as large, and configurations that each ask for a little more lose no more together than the last one has.
+ */
 export function arenaReserve(bytes: usize): void {
   if (bytes <= capacity) return;
-  base = reserve(bytes);
-  capacity = bytes;
+  capacity = max(bytes, 2 * capacity);
+  base = reserve(capacity);
   used = 0;
 }
 

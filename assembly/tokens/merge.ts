@@ -29,12 +29,12 @@ let dead: usize = 0;
 let path: usize = 0;
 let capacity: i32 = 0;
 
-/** Reserves the work area for pieces of up to `bytes`. */
+/** Reserves the work area for pieces of up to `bytes`. A larger one is at least twice as large, as the memory of the old one is lost. */
 export function configureMerge(bytes: i32): void {
   if (bytes <= capacity) return;
-  capacity = bytes;
-  dead = reserve((<usize>bytes >> 3) + 16);
-  path = reserve((<usize>bytes >> 3) + 16);
+  capacity = max(bytes, 2 * capacity);
+  dead = reserve((<usize>capacity >> 3) + 16);
+  path = reserve((<usize>capacity >> 3) + 16);
 }
 
 export function mergeCapacity(): i32 {
