@@ -18,6 +18,7 @@ import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
+import { NS_PER_MS } from "./policy/units";
 import { carrySettled, configureEvents, forgetSettled, leaveEvents, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
@@ -204,7 +205,7 @@ export function onTick(root: u32): void {
   const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
   const time = now();
   if (policy.awaitsRules) askForRules(policy, numberOf(entry), time);
-  if (budgeted) {
+  if (budgeted && isDue(policy, time)) {
     emptyPurses(false);
     carrySettled();
     sendReports(policy, time);
@@ -220,6 +221,20 @@ export function onTick(root: u32): void {
   gauge(Metric.ArenaPeakBytes, arenaPeak());
   gauge(Metric.ArenaBytes, arenaCapacity());
   gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
+}
+
+/**
+ * Whether leases and debts are to be looked after now. They belong to all policies with this ledger, of which each has a tick: what one
+ * has just done is not done again, or many policies would keep a worker busy that serves nobody.
+ */
+function isDue(policy: Policy, time: u64): bool {
+  if (time - policy.lookedAfterNs < (<u64>policy.syncMs * NS_PER_MS) / 2) return false;
+  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
+    const other = <usize>load<u32>(roots + i * ENTRY, 4);
+    if (!other || changetype<Policy>(other).ledgerTag != policy.ledgerTag) continue;
+    changetype<Policy>(other).lookedAfterNs = time;
+  }
+  return true;
 }
 
 // What leaves count themselves, and how much of it has been told.

@@ -256,6 +256,8 @@ export class Policy {
   tag: u64;
   /** Of the ledger's cluster. */
   ledgerTag: u64;
+  /** When what policies with this ledger have in common was last looked after, by any of them. */
+  lookedAfterNs: u64;
   cluster: Slice;
   timeoutMs: u32;
   syncMs: u32;

@@ -39,6 +39,30 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   });
 }
 
+test("many policies of one ledger look after its leases once, not at the tick of each", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf("first") });
+  const { shared } = edge.vms[0] as Vm;
+  let reads = 0;
+  const get = shared.get.bind(shared);
+  shared.get = (key) => {
+    reads++;
+    return get(key);
+  };
+  const readsOf10s = async () => {
+    reads = 0;
+    await edge.wait(10_000);
+    return reads;
+  };
+  const alone = await readsOf10s();
+  for (let i = 0; i < 20; i++) {
+    // As listeners that are put one after the other.
+    await edge.wait(40);
+    (edge.vms[0] as Vm).addRoot({ configuration: JSON.stringify(policyOf(`key${i}`)) });
+  }
+  const together = await readsOf10s();
+  assert.ok(alone > 0 && together <= 3 * alone, `${together} reads, ${alone} with one policy`);
+});
+
 for (const outage of ["deny", "allow"])
   test(`a ledger that never answers does not hold up what is told to another (outage: ${outage})`, async () => {
     const at = (key: string, cluster: string) => {
