@@ -225,13 +225,15 @@ export function onTick(root: u32): void {
 
 /**
  * Whether leases and debts are to be looked after now. They belong to all policies with this ledger, of which each has a tick: what one
- * has just done is not done again, or many policies would keep a worker busy that serves nobody.
+ * has just done is not done again, or many policies would keep a worker busy that serves nobody. It does not count for those that wait
+ * longer for the ledger: they may be answered where that one never is.
  */
 function isDue(policy: Policy, time: u64): bool {
   if (time - policy.lookedAfterNs < (<u64>policy.syncMs * NS_PER_MS) / 2) return false;
   for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
     const other = <usize>load<u32>(roots + i * ENTRY, 4);
     if (!other || changetype<Policy>(other).ledgerTag != policy.ledgerTag) continue;
+    if (changetype<Policy>(other).timeoutMs > policy.timeoutMs) continue;
     changetype<Policy>(other).lookedAfterNs = time;
   }
   return true;
