@@ -141,7 +141,11 @@ export function acquireAhead(
   growth: i32,
   now: u64,
 ): void {
-  if (ledgerRests(policy.ledgerTag, stream.subject, now) || inFlight(stream.leaseTag, policy) != null) return;
+  if (
+    ledgerRests(policy.ledgerTag, stream.subject, policy.timeoutMs, now) ||
+    inFlight(stream.leaseTag, policy) != null
+  )
+    return;
   acquireFor(stream, policy, tier, count, growth);
 }
 
@@ -199,7 +203,8 @@ export function finishAcquire(number: i32, answer: Slice, now: u64): Outcome {
   const acquire = at(number);
   acquire.active = false;
   memory.copy(needed, acquire.needs, NEEDS);
-  noteAnswer(acquire.ledger, acquire.subject, answer == NONE, now);
+  const waitedMs = acquire.policy ? changetype<Policy>(acquire.policy).timeoutMs : u32.MAX_VALUE;
+  noteAnswer(acquire.ledger, acquire.subject, answer == NONE, waitedMs, now);
   if (answer == NONE) return abandon(acquire, now, Outcome.Failed);
   deniedBudget = deniedWindow = NONE;
   deniedLimit = deniedUsed = deniedResetSeconds = 0;

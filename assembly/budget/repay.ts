@@ -53,6 +53,8 @@ const flights = new Flights(<usize>REPORTS_MAX * SENT);
 let sent: usize = 0;
 let sentCount: i32 = 0;
 let opening: bool = false;
+/** How long the one that was answered last had been given. */
+let waitedMs: u32 = 0;
 /** Reports are looked for, and not entries to open. */
 let reporting: bool = false;
 /** Entries that could not be opened since the last tick. */
@@ -149,7 +151,7 @@ function over(debt: Debt, now: u64): bool {
 function due(debt: Debt, policy: Policy, now: u64): bool {
   if (debt.state == DebtState.Resting || debt.claimedNs > now) return false;
   if (debt.ledger != policy.ledgerTag && now < max(debt.usedNs, debt.claimedNs) + ORPHAN_NS) return false;
-  if (!debt.known && ledgerRests(debt.ledger, debt.subject, now)) return false;
+  if (!debt.known && ledgerRests(debt.ledger, debt.subject, policy.timeoutMs, now)) return false;
   if (debt.busy() && now > debt.usedNs + STUCK_NS) resolveStuck(debt);
   return !debt.known || !debt.busy() || debt.spentSum != debt.told;
 }
@@ -202,6 +204,7 @@ export function finishDebts(number: i32, answer: Slice, now: u64): void {
   sent = flight.notes;
   sentCount = flight.count;
   opening = flight.opening;
+  waitedMs = changetype<Policy>(flight.asked).timeoutMs;
   const goesOn = opening ? opened(answer, now) : acknowledged(answer, now);
   if (goesOn) sendNext(changetype<Policy>(flight.asked), now);
 }
@@ -246,7 +249,7 @@ function note(n: i32, status: u64, now: u64): void {
     if (!record.open(load<u32>(from))) return;
     const debt = record.named(load<u64>(from, 8), load<u64>(from, 16));
     if (debt == null) return;
-    if (opening) noteAnswer(debt.ledger, debt.subject, status == ReportStatus.NotKnown, now);
+    if (opening) noteAnswer(debt.ledger, debt.subject, status == ReportStatus.NotKnown, waitedMs, now);
     // Its claim runs out, and it is told again.
     if (status == ReportStatus.NotKnown) return;
     debt.claimedNs = 0;

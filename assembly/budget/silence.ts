@@ -2,7 +2,7 @@
 // Cluster, and policies of one VM may have ledgers of their own. Who is on a node that is away must not be the reason why others
 // pass without a budget. A table of fixed size; what falls on the same cell is forgotten.
 //
-//  cell   │ tag u64, of ledger and organisation │ failed u64, ns; 0: it has answered since │
+//  cell   │ tag u64, of ledger and organisation │ failed u64, ns; 0: it has answered since │ how long it was waited for u64, ms │
 import { hash64 } from "../hash";
 import { reserve } from "../memory";
 import { Per } from "../policy/policy";
@@ -11,7 +11,7 @@ import { nameHigh } from "./names";
 import { scope } from "./question";
 
 const CELLS: u64 = 1024;
-const CELL: usize = 16;
+const CELL: usize = 24;
 /** What nobody waits for is not asked again so soon. */
 const QUIET_NS: u64 = 5_000_000_000;
 const SILENT_NS: u64 = 1_000_000_000;
@@ -29,8 +29,8 @@ function cellOf(tag: u64): usize {
   return table + <usize>(tag & (CELLS - 1)) * CELL;
 }
 
-/** The subject's part of the ledger (Policy.ledgerTag) has answered, or failed to. */
-export function noteAnswer(ledger: u64, subject: Slice, failed: bool, now: u64): void {
+/** The subject's part of the ledger (Policy.ledgerTag) has answered, or failed to in the `waitedMs` that it was given. */
+export function noteAnswer(ledger: u64, subject: Slice, failed: bool, waitedMs: u32, now: u64): void {
   if (failed) anyFailedNs = now;
   else anyAnsweredNs = now;
   const tag = tagOf(ledger, subject);
@@ -38,6 +38,7 @@ export function noteAnswer(ledger: u64, subject: Slice, failed: bool, now: u64):
   if (!failed && load<u64>(cell) != tag) return;
   store<u64>(cell, tag);
   store<u64>(cell, failed ? now : 0, 8);
+  store<u64>(cell, waitedMs, 16);
 }
 
 /** When it failed to answer, if it has not answered since; else 0. */
@@ -58,10 +59,14 @@ export function ledgerSilent(ledger: u64, subject: Slice, now: u64): bool {
   return failed != 0 && now - failed < SILENT_NS;
 }
 
-/** Whether it is too soon after a failure to ask for what nobody waits for. */
-export function ledgerRests(ledger: u64, subject: Slice, now: u64): bool {
+/**
+ * Whether it is too soon after a failure to ask for what nobody waits for. Who gives an answer longer than the one that failed did, `waitsMs`,
+ * may get one.
+ */
+export function ledgerRests(ledger: u64, subject: Slice, waitsMs: u32, now: u64): bool {
   const failed = failedNs(ledger, subject);
-  return failed != 0 && now - failed < QUIET_NS;
+  if (failed == 0 || now - failed >= QUIET_NS) return false;
+  return <u64>waitsMs <= load<u64>(cellOf(tagOf(ledger, subject)), 16);
 }
 
 /** Whether nobody's has answered for a while, and somebody's failed to since: then it is away for all. */

@@ -89,18 +89,25 @@ for (const outage of ["deny", "allow"])
     assert.deepEqual(await edge.budget("second"), { spent: USED, outstanding: 0 });
   });
 
-test("a policy that does not wait for the ledger's answer keeps none from another", async () => {
-  const at = (key: string, timeout: string) => ({ ...policyOf(key), ledger: { timeout } });
-  const edge = await LocalEdge.open({ profile: "envoy", policy: at("first", "2s") });
-  const vm = edge.vms[0] as Vm;
-  const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
-  // The ledger takes 100 ms.
-  vm.options.callouts = async (target, headers, body, timeoutMs) =>
-    timeoutMs < 100 ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
-  // Its tick comes shortly before the other's.
-  await edge.wait(900);
-  vm.addRoot({ configuration: JSON.stringify(at("hasty", "10ms")) });
-  assert.equal((await edge.send({ key: "first", body: chat("Hello there") })).status, 200);
-  await edge.wait(10_000);
-  assert.deepEqual(await edge.budget("first"), { spent: USED, outstanding: 0 });
-});
+for (const outage of ["deny", "allow"])
+  test(`a policy that does not wait for the ledger's answer keeps none from another (outage: ${outage})`, async () => {
+    const at = (key: string, timeout: string) => {
+      const policy = policyOf(key);
+      return { ...policy, ledger: { timeout }, tiers: { pro: { ...policy.tiers.pro, outage } } };
+    };
+    const edge = await LocalEdge.open({ profile: "envoy", policy: at("first", "2s") });
+    const vm = edge.vms[0] as Vm;
+    const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
+    // The ledger takes 100 ms.
+    vm.options.callouts = async (target, headers, body, timeoutMs) =>
+      timeoutMs < 100 ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
+    // Its tick comes shortly before the other's.
+    await edge.wait(900);
+    vm.addRoot({ configuration: JSON.stringify(at("hasty", "10ms")) });
+    // Leases where requests wait for one, debts where they pass.
+    edge.setLedgerUp(outage === "deny");
+    assert.equal((await edge.send({ key: "first", body: chat("Hello there") })).status, 200);
+    edge.setLedgerUp(true);
+    await edge.wait(20_000);
+    assert.deepEqual(await edge.budget("first"), { spent: USED, outstanding: 0 });
+  });
