@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
-import { integerOf } from "../sidecar/cli/usage.ts";
+import { authorityOf, integerOf } from "../sidecar/cli/usage.ts";
 import { bufferBytes, type PolicyDocument } from "../sidecar/doctor/policy.ts";
 import { runScript } from "./run-script.ts";
 
@@ -27,13 +27,10 @@ export interface EnvoyConfigOptions {
   readonly adminPort: number;
 }
 
-/** Host and port; the last colon divides them. Throws with the option's name. */
+/** Host and port; an IPv6 address without its brackets, as Envoy wants it. Throws with the option's name. */
 function address(option: string, text: string): [string, string] {
-  const colon = text.lastIndexOf(":");
-  const port = Number(text.slice(colon + 1));
-  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new Error(`${option}: ${JSON.stringify(text)}: expected HOST:PORT`);
-  return [text.slice(0, colon), String(port)];
+  const colon = authorityOf(option, text).lastIndexOf(":");
+  return [text.slice(0, colon).replace(/^\[|\]$/g, ""), String(Number(text.slice(colon + 1)))];
 }
 
 /** The configuration as YAML. */
@@ -45,7 +42,8 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   const values: Record<string, string> = {
     PORT: port,
     ADMIN_PORT: String(options.adminPort),
-    WASM: options.wasm,
+    // It stands in quotation marks there.
+    WASM: JSON.stringify(options.wasm).slice(1, -1),
     POLICY: JSON.stringify(JSON.stringify(options.policy)),
     UPSTREAM_HOST: upstreamHost,
     UPSTREAM_PORT: upstreamPort,

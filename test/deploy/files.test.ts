@@ -79,16 +79,27 @@ test("Docker reads compose.yaml", (context) => {
   assert.equal(status, 0, stderr);
 });
 
-test("an address without a port is refused with the option's name", () => {
-  const options = {
-    policy: {},
-    wasm: "w",
-    upstream: "host",
-    sidecar: "s:1",
-    listen: "127.0.0.1:1",
-    adminPort: 2,
-  };
-  assert.throws(() => envoyConfig(options), /--upstream: "host": expected HOST:PORT/);
+test("what is no address with a port is refused with the option's name, and not taken for a host", () => {
+  const options = { policy: {}, wasm: "w", sidecar: "s:1", listen: "127.0.0.1:1", adminPort: 2 };
+  for (const upstream of ["host", ":1", "https://api.example.com:443", 'a"b:1', "a b:1", "h:0x50", "::1:80"])
+    assert.throws(
+      () => envoyConfig({ ...options, upstream }),
+      (error: Error) => error.message === `--upstream: ${upstream}: expected HOST:PORT`,
+    );
+});
+
+test("IPv6 addresses and any path of the filter come out as Envoy reads them", () => {
+  const wasm = '/opt/we"ir\\n/weir.wasm';
+  const options = { policy: {}, wasm, upstream: "[fd00::1]:9000", sidecar: "[::1]:8081", adminPort: 2 };
+  const { listeners, clusters } = parse(envoyConfig({ ...options, listen: "[::]:8080" })).static_resources;
+  assert.deepEqual(listeners[0].address.socket_address, { address: "::", port_value: 8080 });
+  const hosts = clusters.map(
+    ({ load_assignment }: Loose) =>
+      load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address,
+  );
+  assert.deepEqual(hosts, ["fd00::1", "::1"]);
+  const [filter] = listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
+  assert.equal(filter.typed_config.config.vm_config.code.local.filename, wasm);
 });
 
 test("a policy that does not hold headers gets the configuration for it", () => {
@@ -113,7 +124,7 @@ test("the commands of deploy say in one line what is wrong with what they were g
       [
         "envoy-config",
         ["--policy", at("demo/policy.yaml"), ...rest, "--listen", "8080"],
-        /--listen: "8080": expected HOST:PORT/,
+        /--listen: 8080: expected HOST:PORT/,
       ],
       [
         "envoy-config",
