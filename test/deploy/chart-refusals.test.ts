@@ -71,6 +71,26 @@ describe("the chart", { skip: noHelm }, () => {
       ["common", "--set", "integrations.envoy.enabled=true"],
       /integrations\.envoy\.upstream\.host: empty/,
     ],
+    [
+      "a URL for the upstream's host, which no name server knows",
+      ["common", "envoy", "--set", "integrations.envoy.upstream.host=https://api.openai.com"],
+      /integrations\/envoy\/upstream\/host/,
+    ],
+    [
+      "the port of Envoy's metrics for its callers",
+      ["common", "envoy", "--set", "integrations.envoy.port=9902"],
+      /integrations\.envoy\.port: 9902/,
+    ],
+    [
+      "an annotation in the place of the one that rolls Envoy",
+      ["common", "envoy", "--set", "integrations.envoy.podAnnotations.checksum/config=x"],
+      /integrations\.envoy\.podAnnotations: checksum\/config/,
+    ],
+    [
+      "a name that no Service can have",
+      ["common", "--set", "fullnameOverride=We.ir"],
+      /We\.ir: expected lower-case letters/,
+    ],
   ];
   for (const [what, args, expected] of refusals)
     test(`refuses ${what}`, () => {

@@ -318,6 +318,19 @@ describe("the chart", { skip: noHelm }, () => {
     assert.equal(only(manifests(template("-f", file)), "EnvoyFilter").metadata.name, "weir");
   });
 
+  test("looks for a gateway by the labels that were given and no others: with one too many no pod would have the filter", () => {
+    const selectorOf = (...set: string[]) => {
+      const all = manifests(template(...values("common", "istio", "kong"), ...set));
+      const { from } = only(all, "NetworkPolicy").spec.ingress[0];
+      const { labels } = only(all, "EnvoyFilter").spec.workloadSelector;
+      assert.deepEqual(from[1].podSelector.matchLabels, labels);
+      return [labels, from[2].podSelector.matchLabels];
+    };
+    assert.deepEqual(selectorOf(), [{ istio: "ingressgateway" }, { "app.kubernetes.io/name": "gateway" }]);
+    const own = "integrations.istio.selector.app=edge,integrations.kong.selector.app=kong";
+    assert.deepEqual(selectorOf("--set", own), [{ app: "edge" }, { app: "kong" }]);
+  });
+
   test("takes Kong's plugin that sees answers only where the policy looks into them", () => {
     const pluginOf = (way: string, tier: object) => {
       const policy = JSON.stringify({ tiers: { free: {}, pro: tier } });

@@ -88,8 +88,17 @@ lifecycle:
 {{- join "," $urls -}}
 {{- end -}}
 
+{{/* The labels of Istio's gateway. */}}
+{{- define "weir.istioSelector" -}}
+{{- default (dict "istio" "ingressgateway") .Values.integrations.istio.selector | toYaml -}}
+{{- end -}}
+
 {{/* Refuses values that cannot work, in words. */}}
 {{- define "weir.check" -}}
+{{- $name := include "weir.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the name of what is installed: %s: expected lower-case letters, digits and dashes, a letter first, as Kubernetes wants of a Service: set fullnameOverride" $name) -}}
+{{- end -}}
 {{- include "weir.checkEvents" . -}}
 {{- if not (dig "tiers" dict .Values.policy) -}}
 {{- fail "policy.tiers: missing: expected at least one tier, such as {\"pro\": {\"requests\": \"60/min\"}}" -}}
@@ -120,6 +129,12 @@ lifecycle:
 {{- end -}}
 {{- if and .Values.integrations.envoy.enabled (not .Values.integrations.envoy.upstream.host) -}}
 {{- fail "integrations.envoy.upstream.host: empty: expected the host name of the LLM API" -}}
+{{- end -}}
+{{- if and .Values.integrations.envoy.enabled (has (int .Values.integrations.envoy.port) (list 9901 9902)) -}}
+{{- fail (printf "integrations.envoy.port: %d: Envoy's administration and metrics are at 9901 and 9902: expected another" (int .Values.integrations.envoy.port)) -}}
+{{- end -}}
+{{- if hasKey .Values.integrations.envoy.podAnnotations "checksum/config" -}}
+{{- fail "integrations.envoy.podAnnotations: checksum/config: with it a changed policy would start no new pods: expected another name" -}}
 {{- end -}}
 {{- end -}}
 
