@@ -152,12 +152,12 @@ export function endOfExchange(record: usize): u64 {
   return load<u64>(record, 8);
 }
 
-/** The ring of the sidecar at `cluster`, for one policy more; null if it has none. */
+/** The ring of the sidecar at `cluster`, for one policy more, of which the most patient counts; null if it has none. */
 export function ringOf(cluster: Slice, timeoutMs: u32): Ring | null {
   for (let i = 0; i < ringCount; i++) {
     const ring = ringAt(i);
     if (!eq(ring.cluster, cluster)) continue;
-    ring.timeoutMs = timeoutMs;
+    ring.timeoutMs = ring.users > 0 ? max(ring.timeoutMs, timeoutMs) : timeoutMs;
     ring.users++;
     return ring;
   }

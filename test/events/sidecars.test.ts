@@ -55,6 +55,20 @@ for (const profile of PROFILES)
     });
   });
 
+test("a policy that hardly waits for its sidecar lets those that do have their events told", async () => {
+  const { edge, receiver } = await edgeWithEvents("envoy", policyOf(0));
+  const vm = edge.vms[0]!;
+  const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
+  // The sidecar takes 100 ms.
+  vm.options.callouts = async (target, headers, body, timeoutMs) =>
+    timeoutMs < 100 ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
+  const hasty = { ...policyOf(0), ledger: { ...policyOf(0).ledger, timeout: "10ms" } };
+  vm.addRoot({ configuration: JSON.stringify(policyFor("envoy", hasty)) });
+  assert.equal((await edge.send({ key: "key", body: chat("Hello") })).status, 200);
+  await edge.wait(2_000);
+  assert.equal(receiver.events().length, 1);
+});
+
 test("a policy that finds no room beside others has its requests refused, and takes nothing from the others", async () => {
   const { edge } = await edgeWithEvents("envoy", policyOf(0));
   const vm = edge.vms[0]!;
