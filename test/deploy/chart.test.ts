@@ -294,6 +294,18 @@ describe("the chart", { skip: noHelm }, () => {
     assert.deepEqual(annotations("one"), annotations("two"));
   });
 
+  test("starts new pods when the upstream's credential is under another key of its Secret", () => {
+    const checksum = (key: string) => {
+      const credential = "integrations.envoy.upstream.credential";
+      const set = ["--set", `${credential}.existingSecret=llm,${credential}.key=${key}`];
+      const all = manifests(template(...values("common", "store-redis", "envoy"), ...set));
+      const envoy = all.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "weir-envoy");
+      return envoy?.spec.template.metadata.annotations["checksum/config"];
+    };
+    assert.match(checksum("first"), /^[0-9a-f]{64}$/);
+    assert.notEqual(checksum("first"), checksum("second"));
+  });
+
   test("serves the dashboard and the alert rules as they are written", () => {
     const all = manifests(template(...values("common", "store-redis", "envoy", "monitoring")));
     const files = outputs();
