@@ -26,13 +26,13 @@ export let type: Slice = NONE;
 export let encoding: Slice = NONE;
 /** The content-length; NOT_WHOLE without one. */
 export let length: u64 = NOT_WHOLE;
-/** One of the headers that `removeDigests` takes off is there, or may be. */
-export let digested: bool = false;
+/** One of the headers that `removeDigests` takes off is there. */
+let digested: bool = false;
 
 /** Reads the answer's headers; what the host cannot hand over counts as absent. */
 export function readResponseHeaders(): void {
-  digested = false;
   if (!walk() || nginx) {
+    // It may be.
     digested = true;
     if (status == 0) status = readStatus();
     if (type == NONE) type = header(MapType.ResponseHeaders, CONTENT_TYPE);
@@ -46,28 +46,29 @@ function walk(): bool {
   status = 0;
   type = encoding = NONE;
   length = NOT_WHOLE;
+  digested = false;
   if (!openHeaders(MapType.ResponseHeaders)) return false;
   while (nextHeader()) {
     const name = headerName();
     switch (lenOf(name)) {
       case 4:
-        digested = digested || is(name, "etag");
+        if (is(name, "etag")) digested = true;
         break;
       case 6:
-        digested = digested || is(name, "digest");
+        if (is(name, "digest")) digested = true;
         break;
       case 7:
         if (is(name, ":status")) status = statusOf(headerValue());
         break;
       case 11:
-        digested = digested || is(name, "content-md5") || is(name, "repr-digest");
+        if (is(name, "content-md5") || is(name, "repr-digest")) digested = true;
         break;
       case 12:
         if (type == NONE && is(name, "content-type")) type = headerValue();
         break;
       case 14:
         if (is(name, "content-length")) length = toU64(headerValue());
-        else digested = digested || is(name, "content-digest");
+        else if (is(name, "content-digest")) digested = true;
         break;
       case 16:
         // Of several the one that changes the bytes counts. nginx gives names as they were written.
@@ -77,6 +78,12 @@ function walk(): bool {
     }
   }
   return true;
+}
+
+/** The client gets other bytes than the upstream's: what the headers that were read tell of these is taken off. */
+export function forgetBytes(): void {
+  removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  if (digested) removeDigests(MapType.ResponseHeaders);
 }
 
 /**

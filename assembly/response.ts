@@ -12,7 +12,6 @@ import { settleDebt } from "./budget/outage";
 import { settleLocally } from "./budget/reserve";
 import {
   CONTENT_ENCODING,
-  CONTENT_LENGTH,
   CONTENT_TYPE,
   JSON_TYPE,
   STATUS,
@@ -37,8 +36,8 @@ import { secondsUp, setRateHeaders } from "./rate-headers";
 import { redactChunk, withholdChunk } from "./response-redact";
 import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
 import {
-  digested,
   encoding,
+  forgetBytes,
   length,
   readResponseHeaders,
   readStatus,
@@ -157,8 +156,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   if (stream.answer == 0 && stream.redaction == 0) return;
   if (length != NOT_WHOLE) stream.answerLeft = length;
   if (stream.redaction != 0 || (streams && stream.hideUsage)) {
-    removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
-    if (digested) removeDigests(MapType.ResponseHeaders);
+    forgetBytes();
   }
 }
 
@@ -166,9 +164,8 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
 function replace(stream: Stream): void {
   stream.replaced = Replaced.Due;
   stream.reason = Reason.AnswerUnreadable;
-  removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  forgetBytes();
   removeHeader(MapType.ResponseHeaders, CONTENT_ENCODING);
-  if (digested) removeDigests(MapType.ResponseHeaders);
   setHeader(MapType.ResponseHeaders, CONTENT_TYPE, JSON_TYPE);
   setHeader(MapType.ResponseHeaders, WEIR_VERDICT, UNREADABLE);
   // nginx has made its status line by now.

@@ -231,10 +231,11 @@ export function onTick(root: u32): void {
 function isDue(policy: Policy, time: u64): bool {
   if (time - policy.lookedAfterNs < (<u64>policy.syncMs * NS_PER_MS) / 2) return false;
   for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
-    const other = <usize>load<u32>(roots + i * ENTRY, 4);
-    if (!other || changetype<Policy>(other).ledgerTag != policy.ledgerTag) continue;
-    if (changetype<Policy>(other).timeoutMs > policy.timeoutMs) continue;
-    changetype<Policy>(other).lookedAfterNs = time;
+    const at = <usize>load<u32>(roots + i * ENTRY, 4);
+    if (!at) continue;
+    const other = changetype<Policy>(at);
+    if (other.ledgerTag == policy.ledgerTag && other.timeoutMs <= policy.timeoutMs)
+      other.lookedAfterNs = time;
   }
   return true;
 }

@@ -20,6 +20,8 @@ const table = reserve(<usize>CELLS * CELL);
 /** When any part of any ledger last answered, and last failed to. */
 let anyAnsweredNs: u64 = 0;
 let anyFailedNs: u64 = 0;
+/** How long the failure had been waited for that `failedNs` told last. */
+let givenMs: u64 = 0;
 
 function tagOf(ledger: u64, subject: Slice): u64 {
   return hash64(scope(subject, <u8>Per.Organisation), ledger ^ nameHigh());
@@ -41,10 +43,11 @@ export function noteAnswer(ledger: u64, subject: Slice, failed: bool, waitedMs: 
   store<u64>(cell, waitedMs, 16);
 }
 
-/** When it failed to answer, if it has not answered since; else 0. */
+/** When it failed to answer, if it has not answered since; else 0. Leaves `givenMs`. */
 function failedNs(ledger: u64, subject: Slice): u64 {
   const tag = tagOf(ledger, subject);
   const cell = cellOf(tag);
+  givenMs = load<u64>(cell, 16);
   return load<u64>(cell) == tag ? load<u64>(cell, 8) : 0;
 }
 
@@ -65,8 +68,7 @@ export function ledgerSilent(ledger: u64, subject: Slice, now: u64): bool {
  */
 export function ledgerRests(ledger: u64, subject: Slice, waitsMs: u32, now: u64): bool {
   const failed = failedNs(ledger, subject);
-  if (failed == 0 || now - failed >= QUIET_NS) return false;
-  return <u64>waitsMs <= load<u64>(cellOf(tagOf(ledger, subject)), 16);
+  return failed != 0 && now - failed < QUIET_NS && waitsMs <= givenMs;
 }
 
 /** Whether nobody's has answered for a while, and somebody's failed to since: then it is away for all. */

@@ -1,4 +1,4 @@
-// Memory for one compiled policy. Blocks are powers of two and go back when a root context ends. A free block that is larger than
+// Memory for one compiled policy. Blocks are powers of two, or some more, and go back when a root context ends. A free block that is larger than
 // need be is divided, and neighbours that are both free are one again, so that policies, however many come, find the memory of those
 // before them, also where they are of another size.
 //

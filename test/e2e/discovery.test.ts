@@ -1,11 +1,12 @@
 /** Policies that follow one another by ECDS in a running Envoy, under traffic: nobody passes unseen, and every token is charged once. */
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, keyEntry, until, type World, world } from "../support/e2e.ts";
+import { putWatched, withPolicy } from "../support/e2e-policy.ts";
 
 const UPDATES = 12;
 /** One update in so many is no policy. */
@@ -35,11 +36,7 @@ describe("policies by ECDS, under traffic", () => {
   let filter = "";
   let w: World;
 
-  const put = (policy: object) => {
-    const [first, next] = [policyOf(0), policy].map((one) => JSON.stringify(JSON.stringify(one)));
-    writeFileSync(join(directory, "next"), filter.replace(first as string, next as string));
-    renameSync(join(directory, "next"), file);
-  };
+  const put = (policy: object) => putWatched(file, withPolicy(filter, policyOf(0), policy));
   /** The configuration with its filter in a file of its own. */
   const edit = (text: string) => {
     const [start, end] = [text.indexOf("- name: weir\n"), text.indexOf("- name: envoy.filters.http.router")];

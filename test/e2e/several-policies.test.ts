@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { freePort } from "../../demo/processes.ts";
 import { chatBody, keyEntry, secret, until, type World, world } from "../support/e2e.ts";
+import { withPolicy } from "../support/e2e-policy.ts";
 
 const ROUNDS = 6;
 const caller = keyEntry("caller", "acme/team/key", "pro");
@@ -53,13 +54,11 @@ describe("policies of several listeners in one VM", () => {
   const edit = (text: string) => {
     const [start, end] = [text.indexOf("    - name: llm\n"), text.indexOf("  clusters:\n")];
     const listener = text.slice(start, end);
-    const [first] = policies.map((policy) => JSON.stringify(JSON.stringify(policy)));
     const [port] = /(?<=port_value: )\d+/.exec(listener) as RegExpExecArray;
     const others = policies.slice(1).map((policy, i) =>
-      listener
+      withPolicy(listener, policies[0] as object, policy)
         .replace("- name: llm", `- name: llm-${i}`)
-        .replace(`port_value: ${port}`, `port_value: ${ports[i]}`)
-        .replace(first as string, JSON.stringify(JSON.stringify(policy))),
+        .replace(`port_value: ${port}`, `port_value: ${ports[i]}`),
     );
     ports.unshift(Number(port));
     return text.slice(0, end) + others.join("") + text.slice(end);

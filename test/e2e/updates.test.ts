@@ -1,10 +1,11 @@
 /** Policies that follow one another in a running Envoy, by a file of listeners, while connections to the old ones drain. */
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { keyEntry, until, type World, world } from "../support/e2e.ts";
+import { putWatched, withPolicy } from "../support/e2e-policy.ts";
 
 /** One more than the sidecars to which events of one VM can go at once. */
 const UPDATES = 5;
@@ -17,24 +18,19 @@ const policyOf = (update: number) => ({
 
 describe("updates of a policy", () => {
   const directory = mkdtempSync(join(tmpdir(), "weir-e2e-updates-"));
+  const file = join(directory, "listeners.yaml");
   let listeners = "";
   let w: World;
 
-  /** Writes the listeners with the policy of this update, as Envoy watches them: by a file that takes the other's place. */
-  const put = (update: number) => {
-    const [first, next] = [policyOf(0), policyOf(update)].map((policy) =>
-      JSON.stringify(JSON.stringify(policy)),
-    );
-    writeFileSync(join(directory, "next"), listeners.replace(first as string, next as string));
-    renameSync(join(directory, "next"), join(directory, "listeners.yaml"));
-  };
+  /** Writes the listeners with the policy of this update. */
+  const put = (update: number) => putWatched(file, withPolicy(listeners, policyOf(0), policyOf(update)));
   /** The configuration with its listeners in a file of their own. */
   const edit = (text: string) => {
     const [start, end] = [text.indexOf("  listeners:\n"), text.indexOf("  clusters:\n")];
     const type = '- "@type": type.googleapis.com/envoy.config.listener.v3.Listener\n      ';
     listeners = text.slice(start, end).replace("  listeners:", "resources:").replace("    - ", `    ${type}`);
     put(0);
-    const source = `path_config_source: { path: ${join(directory, "listeners.yaml")} }`;
+    const source = `path_config_source: { path: ${file} }`;
     return `${text.slice(0, start)}${text.slice(end)}
 node: { id: edge-1, cluster: edges }
 dynamic_resources: { lds_config: { resource_api_version: V3, ${source} } }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { exchange } from "../../host/exchange.ts";
-import { chat, llm, policyFor, replacePolicy, requestOf } from "../support/filter.ts";
+import { answerAfter, chat, llm, policyFor, replacePolicy, requestOf } from "../support/filter.ts";
 import { edgeWithEvents, keyEntry, PROFILES } from "./support.ts";
 
 const policyOf = (sidecar: number) => ({
@@ -58,10 +58,7 @@ for (const profile of PROFILES)
 test("a policy that hardly waits for its sidecar lets those that do have their events told", async () => {
   const { edge, receiver } = await edgeWithEvents("envoy", policyOf(0));
   const vm = edge.vms[0]!;
-  const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
-  // The sidecar takes 100 ms.
-  vm.options.callouts = async (target, headers, body, timeoutMs) =>
-    timeoutMs < 100 ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
+  answerAfter(vm, 100);
   const hasty = { ...policyOf(0), ledger: { ...policyOf(0).ledger, timeout: "10ms" } };
   vm.addRoot({ configuration: JSON.stringify(policyFor("envoy", hasty)) });
   assert.equal((await edge.send({ key: "key", body: chat("Hello") })).status, 200);

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { exchange } from "../../host/exchange.ts";
 import type { Vm } from "../../host/vm.ts";
-import { chat, keyEntry, LocalEdge, llm, policyFor, requestOf } from "../support/filter.ts";
+import { answerAfter, chat, keyEntry, LocalEdge, llm, policyFor, requestOf } from "../support/filter.ts";
 
 /** Of one request with the usage that `llm` tells. */
 const USED = 8;
@@ -97,10 +97,7 @@ for (const outage of ["deny", "allow"])
     };
     const edge = await LocalEdge.open({ profile: "envoy", policy: at("first", "2s") });
     const vm = edge.vms[0] as Vm;
-    const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
-    // The ledger takes 100 ms.
-    vm.options.callouts = async (target, headers, body, timeoutMs) =>
-      timeoutMs < 100 ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
+    answerAfter(vm, 100);
     // Its tick comes shortly before the other's.
     await edge.wait(900);
     vm.addRoot({ configuration: JSON.stringify(at("hasty", "10ms")) });

@@ -243,6 +243,13 @@ export function replacePolicy(vm: Vm, configuration?: string): void {
   vm.run(Phase.Delete, old.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
 }
 
+/** What the VM asks is answered only after `ms`: who does not wait so long gets nothing. */
+export function answerAfter(vm: Vm, ms: number): void {
+  const ask = vm.options.callouts as NonNullable<typeof vm.options.callouts>;
+  vm.options.callouts = async (target, headers, body, timeoutMs) =>
+    timeoutMs < ms ? { failure: "timeout" } : ask(target, headers, body, timeoutMs);
+}
+
 /** A call as a host gets it. */
 export function requestOf(call: Call): ExchangeRequest {
   const { body } = call;
