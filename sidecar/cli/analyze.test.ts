@@ -94,6 +94,13 @@ test("columns have other names, any order, and times other forms", () => {
     assert.equal(times.row(`${time},k`).timeMs, START, time);
 });
 
+test("regression: a time after the last that there is was taken, and ended the command at the summary", async () => {
+  const { code, out } = await run("time,key\n8640000000000001,k\n8640000000000000,k");
+  assert.equal(code, 1);
+  const { rows, malformed } = parse(out).at(-1);
+  assert.deepEqual([rows, malformed.count], [1, 1]);
+});
+
 test("a line that cannot be read is named, counted and changes the exit status; the others count", async () => {
   const bad = [...lines];
   bad.splice(

@@ -101,13 +101,15 @@ function amountOf(text: string, name: string): number {
 }
 
 const MILLISECONDS_MIN = 1e11;
+/** The last instant that a Date can be. */
+const MILLISECONDS_MAX = 8.64e15;
 
 function timeOf(text: string): number {
   const expected = () =>
     new CsvError(`time: ${text}: expected RFC 3339, or seconds or milliseconds since the epoch`);
   if (/^\d+(\.\d+)?$/.test(text)) {
     const value = Number(text);
-    if (value <= 0 || value > Number.MAX_SAFE_INTEGER) throw expected();
+    if (value <= 0 || value > MILLISECONDS_MAX) throw expected();
     return value < MILLISECONDS_MIN ? value * 1000 : value;
   }
   if (!/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.test(text)) throw expected();

@@ -11,6 +11,10 @@ type Loose = { readonly [name: string]: unknown };
 
 /** The filter as it is configured in one place. */
 export interface Installed {
+  /** As the connection manager calls it, and routes that change it. */
+  readonly name: string;
+  /** Whether it runs only where a route turns it on. */
+  readonly disabled: boolean;
   /** Of the listener it is in; empty where it came on its own (ECDS). */
   readonly listener: string;
   readonly bufferBytes: number | undefined;
@@ -24,6 +28,8 @@ export interface Installed {
 
 export interface EnvoySeen {
   readonly filters: readonly Installed[];
+  /** Names of filters that a route, or what is around it, turns off. */
+  readonly turnedOff: readonly string[];
   readonly statsTags: readonly string[];
   readonly clusters: readonly Loose[];
   readonly clusterStatuses: readonly Loose[];
@@ -39,21 +45,24 @@ const isObject = (value: unknown): value is Loose => typeof value === "object" &
 interface Around {
   readonly listener?: Loose;
   readonly manager?: Loose;
+  /** What has a name and settings of a type, such as a filter. */
+  readonly extension?: Loose;
 }
 
-/** Every object inside `value`, with the listener and the HTTP connection manager around it. */
+/** Every object inside `value`, with the listener, the HTTP connection manager and the extension around it. */
 function* objects(value: unknown, around: Around = {}): Generator<[Loose, Around]> {
   if (!isObject(value)) return;
   const inside = {
     ...around,
     ...(("filter_chains" in value || "default_filter_chain" in value) && { listener: value }),
     ...("http_filters" in value && { manager: value }),
+    ...("typed_config" in value && { extension: value }),
   };
   yield [value, inside];
   for (const child of Object.values(value)) yield* objects(child, inside);
 }
 
-function installedIn(object: Loose, { listener, manager }: Around): Installed | undefined {
+function installedIn(object: Loose, { listener, manager, extension }: Around): Installed | undefined {
   if (!String(object["@type"]).endsWith("http.wasm.v3.Wasm") || !isObject(object.config)) return undefined;
   const config = object.config;
   const given = isObject(config.configuration) ? config.configuration.value : undefined;
@@ -61,6 +70,8 @@ function installedIn(object: Loose, { listener, manager }: Around): Installed | 
   if (config.name !== "weir" && config.root_id !== "weir" && !parsePolicy(configuration)) return undefined;
   const bytes = listener?.per_connection_buffer_limit_bytes;
   return {
+    name: String(extension?.name ?? ""),
+    disabled: extension?.disabled === true,
     listener: String(listener?.name ?? ""),
     bufferBytes: listener ? (typeof bytes === "number" ? bytes : BUFFER_BYTES_DEFAULT) : undefined,
     holdsHeaders: config.allow_on_headers_stop_iteration === true,
@@ -70,6 +81,14 @@ function installedIn(object: Loose, { listener, manager }: Around): Installed | 
   };
 }
 
+/** The filters that an object of a route configuration turns off. */
+function turnedOffIn({ typed_per_filter_config: settings }: Loose): string[] {
+  if (!isObject(settings)) return [];
+  const off = (one: unknown) =>
+    isObject(one) && String(one["@type"]).endsWith("route.v3.FilterConfig") && one.disabled === true;
+  return Object.keys(settings).filter((name) => off(settings[name]));
+}
+
 /** Reads what Envoy told. */
 export function readEnvoy(configDump: unknown, clusters: unknown, stats: string): EnvoySeen {
   const all = [...objects(configDump)];
@@ -77,6 +96,7 @@ export function readEnvoy(configDump: unknown, clusters: unknown, stats: string)
   const tags = isObject(bootstrap?.stats_config) ? bootstrap.stats_config.stats_tags : undefined;
   return {
     filters: all.flatMap(([object, around]) => installedIn(object, around) ?? []),
+    turnedOff: all.flatMap(([object]) => turnedOffIn(object)),
     statsTags: (Array.isArray(tags) ? tags : []).map((tag: Loose) => String(tag.tag_name)),
     clusters: all
       .filter(([object]) => String(object["@type"]).endsWith("cluster.v3.Cluster"))
@@ -141,6 +161,26 @@ function tokenFinding(manager: Loose | undefined, metadata: string | undefined):
     `the policy names callers by the claims in ${metadata}, and no jwt_authn in front of the filter leaves them there: callers with tokens get 401`,
     `put envoy.filters.http.jwt_authn before the filter, with payload_in_metadata: ${metadata} in its provider`,
   );
+}
+
+/** Whether there are requests that do not meet the filter where it is. */
+function bypassFinding({ filters, turnedOff }: EnvoySeen): Finding {
+  const check = "envoy.bypass";
+  const off = filters.find(({ disabled }) => disabled);
+  if (off)
+    return warn(
+      check,
+      `${off.name} is there with disabled: true: requests pass unchecked wherever no route turns it on`,
+      "take disabled out of the http_filters entry",
+    );
+  const past = filters.find(({ name }) => turnedOff.includes(name));
+  if (past)
+    return warn(
+      check,
+      `a route or virtual host turns ${past.name} off: what it matches passes unchecked`,
+      "take the FilterConfig with disabled: true out of its typed_per_filter_config, unless it leads to no LLM",
+    );
+  return ok(check, "no route turns the filter off");
 }
 
 /** A filter's own settings, against what the policy in it asks for. */
@@ -353,7 +393,7 @@ export async function examineEnvoy(
   }
   const places = seen.filters.map(({ listener }) => listener || "ECDS");
   findings.push(ok("envoy.filter", `the filter is in ${[...new Set(places)].join(", ")}`));
-  findings.push(...statsFindings(seen));
+  findings.push(bypassFinding(seen), ...statsFindings(seen));
   const policies = [...new Set(seen.filters.map(({ configuration }) => configuration))];
   for (const text of policies) {
     const problems = problemsOf(text);

@@ -86,6 +86,7 @@ describe("weir doctor, where all is well", () => {
         "ok sidecar.clock",
         "ok envoy.reachable",
         "ok envoy.filter",
+        "ok envoy.bypass",
         "ok envoy.running",
       ],
       ...["ok envoy.stats_tags", "ok envoy.counters", "ok envoy.hold_headers", "ok envoy.failure_policy"],
@@ -324,6 +325,29 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
       );
       assert.match(line(findings, "envoy.failure_policy"), /warn.*FAIL_CLOSED: after a trap/);
       assert.match(line(findings, "proxy.request"), /503 ledger_unavailable/);
+    });
+  });
+
+  it("says that requests go past the filter: it is disabled, or a route turns it off", async () => {
+    const disabled = (config: string) =>
+      config.replace(/( *)- name: weir\n(?= *typed_config)/, "$&$1  disabled: true\n");
+    await within({ edit: disabled }, async (w) => {
+      const findings = await examine({ ...defaults, admin: all(w).admin });
+      assert.match(
+        line(findings, "envoy.bypass"),
+        /warn.*weir is there with disabled: true.* → take disabled out/,
+      );
+    });
+    const turnedOff = (config: string) =>
+      config.replace(
+        /( *)routes:\n/,
+        '$&$1  - match: { prefix: "/open" }\n$1    route: { cluster: llm }\n$1    typed_per_filter_config:\n' +
+          '$1      weir: { "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true }\n',
+      );
+    await within({ edit: turnedOff }, async (w) => {
+      const findings = await examine(all(w));
+      assert.deepEqual(troubles(findings), ["warn envoy.bypass"]);
+      assert.match(line(findings, "envoy.bypass"), /a route or virtual host turns weir off/);
     });
   });
 
