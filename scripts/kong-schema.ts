@@ -100,6 +100,16 @@ export function kongMeta(policy: string): string {
   cluster.description = "Where it is: host:port, or unix:/path.";
   cluster.pattern = "^([^:/ ]+:[0-9]{1,5}|unix:/.+)$";
   ledger.required = ["cluster"];
+  // Its default is a name: what needs the ledger would find none, and `outage: allow` would let everything pass.
+  const withBudget = ["tokens", "cost", "budgets"].map((key) => ({ required: [key] }));
+  const needsLedger = ["rules", "events"].map((key) => ({ required: [key] }));
+  schema.anyOf = [
+    { required: ["ledger"] },
+    {
+      not: { anyOf: needsLedger },
+      properties: { tiers: { additionalProperties: { not: { anyOf: withBudget } } } },
+    },
+  ];
   hold.description = "Without effect on Kong: nginx sends nothing upstream before the body is judged.";
   return `${print({ config_schema: schema, metrics: { label_patterns: LABEL_PATTERNS } }, "")}\n`;
 }

@@ -2,7 +2,8 @@
 //
 // A request's stream is found again in a later phase by the number that `access` leaves in kong.ctx.shared, which is also
 // the mark that Weir let the request through (kong/examples/kong-plugin.yml has the guard that looks for it). Streams
-// whose log phase never comes (an nginx worker died) are ended, oldest first, when OPEN_MAX are open.
+// whose log phase never comes (an nginx worker died) are ended, oldest first, when OPEN_MAX are open. Such a one may still
+// be under way, so it is charged what it reserved.
 //
 // Gates of one sidecar share their buckets and leases, as the workers of one proxy do. Kong does not tell a plugin when
 // its configuration is gone: a gate that nothing has used for IDLE_MS_MAX is closed.
@@ -28,11 +29,15 @@ import {
 import type { KongPdk } from "./pdk.ts";
 
 const STREAM = "weir_stream";
-const OPEN_MAX = 1024;
+/** Below the filter's own streams, beyond which it refuses. */
+const OPEN_MAX = 2000;
 const TICK_CHECK_MS = 50;
 /** Longer than any lease lives. */
 const IDLE_MS_MAX = 600_000;
-const CLUSTER = "weir_sidecar";
+/** The name in a policy for where the plugin's `sidecar` is. */
+export const CLUSTER = "weir_sidecar";
+/** Set by the filter on every request that it lets through. */
+const SUBJECT = "x-weir-subject";
 /** What nginx notes when the client left before there was an answer. */
 const CLIENT_LEFT = 499;
 
@@ -159,6 +164,9 @@ export class Gate {
   /** The request's callbacks and the wait for the ledger: an answer in place of the upstream's, or null when it went on. */
   async #request(kong: KongPdk, stream: Stream, ip: string): Promise<LocalResponse | null> {
     const headers = forwardedBy(ip, await requestHeaders(kong));
+    // A caller may have written it; only then is Kong asked.
+    if (headers.some(([name]) => name === SUBJECT) && (await kong.ctx.shared.get(STREAM)))
+      throw new Error("weir and weir-buffered are both on this request: expected one of them");
     const length = toldLength(headers);
     // Only the body shows whether there is one when no length is told.
     let body = length === undefined ? await requestBody(kong, headers) : NOTHING;
@@ -186,7 +194,7 @@ export class Gate {
     const id = randomUUID();
     await kong.ctx.shared.set(STREAM, id);
     this.#streams.set(id, stream);
-    if (this.#streams.size > OPEN_MAX) this.#end(this.#streams.keys().next().value!);
+    if (this.#streams.size > OPEN_MAX) this.#giveUp();
   }
 
   /** An answer is here, whole. Throws when it cannot be checked: then it must not reach the client. */
@@ -211,6 +219,13 @@ export class Gate {
       const status = await kong.response.getStatus();
       if (status !== CLIENT_LEFT) stream.onResponseHeaders([[":status", String(status)]], true);
     }
+    this.#end(id);
+  }
+
+  /** Ends the oldest stream. As an answer that told nothing: one that broke off may be charged less than was used. */
+  #giveUp(): void {
+    const [id, stream] = this.#streams.entries().next().value!;
+    if (!stream.responseStarted) stream.onResponseHeaders([[":status", "200"]], true);
     this.#end(id);
   }
 

@@ -3,5 +3,5 @@
 
 export const schema = [
   { policy: { type: "string", required: true, len_min: 2, len_max: 1 << 20 } },
-  { sidecar: { type: "string", default: "127.0.0.1:8081", match: "^%S+:%d+$" } },
+  { sidecar: { type: "string", default: "127.0.0.1:8081", match: "^[^%s/]+:%d+$" } },
 ];

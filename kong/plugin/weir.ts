@@ -11,7 +11,8 @@
 // All instances of one policy in the plugin server's process share one VM, and all of one sidecar their buckets and
 // leases, whichever of Kong's workers asks. Bounds: BODY_BYTES_MAX for a request's body, OPEN_MAX for requests whose
 // log phase has not come.
-import { closed, Gate } from "./gate.ts";
+import { authorityOf } from "../../sidecar/cli/usage.ts";
+import { CLUSTER, closed, Gate } from "./gate.ts";
 import type { KongPdk } from "./pdk.ts";
 
 export const Version = "0.1.0";
@@ -53,8 +54,13 @@ export class Plugin {
   /** Throws when the policy is refused; Kong then answers every request with its own 500 and logs why. */
   constructor(config: Config) {
     this.#config = config;
+    authorityOf("weir: sidecar", config.sidecar);
     this.#gate();
-    this.check(JSON.parse(config.policy).tiers);
+    const { tiers, ledger } = JSON.parse(config.policy);
+    // Elsewhere nothing could be asked, and a tier with `outage: allow` would let everything pass.
+    const cluster = ledger?.cluster ?? CLUSTER;
+    if (cluster !== CLUSTER) authorityOf("weir refused the policy: /ledger/cluster", cluster);
+    this.check(tiers);
   }
 
   protected check(tiers: Record<string, Tier>): void {

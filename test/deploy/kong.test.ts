@@ -108,6 +108,29 @@ test("every example and every render of the chart passes the schema", { skip: no
   );
 });
 
+test("a policy that needs the ledger says where it is: its default is a name, and Kong has none", {
+  skip: noSchemas,
+}, () => {
+  const pro = { requests: "1/s" };
+  const refused = draft4([
+    { tiers: { free: pro, pro: { ...pro, tokens: "1M/month", outage: "allow" } } },
+    { tiers: { pro: { cost: "$5/day" } } },
+    { tiers: { pro: { budgets: [{ meter: "requests", limit: 1, window: "day" }] } } },
+    { tiers: { pro }, events: {} },
+    { tiers: { pro }, rules: [{ id: "a", phrase: "b" }] },
+    { tiers: { pro: { tokens: "1M/month" } }, ledger: {} },
+  ]);
+  assert.deepEqual(
+    refused.filter((problem) => problem === ""),
+    [],
+  );
+  const ledger = { cluster: "weir-sidecar.internal:8081" };
+  assert.deepEqual(draft4([{ tiers: { pro } }, { tiers: { pro: { tokens: "1M/month" } }, ledger }]), [
+    "",
+    "",
+  ]);
+});
+
 test("the filter takes every policy of the examples and of the chart", { skip: noFilter }, () => {
   const wasm = readFileSync(filter);
   const policies = [

@@ -227,8 +227,9 @@ test("Kong is told the schema of the configuration: a policy and where the sidec
   const fields = Object.assign({}, ...(config?.fields ?? []));
   assert.deepEqual(Object.keys(fields), ["policy", "sidecar"]);
   assert.equal(fields.policy.required, true);
-  // A Lua pattern: %S and %d are its classes.
-  const pattern = new RegExp(fields.sidecar.match.replaceAll("%S", "\\S").replaceAll("%d", "\\d"));
+  // A Lua pattern: %s and %d are its classes.
+  const pattern = new RegExp(fields.sidecar.match.replaceAll("%s", "\\s").replaceAll("%d", "\\d"));
   for (const good of [fields.sidecar.default, "weir-sidecar.internal:8081"]) assert.match(good, pattern);
-  for (const bad of ["weir-sidecar", "http://a b:1", ":"]) assert.doesNotMatch(bad, pattern);
+  for (const bad of ["weir-sidecar", "http://weir-sidecar:8081", "a b:1", ":"])
+    assert.doesNotMatch(bad, pattern);
 });

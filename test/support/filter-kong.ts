@@ -176,7 +176,7 @@ export interface KongEdgeOptions {
 }
 
 /** A sidecar's port with a ledger in memory, which is there or not as `isUp` says. */
-async function ledgerPort(ledger: LocalLedger, isUp: () => boolean): Promise<Server> {
+export async function ledgerPort(ledger: LocalLedger, isUp: () => boolean): Promise<Server> {
   const handle = connectNodeAdapter({
     routes: (router) => {
       serveLedger(router, ledgerHandlers(ledger));
