@@ -91,6 +91,40 @@ describe("the chart", { skip: noHelm }, () => {
       ["common", "--set", "fullnameOverride=We.ir"],
       /We\.ir: expected lower-case letters/,
     ],
+    [
+      "a name that YAML reads as no text",
+      ["common", "--set-string", "fullnameOverride=true"],
+      /the name of what is installed: true: YAML reads it as no text/,
+    ],
+    ["a name that no label can have", ["common", "--set", "nameOverride=a b"], /nameOverride.*pattern/s],
+    ["a policy taken away", ["common", "--set", "policy=null"], /missing property 'policy'/],
+    [
+      "characters in a policy that YAML has no place for",
+      ["common", "envoy", "--set-json", 'policy.tiers.pro.requests="60/min\\u007f"'],
+      /policy: a control character/,
+    ],
+    [
+      "two values of one Secret under one key",
+      [
+        "common",
+        "events",
+        "--set",
+        "sidecar.webhooks.existingSecret=,sidecar.webhooks.secret=0123456789abcdef,sidecar.webhooks.existingSecretKey=k",
+        "--set",
+        "sidecar.events.existingSecret=,sidecar.events.pseudonymKey=0123456789abcdef,sidecar.events.existingSecretKey=k",
+      ],
+      /sidecar\.webhooks\.existingSecretKey: k: another value/,
+    ],
+    [
+      "a label that the pods are found by",
+      ["common", "--set", "sidecar.podLabels.app\\.kubernetes\\.io/name=x"],
+      /sidecar\.podLabels: app\.kubernetes\.io\/name: the chart sets it/,
+    ],
+    [
+      "an annotation in the place of the one that rolls the sidecar",
+      ["common", "--set", "sidecar.podAnnotations.checksum/settings=x"],
+      /sidecar\.podAnnotations: checksum\/settings/,
+    ],
   ];
   for (const [what, args, expected] of refusals)
     test(`refuses ${what}`, () => {
@@ -101,4 +135,16 @@ describe("the chart", { skip: noHelm }, () => {
         (error: Error) => expected.test(error.message) || assert.fail(error.message),
       );
     });
+
+  test("hands names that look like numbers on as text", () => {
+    const rendered = template(
+      ...values("common", "envoy-gateway", "store-redis"),
+      ...["nameOverride", "ledger.redis.existingSecret", "ledger.redis.tls.caSecret", "admin.existingSecret"].flatMap(
+        (name) => ["--set-string", `${name}=123`],
+      ),
+      ...["--set-json", 'integrations.envoyGateway.routes=["123"]'],
+    );
+    assert.match(rendered, /: "123"/);
+    assert.doesNotMatch(rendered, /ame: 123\b/);
+  });
 });

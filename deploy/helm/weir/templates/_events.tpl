@@ -42,7 +42,7 @@
 {{- define "weir.secretVariable" -}}
 - name: {{ .name }}
   valueFrom:
-    secretKeyRef: { name: {{ default (printf "%s-events" (include "weir.fullname" .root)) .from.existingSecret }}, key: {{ .from.existingSecretKey }} }
+    secretKeyRef: { name: {{ default (printf "%s-events" (include "weir.fullname" .root)) .from.existingSecret | quote }}, key: {{ .from.existingSecretKey | quote }} }
 {{- end -}}
 
 {{/* The sidecar's environment for events. */}}
@@ -90,13 +90,13 @@
 {{- define "weir.eventsSecret" -}}
 {{- $sidecar := .Values.sidecar -}}
 {{- if and $sidecar.events.pseudonymKey (not $sidecar.events.existingSecret) }}
-{{ $sidecar.events.existingSecretKey }}: {{ $sidecar.events.pseudonymKey | quote }}
+{{ $sidecar.events.existingSecretKey | quote }}: {{ $sidecar.events.pseudonymKey | quote }}
 {{- end }}
 {{- if and $sidecar.webhooks.secret (not $sidecar.webhooks.existingSecret) }}
-{{ $sidecar.webhooks.existingSecretKey }}: {{ $sidecar.webhooks.secret | quote }}
+{{ $sidecar.webhooks.existingSecretKey | quote }}: {{ $sidecar.webhooks.secret | quote }}
 {{- end }}
 {{- if and $sidecar.otel.headers (not $sidecar.otel.existingSecret) }}
-{{ $sidecar.otel.existingSecretKey }}: {{ include "weir.pairs" $sidecar.otel.headers | quote }}
+{{ $sidecar.otel.existingSecretKey | quote }}: {{ include "weir.pairs" $sidecar.otel.headers | quote }}
 {{- end }}
 {{- end -}}
 
@@ -111,6 +111,16 @@
 {{- $name := trimSuffix "=" (regexFind "^[a-z][a-z0-9_]*=" .) -}}
 {{- if and $name (not (hasKey $sidecar.moderation.keys $name)) -}}
 {{- fail (printf "sidecar.moderation.keys.%s: missing: expected the Secret with the key that the moderator %s is shown" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- $keys := list -}}
+{{- range $place, $given := dict "events" $sidecar.events.pseudonymKey "webhooks" $sidecar.webhooks.secret "otel" $sidecar.otel.headers -}}
+{{- $from := get $sidecar $place -}}
+{{- if and $given (not $from.existingSecret) -}}
+{{- if has $from.existingSecretKey $keys -}}
+{{- fail (printf "sidecar.%s.existingSecretKey: %s: another value of the chart's Secret has this key: expected one of its own" $place $from.existingSecretKey) -}}
+{{- end -}}
+{{- $keys = append $keys $from.existingSecretKey -}}
 {{- end -}}
 {{- end -}}
 {{- $sinks := or $sidecar.events.log $webhooks.url $sidecar.otel.endpoint $sidecar.otel.tracesEndpoint $sidecar.otel.logsEndpoint -}}

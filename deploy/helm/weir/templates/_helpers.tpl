@@ -16,8 +16,8 @@
 {{- end -}}
 
 {{- define "weir.selector" -}}
-app.kubernetes.io/name: {{ include "weir.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "weir.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "weir.labels" -}}
@@ -99,7 +99,20 @@ lifecycle:
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- fail (printf "the name of what is installed: %s: expected lower-case letters, digits and dashes, a letter first, as Kubernetes wants of a Service: set fullnameOverride" $name) -}}
 {{- end -}}
+{{- if has $name (list "true" "false" "null" "yes" "no" "on" "off" "y" "n") -}}
+{{- fail (printf "the name of what is installed: %s: YAML reads it as no text: expected another: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- if regexMatch "[\\x{7f}-\\x{84}\\x{86}-\\x{9f}\\x{fffe}\\x{ffff}]" (toJson .Values.policy) -}}
+{{- fail "policy: a control character (U+007F to U+009F) or a noncharacter is in it: expected none, as YAML has no place for them" -}}
+{{- end -}}
 {{- include "weir.checkEvents" . -}}
+{{- range $place, $labels := dict "sidecar" .Values.sidecar.podLabels "integrations.envoy" .Values.integrations.envoy.podLabels -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "sidecar.istio.io/inject" -}}
+{{- if hasKey $labels $label -}}
+{{- fail (printf "%s.podLabels: %s: the chart sets it: expected another label" $place $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if not (dig "tiers" dict .Values.policy) -}}
 {{- fail "policy.tiers: missing: expected at least one tier, such as {\"pro\": {\"requests\": \"60/min\"}}" -}}
 {{- end -}}
@@ -132,6 +145,9 @@ lifecycle:
 {{- end -}}
 {{- if and .Values.integrations.envoy.enabled (has (int .Values.integrations.envoy.port) (list 9901 9902)) -}}
 {{- fail (printf "integrations.envoy.port: %d: Envoy's administration and metrics are at 9901 and 9902: expected another" (int .Values.integrations.envoy.port)) -}}
+{{- end -}}
+{{- if hasKey .Values.sidecar.podAnnotations "checksum/settings" -}}
+{{- fail "sidecar.podAnnotations: checksum/settings: with it changed settings would start no new pods: expected another name" -}}
 {{- end -}}
 {{- if hasKey .Values.integrations.envoy.podAnnotations "checksum/config" -}}
 {{- fail "integrations.envoy.podAnnotations: checksum/config: with it a changed policy would start no new pods: expected another name" -}}
