@@ -5,17 +5,22 @@
  *   npx tsx deploy/envoy-config.ts --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT
  *                                  [--listen ADDRESS:PORT] [--admin-port PORT]
  *
+ * The policy is one that the filter of dist/ takes. The upstream is spoken to in plain HTTP: for one behind TLS, such as a
+ * provider's own API, put a `transport_socket` with an UpstreamTlsContext, and the rewrite of `host`, into what comes out.
  * PATH is where Envoy finds the filter. --listen is 127.0.0.1:8080 unless given; the admin interface stays on loopback.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { problemsOf } from "../sidecar/cli/check.ts";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
 import { authorityOf, integerOf } from "../sidecar/cli/usage.ts";
 import { bufferBytes, type PolicyDocument } from "../sidecar/doctor/policy.ts";
 import { runScript } from "./run-script.ts";
 
 const root = new URL("../", import.meta.url);
+/** The cluster of both files that the filter calls unless told otherwise; they have no other for it. */
+const SIDECAR = "weir_sidecar";
 
 export interface EnvoyConfigOptions {
   readonly policy: PolicyDocument & { readonly hold_headers?: boolean };
@@ -38,6 +43,11 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   const [listenHost, port] = address("--listen", options.listen);
   const [upstreamHost, upstreamPort] = address("--upstream", options.upstream);
   const [sidecarHost, sidecarPort] = address("--sidecar", options.sidecar);
+  const cluster = options.policy.ledger?.cluster ?? SIDECAR;
+  if (cluster !== SIDECAR)
+    throw new Error(
+      `/ledger/cluster: ${JSON.stringify(cluster)}: expected ${SIDECAR}, which leads to --sidecar`,
+    );
   const file = options.policy.hold_headers === false ? "weir-no-hold.yaml" : "weir.yaml";
   const values: Record<string, string> = {
     PORT: port,
@@ -82,7 +92,10 @@ function main(): void {
   if (!policy || !wasm || !upstream || !sidecar)
     throw new Error("expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT");
   const adminPort = integerOf("--admin-port", values["admin-port"], 1, 65_535);
-  const read = JSON.parse(readPolicy(policy)) as EnvoyConfigOptions["policy"];
+  const text = readPolicy(policy);
+  const problems = problemsOf(text);
+  if (problems.length > 0) throw new Error(`${policy}: ${problems.join("; ")}`);
+  const read = JSON.parse(text) as EnvoyConfigOptions["policy"];
   process.stdout.write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
 }
 

@@ -116,6 +116,9 @@ test("the commands of deploy say in one line what is wrong with what they were g
   try {
     const policy = join(dir, "policy.yaml");
     writeFileSync(policy, "tiers:\n\tpro: { requests: 60/min }\n");
+    const [unknown, elsewhere] = [join(dir, "unknown.yaml"), join(dir, "elsewhere.yaml")];
+    writeFileSync(unknown, "tiers: { pro: { request: 60/min } }\nkeys: 5\n");
+    writeFileSync(elsewhere, "tiers: { pro: { tokens: 1M/day } }\nledger: { cluster: other }\n");
     const rest = ["--wasm", "w", "--upstream", "h:1", "--sidecar", "s:1"];
     for (const [name, args, message] of [
       ["envoy-config", ["--policy", policy, ...rest], /policy\.yaml:2:1: not YAML: Tabs are not allowed/],
@@ -131,6 +134,12 @@ test("the commands of deploy say in one line what is wrong with what they were g
         ["--policy", at("demo/policy.yaml"), ...rest, "--admin-port", "x"],
         /--admin-port: x: expected an integer/,
       ],
+      [
+        "envoy-config",
+        ["--policy", unknown, ...rest],
+        /unknown\.yaml: \/tiers\/pro\/request: .*expected .*; \/keys: /,
+      ],
+      ["envoy-config", ["--policy", elsewhere, ...rest], /\/ledger\/cluster: "other": expected weir_sidecar/],
       ["image-layout", ["--tags", "1"], /Unknown option '--tags'/],
       [
         "image-layout",
