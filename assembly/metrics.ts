@@ -21,16 +21,20 @@ const refusedEarly = reserve(<usize>REASONS * 4);
 const name = new Writer(128);
 let defined: bool = false;
 
+/** Defines what every policy has, and requests that find none. Configuration only. */
+export function defineFixed(): void {
+  if (defined) return;
+  defined = true;
+  for (let i = 0; i < METRICS; i++) {
+    const kind = metricIsGauge(i) ? MetricType.Gauge : MetricType.Counter;
+    store<i32>(ids + ((<usize>i) << 2), defineMetric(kind, name.reset().text(metricName(i)).written));
+  }
+  defineRequests(NO_TIER, refusedEarly);
+}
+
 /** Defines what `policy` needs. Configuration only. */
 export function defineMetrics(policy: Policy): void {
-  if (!defined) {
-    defined = true;
-    for (let i = 0; i < METRICS; i++) {
-      const kind = metricIsGauge(i) ? MetricType.Gauge : MetricType.Counter;
-      store<i32>(ids + ((<usize>i) << 2), defineMetric(kind, name.reset().text(metricName(i)).written));
-    }
-    defineRequests(NO_TIER, refusedEarly);
-  }
+  defineFixed();
   for (let i = 0; i < policy.tierCount; i++) defineRequests(policy.tier(i).name, policy.tier(i).counters);
 }
 

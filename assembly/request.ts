@@ -147,7 +147,7 @@ export function onRequestHeaders(context: u32, end: bool, seed: u64): Action {
     because().text(
       streamsOpen() == STREAMS_MAX
         ? "This proxy is serving as many requests as it can."
-        : "This proxy had no room for its policy.",
+        : "This proxy could not take its policy: its log says why.",
     );
     return refuse(null, Reason.Overloaded);
   }

@@ -13,7 +13,7 @@ import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/me
 import { askForRules, forgetRules, shareRules, takeRules, tickPeriod } from "./own-rules";
 import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, POLICY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
-import { count, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
+import { count, defineFixed, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
@@ -21,7 +21,7 @@ import { Policy } from "./policy/policy";
 import { NS_PER_MS } from "./policy/units";
 import { carrySettled, configureEvents, forgetSettled, leaveEvents, reportEvents } from "./observe";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
-import { arenaCapacity, arenaPeak, arenaReserve } from "./proxy-wasm/arena";
+import { arenaCapacity, arenaPeak, arenaReserve, arenaReset } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost, nginx } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
@@ -79,11 +79,28 @@ export function onContextCreate(context: u32, parent: u32): void {
  * Envoy tries each policy on a VM of its own first, so one that is wrong is refused there. A worker's VM in which a configuration
  * fails serves none of its others any more either: Envoy lets their requests pass as if there were no filter. So what
  * only fails there, beside others, for want of room, is taken, and its requests find no policy: they are refused.
+ *
+ * Kong tries nothing. Where a filter does not start it keeps all filter chains as they were, and a service that is new is served
+ * without one. So there whatever fails is taken like that.
  */
 export function onConfigure(root: u32, size: i32): bool {
   if (configure(root, size)) return true;
-  if (nginx || !servesAny()) return false;
-  return !fail("requests of this configuration are refused with 503, as it finds no room beside the others");
+  arenaReset();
+  if (!learnsHost() || (!nginx && !servesAny())) return false;
+  defineFixed();
+  return !fail(
+    nginx
+      ? "requests of this configuration are refused with 503"
+      : "requests of this configuration are refused with 503, as it finds no room beside the others",
+  );
+}
+
+/** Creates the process's seed, unless it is there, and learns of it which host this is; false: there is no shared data. */
+function learnsHost(): bool {
+  store<u64>(seedBytes, random());
+  if (!sharedCreate(SEED, slice(seedBytes, 8))) return false;
+  learnHost(SEED);
+  return true;
 }
 
 function servesAny(): bool {
@@ -137,11 +154,9 @@ function prepare(policy: Policy): bool {
   if (packAt(CLASSIFIER) && !useClassifier(packAt(CLASSIFIER), packLength(CLASSIFIER)))
     return fail("the attached classifier is of another version: build the filter again");
   defineMetrics(policy);
-  store<u64>(seedBytes, random());
-  if (!sharedCreate(SEED, slice(seedBytes, 8)) || !createShards() || !createDebts()) {
+  if (!learnsHost() || !createShards() || !createDebts()) {
     return fail("shared data has no room for the limits: on Kong raise the shm_kv zone (16 MiB is plenty)");
   }
-  learnHost(SEED);
   seed = load<u64>(ptrOf(sharedGet(SEED)));
   // All workers of a process give a value the same hash; how keys are looked up is nobody's business.
   seedSip(mix(seed), mix(~seed));

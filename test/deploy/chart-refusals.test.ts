@@ -139,9 +139,12 @@ describe("the chart", { skip: noHelm }, () => {
   test("hands names that look like numbers on as text", () => {
     const rendered = template(
       ...values("common", "envoy-gateway", "store-redis"),
-      ...["nameOverride", "ledger.redis.existingSecret", "ledger.redis.tls.caSecret", "admin.existingSecret"].flatMap(
-        (name) => ["--set-string", `${name}=123`],
-      ),
+      ...[
+        "nameOverride",
+        "ledger.redis.existingSecret",
+        "ledger.redis.tls.caSecret",
+        "admin.existingSecret",
+      ].flatMap((name) => ["--set-string", `${name}=123`]),
       ...["--set-json", 'integrations.envoyGateway.routes=["123"]'],
     );
     assert.match(rendered, /: "123"/);

@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { exchange } from "../../host/exchange.ts";
 import { createVm } from "../../host/vm.ts";
 import { problemsOf } from "../../sidecar/cli/check.ts";
+import { chat, llm, requestOf } from "../support/filter.ts";
 import { filterBytes } from "../support/filter-build.ts";
 
 /** The module is made once: its rules take seconds to compile. */
@@ -26,8 +28,11 @@ for (const file of readdirSync(directory).sort()) {
         plugins: [{ configuration: text }],
         log: (_level, message) => lines.push(message.replace(/^weir: (policy: )?/, "")),
       });
-      assert.equal(vm.roots[0]?.ok ?? false, false, profile);
-      assert.deepEqual(lines, problems, profile);
+      // Kong would go on without a filter that does not start.
+      const onKong = profile === "ngx_wasm";
+      assert.equal(vm.roots[0]?.ok ?? false, onKong, profile);
+      const served = "requests of this configuration are refused with 503";
+      assert.deepEqual(lines, onKong ? [...problems, served] : problems, profile);
     }
     assert.deepEqual(problemsOf(text, bytes), problems, "weir check says the same");
   });
@@ -52,4 +57,19 @@ test("a policy that is too long is told so, also where the host had no room to h
   assert.deepEqual(problemsOf(JSON.stringify(policy), bytes), [
     "/: policy: expected a document of at most 1 MiB",
   ]);
+});
+
+test("under ngx_wasm a policy that is refused is taken and has its requests refused, as Kong would serve a new route without the filter", async () => {
+  for (const configuration of ['{"tiers":{"anonymous":{"requests":"60/mi"}}}', "", "{"]) {
+    const vm = createVm({ wasm, profile: "ngx_wasm", plugins: [{ configuration }] });
+    assert.equal(vm.roots[0]?.ok, true, configuration);
+    const request = requestOf({ body: chat("Hello") });
+    const { status, body, upstream } = await exchange(vm, request, llm);
+    assert.equal(status, 503, configuration);
+    assert.equal(JSON.parse(body.toString()).error.code, "overloaded");
+    assert.equal(upstream, null);
+    // One that is right is served beside it.
+    const root = vm.addRoot({ configuration: '{"tiers":{"anonymous":{}}}' });
+    assert.equal((await exchange(vm, { ...request, root }, llm)).status, 200);
+  }
 });
