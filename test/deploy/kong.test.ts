@@ -135,7 +135,7 @@ test("the filter takes every policy of the examples and of the chart", { skip: n
   const wasm = readFileSync(filter);
   const policies = [
     ...configs(),
-    JSON.parse(only(goldenOf("kong-plugin", "embedded"), "KongClusterPlugin").config.policy),
+    JSON.parse(only(goldenOf("kong-plugin", "embedded"), "KongClusterPlugin", /^weir$/).config.policy),
     JSON.parse(only(goldenOf("envoy", "embedded"), "ConfigMap", /policy/).data["policy.json"]),
   ];
   for (const policy of policies) assert.deepEqual(problemsOf(JSON.stringify(policy), wasm), []);
@@ -276,6 +276,15 @@ test("the guard ends a request that Weir has not let through, whatever the calle
     }
   } finally {
     await redis.stop();
+  }
+});
+
+test("the chart brings the guard of the example to the plugin server's plugin", () => {
+  const rendered = goldenOf("kong-plugin", "embedded");
+  for (const part of ["mark", "guard"]) {
+    const example = kic(`weir-${part}`);
+    const { plugin, config } = only(rendered, "KongClusterPlugin", new RegExp(`^weir-${part}$`));
+    assert.deepEqual({ plugin, config }, { plugin: example?.plugin, config: example?.config });
   }
 });
 

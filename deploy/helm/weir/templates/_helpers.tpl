@@ -93,6 +93,12 @@ lifecycle:
 {{- default (dict "istio" "ingressgateway") .Values.integrations.istio.selector | toYaml -}}
 {{- end -}}
 
+{{/* What an object of Kong's is annotated with. */}}
+{{- define "weir.kongPlugins" -}}
+{{- $name := include "weir.fullname" . -}}
+{{- eq .Values.integrations.kong.way "plugin" | ternary (printf "%s, %s-mark, %s-guard" $name $name $name) $name -}}
+{{- end -}}
+
 {{/* Refuses values that cannot work, in words. */}}
 {{- define "weir.check" -}}
 {{- $name := include "weir.fullname" . -}}
