@@ -73,7 +73,12 @@ function filterModule(): WebAssembly.Module {
 
 let module: WebAssembly.Module | undefined;
 const gates = new Map<string, Gate>();
+/** Policies that the filter refused. Kong asks for such an instance again with each request, and reading one holds up all others. */
+const refused = new Map<string, Error>();
+const REFUSED_MAX = 64;
 const sharedBySidecar = new Map<string, SharedData>();
+
+const keyOf = (policy: string, sidecar: string) => `${sidecar}\n${policy}`;
 
 function sharedOf(sidecar: string): SharedData {
   const shared = sharedBySidecar.get(sidecar) ?? new SharedData();
@@ -102,7 +107,9 @@ export class Gate {
 
   /** The gate of a policy and sidecar: one for all instances in this process. Throws when the filter refuses the policy. */
   static of(policy: string, sidecar: string): Gate {
-    const key = `${sidecar}\n${policy}`;
+    const key = keyOf(policy, sidecar);
+    const refusal = refused.get(key);
+    if (refusal) throw refusal;
     let gate = gates.get(key);
     if (!gate) {
       const made = new Gate(policy, sidecar, () => gates.delete(key));
@@ -129,7 +136,12 @@ export class Gate {
         if (!this.#timer) problems.push(message);
       },
     });
-    if (!this.#vm.roots[0]?.ok) throw new Error(`weir refused the policy: ${problems.join("; ")}`);
+    if (!this.#vm.roots[0]?.ok) {
+      const refusal = new Error(`weir refused the policy: ${problems.join("; ")}`);
+      if (refused.size === REFUSED_MAX) refused.clear();
+      refused.set(keyOf(policy, sidecar), refusal);
+      throw refusal;
+    }
     this.#timer = setInterval(() => this.#tick(onClose), TICK_CHECK_MS);
     this.#timer.unref();
   }

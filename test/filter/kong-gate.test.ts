@@ -152,3 +152,16 @@ for (const cluster of ["ledger", "unix:/run/weir.sock", "http://127.0.0.1:1", "1
     );
   });
 }
+
+test("a policy that the filter refused is not read again with each request", () => {
+  const refusal = () => {
+    try {
+      return Gate.of('{"tiers":{"pro":{"requests":"often"}}}', address);
+    } catch (error) {
+      return error;
+    }
+  };
+  const first = refusal();
+  assert.match(String(first), /\/tiers\/pro\/requests/);
+  assert.equal(refusal(), first);
+});
