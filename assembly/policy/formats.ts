@@ -29,7 +29,7 @@ const network = reserve(24);
 /** What `format` expects when `raw` is NONE or not well formed; null when it is (or there is no such format). */
 export function policyFormat(format: Slice, raw: Slice, escaped: bool): string | null {
   const ask = raw == NONE;
-  // No format allows a character that JSON must escape, so an escaped string is judged as it stands.
+  // No format allows a character that JSON must escape, and others have none here (plain.ts): what is left is judged as it stands.
   if (is(format, "rate")) {
     return !ask && parseRate(raw)
       ? null

@@ -11,6 +11,7 @@ import { Writer } from "../writer";
 import { closeBlock, openBlock } from "./block";
 import { blockSize, compile } from "./compile";
 import { policyFormat } from "./formats";
+import { plain } from "./plain";
 import { Policy } from "./policy";
 import { problems } from "./problems";
 import { POLICY_SCHEMA } from "./schema.gen";
@@ -43,6 +44,10 @@ export function loadPolicy(text: Slice, size: i32 = lenOf(text)): Policy | null 
   syntaxError = tape.scan(ptrOf(text), lenOf(text), BODY_DEPTH_MAX);
   syntaxErrorAt = tape.errorAt;
   if (syntaxError != 0) return null;
+  const given = lenOf(text);
+  text = plain(text);
+  // What is shorter has its values elsewhere.
+  if (lenOf(text) != given) tape.scan(ptrOf(text), lenOf(text), BODY_DEPTH_MAX);
   if (schema.check(tape, tape.root, problems) > 0) return null;
   block = openBlock(blockSize(tape, lenOf(text)));
   if (!block) {

@@ -141,6 +141,28 @@ test("the filter takes every policy of the examples and of the chart", { skip: n
   for (const policy of policies) assert.deepEqual(problemsOf(JSON.stringify(policy), wasm), []);
 });
 
+test("the filter takes every policy of theirs as Kong hands it on, out of Lua's tables", {
+  skip: noFilter || (!hasRedis() && "no redis-server, whose cjson is Kong's"),
+}, async () => {
+  const wasm = readFileSync(filter);
+  const redis = await startRedis({ durable: false });
+  const client = createClient({ url: redis.urls[0]! });
+  await client.connect();
+  try {
+    for (const policy of configs()) {
+      const handed = await client.eval("return cjson.encode(cjson.decode(ARGV[1]))", {
+        keys: [],
+        arguments: [JSON.stringify(policy)],
+      });
+      assert.match(String(handed), /60\\\/min/, "slashes are escaped");
+      assert.deepEqual(problemsOf(String(handed), wasm), []);
+    }
+  } finally {
+    client.destroy();
+    await redis.stop();
+  }
+});
+
 test("the filter chain of the example serves, refuses and asks the ledger under the ngx_wasm profile", {
   skip: noFilter,
 }, async () => {

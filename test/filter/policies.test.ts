@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { exchange } from "../../host/exchange.ts";
 import { createVm } from "../../host/vm.ts";
 import { problemsOf } from "../../sidecar/cli/check.ts";
-import { chat, llm, requestOf } from "../support/filter.ts";
+import { chat, keyEntry, llm, requestOf } from "../support/filter.ts";
 import { filterBytes } from "../support/filter-build.ts";
 
 /** The module is made once: its rules take seconds to compile. */
@@ -73,3 +73,43 @@ test("under ngx_wasm a policy that is refused is taken and has its requests refu
     assert.equal((await exchange(vm, { ...request, root }, llm)).status, 200);
   }
 });
+
+/** The same JSON as Kong's cjson and Helm's toJson write it, and with all letters escaped. */
+const spellings: Record<string, (json: string) => string> = {
+  "slashes escaped": (json) => json.replaceAll("/", "\\/"),
+  "signs of HTML escaped": (json) =>
+    json.replace(/[&<>]/g, (sign) => `\\u00${sign.charCodeAt(0).toString(16)}`),
+  "letters escaped": (json) =>
+    json.replace(/"(?:[^"\\]|\\.)*"/g, (string) =>
+      string.replace(/(?<!\\)[a-z]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`),
+    ),
+};
+for (const [name, spell] of Object.entries(spellings)) {
+  test(`a policy is the same with ${name}`, async () => {
+    const url = "https://guard.example.com/moderate?a=1&b=<2>";
+    const policy = {
+      tiers: {
+        pro: {
+          requests: ["60/min burst 10", "5k/day"],
+          budgets: [
+            {
+              meter: "requests",
+              limit: "1M",
+              window: "day",
+              time_zone: "Europe/Berlin",
+              models: ["openai/*"],
+            },
+          ],
+          response: { patterns: ["R&D/lab", "EMP-\\d\\d"] },
+        },
+      },
+      keys: [keyEntry("k1", "pro", { networks: ["10.0.0.0/8"] })],
+      routes: [{ path: "/v1/responses", schema: { properties: { prompt: { type: "null" } } } }],
+      events: { text: true, moderation: { url } },
+    };
+    const text = spell(JSON.stringify(policy));
+    assert.deepEqual(JSON.parse(text), policy);
+    assert.deepEqual(problemsOf(JSON.stringify(policy), bytes), []);
+    assert.deepEqual(problemsOf(text, bytes), []);
+  });
+}
