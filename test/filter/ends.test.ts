@@ -103,6 +103,24 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.ok(spent > 0 && spent <= 50, String(spent));
     });
 
+    test("an answer without a body is whole: it costs what was reserved, whatever an answer that breaks off does", async () => {
+      for (const [status, type] of [
+        [200, "application/json"],
+        [200, "text/event-stream"],
+        [204, "application/json"],
+      ] as const) {
+        for (const redact of [{}, { redact: ["email"] }]) {
+          const response = { ...redact, on_abort: "zero" };
+          const pro = { ...policy.tiers.pro, response };
+          const edge = await LocalEdge.open({ profile, policy: { ...policy, tiers: { pro } } });
+          const upstream = () => ({ status, headers: { "content-type": type }, body: "" });
+          assert.equal((await edge.send({ ...call, upstream })).status, status);
+          assert.equal(await settled(edge), 50, `${status} ${type} ${JSON.stringify(redact)}`);
+          assert.equal(edge.metrics.value("weir_aborted_total"), 0);
+        }
+      }
+    });
+
     test("an answer that breaks off costs no more tokens than it could have, however long its text is", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const gone = new AbortController();
