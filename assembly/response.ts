@@ -145,15 +145,11 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
     dropRedaction(stream);
     return;
   }
-  if (end) {
-    // It is whole and tells nothing: who read it for usage would take it for one that broke off.
-    if (stream.redaction != 0) forgetBytes();
-    dropRedaction(stream);
-    return;
-  }
   const streams = kind > AnswerKind.Json;
   const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
-  if ((streams && stream.redaction != 0) || (kind >= 0 && usable)) stream.answer = openAnswer(kind) + 1;
+  // One without a body is whole and tells nothing: read, it would be taken for one that broke off.
+  if (!end && ((streams && stream.redaction != 0) || (kind >= 0 && usable)))
+    stream.answer = openAnswer(kind) + 1;
   if (stream.redaction) {
     if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
