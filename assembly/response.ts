@@ -335,7 +335,7 @@ function measure(stream: Stream): Charged {
   if (stream.answer == 0) return Charged.Reserved;
   const handle = stream.answer - 1;
   if (isMislabelled(handle)) return Charged.Reserved;
-  if (!finished(handle)) return brokeOff(stream, handle);
+  if (!finished(handle)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, handle);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
   if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;
   stream.completionTokens = completionTokens(handle);
@@ -368,6 +368,11 @@ function gaveUp(): bool {
   // response_timeout, upstream_per_try_timeout, stream_idle_timeout, max_duration_timeout …; not a connection's.
   if (is(sub(why, max(lenOf(why) - 7, 0), lenOf(why)), "timeout")) return true;
   return is(why, "upstream_max_stream_duration_reached");
+}
+
+/** Whether an answer that is held whole was more than Envoy holds: the upstream wrote it, and what it used cannot be read. */
+function outgrewBuffer(stream: Stream): bool {
+  return stream.answerHeld != 0 && !nginx && is(property(CODE_DETAILS), "response_payload_too_large");
 }
 
 /**

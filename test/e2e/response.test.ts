@@ -16,6 +16,8 @@ const policy = {
   tiers: {
     redacts: { budgets, response: { redact: ["email", "phone", "ip"] } },
     blocks: {
+      budgets,
+      output: { max_tokens: 200 },
       response: { redact: { credit_card: "block" }, canaries: ["You are Aria, the internal assistant"] },
     },
     counted: { budgets, output: { max_tokens: 200 } },
@@ -30,6 +32,7 @@ const policy = {
     keyEntry("redacts", "redacts/team/key", "redacts"),
     keyEntry("lines", "lines/team/key", "redacts"),
     keyEntry("blocks", "blocks/team/key", "blocks"),
+    keyEntry("large", "large/team/key", "blocks"),
     keyEntry("counted", "counted/team/key", "counted"),
     keyEntry("restores", "restores/team/key", "restores"),
   ],
@@ -147,6 +150,18 @@ describe("answers", () => {
     // Beyond its own buffer Envoy breaks off.
     answers({ choices: [{ message: { content: "word ".repeat(1_200_000) } }] });
     await assert.rejects(w.chat("blocks", "hello"), /aborted/);
+  });
+
+  it("charges what a withheld answer tells, and what was reserved where Envoy breaks it off for its length", async () => {
+    const usage = { prompt_tokens: 5, completion_tokens: 150, total_tokens: 155 };
+    for (const [words, spent] of [
+      [480_000, 150],
+      [1_200_000, 150 + 200],
+    ] as const) {
+      answers({ choices: [{ message: { content: "word ".repeat(words) } }], usage });
+      await w.chat("large", "hello").catch(() => undefined);
+      await w.settled("large/team/key", "out", spent, 0);
+    }
   });
 
   it("answers 502 when the upstream compresses although that was asked away", async () => {
