@@ -13,8 +13,6 @@ type Loose = { readonly [name: string]: unknown };
 export interface Installed {
   /** As the connection manager calls it, and routes that change it. */
   readonly name: string;
-  /** Whether it runs only where a route turns it on. */
-  readonly disabled: boolean;
   /** Of the listener it is in; empty where it came on its own (ECDS). */
   readonly listener: string;
   readonly bufferBytes: number | undefined;
@@ -28,6 +26,8 @@ export interface Installed {
 
 export interface EnvoySeen {
   readonly filters: readonly Installed[];
+  /** Names of filters that run only where a route turns them on. */
+  readonly disabled: readonly string[];
   /** Names of filters that a route, or what is around it, turns off. */
   readonly turnedOff: readonly string[];
   readonly statsTags: readonly string[];
@@ -71,7 +71,6 @@ function installedIn(object: Loose, { listener, manager, extension }: Around): I
   const bytes = listener?.per_connection_buffer_limit_bytes;
   return {
     name: String(extension?.name ?? ""),
-    disabled: extension?.disabled === true,
     listener: String(listener?.name ?? ""),
     bufferBytes: listener ? (typeof bytes === "number" ? bytes : BUFFER_BYTES_DEFAULT) : undefined,
     holdsHeaders: config.allow_on_headers_stop_iteration === true,
@@ -89,6 +88,14 @@ function turnedOffIn({ typed_per_filter_config: settings }: Loose): string[] {
   return Object.keys(settings).filter((name) => off(settings[name]));
 }
 
+/** The filters of a connection manager, also those that come on their own (ECDS), that are there and do not run. */
+function disabledIn({ http_filters: filters }: Loose): string[] {
+  if (!Array.isArray(filters)) return [];
+  return filters.flatMap((one: unknown) =>
+    isObject(one) && one.disabled === true ? [String(one.name)] : [],
+  );
+}
+
 /** Reads what Envoy told. */
 export function readEnvoy(configDump: unknown, clusters: unknown, stats: string): EnvoySeen {
   const all = [...objects(configDump)];
@@ -96,6 +103,7 @@ export function readEnvoy(configDump: unknown, clusters: unknown, stats: string)
   const tags = isObject(bootstrap?.stats_config) ? bootstrap.stats_config.stats_tags : undefined;
   return {
     filters: all.flatMap(([object, around]) => installedIn(object, around) ?? []),
+    disabled: all.flatMap(([object]) => disabledIn(object)),
     turnedOff: all.flatMap(([object]) => turnedOffIn(object)),
     statsTags: (Array.isArray(tags) ? tags : []).map((tag: Loose) => String(tag.tag_name)),
     clusters: all
@@ -164,9 +172,9 @@ function tokenFinding(manager: Loose | undefined, metadata: string | undefined):
 }
 
 /** Whether there are requests that do not meet the filter where it is. */
-function bypassFinding({ filters, turnedOff }: EnvoySeen): Finding {
+function bypassFinding({ filters, disabled, turnedOff }: EnvoySeen): Finding {
   const check = "envoy.bypass";
-  const off = filters.find(({ disabled }) => disabled);
+  const off = filters.find(({ name }) => disabled.includes(name));
   if (off)
     return warn(
       check,

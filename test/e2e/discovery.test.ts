@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, keyEntry, until, type World, world } from "../support/e2e.ts";
-import { putWatched, withPolicy } from "../support/e2e-policy.ts";
+import { discovered, putWatched, withPolicy } from "../support/e2e-policy.ts";
 
 const UPDATES = 12;
 /** One update in so many is no policy. */
@@ -14,7 +14,6 @@ const WRONG_EVERY = 4;
 const NAMES = ["one", "two"];
 /** Of each answer, as the mock tells it. */
 const USED = { "x-mock-prompt-tokens": "40", "x-mock-completion-tokens": "23" };
-const TYPE = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
 const policyOf = (update: number) => ({
   ledger: { sync: "300ms" },
@@ -37,25 +36,11 @@ describe("policies by ECDS, under traffic", () => {
   let w: World;
 
   const put = (policy: object) => putWatched(file, withPolicy(filter, policyOf(0), policy));
-  /** The configuration with its filter in a file of its own. */
   const edit = (text: string) => {
-    const [start, end] = [text.indexOf("- name: weir\n"), text.indexOf("- name: envoy.filters.http.router")];
-    const config = text.slice(text.indexOf('"@type"', start), end).trimEnd();
-    // What stands below `typed_config`, with the indentation that it has there.
-    filter = `resources:
-                  - "@type": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig
-                    name: weir
-                    typed_config:
-                      ${config}
-`;
+    const apart = discovered(text, file);
+    filter = apart.filter;
     put(policyOf(0));
-    return `${text.slice(0, start)}- name: weir
-                    config_discovery:
-                      type_urls: [${TYPE}]
-                      config_source: { resource_api_version: V3, path_config_source: { path: ${file} } }
-                  ${text.slice(end)}
-node: { id: edge-1, cluster: edges }
-`;
+    return apart.config;
   };
 
   before(async () => {

@@ -14,6 +14,7 @@ import { examine, lineOf } from "../../sidecar/cli/doctor.ts";
 import type { Finding } from "../../sidecar/doctor/finding.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { keyEntry, secret, until, type World, type WorldOptions, world } from "../support/e2e.ts";
+import { discovered } from "../support/e2e-policy.ts";
 
 const KEY = "doctors-key";
 const ADMIN = "the-doctors-admin-token";
@@ -329,15 +330,27 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
   });
 
   it("says that requests go past the filter: it is disabled, or a route turns it off", async () => {
-    const disabled = (config: string) =>
-      config.replace(/( *)- name: weir\n(?= *typed_config)/, "$&$1  disabled: true\n");
-    await within({ edit: disabled }, async (w) => {
-      const findings = await examine({ ...defaults, admin: all(w).admin });
-      assert.match(
-        line(findings, "envoy.bypass"),
-        /warn.*weir is there with disabled: true.* → take disabled out/,
-      );
-    });
+    const disabled = (config: string) => config.replace(/( *)- name: weir\n/, "$&$1  disabled: true\n");
+    const directory = mkdtempSync(join(tmpdir(), "weir-doctor-"));
+    // On its own (ECDS), the filter is not where it is disabled.
+    const apart = (text: string) => {
+      const file = join(directory, "filter.yaml");
+      const { config, filter } = discovered(text, file);
+      writeFileSync(file, filter);
+      return disabled(config);
+    };
+    try {
+      for (const edit of [disabled, apart])
+        await within({ edit }, async (w) => {
+          const findings = await examine({ ...defaults, admin: all(w).admin });
+          assert.match(
+            line(findings, "envoy.bypass"),
+            /warn.*weir is there with disabled: true.* → take disabled out/,
+          );
+        });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
     const turnedOff = (config: string) =>
       config.replace(
         /( *)routes:\n/,
