@@ -85,6 +85,7 @@ export function onContextCreate(context: u32, parent: u32): void {
  */
 export function onConfigure(root: u32, size: i32): bool {
   if (configure(root, size)) return true;
+  // What was refused may have filled it.
   arenaReset();
   if (!learnsHost() || (!nginx && !servesAny())) return false;
   defineFixed();

@@ -15,12 +15,15 @@ import { parseArgs } from "node:util";
 import { problemsOf } from "../sidecar/cli/check.ts";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
 import { authorityOf, integerOf } from "../sidecar/cli/usage.ts";
-import { bufferBytes, type PolicyDocument } from "../sidecar/doctor/policy.ts";
+import {
+  bufferBytes,
+  CLUSTER_DEFAULT,
+  ledgerCluster,
+  type PolicyDocument,
+} from "../sidecar/doctor/policy.ts";
 import { runScript } from "./run-script.ts";
 
 const root = new URL("../", import.meta.url);
-/** The cluster of both files that the filter calls unless told otherwise; they have no other for it. */
-const SIDECAR = "weir_sidecar";
 
 export interface EnvoyConfigOptions {
   readonly policy: PolicyDocument & { readonly hold_headers?: boolean };
@@ -43,10 +46,11 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   const [listenHost, port] = address("--listen", options.listen);
   const [upstreamHost, upstreamPort] = address("--upstream", options.upstream);
   const [sidecarHost, sidecarPort] = address("--sidecar", options.sidecar);
-  const cluster = options.policy.ledger?.cluster ?? SIDECAR;
-  if (cluster !== SIDECAR)
+  const cluster = ledgerCluster(options.policy);
+  // Both files have no other for it.
+  if (cluster !== CLUSTER_DEFAULT)
     throw new Error(
-      `/ledger/cluster: ${JSON.stringify(cluster)}: expected ${SIDECAR}, which leads to --sidecar`,
+      `/ledger/cluster: ${JSON.stringify(cluster)}: expected ${CLUSTER_DEFAULT}, which leads to --sidecar`,
     );
   const file = options.policy.hold_headers === false ? "weir-no-hold.yaml" : "weir.yaml";
   const values: Record<string, string> = {

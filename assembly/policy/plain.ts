@@ -1,4 +1,4 @@
-// One form for what JSON can say in several. Kong's cjson writes each `/` as `\\/`, Helm's toJson `&`, `<` and `>` as \\u0026 and the
+// One form for what JSON can say in several. Kong's cjson writes each `/` as `\/`, Helm's toJson `&`, `<` and `>` as \u0026 and the
 // like: a policy that came that way is the same policy, and its formats, models and names are compared as they stand.
 import { hex4 } from "../json/chars";
 import { lenOf, ptrOf, slice, Slice } from "../slice";

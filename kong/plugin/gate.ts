@@ -16,6 +16,7 @@ import { systemClock } from "../../host/clock.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import type { LocalResponse, Stream } from "../../host/stream.ts";
 import { createVm, type Vm } from "../../host/vm.ts";
+import { CLUSTER_DEFAULT } from "../../sidecar/doctor/policy.ts";
 import {
   BODY_BYTES_MAX,
   changes,
@@ -34,8 +35,6 @@ const OPEN_MAX = 2000;
 const TICK_CHECK_MS = 50;
 /** Longer than any lease lives. */
 const IDLE_MS_MAX = 600_000;
-/** The name in a policy for where the plugin's `sidecar` is. */
-export const CLUSTER = "weir_sidecar";
 /** Set by the filter on every request that it lets through. */
 const SUBJECT = "x-weir-subject";
 /** What nginx notes when the client left before there was an answer. */
@@ -129,7 +128,7 @@ export class Gate {
       clock: systemClock,
       plugins: [{ configuration: policy }],
       shared: sharedOf(sidecar),
-      callouts: httpCallouts({ [CLUSTER]: sidecar }),
+      callouts: httpCallouts({ [CLUSTER_DEFAULT]: sidecar }),
       bodyBufferBytes: BODY_BYTES_MAX,
       log: (level, message) => {
         console.error(`[weir] ${level}: ${message}`);

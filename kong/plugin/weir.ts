@@ -12,7 +12,8 @@
 // leases, whichever of Kong's workers asks. Bounds: BODY_BYTES_MAX for a request's body, OPEN_MAX for requests whose
 // log phase has not come.
 import { authorityOf } from "../../sidecar/cli/usage.ts";
-import { CLUSTER, closed, Gate } from "./gate.ts";
+import { CLUSTER_DEFAULT, ledgerCluster } from "../../sidecar/doctor/policy.ts";
+import { closed, Gate } from "./gate.ts";
 import type { KongPdk } from "./pdk.ts";
 
 export const Version = "0.1.0";
@@ -56,11 +57,11 @@ export class Plugin {
     this.#config = config;
     authorityOf("weir: sidecar", config.sidecar);
     this.#gate();
-    const { tiers, ledger } = JSON.parse(config.policy);
-    // Elsewhere nothing could be asked, and a tier with `outage: allow` would let everything pass.
-    const cluster = ledger?.cluster ?? CLUSTER;
-    if (cluster !== CLUSTER) authorityOf("weir refused the policy: /ledger/cluster", cluster);
-    this.check(tiers);
+    const policy = JSON.parse(config.policy);
+    // The default stands for `sidecar`. Elsewhere nothing could be asked, and a tier with `outage: allow` would let everything pass.
+    const cluster = ledgerCluster(policy);
+    if (cluster !== CLUSTER_DEFAULT) authorityOf("weir refused the policy: /ledger/cluster", cluster);
+    this.check(policy.tiers);
   }
 
   protected check(tiers: Record<string, Tier>): void {

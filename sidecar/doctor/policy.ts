@@ -5,7 +5,8 @@
 import { createHash } from "node:crypto";
 
 const BODY_BYTES_DEFAULT = 1 << 20;
-const CLUSTER_DEFAULT = "weir_sidecar";
+/** Where the ledger is asked unless a policy says otherwise. */
+export const CLUSTER_DEFAULT = "weir_sidecar";
 
 interface Tier {
   tokens?: string;
