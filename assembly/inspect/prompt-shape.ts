@@ -60,10 +60,19 @@ export function isApiPath(path: Slice): bool {
 }
 
 /** The member that holds the prompt. */
-export function mainMember(shape: i32): string {
+export function mainMember(shape: i32, tape: Tape): string {
   if (shape == Shape.Completions || shape == Shape.OllamaGenerate) return "prompt";
-  if (shape == Shape.Responses || shape == Shape.Embeddings) return "input";
+  if (shape == Shape.Embeddings) return embedded(tape);
+  if (shape == Shape.Responses) return "input";
   return shape == Shape.Gemini ? "contents" : "messages";
+}
+
+/** What is to be embedded: as OpenAI and Ollama name it, Cohere, Hugging Face's servers, Gemini, and Gemini for several at once. */
+function embedded(tape: Tape): string {
+  if (tape.member(0, "texts") >= 0) return "texts";
+  if (tape.member(0, "inputs") >= 0) return "inputs";
+  if (tape.member(0, "content") >= 0) return "content";
+  return tape.member(0, "requests") >= 0 ? "requests" : "input";
 }
 
 export function withoutQuery(path: Slice): Slice {
@@ -107,7 +116,9 @@ function byPath(path: Slice): i32 {
     return Shape.Gemini;
   if (endsWith(path, "/api/chat")) return Shape.OllamaChat;
   if (endsWith(path, "/api/generate")) return Shape.OllamaGenerate;
-  if (endsWith(path, "/api/embed")) return Shape.Embeddings;
+  // Ollama, Cohere and Hugging Face's servers; Gemini, and Gemini for several texts at once.
+  if (endsWith(path, "/embed")) return Shape.Embeddings;
+  if (endsWith(path, ":embedContent") || endsWith(path, ":batchEmbedContents")) return Shape.Embeddings;
   return Shape.Unknown;
 }
 

@@ -80,7 +80,7 @@ let blank: i32 = -1;
 export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt): void {
   out.reset();
   out.shape = findShape(tape, path, method);
-  mainNode = tape.member(0, mainMember(out.shape));
+  mainNode = tape.member(0, mainMember(out.shape, tape));
   inMain = false;
   userMessage = -1;
   userSaid = false;
@@ -97,7 +97,7 @@ export function findPrompt(tape: Tape, path: Slice, method: Slice, out: Prompt):
 /** Writes the JSON pointer that a refusal of an empty prompt names. */
 export function emptyPointer(tape: Tape, found: Prompt, to: Writer): void {
   if (found.emptyAt >= 0) nearest(tape, found.emptyAt, to);
-  else to.text("/").text(mainMember(found.shape));
+  else to.text("/").text(mainMember(found.shape, tape));
 }
 
 function judgeEmpty(tape: Tape, out: Prompt): void {
@@ -181,7 +181,14 @@ function placeOf(tape: Tape, n: i32, depth: i32, around: i32, out: Prompt): i32 
 
 function topPlace(tape: Tape, n: i32, out: Prompt): i32 {
   inMain = n == mainNode;
-  if (is(tape, n, "messages") || is(tape, n, "input") || is(tape, n, "contents") || is(tape, n, "prompt")) {
+  const embedded = inMain && out.shape == Shape.Embeddings;
+  if (
+    embedded ||
+    is(tape, n, "messages") ||
+    is(tape, n, "input") ||
+    is(tape, n, "contents") ||
+    is(tape, n, "prompt")
+  ) {
     if (inMain && tape.kind(n) != Kind.Array) begin(n, out);
     if (tape.kind(n) == Kind.Object) return message(tape, n, out);
     return Where.List | Trust.User;

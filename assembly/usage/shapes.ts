@@ -3,7 +3,7 @@
 // event's data), never by a name alone, so `"usage"` in a tool's argument or in a text is not usage.
 //
 // Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
-// (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Cohere (chat),
+// (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Cohere (chat, embed),
 // Ollama (chat, generate, embed), Mistral, OpenRouter, vLLM, Groq and DeepSeek.
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
@@ -223,6 +223,12 @@ function usageShapes(): void {
   counter(prompt, "cached_tokens", Counter.Cached);
   counter(prompt, "cache_write_tokens", Counter.CacheWritten);
   counter(completion, "reasoning_tokens", Counter.Reasoning);
+  // Cohere's embeddings.
+  const meta = inner();
+  const billed = inner(Mark.Usage);
+  counter(billed, "input_tokens", Counter.Input);
+  on(meta, "billed_units", billed);
+  on(ROOT, "meta", meta);
   // Anthropic's compactions and advisors are not in what stands around the list.
   const rounds = inner(Mark.Rounds);
   const round = inner(Mark.Round);
