@@ -12,6 +12,7 @@ import { NS_PER_S } from "./policy/units";
 import { typeName, VAULT_TEXT_MAX, VALUES_MAX } from "./redact/types";
 import { lenOf, lit, Slice } from "./slice";
 import { Stream } from "./stream";
+import { MEDIA_TOKENS } from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
 
@@ -241,11 +242,14 @@ export function severalModels(tape: Tape, prompt: Prompt): Reason {
   return Reason.ModelNotAllowed;
 }
 
-export function promptTooLong(tier: Tier): Reason {
+/** `media`: images, sounds and files in the prompt. */
+export function promptTooLong(tier: Tier, media: i32): Reason {
   because()
     .text("The prompt has more than the ")
     .u64(tier.promptTokensMax)
-    .text(" tokens that this tier may send.");
+    .text(" tokens that this tier may send");
+  if (media > 0) more().text(": each image, sound and file counts as ").u64(MEDIA_TOKENS).text(" tokens");
+  more().text(".");
   return Reason.PromptTooLong;
 }
 

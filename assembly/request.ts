@@ -390,7 +390,7 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   if (tokens > tier.promptTokensMax) {
     estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), tools, work);
     if (tokens > tier.promptTokensMax) {
-      return promptTooLong(tier);
+      return promptTooLong(tier, prompt.media);
     }
   }
   stream.promptTokens = tokens;

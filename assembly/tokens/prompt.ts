@@ -13,7 +13,7 @@ import { chatOverhead, modelEncoding, modelFamily } from "./models";
 import { ESTIMATE } from "./vocabulary";
 
 /** Above what the known providers charge for one image, sound or file page at the highest detail; more is debt. */
-const MEDIA_TOKENS: u64 = 3_000;
+export const MEDIA_TOKENS: u64 = 3_000;
 /** Above what providers add to a prompt for the use of tools. */
 const TOOLS_TOKENS: u64 = 600;
 

@@ -261,6 +261,21 @@ export const bodies: Scenario[] = [
     },
   },
   {
+    name: "a prompt that is over the tier's tokens for its image is told what images count",
+    policy: policy({ prompt: { max_tokens: 2000 } }),
+    async run(edge) {
+      const image = { type: "image_url", image_url: { url: "https://example.com/a.png" } };
+      const content = [{ type: "text", text: "What is it?" }, image];
+      const answer = await edge.send({
+        ...k1,
+        body: { model: "gpt-4o", messages: [{ role: "user", content }] },
+      });
+      refused(edge, answer, "prompt_too_long");
+      const { message } = answer.json.error;
+      assert.match(message, /than the 2000 tokens .* each image, sound and file counts as 3000 tokens\.$/);
+    },
+  },
+  {
     name: "the answer's length is bounded in the body, and the content-length follows",
     policy: policy({ output: { max_tokens: 100 } }),
     async run(edge) {
