@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { debitFinding, spentBy } from "../doctor/budget.ts";
 import { examineEnvoy } from "../doctor/envoy.ts";
 import { type Finding, fail, ok, warn } from "../doctor/finding.ts";
-import { callerOf, ledgerCluster, parsePolicy } from "../doctor/policy.ts";
+import { callerOf, ledgerCluster, parsePolicy, withoutSidecar } from "../doctor/policy.ts";
 import { examineProxy } from "../doctor/proxy.ts";
 import { examineSidecar } from "../doctor/sidecar.ts";
 import { WeirError } from "../errors.ts";
@@ -112,7 +112,7 @@ export async function examine(options: Options): Promise<Finding[]> {
   const before = books && (await spentBy(books, caller?.subject ?? "").catch(() => undefined));
   const proxy = await examineProxy({
     ...{ url: options.proxy, timeoutMs, key, path: options.path, model: options.model, caller },
-    cluster: policy && ledgerCluster(policy),
+    cluster: policy && withoutSidecar(policy).length > 0 ? ledgerCluster(policy) : undefined,
   });
   findings.push(...proxy.findings);
   if (proxy.passed && books && before && caller)

@@ -4,7 +4,7 @@
  */
 import metrics from "../../catalog/metrics.json" with { type: "json" };
 import { ask, type Finding, fail, ok, warn } from "./finding.ts";
-import { bodyBytesMax, ledgerCluster, needsLedger, type PolicyDocument, parsePolicy } from "./policy.ts";
+import { bodyBytesMax, ledgerCluster, type PolicyDocument, parsePolicy, withoutSidecar } from "./policy.ts";
 
 /** Parts of Envoy's JSON; any member may be missing. */
 type Loose = { readonly [name: string]: unknown };
@@ -257,13 +257,14 @@ export function filterFindings(filter: Installed, policy: PolicyDocument): Findi
 export function clusterFindings(seen: EnvoySeen, policy: PolicyDocument): Finding[] {
   const check = "envoy.cluster";
   const name = ledgerCluster(policy);
-  if (!needsLedger(policy)) return [ok(check, "no tier has a budget, so no sidecar is needed")];
+  const harm = withoutSidecar(policy).join(", ");
+  if (harm === "") return [ok(check, "the policy has no budgets, rules or events, so no sidecar is needed")];
   const status = seen.clusterStatuses.find((one) => one.name === name);
   if (!status)
     return [
       fail(
         check,
-        `there is no cluster ${name}: every request of a tier with budgets is refused as ledger_unavailable`,
+        `there is no cluster ${name}: ${harm}`,
         `add a cluster ${name} that leads to the sidecar, or name yours in ledger.cluster`,
       ),
     ];
@@ -274,12 +275,20 @@ export function clusterFindings(seen: EnvoySeen, policy: PolicyDocument): Findin
   });
   if (hosts.length === 0)
     return [
-      fail(check, `${name} has no endpoint`, "does its host name resolve, and are there sidecars behind it?"),
+      fail(
+        check,
+        `${name} has no endpoint: ${harm}`,
+        "does its host name resolve, and are there sidecars behind it?",
+      ),
     ];
   const findings: Finding[] = [];
   if (bad.length === hosts.length)
     findings.push(
-      fail(check, `no endpoint of ${name} is healthy`, "look at the sidecars: curl -i SIDECAR/healthz"),
+      fail(
+        check,
+        `no endpoint of ${name} is healthy: ${harm}`,
+        "look at the sidecars: curl -i SIDECAR/healthz",
+      ),
     );
   else if (bad.length > 0)
     findings.push(

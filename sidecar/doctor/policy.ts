@@ -28,6 +28,8 @@ export interface PolicyDocument {
   keys?: Key[];
   identity?: { trusted_hops?: number; claims?: { metadata?: string } };
   ledger?: { cluster?: string; sync?: string };
+  rules?: unknown[];
+  events?: object;
   hold_headers?: boolean;
 }
 
@@ -69,9 +71,15 @@ export function bufferBytes(policy: PolicyDocument): number {
 const hasBudget = (tier: Tier | undefined) =>
   tier?.tokens !== undefined || tier?.cost !== undefined || (tier?.budgets ?? []).length > 0;
 
-/** Whether some tier needs the ledger. */
-export function needsLedger({ tiers = {} }: PolicyDocument): boolean {
-  return Object.values(tiers).some(hasBudget);
+/** What happens without the sidecar because of what the policy has; nothing where it does not need one. */
+export function withoutSidecar({ tiers = {}, rules, events }: PolicyDocument): string[] {
+  return [
+    ...(Object.values(tiers).some(hasBudget)
+      ? ["every request of a tier with budgets is refused as ledger_unavailable"]
+      : []),
+    ...(rules ? ["every request of a tier that inspects is refused as rules_unavailable"] : []),
+    ...(events ? ["events are lost"] : []),
+  ];
 }
 
 export function ledgerCluster({ ledger = {} }: PolicyDocument): string {

@@ -18,7 +18,7 @@ export interface ProxyOptions {
   readonly model: string;
   /** Who the key is, where the policy is known. */
   readonly caller: Caller | undefined;
-  /** `ledger.cluster` of the policy, where it is known. */
+  /** `ledger.cluster` of the policy, where it is known and the policy needs a sidecar. */
   readonly cluster: string | undefined;
 }
 
@@ -195,7 +195,7 @@ async function bodyFinding(options: ProxyOptions, largest: number): Promise<Find
 /** What is different on Kong. */
 function kongFindings({ cluster }: ProxyOptions): Finding[] {
   if (cluster === undefined || cluster.includes(":"))
-    return [ok("kong.ledger", "Kong: the ledger is named by an address, hold_headers has no effect")];
+    return [ok("kong.ledger", "Kong: a sidecar is named by its address, hold_headers has no effect")];
   return [
     fail(
       "kong.ledger",

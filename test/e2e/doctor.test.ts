@@ -322,7 +322,7 @@ describe("weir doctor, where Envoy is set up wrongly", () => {
       const findings = await examine(all(w));
       assert.match(
         line(findings, "envoy.cluster"),
-        /FAIL.*weir_sidecar has no endpoint → does its host name resolve/,
+        /FAIL.*weir_sidecar has no endpoint: .*ledger_unavailable → does its host name resolve/,
       );
       assert.match(line(findings, "envoy.failure_policy"), /warn.*FAIL_CLOSED: after a trap/);
       assert.match(line(findings, "proxy.request"), /503 ledger_unavailable/);
