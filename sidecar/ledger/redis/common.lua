@@ -20,9 +20,11 @@
 --   ENTRY   granted spent charged returned remaining | budget key
 --
 -- A script that fails half-way is not undone. So everything is read and computed first, and written at the end, by `flush`,
--- when nothing is left that can fail. In Redis Cluster a slot that moves is on two nodes for a while, and a key that is not
--- here yet looks like one that is nowhere. Redis refuses commands that name several keys, some of which are not here
--- (TRYAGAIN): hence budgets are read together with their lease, and logs are looked at together before they are begun.
+-- when nothing is left that can fail but a command that was renamed or taken from its user meanwhile (ready.lua asks). Hence
+-- budgets and leases come last, all by the same command: neither changes without the other. In Redis Cluster a slot that moves
+-- is on two nodes for a while, and a key that is not here yet looks like one that is nowhere. Redis refuses commands that name
+-- several keys, some of which are not here (TRYAGAIN): hence budgets are read together with their lease, and logs are looked
+-- at together before they are begun.
 --
 -- A lease keeps its budgets alive. If somebody deletes keys by hand, what is gone counts as nothing and the rest goes on.
 --
@@ -54,8 +56,8 @@ local function note(kind, budget, lease, amount, reason)
   write('LTRIM', JOURNAL, -LIMITS.journal, -1)
 end
 
--- What this script has read, and the budgets it has changed: read once, written once, by `flush`.
-local budgets, leases, changed = {}, {}, {}
+-- What this script has read, the budgets it has changed and the leases it saves: read once, written once, by `flush`.
+local budgets, leases, changed, saved = {}, {}, {}, {}
 
 local function keep_budget(key, value)
   local record = { key = key }
@@ -87,7 +89,8 @@ local function flush()
     local value = struct.pack(BUDGET, r.start, r.stop, r.limit, r.max, r.spent, r.out, r.debt, r.leases, r.told, r.keep)
     if r.leases > 0 then redis.call('SET', key, value) else redis.call('SET', key, value, 'PXAT', int(r.keep)) end
   end
-  writes, changed, logs = {}, {}, false
+  for _, lease in ipairs(saved) do redis.call(unpack(lease)) end
+  writes, changed, saved, logs = {}, {}, {}, false
 end
 
 -- 100, 80 or 0: how much of it is spent.
@@ -166,10 +169,10 @@ local function save_lease(lease)
   local value = struct.pack(LEASE .. string.rep(ENTRY, n), n, lease.ttl, lease.wend, lease.seq, lease.usable,
     lease.expires, lease.forget, lease.state, lease.policy, lease.edge, lease.subject, unpack(flat))
   if lease.state == 'open' then
-    write('SET', key, value)
+    saved[#saved + 1] = { 'SET', key, value }
     write('ZADD', EXPIRIES, int(lease.expires), lease.id)
   else
-    write('SET', key, value, 'PXAT', int(lease.forget))
+    saved[#saved + 1] = { 'SET', key, value, 'PXAT', int(lease.forget) }
   end
 end
 

@@ -1,6 +1,6 @@
--- Ready: whether the other scripts could run to their end now, and what is sent beside them. Changes nothing.
+-- Ready: whether the other scripts could run to their end now, and what is sent beside them. Changes nothing. It stands alone:
+-- common.lua asks for the time, and a user who may not would be told so in words that do not name it.
 --   KEYS  one that is never there, of the node that is asked
---   ARGV  prefix
 --   → what Redis does when its memory is full (its maxmemory-policy; empty if it does not say), or the error of a write
 -- Redis undoes nothing of a script that fails at a command its user may not run, so all of them are asked about here.
 
@@ -10,8 +10,8 @@ if not redis.acl_check_cmd then
   return redis.error_reply('TOOOLD version ' .. version .. ': expected 7 or newer')
 end
 for _, command in ipairs({
-  'EXISTS', 'GET', 'LRANGE', 'LTRIM', 'MGET', 'PEXPIREAT', 'RPUSH', 'SADD', 'SET', 'SMEMBERS', 'ZADD', 'ZCARD', 'ZRANGE',
-  'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZREMRANGEBYSCORE',
+  'EXISTS', 'GET', 'LRANGE', 'LTRIM', 'MGET', 'PEXPIREAT', 'RPUSH', 'SADD', 'SET', 'SMEMBERS', 'TIME', 'ZADD', 'ZCARD',
+  'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZREMRANGEBYSCORE',
 }) do
   if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1], KEYS[1]) then
     return redis.error_reply('NOPERM the user of the ledger may not run ' .. command)

@@ -212,13 +212,36 @@ describe("the ledger on a Redis that does not do what it is asked", {
     rmSync(place, { recursive: true });
   });
 
-  for (const command of ["evalsha", "zadd", "ltrim", "smembers"])
+  for (const command of ["evalsha", "time", "zadd", "ltrim", "smembers"])
     it(`tells of a user who may not run ${command}`, async () => {
       await node.command(["ACL", "SETUSER", "default", `-${command}`]);
       assert.equal(await ledger.ready(), 0);
       assert.match(trouble.join("\n"), new RegExp(`^the ledger's Redis refuses: NOPERM .*${command}`, "i"));
       await node.command(["ACL", "SETUSER", "default", "+@all"]);
       assert.equal(await ledger.ready(), 1);
+    });
+
+  for (const command of ["zadd", "zrem", "rpush", "ltrim", "set"])
+    it(`holds what is out, and charges what is repeated once, where a user lost ${command} while its ledger was in use`, async () => {
+      const [open, half] = [lease(), lease()];
+      await ledger.acquire(open);
+      await node.command(["ACL", "SETUSER", "default", `-${command}`]);
+      const end = (one: Acquire, spent: number) => settle(ledger, one, 1, spent).catch(() => undefined);
+      try {
+        await ledger.acquire(half).catch(() => undefined);
+        await end(half, 0);
+        await end(open, SPENT);
+      } finally {
+        await node.command(["ACL", "SETUSER", "default", "+@all"]);
+      }
+      const [spent = 0, out = 0] = await books();
+      assert.ok(
+        out >= 0 && spent + out >= SPENT,
+        `${spent} spent and ${out} out of ${GRANT} that were granted`,
+      );
+      await end(half, 0);
+      await end(open, SPENT);
+      assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
     });
 
   it("asks about every command that a script runs, or that sweeps and people need beside them", () => {
@@ -229,8 +252,8 @@ describe("the ledger on a Redis that does not do what it is asked", {
     const sent = [...store.matchAll(/#client\.([slz]\w+)\(/g)].map(([, command = ""]) =>
       command.toUpperCase(),
     );
-    // Neither is of a key: nothing refuses the time, and what INFO would say is not needed.
-    const needed = new Set([...run, ...sent].filter((command) => command !== "TIME" && command !== "INFO"));
+    // What INFO would say is not needed.
+    const needed = new Set([...run, ...sent].filter((command) => command !== "INFO"));
     const list = /ipairs\(\{\n([^}]+)\}/.exec(
       readFileSync(join(import.meta.dirname, "ready.lua"), "utf8"),
     )?.[1];

@@ -1,6 +1,6 @@
 /**
- * The Lua sources, put together: the bounds of types.ts, common.lua, and one script's own file. Redis knows a script by
- * the SHA-1 of its text, so two sidecars of one version share them, and a new version never runs an old one.
+ * The Lua sources, put together: the bounds of types.ts, common.lua, and one script's own file (ready.lua is that alone). Redis
+ * knows a script by the SHA-1 of its text, so two sidecars of one version share them, and a new version never runs an old one.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -43,7 +43,7 @@ export function loadScripts(): Scripts {
     sweep: script("sweep"),
     adjust: script("adjust"),
     // Must run where that line is an error, to say which version it is.
-    ready: makeScript("ready", text("ready")),
+    ready: makeScript("ready", read("ready")),
   };
 }
 

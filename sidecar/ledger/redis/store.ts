@@ -233,7 +233,7 @@ export class RedisLedger implements Ledger {
   /** Adds to `policies` what the node does when its memory is full, if it says so. */
   async #examineNode(key: string, policies: Set<string>): Promise<string | undefined> {
     try {
-      const [policy = ""] = await this.run(this.#scripts.ready, [key], [""]);
+      const [policy = ""] = await this.run(this.#scripts.ready, [key], []);
       if (policy !== "") policies.add(String(policy));
       return undefined;
     } catch (thrown) {
