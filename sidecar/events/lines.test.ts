@@ -1,7 +1,7 @@
 /** The file of events on a disk that is full for a while: what fits is there, whole, and the reason is told. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
@@ -50,6 +50,27 @@ it("the file of events is written again when its disk has room again, and no lin
     });
   assert.deepEqual(whole, [1, 4]);
   rmSync(directory, { recursive: true });
+});
+
+it("the first line after a start is whole, also where the process before died within one", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-lines-"));
+  const file = join(directory, "events.jsonl");
+  const write = async (n: number) => {
+    const lines = await openLines(
+      file,
+      () => undefined,
+      (error) => assert.fail(String(error)),
+    );
+    lines.write({ type: "t", n });
+    await lines.close(1_000);
+  };
+  await write(1);
+  appendFileSync(file, '{"type":"t","n":');
+  await write(2);
+  await write(3);
+  const text = readFileSync(file, "utf8");
+  rmSync(directory, { recursive: true });
+  assert.equal(text, '{"type":"t","n":1}\n{"type":"t","n":\n{"type":"t","n":2}\n{"type":"t","n":3}\n');
 });
 
 it("a file of events that cannot be opened is told with its path and the reason", async () => {

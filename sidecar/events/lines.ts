@@ -5,7 +5,7 @@
  *
  * Bounds: QUEUE_MAX lines wait; a disk or reader that does not keep up loses the newest.
  */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { systemReason, WeirError } from "../errors.ts";
 import type { WeirEvent } from "./event.ts";
 import { type Outcome, Queue } from "./queue.ts";
@@ -63,6 +63,16 @@ function standardOutput(): Target {
   };
 }
 
+/** Whether the file ends within a line, as where its writer died or its disk was full. What is no file has no end. */
+async function endsWithinLine(path: string): Promise<boolean> {
+  const { size } = await stat(path);
+  if (size === 0) return false;
+  const file = await open(path, "r").catch(() => undefined);
+  const end = await file?.read(Buffer.alloc(1), 0, 1, size - 1);
+  await file?.close();
+  return end?.buffer.toString() !== "\n";
+}
+
 /** Not a stream, which would write no more once a write failed: a disk that was full has room again. */
 async function fileAt(path: string): Promise<Target> {
   const file = await open(path, "a", 0o640).catch((error) => {
@@ -72,8 +82,8 @@ async function fileAt(path: string): Promise<Target> {
       error,
     );
   });
-  /** The last write failed, perhaps within a line: what follows begins one of its own. */
-  let isTorn = false;
+  /** The last write failed, perhaps within a line, also if it was that of a process before: what follows begins one of its own. */
+  let isTorn = await endsWithinLine(path);
   return {
     write: async (lines) => {
       const text = isTorn ? `\n${lines}` : lines;
