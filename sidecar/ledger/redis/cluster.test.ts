@@ -12,6 +12,8 @@ const GRANT = 10;
 const SPENT = 7;
 const EDGES = 6;
 const TTL_MS = 1_000;
+/** Outlives a slow machine's test. */
+const LONG_MS = 60_000;
 const AGAIN_MS = 20;
 /** A replica on the same machine has long had everything. */
 const SYNCED_MS = 200;
@@ -109,8 +111,8 @@ describe("the ledger in a Redis Cluster", {
   });
 
   /** An open lease whose slot is moving; what begins with `first` is on the other node already. */
-  const movedFirst = async (org: string, first: string) => {
-    const lease = acquire([budget(org, 100, { need: GRANT })], { ttlMs: TTL_MS, onExpiry: "charge_all" });
+  const movedFirst = async (org: string, first: string, ttlMs: number) => {
+    const lease = acquire([budget(org, 100, { need: GRANT })], { ttlMs, onExpiry: "charge_all" });
     await ledger.acquire(lease);
     const move = await beginMove(redis, `weir:{${org}}:windows`);
     await move.take((await move.keys()).filter((key) => key.startsWith(`weir:{${org}}:${first}`)));
@@ -181,7 +183,7 @@ describe("the ledger in a Redis Cluster", {
   for (const first of ["lease:", "budget:", "expiries"])
     it(`charges a report that comes when of a slot that moves only ${first} is there`, async () => {
       const org = `half-${first}`;
-      const { lease, move } = await movedFirst(org, first);
+      const { lease, move } = await movedFirst(org, first, LONG_MS);
       const { leaseId, subject } = lease;
       const report = { kind: "settle", leaseId, subject, sequence: 1, spent: [SPENT], final: true } as const;
       const early = await ledger.settle(report).catch((thrown) => thrown);
@@ -195,7 +197,7 @@ describe("the ledger in a Redis Cluster", {
   for (const first of ["lease:", "budget:", "expiries"])
     it(`resolves a dead lease that a sweep finds when of a slot that moves only ${first} is there`, async () => {
       const org = `dead-${first}`;
-      const { move } = await movedFirst(org, first);
+      const { move } = await movedFirst(org, first, TTL_MS);
       await pause(TTL_MS + 50);
       await ledger
         .sweep(org)
