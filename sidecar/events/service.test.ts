@@ -28,8 +28,8 @@ function serviceOf() {
     onReport: (one) => void counts.push({ ...one }),
     onRefused: (field) => void refused.push(field),
   });
-  const report = (first: bigint, list: ReturnType<typeof soundEvent>[], edge = 7n) =>
-    service.report(create(EventBatchSchema, { edge, first, events: list }));
+  const report = (first: bigint, list: ReturnType<typeof soundEvent>[], edge = 7n, dropped = 0n) =>
+    service.report(create(EventBatchSchema, { edge, first, dropped, events: list }));
   return { events, counts, refused, report };
 }
 
@@ -41,7 +41,7 @@ describe("the events' service", () => {
     const { events, counts, report } = serviceOf();
     assert.equal((await report(1n, [soundEvent(), soundEvent()])).taken, 2n);
     assert.equal((await report(1n, [soundEvent(), soundEvent(), soundEvent()])).taken, 3n);
-    assert.equal((await report(9n, [soundEvent()])).taken, 9n);
+    assert.equal((await report(9n, [soundEvent()], 7n, 5n)).taken, 9n);
     assert.deepEqual(
       events.map(({ id }) => id),
       ["1", "2", "3", "9"].map((number) => `0000000000000007-${number}`),

@@ -33,13 +33,13 @@ export function eventService(
 ): EventService {
   const arrivals = new Arrivals();
   return {
-    report: async ({ edge, first, events }) => {
+    report: async ({ edge, first, dropped, events }) => {
       if (edge === 0n || first < 1n || events.length > EVENTS_MAX)
         throw new ConnectError(
           `edge: ${edge}, first: ${first}, events: ${events.length}: expected an edge, a number from 1, at most ${EVENTS_MAX}`,
           Code.InvalidArgument,
         );
-      const { known, lost, taken } = arrivals.take(edge, first, events.length);
+      const { known, lost, taken } = arrivals.take(edge, first, events.length, dropped);
       const nowMs = Date.now();
       let refused = 0;
       events.slice(known).forEach((event, i) => {
