@@ -2,7 +2,9 @@
 //
 // Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
 // training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
-// more false positives than the present pack makes. The candidate is written either way, under a name that says
+// more false positives than the present pack makes. Labels tell of what somebody looked at, and nothing of all other traffic: for that the project's own
+// texts stand. The candidate's threshold is not below where it refuses more of their harmless ones than the present pack, and a candidate that catches fewer of
+// their attacks is none. The candidate is written either way, under a name that says
 // whether it is offered; if it is, the filter with it is written, too, to be rolled out like any other.
 //
 // Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
@@ -13,10 +15,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import type { FeatureModule } from "../pack/features.ts";
-import { trainPackOf } from "../pack/train.ts";
+import { OUT_OF_REACH, trainPackOf } from "../pack/train.ts";
+import { thresholdAt } from "../pack/train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
 import { Judge } from "../pack/train-judge.ts";
-import { packThreshold } from "../pack/train-pack.ts";
+import { packThreshold, withThreshold } from "../pack/train-pack.ts";
 import { builtFile, filterWith } from "./filter.ts";
 import { integerOf, UsageError, unreadable } from "./usage.ts";
 
@@ -31,7 +34,8 @@ export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--cu
   --out DIR             where classifier.bin and weir.wasm, the filter with it, are written, or classifier.rejected.bin (the working directory)
   --seed N              of the training, 0 to 4294967295 (1)
 
-A fifth of the labels is held out, and both packs are judged on it.
+A fifth of the labels is held out, and both packs are judged on it, and on the project's own texts: better is what is better on the
+labels and no worse on those.
 
 exit status: 0 better, offered; 3 not better, not offered; 1 something cannot be read; 2 wrong usage`;
 
@@ -48,12 +52,13 @@ export function heldOut(text: string): boolean {
   return createHash("sha256").update(text).digest().readUInt32LE(0) / 2 ** 32 < HELD_OUT;
 }
 
-/** Not worse in either, and better in one: attacks caught and false positives. */
-export function better(candidate: Judged, current: Judged): boolean {
-  const more = candidate.caught - current.caught;
-  const fewer = current.falsePositives - candidate.falsePositives;
-  return more >= 0 && fewer >= 0 && more + fewer > 0;
-}
+/** Not worse in either: attacks caught and false positives. */
+const noWorse = (candidate: Judged, current: Judged) =>
+  candidate.caught >= current.caught && candidate.falsePositives <= current.falsePositives;
+
+/** Not worse in either, and better in one. */
+export const better = (candidate: Judged, current: Judged): boolean =>
+  noWorse(candidate, current) && !noWorse(current, candidate);
 
 /** Instantiates the compiled feature code. */
 export function featureModule(wasm: Uint8Array): FeatureModule {
@@ -76,8 +81,7 @@ export function judgePack(
   pack: Uint8Array,
   samples: readonly Sample[],
 ): Judged {
-  const judge = new Judge(featureModule(wasm), rules);
-  judge.use(pack);
+  const judge = judgeWith(wasm, rules, pack);
   const threshold = packThreshold(pack);
   const judged: Judged = { caught: 0, attacks: 0, falsePositives: 0, benign: 0 };
   for (const { text, label } of samples) {
@@ -91,6 +95,30 @@ export function judgePack(
     }
   }
   return judged;
+}
+
+function judgeWith(wasm: Uint8Array, rules: Uint8Array, pack: Uint8Array): Judge {
+  const judge = new Judge(featureModule(wasm), rules);
+  judge.use(pack);
+  return judge;
+}
+
+/** `pack` with its threshold raised, if need be, to where it refuses at most `most` of the benign `samples`. */
+function raised(
+  wasm: Uint8Array,
+  rules: Uint8Array,
+  pack: Buffer,
+  samples: readonly Sample[],
+  most: number,
+): Buffer {
+  // Of scores that strong rules have not made certain, as where the threshold was chosen.
+  const judge = judgeWith(wasm, rules, withThreshold(pack, OUT_OF_REACH));
+  const benign = samples.filter(({ label }) => !label);
+  const floor = thresholdAt(
+    benign.map(({ text }) => judge.logit(text)),
+    most / benign.length,
+  );
+  return floor > packThreshold(pack) ? withThreshold(pack, floor) : pack;
 }
 
 /** A file that lies beside the built command, or, run from source, in the project. */
@@ -161,18 +189,24 @@ export async function run(args: string[]): Promise<number> {
   const wasm = readFileSync(builtFile("features.wasm"));
   const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
   const rules = readFileSync(builtFile("rules.bin"));
-  // Before the training, which takes minutes: what is no pack is told at once.
-  const present = judgeCurrent(wasm, rules, current, test);
-  const learned = [...ownCorpus(corpus, seed), ...rest];
-  const { pack } = trainPackOf(featureModule(wasm), learned, { rules, hash, seed });
-  const candidate = judgePack(wasm, rules, pack, test);
-  const offered = better(candidate, present);
+  // Before the training, which takes a while: what is no pack, and no directory to write to, is told at once.
   mkdirSync(out, { recursive: true });
+  const present = judgeCurrent(wasm, rules, current, test);
+  const own = ownCorpus(corpus, seed);
+  const presentOwn = judgeCurrent(wasm, rules, current, own);
+  const trained = trainPackOf(featureModule(wasm), [...own, ...rest], { rules, hash, seed });
+  const pack = raised(wasm, rules, trained.pack, own, presentOwn.falsePositives);
+  const candidate = judgePack(wasm, rules, pack, test);
+  const candidateOwn = judgePack(wasm, rules, pack, own);
+  const offered = better(candidate, present) && noWorse(candidateOwn, presentOwn);
   const file = join(out, offered ? "classifier.bin" : "classifier.rejected.bin");
   writeFileSync(file, pack);
   console.log(`${rest.length} labels learned, ${test.length} held out`);
   console.log(line("present", present));
   console.log(line("candidate", candidate));
+  console.log(`${own.length} of the project's own texts, learned`);
+  console.log(line("present", presentOwn));
+  console.log(line("candidate", candidateOwn));
   console.log(`${file}: ${offered ? "better, offered" : "not better, not offered"}`);
   if (offered) {
     writeFileSync(join(out, "weir.wasm"), filterWith(pack));

@@ -87,8 +87,9 @@ export function labelledFile(path: string): string | undefined {
 /** Labelled rows of a JSONL file. Throws WeirError `invalid_argument` that names the line of one that is no label. */
 export function readSamples(file: string): Sample[] {
   const samples: Sample[] = [];
-  for (const [index, line] of readFileSync(file, "utf8").split("\n").entries()) {
-    if (!line) continue;
+  const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+  for (const [index, line] of text.split("\n").entries()) {
+    if (!line.trim()) continue;
     const row = parsed(line);
     if (typeof row?.text !== "string" || (row.label !== 0 && row.label !== 1)) {
       const expected = `expected ${row ? "" : "JSON with "}text and label 0 or 1`;

@@ -30,6 +30,13 @@ export function packThreshold(pack: Uint8Array): number {
   return new DataView(pack.buffer, pack.byteOffset).getInt32(24, true) / LOGIT_ONE;
 }
 
+/** A copy of `pack` with another threshold, a logit; rounded up, so that what it was chosen to let pass does. */
+export function withThreshold(pack: Uint8Array, threshold: number): Buffer {
+  const copy = Buffer.from(pack);
+  copy.writeInt32LE(Math.ceil(threshold * LOGIT_ONE), 24);
+  return copy;
+}
+
 /** `threshold` is a calibrated logit; `hash` 32 bytes. */
 export function writePack(
   { weights, step }: Quantised,

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { WeirError } from "../errors.ts";
 import { extract, type FeatureModule } from "./features.ts";
 import { type Platt, platt, type Scored, thresholdAt } from "./train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "./train-corpus.ts";
@@ -19,7 +20,7 @@ import { quantise, writePack } from "./train-pack.ts";
 export const FALSE_POSITIVES = 0.002;
 
 /** A threshold that no logit passes. */
-const OUT_OF_REACH = 16;
+export const OUT_OF_REACH = 16;
 
 /** Sources whose labels are noisy (whole chat logs, contest entries): they count less. */
 const NOISY = /^(obf:)?(inthewild|hackaprompt)/;
@@ -108,7 +109,14 @@ function calibrate(samples: readonly Sample[], raw: Float64Array): Platt {
     if (Number.isNaN(score)) continue;
     scored.push({ score, label, weight: (rows.get(`${label}${source}`) ?? 1) ** -0.5 });
   }
-  return platt(scored);
+  const fit = platt(scored);
+  // The filter takes no pack of which a higher score means less; in such words nobody would know what is wrong.
+  if (!(fit.slope > 0))
+    throw new WeirError(
+      "invalid_argument",
+      "the labels contradict the other texts: expected 1 for attacks and 0 for what is harmless",
+    );
+  return fit;
 }
 
 /** SHA-256 over the corpus's files and the data's. */
