@@ -42,6 +42,8 @@ export interface Upstream {
 /** An upstream that answers as `listener` does. */
 export async function listen(listener: RequestListener): Promise<Upstream> {
   const server = createServer(listener);
+  // Envoy keeps idle connections for an hour and uses them again: one that ends after five seconds may end under a request.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,

@@ -44,6 +44,8 @@ export async function startMockLlm(port = 0): Promise<MockLlm> {
       setTimeout(() => answer(request, body, response), delay);
     });
   });
+  // Envoy keeps idle connections for an hour and uses them again: one that ends after five seconds may end under a request.
+  server.keepAliveTimeout = 0;
   server.listen(port, "127.0.0.1");
   await new Promise((resolve, reject) => server.once("listening", resolve).once("error", reject));
   return {

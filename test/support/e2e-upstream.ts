@@ -44,6 +44,8 @@ export async function startUpstream(): Promise<Upstream> {
       void upstream.script(record, response);
     });
   });
+  // Envoy keeps idle connections for an hour and uses them again: one that ends after five seconds may end under a request.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const upstream: Upstream = {
