@@ -11,6 +11,7 @@ export const DIGEST = lit("digest");
 export const ETAG = lit("etag");
 export const ACCEPT_ENCODING = lit("accept-encoding");
 export const RANGE = lit("range");
+export const CONTENT_RANGE = lit("content-range");
 export const AUTHORIZATION = lit("authorization");
 export const X_API_KEY = lit("x-api-key");
 export const API_KEY = lit("api-key");

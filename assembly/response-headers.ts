@@ -7,11 +7,14 @@ import {
   CONTENT_ENCODING,
   CONTENT_LENGTH,
   CONTENT_MD5,
+  CONTENT_RANGE,
   CONTENT_TYPE,
   DIGEST,
   ETAG,
   REPR_DIGEST,
   STATUS,
+  WEIR_BUDGET_WARNING,
+  WEIR_MODEL,
 } from "./headers";
 import { NOT_WHOLE, toU64 } from "./json/text";
 import { MapType } from "./proxy-wasm/abi";
@@ -28,12 +31,16 @@ export let encoding: Slice = NONE;
 export let length: u64 = NOT_WHOLE;
 /** One of the headers that `removeDigests` takes off is there. */
 let digested: bool = false;
+/** One of those that `forgetClaims` takes off is there. */
+export let claimed: bool = false;
+
+const PARTIAL: i32 = 206;
 
 /** Reads the answer's headers; what the host cannot hand over counts as absent. */
 export function readResponseHeaders(): void {
   if (!walk() || nginx) {
-    // It may be.
-    digested = true;
+    // They may be.
+    digested = claimed = true;
     if (status == 0) status = readStatus();
     if (type == NONE) type = header(MapType.ResponseHeaders, CONTENT_TYPE);
     if (encoding == NONE) encoding = header(MapType.ResponseHeaders, CONTENT_ENCODING);
@@ -46,7 +53,7 @@ function walk(): bool {
   status = 0;
   type = encoding = NONE;
   length = NOT_WHOLE;
-  digested = false;
+  digested = claimed = false;
   if (!openHeaders(MapType.ResponseHeaders)) return false;
   while (nextHeader()) {
     const name = headerName();
@@ -65,6 +72,7 @@ function walk(): bool {
         break;
       case 12:
         if (type == NONE && is(name, "content-type")) type = headerValue();
+        else if (is(name, "x-weir-model")) claimed = true;
         break;
       case 14:
         if (is(name, "content-length")) length = toU64(headerValue());
@@ -75,14 +83,25 @@ function walk(): bool {
         if (isFolded(name, "content-encoding") && !isFolded(headerValue(), "identity"))
           encoding = headerValue();
         break;
+      case 21:
+        if (is(name, "x-weir-budget-warning")) claimed = true;
+        break;
     }
   }
   return true;
 }
 
+/** Takes off what only the filter may say, and does not say of every answer. */
+export function forgetClaims(): void {
+  removeHeader(MapType.ResponseHeaders, WEIR_MODEL);
+  removeHeader(MapType.ResponseHeaders, WEIR_BUDGET_WARNING);
+}
+
 /** The client gets other bytes than the upstream's: what the headers that were read tell of these is taken off. */
 export function forgetBytes(): void {
   removeHeader(MapType.ResponseHeaders, CONTENT_LENGTH);
+  // A part that came unasked: where it stood in the whole is true of the upstream's bytes alone.
+  if (status == PARTIAL) removeHeader(MapType.ResponseHeaders, CONTENT_RANGE);
   if (digested) removeDigests(MapType.ResponseHeaders);
 }
 

@@ -36,8 +36,10 @@ import { secondsUp, setRateHeaders } from "./rate-headers";
 import { redactChunk, withholdChunk } from "./response-redact";
 import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
 import {
+  claimed,
   encoding,
   forgetBytes,
+  forgetClaims,
   length,
   readResponseHeaders,
   readStatus,
@@ -93,11 +95,12 @@ export function onResponseHeaders(context: u32, end: bool): Action {
   // Before ours are among them: each costs its part of the walk.
   if (reads) readResponseHeaders();
   else if (charged) stream.status = readStatus();
+  if (!reads || claimed) forgetClaims();
   if (stream.rate) setRateHeaders(changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   // Envoy answers a request that did not go on by itself, such as a body beyond its buffer: that is no verdict of ours.
   if (nginx || stream.phase == Phase.Upstream) {
     setHeader(MapType.ResponseHeaders, WEIR_VERDICT, stream.shadowed ? SHADOWED : OK);
-  }
+  } else removeHeader(MapType.ResponseHeaders, WEIR_VERDICT);
   if (stream.downgraded) {
     count(Metric.Downgraded);
     setHeader(MapType.ResponseHeaders, WEIR_MODEL, stream.model);
