@@ -43,6 +43,8 @@ export { packDirectory } from "./packs";
 const POST = lit("POST");
 /** Bytes of a model's name: what a stream keeps (stream.ts). */
 const MODEL_MAX: i32 = 128;
+/** Bytes of a path: likewise. */
+const PATH_MAX: i32 = 256;
 const tape = new Tape(BODY_VALUES_MAX);
 const prompt = new Prompt(SPANS_MAX);
 const detail = new Writer(256);
@@ -75,7 +77,14 @@ export function scan(
   detail.reset();
   param.reset();
   let reason = read(body, bodyBytes, slice(path, pathBytes), unknownAllowed);
-  if (reason != Reason.MalformedJson && reason != Reason.BodyTooLarge) {
+  const readable = reason != Reason.MalformedJson && reason != Reason.BodyTooLarge;
+  if (pathBytes > PATH_MAX) {
+    // The filter refuses with the headers, before there is a body.
+    reason = Reason.UnknownShape;
+    detail.reset();
+    param.reset();
+  }
+  if (readable) {
     store<u8>(to + result.OUTCOME_SHAPE, <u8>prompt.shape);
     result.putText(to + result.OUTCOME_MODEL, prompt.model);
     const work = take(<usize>bodyBytes);

@@ -1,8 +1,9 @@
 // The command's detectors: offsets in code points, many spans, and the limits of a text.
 import assert from "node:assert/strict";
+import { Readable, Writable } from "node:stream";
 import { test } from "node:test";
 import { compile } from "../../test/support/leaf.ts";
-import { detector } from "./redact.ts";
+import { detector, run } from "./redact.ts";
 
 const spansOf = detector(await compile("assembly/redact/tool.ts"));
 
@@ -25,4 +26,13 @@ test("a text may hold more spans than one call lists", () => {
 
 test("a text that is too long is refused", () => {
   assert.throws(() => spansOf("x".repeat((1 << 20) + 1)), /longer than 1048576 bytes/);
+});
+
+test("of a text that is too long its line is told", async () => {
+  const input = ['{"id":1,"text":"hi"}\n', `{"id":2,"text":"${"x".repeat((1 << 20) + 1)}"}\n`];
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  await assert.rejects(
+    run(["--jsonl"], Readable.from(input), nowhere),
+    /^WeirError: line 2: a text is longer/,
+  );
 });

@@ -37,7 +37,7 @@ interface Tool {
   find(length: number, from: number): number;
 }
 
-/** A function that lists the spans of a text. Throws WeirError `invalid` for a text that is too long. */
+/** A function that lists the spans of a text. Throws WeirError `invalid_argument` for a text that is too long. */
 export function detector(
   wasm: Uint8Array = readFileSync(builtFile("redact.wasm")),
 ): (text: string) => FoundSpan[] {
@@ -84,13 +84,21 @@ export async function run(
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" } } });
   if (!values.jsonl) throw new UsageError("--jsonl is missing");
   const spansOf = detector();
+  const spansAt = (number: number, text: string) => {
+    try {
+      return spansOf(text);
+    } catch (thrown) {
+      const { code, message } = WeirError.from(thrown);
+      throw new WeirError(code, `line ${number}: ${message}`, thrown);
+    }
+  };
   let number = 0;
   for await (const line of linesOf(stdin)) {
     number++;
     if (line?.trim() === "") continue;
     const row = line && parse(line);
     if (!row) throw new WeirError("invalid_argument", `line ${number}: expected {"id", "text"}`);
-    const out = `${JSON.stringify({ id: row.id, text: row.text, spans: spansOf(row.text) })}\n`;
+    const out = `${JSON.stringify({ id: row.id, text: row.text, spans: spansAt(number, row.text) })}\n`;
     if (!stdout.write(out)) await once(stdout, "drain");
   }
   return 0;

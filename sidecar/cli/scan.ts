@@ -28,6 +28,9 @@ export const USAGE = `usage: weir scan [--path /v1/chat/completions] < BODY.json
   --path PATH   where the body would be sent; without it its members tell which API it is
   --jsonl       lines {"id","text"} in, lines {"id","score","verdict","rules","tokens"} out
 
+It judges by the filter's defaults: what a policy adds (max_bytes, max_tokens, thresholds, routes, rules) \`weir replay\` looks at. A body or a text
+has at most ${INPUT_BYTES_MAX} bytes.
+
 exit status: 0 whatever the verdict, 1 the body or a line could not be scanned, 2 wrong usage`;
 
 export type ScanOutput = Pick<NodeJS.WritableStream, "write" | "once">;
@@ -148,7 +151,7 @@ async function scanLines(inspector: Inspector, stdin: LineInput, stdout: ScanOut
   let failed = 0;
   for await (const line of linesOf(stdin)) {
     number++;
-    if (line === "") continue;
+    if (line?.trim() === "") continue;
     const answer = line === undefined ? tooLong(number) : lineVerdict(inspector, line, number);
     if ("error" in answer) failed++;
     out += `${JSON.stringify(answer)}\n`;

@@ -31,6 +31,12 @@ function fixtures(): Body[] {
 
 export const bodies: Body[] = [
   ...fixtures(),
+  { name: "a path that is too long", path: `/${"a".repeat(300)}${CHAT}`, body: json(user("What is it?")) },
+  {
+    name: "a path that is too long, and no JSON",
+    path: `${CHAT}?${"a".repeat(300)}`,
+    body: Buffer.from("{"),
+  },
   { name: "attack of the user", path: CHAT, body: json(user(ATTACK)) },
   {
     name: "attack with escapes",

@@ -92,7 +92,7 @@ test("lines are answered in order, each with its id, however the input is cut", 
 });
 
 test("the last line needs no line feed, and empty lines are none", async () => {
-  const { text } = await scan(["--jsonl"], ['\n{"id":"a","text":"hi"}\n\n{"id":"b","text":"hi"}']);
+  const { text } = await scan(["--jsonl"], ['\n{"id":"a","text":"hi"}\n \t\n{"id":"b","text":"hi"}']);
   assert.deepEqual(
     lines(text).map(({ id }) => id),
     ["a", "b"],
