@@ -54,6 +54,10 @@ export function formOf(type: Slice, kind: i32): Form {
   if (isWide(type)) return Form.Framed;
   if (kind == AnswerKind.Events) return Form.Events;
   if (kind == AnswerKind.Lines) return Form.Lines;
+  if (startsWithFolded(type, "application/vnd.amazon.eventstream")) return Form.Framed;
+  // gRPC, gRPC-Web and Connect's streams have the length of each message in it, and may compress each; also those of JSON.
+  if (startsWithFolded(type, "application/grpc") || startsWithFolded(type, "application/connect+"))
+    return Form.Framed;
   // application/json, application/problem+json …
   if (namesJson(type)) return Form.Json;
   // Envoy makes one of two headers, and which of the types holds is the client's choice.
@@ -63,10 +67,6 @@ export function formOf(type: Slice, kind: i32): Form {
     return Form.Binary;
   if (startsWithFolded(type, "application/pdf") || startsWithFolded(type, "application/zip"))
     return Form.Binary;
-  if (startsWithFolded(type, "application/vnd.amazon.eventstream")) return Form.Framed;
-  // gRPC, gRPC-Web and Connect's streams have the length of each message in it, and may compress each.
-  if (startsWithFolded(type, "application/grpc") || startsWithFolded(type, "application/connect+"))
-    return Form.Framed;
   return Form.Text;
 }
 

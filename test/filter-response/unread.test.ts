@@ -205,6 +205,16 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    it("answers 502 for frames, also for those whose type says that they hold JSON", async () => {
+      for (const type of ["application/connect+json", "application/grpc+json", "application/connect+proto"]) {
+        const upstream = upstreamOf(Buffer.from("\0\0\0\0\u0002{}"), 0, { "content-type": type });
+        const answer = await edge.send({ key: "redacts", body: chat("hello"), upstream });
+        // nginx has made its status line by then.
+        assert.equal(answer.status, profile === "envoy" ? 502 : 200, type);
+        assert.equal(answer.header("x-weir-verdict"), "answer_unreadable", type);
+      }
+    });
+
     it("withholds what may be compressed, wide or of another type, whatever else its type says", async () => {
       const odd = [
         ...[
