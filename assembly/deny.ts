@@ -1,6 +1,6 @@
 // A refusal as the caller sees it: a status, headers and the JSON that OpenAI's clients turn into their typed
 // errors. The stage that refused has written its message with `because` (or there is the reason's standing one).
-import { CONTENT_TYPE, JSON_TYPE, RETRY_AFTER, WEIR_VERDICT } from "./headers";
+import { CONTENT_TYPE, JSON_TYPE, RETRY_AFTER, SHOULD_RETRY, WEIR_VERDICT } from "./headers";
 import { Rate } from "./policy/policy";
 import { proxy_send_local_response } from "./proxy-wasm/abi";
 import { HeaderList } from "./proxy-wasm/headers";
@@ -15,6 +15,9 @@ const DETAILS = lit("weir");
 /** No gRPC status: an ordinary HTTP answer. */
 const GRPC_NONE: i32 = -1;
 const UNAVAILABLE_RETRY_S: u64 = 1;
+/** A longer wait is the caller's to decide about: clients that retry by themselves would sleep it through without a word. */
+const RETRY_MAX_S: u64 = 60;
+const NO_RETRY = lit("false");
 
 const headers = new HeaderList(16, 1024);
 // Any message and any pointer fit. A pointer, which a message may repeat, may be escaped whole (POINTER_MAX × 6 bytes each); of the
@@ -60,11 +63,17 @@ export function deny(stream: Stream | null, reason: Reason): void {
   if (retrySeconds > 0) {
     headers.begin(RETRY_AFTER).u64(retrySeconds);
     headers.end();
+    if (retrySeconds > RETRY_MAX_S) headers.add(SHOULD_RETRY, NO_RETRY);
   }
   if (stream != null && stream.rate) {
     addRateHeaders(headers, changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   }
-  body.reset().text('{"error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
+  body
+    .reset()
+    .text('{"type":"error","error":{"type":"')
+    .text(typeOf(reason))
+    .text('","code":"')
+    .text(codeOf(reason));
   body.text('","message":"').json(message.written).text('","param":');
   if (param == NONE) body.text("null");
   else body.text('"').json(param).text('"');

@@ -18,6 +18,8 @@ export const API_KEY = lit("api-key");
 export const X_GOOG_API_KEY = lit("x-goog-api-key");
 export const STATUS = lit(":status");
 export const RETRY_AFTER = lit("retry-after");
+/** Read by the clients of OpenAI, Anthropic, Groq and others before anything else that speaks for a retry. */
+export const SHOULD_RETRY = lit("x-should-retry");
 export const RATELIMIT = lit("ratelimit");
 export const RATELIMIT_POLICY = lit("ratelimit-policy");
 export const LIMIT_REQUESTS = lit("x-ratelimit-limit-requests");

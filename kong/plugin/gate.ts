@@ -52,6 +52,7 @@ const FAILED: LocalResponse = {
   ],
   body: Buffer.from(
     JSON.stringify({
+      type: "error",
       error: {
         type: "api_error",
         code: "overloaded",

@@ -20,14 +20,14 @@ Every request ends with one verdict: \`ok\`, or the code of a refusal. Codes are
 
 ${table(["code", "status", "error.type", "when", "what to do"], rows)}
 
-The body is the one that OpenAI's clients turn into typed errors:
+The body is the one that OpenAI's clients turn into typed errors, with the \`type\` around it that Anthropic's look for:
 
 \`\`\`json
-{"error":{"type":"invalid_request_error","code":"empty_prompt","message":"The prompt is empty: /messages/0/content must contain a non-empty text.","param":"/messages/0/content"}}
+{"type":"error","error":{"type":"invalid_request_error","code":"empty_prompt","message":"The prompt is empty: /messages/0/content must contain a non-empty text.","param":"/messages/0/content"}}
 \`\`\`
 
 \`param\` is a JSON pointer to the member that is to blame, or null. Retrying helps for 429 and 503 (wait for \`retry-after\`)
-and for nothing else.
+and for nothing else. Where the wait is more than a minute, \`x-should-retry: false\` keeps clients that retry by themselves from sleeping through it.
 `;
 }
 

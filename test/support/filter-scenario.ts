@@ -40,6 +40,7 @@ export function refused(edge: Edge, answer: Answer, code: string): void {
   assert.ok(verdict, `${code} is not in the catalog`);
   assert.equal(answer.json?.error?.code, code, answer.text);
   assert.equal(answer.status, verdict.status);
+  assert.equal(answer.json.type, "error", "as Anthropic's clients look for it");
   assert.equal(answer.json.error.type, verdict.type);
   assert.ok(answer.json.error.message.length > 10, "a message for people");
   assert.ok("param" in answer.json.error);
