@@ -83,7 +83,7 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
   if (prompt.bounded) return;
   if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
   else if (isOllama(prompt.shape)) putConfig(tape, tape.member(0, "options"), "options", "num_predict", most);
-  else putLimit(tape, 0, limitName(prompt.shape), most);
+  else putLimit(tape, 0, limitName(prompt), most);
 }
 
 /** Gemini's limit stands in the configuration, which has two spellings. */
@@ -128,16 +128,16 @@ function putLimit(tape: Tape, object: i32, name: string, most: u64): void {
 }
 
 /** The member that bounds the answer, in the current API of each shape. */
-function limitName(shape: i32): string {
-  if (shape == Shape.Chat) return "max_completion_tokens";
-  if (shape == Shape.Responses) return "max_output_tokens";
+function limitName(prompt: Prompt): string {
+  if (prompt.shape == Shape.Chat && !prompt.cohere) return "max_completion_tokens";
+  if (prompt.shape == Shape.Responses) return "max_output_tokens";
   return "max_tokens";
 }
 
 /** Whether the answer will tell its usage only if it is asked to, which the client does not. */
 export function wantsUsage(prompt: Prompt): bool {
   const isOpenAi = prompt.shape == Shape.Chat || prompt.shape == Shape.Completions;
-  return isOpenAi && prompt.stream && !prompt.includeUsage;
+  return isOpenAi && !prompt.cohere && prompt.stream && !prompt.includeUsage;
 }
 
 function askUsage(tape: Tape, prompt: Prompt): void {

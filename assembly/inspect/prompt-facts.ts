@@ -9,7 +9,15 @@ import { reserve } from "../memory";
 import { endOf, isFolded, lenOf, ptrOf, Slice, slice, startsWith, sub } from "../slice";
 import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
-import { asksForCount, isGeminiStream, isOllama, plainPath, Shape, writesNoText } from "./prompt-shape";
+import {
+  asksForCount,
+  isCohereChat,
+  isGeminiStream,
+  isOllama,
+  plainPath,
+  Shape,
+  writesNoText,
+} from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 const MINUS: u8 = 45;
@@ -32,11 +40,12 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
     if (tape.kind(options) != Kind.Object) bad(out, options, "an object");
     else out.includeUsage = flag(tape, present(tape, options, "include_usage"), out);
   }
+  const clean = plainPath(path);
+  out.cohere = out.shape == Shape.Chat && isCohereChat(clean);
   limits(tape, out);
   out.n = number(tape, present(tape, 0, "n"), 1, out);
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
-  const clean = plainPath(path);
   if (out.shape == Shape.Gemini) gemini(tape, clean, out);
   if (isOllama(out.shape)) ollama(tape, out);
   out.onlyCounts = asksForCount(clean);
@@ -99,7 +108,7 @@ function limits(tape: Tape, out: Prompt): void {
   const chat = shape == Shape.Chat || unknown;
   const plain = chat || shape == Shape.Completions || shape == Shape.Messages;
   limit(tape, present(tape, 0, "max_tokens"), plain, out);
-  limit(tape, present(tape, 0, "max_completion_tokens"), chat, out);
+  limit(tape, present(tape, 0, "max_completion_tokens"), chat && !out.cohere, out);
   limit(tape, present(tape, 0, "max_output_tokens"), shape == Shape.Responses || unknown, out);
   // Bedrock's Converse, which has the members of a chat.
   const converse = tape.member(0, "inferenceConfig");

@@ -3,7 +3,8 @@
 // The only normalisation of a path: what follows the first `?` is cut off. Any prefix may come before a known
 // ending. A path with a percent sign, a backslash, a semicolon, `#`, `//` or a dot segment could mean another
 // place to the server behind us than to us, so it is never guessed at: Unknown, whatever the body. So is any
-// method but POST. A trailing slash or another case is simply not a known ending.
+// method but POST. Only `%3A` divides no path, and AWS' clients write it in the names of Bedrock's models: with it the
+// body tells. A trailing slash or another case is simply not a known ending.
 import { Tape } from "../json/tape";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith, sub } from "../slice";
 
@@ -21,8 +22,9 @@ export enum Shape {
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
+  if (!is(method, "POST")) return Shape.Unknown;
   const clean = plainPath(path);
-  if (!is(method, "POST") || clean == NONE) return Shape.Unknown;
+  if (clean == NONE) return isOdd(withoutQuery(path), true) ? Shape.Unknown : byBody(tape);
   const known = byPath(clean);
   return known != Shape.Unknown ? known : byBody(tape);
 }
@@ -49,8 +51,15 @@ export function writesNoText(clean: Slice): bool {
     endsWith(clean, "/images/generations") ||
     endsWith(clean, "/audio/speech") ||
     endsWith(clean, "/rerank") ||
-    endsWith(clean, "/tokenize")
+    endsWith(clean, "/tokenize") ||
+    // Gemini keeps a prompt there, and refuses what says how to answer it.
+    endsWith(clean, "/cachedContents")
   );
+}
+
+/** Whether a plain path is that of Cohere's chats, which have the body of a chat, tell usage unasked and refuse members that they do not know. */
+export function isCohereChat(clean: Slice): bool {
+  return endsWith(clean, "/v2/chat");
 }
 
 /** Whether the path alone tells which API it is, so that a POST to it says all that it wants in its body. */
@@ -67,12 +76,13 @@ export function mainMember(shape: i32, tape: Tape): string {
   return shape == Shape.Gemini ? "contents" : "messages";
 }
 
-/** What is to be embedded: as OpenAI and Ollama name it, Cohere, Hugging Face's servers, Gemini, and Gemini for several at once. */
+/** What is to be embedded: as OpenAI and Ollama name it, Cohere, Hugging Face's servers, Gemini, Gemini for several at once, and Ollama at first. */
 function embedded(tape: Tape): string {
   if (tape.member(0, "texts") >= 0) return "texts";
   if (tape.member(0, "inputs") >= 0) return "inputs";
   if (tape.member(0, "content") >= 0) return "content";
-  return tape.member(0, "requests") >= 0 ? "requests" : "input";
+  if (tape.member(0, "requests") >= 0) return "requests";
+  return tape.member(0, "prompt") >= 0 && tape.member(0, "input") < 0 ? "prompt" : "input";
 }
 
 export function withoutQuery(path: Slice): Slice {
@@ -83,11 +93,20 @@ export function withoutQuery(path: Slice): Slice {
 
 /** Whether servers could disagree about what `path` names. */
 export function isOddPath(path: Slice): bool {
+  return isOdd(path, false);
+}
+
+/** `colons`: a colon may be written as `%3A`. */
+function isOdd(path: Slice, colons: bool): bool {
   const ptr = ptrOf(path);
   const len = lenOf(path);
   let segment = 0;
   for (let i = 0; i <= len; i++) {
     const c: u32 = i < len ? load<u8>(ptr + i) : 47;
+    if (colons && c == 37 && len - i > 2 && load<u8>(ptr + i, 1) == 51 && (load<u8>(ptr + i, 2) | 32) == 97) {
+      i += 2;
+      continue;
+    }
     if (c <= 32 || c >= 127 || c == 37 || c == 92 || c == 59 || c == 35) return true;
     if (c != 47) continue;
     const size = i - segment;

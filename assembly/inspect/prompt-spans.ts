@@ -57,6 +57,8 @@ export class Prompt {
   background: bool = false;
   /** The tokens of the prompt are asked for, and no answer to it. */
   onlyCounts: bool = false;
+  /** A chat of Cohere's own API. */
+  cohere: bool = false;
   /** A model writes text in answer, which has to be bounded. */
   isAnswered: bool = true;
   /** The largest output limit that the body asks for in this API's own members; 0 if none. */
@@ -110,6 +112,7 @@ export class Prompt {
     this.includeUsage = false;
     this.background = false;
     this.onlyCounts = false;
+    this.cohere = false;
     this.isAnswered = true;
     this.limit = 0;
     this.bounded = false;

@@ -134,6 +134,15 @@ test("a shape is only taken from a path that is exactly known", () => {
   }
   assert.equal(builds.SIMD("/v1//chat/completions", chat).shape, "unknown");
   assert.equal(builds.SIMD("/elsewhere", chat).shape, "chat");
+  assert.equal(builds.SIMD("/model/m-v1%3a0/invoke", chat).shape, "chat");
+  for (const odd of [
+    "/model/m%3A/%2e/x",
+    "/model/m%3",
+    "/model/m%3A%2Fx",
+    "/model/m%3A//x",
+    "/model/%3A/../x",
+  ])
+    assert.equal(builds.SIMD(odd, chat).shape, "unknown", odd);
 });
 
 test("a model is taken from a path that names it, as a server decodes it", () => {

@@ -78,6 +78,13 @@ export const unbounded: [string, string, object, object][] = [
     { options: { temperature: 0, num_predict: null } },
     { options: { temperature: 0, num_predict: 20 } },
   ],
+  ["no limit", "v2/chat", {}, { max_tokens: 20 }],
+  [
+    "another API's limit",
+    "v2/chat",
+    { max_completion_tokens: 1 },
+    { max_completion_tokens: 1, max_tokens: 20 },
+  ],
   ["options that are null", "api/generate", { options: null }, { options: { num_predict: 20 } }],
   ["a limit that is none", "api/chat", { options: { num_predict: -1 } }, { options: { num_predict: 20 } }],
   [
@@ -95,6 +102,7 @@ export const prompts: Record<string, object> = {
   responses: { input: "Hi" },
   "other/responses": { input: "Hi" },
   completions: { prompt: "Hi" },
+  "v2/chat": { messages: [{ role: "user", content: "Hi" }] },
   "api/chat": { messages: [{ role: "user", content: "Hi" }] },
   "api/generate": { prompt: "Hi", system: "Be kind." },
   "x:generateContent": { model: "x", contents: [{ parts: [{ text: "Hi" }] }] },
