@@ -12,7 +12,7 @@ const text = new Writer(WITHHELD_MAX);
 
 /** The error as a body. `type`: what was found (redact/types.ts), or -1. Valid until the next call. */
 export function withheldBody(reason: Reason, type: i32): Slice {
-  text.reset().text('{"type":"error",');
+  text.reset().text("{");
   error(reason, type);
   return text.text("}").written;
 }
