@@ -313,6 +313,8 @@ function settle(stream: Stream): void {
     let amount: u64 = 0;
     if (charged == Charged.Usage) amount = charge(stream, tier, price, i);
     else if (charged == Charged.Reserved) amount = stream.reserved(i);
+    else if (charged == Charged.AtLeastReserved)
+      amount = max(charge(stream, tier, price, i), stream.reserved(i));
     store<u64>(spent + ((<usize>i) << 3), amount);
   }
   const settled = stream.indebted
@@ -328,6 +330,8 @@ enum Charged {
   Usage = 1,
   /** An answer that does not say: the upper bound, so that no usage is lost. */
   Reserved = 2,
+  /** The same, or the stream's token counts where they are more: the answer told them before it ended. */
+  AtLeastReserved = 3,
 }
 
 /** Finds out what was used, into the stream's token counts. */
@@ -341,15 +345,20 @@ function measure(stream: Stream): Charged {
   if (!finished(handle)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, handle);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
   if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;
-  stream.completionTokens = completionTokens(handle);
-  stream.promptTokens = promptTokens(handle);
+  takeUsage(stream, handle);
   if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(handle));
-  stream.cachedTokens = cachedTokens(handle);
-  stream.cacheWriteTokens = cacheWriteTokens(handle);
-  stream.reasoningTokens = reasoningTokens(handle);
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
+}
+
+/** Takes over what the answer said so far. */
+function takeUsage(stream: Stream, handle: i32): void {
+  stream.promptTokens = promptTokens(handle);
+  stream.completionTokens = completionTokens(handle);
+  stream.cachedTokens = cachedTokens(handle);
+  stream.cacheWriteTokens = cacheWriteTokens(handle);
+  stream.reasoningTokens = reasoningTokens(handle);
 }
 
 /** The answer tells no prompt (Ollama before 0.2 leaves out one that it had in its cache): it is as we counted it, in a `total` that is told. */
@@ -388,23 +397,22 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   count(Metric.Aborted);
   const rule = changetype<Tier>(stream.tier).onAbort;
   if (stream.phase != Phase.Upstream) return Charged.Nothing;
-  if (stream.outlives) return Charged.Reserved;
-  if (rule == OnAbort.Zero) return Charged.Nothing;
-  if (rule == OnAbort.Reserved) return Charged.Reserved;
-  stream.promptTokens = stream.promptEstimate;
-  stream.completionTokens = 0;
-  stream.cachedTokens = 0;
-  stream.cacheWriteTokens = 0;
-  stream.reasoningTokens = 0;
-  if (handle < 0) return Charged.Usage;
-  const said = promptTokens(handle);
-  if (said) stream.promptTokens = said;
+  const whole = stream.outlives || rule == OnAbort.Reserved;
+  if (!whole && rule == OnAbort.Zero) return Charged.Nothing;
+  if (handle >= 0) takeUsage(stream, handle);
+  if (whole) return handle < 0 ? Charged.Reserved : Charged.AtLeastReserved;
+  if (handle < 0) {
+    stream.promptTokens = stream.promptEstimate;
+    stream.completionTokens = 0;
+    stream.cachedTokens = 0;
+    stream.cacheWriteTokens = 0;
+    stream.reasoningTokens = 0;
+    return Charged.Usage;
+  }
+  if (stream.promptTokens == 0) stream.promptTokens = stream.promptEstimate;
   const estimate = outputTokensEstimate(handle);
   // Texts never say more than could have been written, where that is known.
   const most = stream.outputsMax ? min(estimate, stream.outputsMax) : estimate;
-  stream.completionTokens = max(completionTokens(handle), most);
-  stream.cachedTokens = cachedTokens(handle);
-  stream.cacheWriteTokens = cacheWriteTokens(handle);
-  stream.reasoningTokens = reasoningTokens(handle);
+  stream.completionTokens = max(stream.completionTokens, most);
   return Charged.Usage;
 }

@@ -72,6 +72,26 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.ok(spent > 0 && spent <= 50, String(spent));
     });
 
+    test("an answer that broke off costs what it told, where that is more than what was reserved", async () => {
+      const body = { model: "m", stream: true, max_tokens: 5, messages: [{ role: "user", content: "Hi" }] };
+      const spent = async (input_tokens: number) => {
+        const tier = { tokens: "1M/month", response: { on_abort: "reserved" } };
+        const edge = await LocalEdge.open({ profile, policy: { ...policy, tiers: { pro: tier } } });
+        const message = { role: "assistant", usage: { input_tokens, output_tokens: 1 } };
+        const upstream = () => ({
+          status: 200,
+          headers: { "content-type": "text/event-stream" },
+          body: event({ type: "message_start", message }),
+        });
+        const answer = await edge.send({ ...call, path: "/v1/messages", body, upstream });
+        assert.equal(answer.status, 200);
+        return settled(edge);
+      };
+      assert.equal(await spent(1234), 1235);
+      const reserved = await spent(1);
+      assert.ok(reserved > 6 && reserved < 300, String(reserved));
+    });
+
     test("a budget of requests counts one for any answer but an error, without reading it", async () => {
       for (const [on_abort, expected] of [
         ["delivered", 3],
