@@ -183,12 +183,13 @@ function isOurs(name: Slice): bool {
   return isDash(load<u8>(ptrOf(name), 1)) && isDash(load<u8>(ptrOf(name), 6));
 }
 
-/** What follows x-envoy-: retry-on, retriable-…, max-retries, hedge-on-…. */
+/** What follows x-envoy-: retry-on, retriable-…, max-retries, hedge-on-…, upstream-rq-per-try-timeout-ms. */
 function asksForTries(name: Slice): bool {
   return (
     startsWithFolded(name, "retr") ||
     startsWithFolded(name, "max-retries") ||
-    startsWithFolded(name, "hedge-")
+    startsWithFolded(name, "hedge-") ||
+    startsWithFolded(name, "upstream-rq-per-try-")
   );
 }
 

@@ -1,9 +1,11 @@
 // IP addresses and networks as 16 bytes: an IPv4 address is its mapped form ::ffff:a.b.c.d, so that both
-// families share one comparison. Parsing is strict (RFC 4291, no zone ids; no octal-looking IPv4 parts).
+// families share one comparison. Parsing is strict (RFC 4291; no octal-looking IPv4 parts). The zone of an address
+// (fe80::1%2), which Envoy tells of clients on its own link, is of this machine alone and is left out.
 import { lenOf, ptrOf, Slice, slice } from "../slice";
 
 /** The size of a parsed address in bytes. */
 export const ADDRESS: i32 = 16;
+const PERCENT: u8 = 37;
 
 /** Parses "10.1.2.3", "2001:db8::1" or either with a port ("10.1.2.3:80", "[::1]:80") to 16 bytes at `to`. */
 export function parseAddress(s: Slice, to: usize): bool {
@@ -13,7 +15,7 @@ export function parseAddress(s: Slice, to: usize): bool {
     let close = 1;
     while (close < len && load<u8>(ptr + close) != 93) close++;
     if (close == len || !isPort(ptr + close + 1, len - close - 1)) return false;
-    return parseV6(ptr + 1, close - 1, to);
+    return parseV6(ptr + 1, withoutZone(ptr + 1, close - 1), to);
   }
   let colons = 0;
   let colonAt = 0;
@@ -22,7 +24,7 @@ export function parseAddress(s: Slice, to: usize): bool {
       if (colons++ == 0) colonAt = i;
     }
   }
-  if (colons > 1) return parseV6(ptr, len, to);
+  if (colons > 1) return parseV6(ptr, withoutZone(ptr, len), to);
   if (colons == 1) {
     if (!isPort(ptr + colonAt, len - colonAt)) return false;
     len = colonAt;
@@ -30,6 +32,12 @@ export function parseAddress(s: Slice, to: usize): bool {
   store<u64>(to, 0);
   store<u32>(to, 0xffff0000, 8);
   return parseV4(ptr, len, to + 12);
+}
+
+/** How much of an IPv6 address stands before its zone; all of it where the zone has no name. */
+function withoutZone(ptr: usize, len: i32): i32 {
+  for (let i = 0; i < len - 1; i++) if (load<u8>(ptr + i) == PERCENT) return i;
+  return len;
 }
 
 function isPort(ptr: usize, len: i32): bool {
@@ -119,7 +127,7 @@ export function parseNetwork(s: Slice, to: usize): bool {
   let v4 = true;
   while (slash < len && load<u8>(ptr + slash) != 47) {
     const b = load<u8>(ptr + slash++);
-    if (b == 91) return false;
+    if (b == 91 || b == PERCENT) return false;
     if (b == 58) v4 = false;
   }
   if (!parseAddress(slice(ptr, slash), to)) return false;

@@ -86,6 +86,7 @@ export const identity: Scenario[] = [
         ["x-envoy-retriable-status-codes", "200"],
         ["X-Envoy-Max-Retries", "9"],
         ["x-envoy-hedge-on-per-try-timeout", "true"],
+        ["x-envoy-upstream-rq-per-try-timeout-ms", "1"],
       ];
       const { upstream } = await edge.send({
         key: "k1",
@@ -98,12 +99,14 @@ export const identity: Scenario[] = [
       assert.equal(upstream?.header("x-weir-request-id"), "r-1");
       const gone = ["x-weir-anything", "x_weir_subject", "x-weir_tier", "x_weir-lane", "x-envoy-retry-on"];
       gone.push("x-envoy-retriable-status-codes", "x-envoy-max-retries", "x-envoy-hedge-on-per-try-timeout");
+      gone.push("x-envoy-upstream-rq-per-try-timeout-ms");
       for (const name of gone) assert.equal(upstream?.header(name), undefined, name);
       const others: [string, string][] = [
         ["x-weirs", "1"],
         ["xxweir-a", "1"],
         ["x-weir", "1"],
         ["x-envoy-", "1"],
+        ["x-envoy-upstream-rq-timeout-ms", "1"],
         ["x-envoy-external-address", "1"],
       ];
       const other = await edge.send({ key: "k1", headers: others, body });
@@ -130,6 +133,25 @@ export const identity: Scenario[] = [
       passed(await edge.send({ from: "[2001:db8::2]", body }));
       refused(edge, await edge.send({ from: "[2001:db8::3]", body }), "rate_limit_exceeded");
       passed(await edge.send({ from: "[2001:db8:0:1::1]", body }));
+    },
+  },
+  {
+    name: "a client on the proxy's own link, whose address has a zone, is known by it without",
+    policy: {
+      tiers: { pro: {}, anonymous: {} },
+      identity: { trusted_hops: 1 },
+      keys: [keyEntry("k1", "pro", { networks: ["fe80::/64"] })],
+    },
+    async run(edge) {
+      const from = "[fe80::1%2]";
+      const anonymous = await edge.send({ from, body });
+      assert.equal(anonymous.upstream?.header("x-weir-subject"), "anonymous/fe80000000000000");
+      passed(await edge.send({ key: "k1", from, body }));
+      const headers: [string, string][] = [["x-forwarded-for", "203.0.113.9"]];
+      if (edge.host === "envoy") headers.push(["x-forwarded-for", "fe80::1%2"]);
+      const behind = await edge.send({ from, headers, body });
+      assert.equal(behind.upstream?.header("x-weir-subject"), "anonymous/203.0.113.9");
+      refused(edge, await edge.send({ from: "[fe80::1%]", body }), "address_not_allowed");
     },
   },
   {
