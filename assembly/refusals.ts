@@ -174,7 +174,7 @@ export function unsupportedUpgrade(): Reason {
 
 export function unsupportedMedia(): Reason {
   because().text(
-    "The body must be application/json without content-encoding: anything else cannot be inspected.",
+    "The body must be application/json in UTF-8, without content-encoding: anything else cannot be inspected.",
   );
   return Reason.UnsupportedMediaType;
 }

@@ -7,7 +7,6 @@ import { applyBudgets, bound } from "./budget/amounts";
 import { Report, Schema } from "./inspect/schema";
 import { isApiPath, isOddPath, withoutQuery } from "./inspect/prompt-shape";
 import { Tape } from "./json/tape";
-import { count, Metric } from "./metrics";
 import { Key, Policy, Route, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { property } from "./proxy-wasm/host";
@@ -40,7 +39,6 @@ export function judgeUpgrade(stream: Stream): Reason {
 /** A request of which nothing is looked at but its headers goes on, counted as one. `size`: of its body. */
 export function passUninspected(stream: Stream, tier: Tier, size: i32): Action {
   if (stream.key && changetype<Key>(stream.key).models != NONE) return refuse(stream, modelUnknown());
-  count(Metric.Uninspected);
   if (applyBudgets(stream, tier) == 0) return goOn(stream);
   bound(stream, tier, null, 0, 0);
   return reserve(stream, tier, size);
@@ -48,6 +46,8 @@ export function passUninspected(stream: Stream, tier: Tier, size: i32): Action {
 
 /** A request without a body goes on, not charged; where a body would have been inspected, there has to be one. */
 export function passBodiless(stream: Stream): Action {
+  // Nothing is there to be looked at.
+  stream.uninspected = false;
   return needsBody(stream) ? refuse(stream, emptyBody()) : goOn(stream);
 }
 

@@ -47,7 +47,7 @@ import { Shape } from "./inspect/prompt";
 import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
 import { STREAMS_MAX } from "./limits";
-import { claimsJson } from "./media-type";
+import { claimsJson, saysJson } from "./media-type";
 import { count, Metric, tally } from "./metrics";
 import { Injection, Key, matchesAny, Policy, Rate, Tier } from "./policy/policy";
 import { findRoute } from "./policy/routes";
@@ -222,7 +222,8 @@ function admitHeaders(stream: Stream, policy: Policy, seed: u64): Reason {
   }
   stream.isPost = is(method, "POST");
   stream.acceptable = contentEncoding == NONE && claimsJson(contentType);
-  if (!stream.acceptable && route != null && route.otherMedia) stream.uninspected = true;
+  if (!stream.acceptable && route != null && route.otherMedia)
+    stream.uninspected = contentEncoding != NONE || !saysJson(contentType);
   return tier.redacts ? prepareRedaction(stream, tier) : Reason.None;
 }
 

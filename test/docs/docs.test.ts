@@ -1,12 +1,14 @@
 // The documentation is checked like code: every policy in it is one that the filter takes, every link leads somewhere,
 // and what it says of statuses agrees with the catalogue.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { problemsOf } from "../../sidecar/cli/check.ts";
+import { Pseudonyms } from "../../sidecar/events/pseudonyms.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -45,6 +47,17 @@ describe("the documentation", () => {
     policy.tiers.pro.requests = "60/mi";
     const [problem = ""] = problemsOf(JSON.stringify(policy));
     assert.ok(read("README.md").includes(problem), problem);
+  });
+
+  it("shows how a caller's events are found, also where a subject begins with a digit", () => {
+    const shown = blocks("docs/operations.md", "sh").find((text) => text.includes("openssl"));
+    const key = "a key of the test, long";
+    for (const subject of ["acme/search/key-7", "7eleven/search", "007/x"]) {
+      const command = shown?.replace("acme/search/key-7", subject) ?? "false";
+      const env = { ...process.env, WEIR_EVENTS_KEY: key };
+      const found = execFileSync("bash", ["-c", command], { env, encoding: "utf8" });
+      assert.equal(found, new Pseudonyms(key).of("subject", subject), subject);
+    }
   });
 
   it("links only to what is there", () => {

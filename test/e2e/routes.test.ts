@@ -100,7 +100,11 @@ describe("routes and own rules", () => {
     await w.call("open", form, upload);
     assert.equal(w.llm.seen.length, before + 1);
     assert.equal(w.llm.seen.at(-1)?.body, form);
-    assert.ok((await w.stat("weir_uninspected_total")) >= 1);
+    const sound = { path: "/v1/audio/chat/completions", headers: { "content-type": "audio/wav" } };
+    const statuses: number[] = [];
+    for (let i = 0; i < 5; i++) statuses.push((await w.call("open", chatBody("Hello"), sound)).status);
+    assert.deepEqual(statuses, [200, 200, 200, 402, 402]);
+    assert.equal(await w.stat("weir_uninspected_total"), 4, "what a budget refused did not pass");
   });
 });
 
