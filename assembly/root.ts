@@ -33,7 +33,7 @@ import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
 import { acquireCalls, eventCalls, failedCalls, rulesCalls, settleCalls } from "./sidecar";
 import { lenOf, lit, ptrOf, slice, Slice } from "./slice";
-import { openStream, streamsOpen } from "./stream";
+import { openStream, served, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
 import { Writer } from "./writer";
 
@@ -231,10 +231,13 @@ export function onTick(root: u32): void {
   reportEvents(time);
   tellCounts();
   tellTallies(policy);
-  gauge(Metric.StreamsOpen, streamsOpen());
-  gauge(Metric.LeasesHeld, heldCount());
+  // What a VM holds that serves nobody, as that of Envoy's main thread, would stand in the place of a worker's.
+  if (served) {
+    gauge(Metric.StreamsOpen, streamsOpen());
+    gauge(Metric.LeasesHeld, heldCount());
+    gauge(Metric.ArenaPeakBytes, arenaPeak());
+  }
   gauge(Metric.DebtsHeld, debtsHeld);
-  gauge(Metric.ArenaPeakBytes, arenaPeak());
   gauge(Metric.ArenaBytes, arenaCapacity());
   gauge(Metric.MemoryBytes, (<u64>memory.size()) << 16);
 }

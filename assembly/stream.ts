@@ -181,8 +181,12 @@ function keep(to: usize, text: Slice, most: i32): i32 {
   return len;
 }
 
+/** Whether this VM has had a stream. That of Envoy's main thread never has. */
+export let served: bool = false;
+
 /** A new stream, or null when all slots are taken. */
 export function openStream(context: u32): Stream | null {
+  served = true;
   const slot = slots.open(context);
   if (!slot) return null;
   const stream = changetype<Stream>(slot);

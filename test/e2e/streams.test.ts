@@ -195,3 +195,36 @@ describe("streams", () => {
     assert.equal(await w.stat("weir_lost_reports_total"), 0);
   });
 });
+
+describe("the gauge of open streams", () => {
+  it("tells what the worker serves, and never what Envoy's main thread does not", async () => {
+    const upstream = await startUpstream();
+    let release = () => {};
+    const wait = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    upstream.script = (_, response) => void wait.then(() => response.end("{}"));
+    const w = await world({
+      policy: { tiers: { anonymous: {} }, ledger: { sync: "100ms" } },
+      upstreamPort: upstream.port,
+      workers: 1,
+      sidecar: false,
+    });
+    try {
+      const open = [1, 2, 3].map((i) => w.chat(undefined, `hello ${i}`));
+      const told = () => w.stat("weir_streams_open");
+      await until("the streams to be told", async () => (await told()) === 3);
+      for (let i = 0; i < 100; i++) {
+        assert.equal(await told(), 3);
+        await new Promise((resolve) => setTimeout(resolve, 7));
+      }
+      release();
+      await Promise.all(open);
+      await until("none to be told", async () => (await told()) === 0);
+    } finally {
+      release();
+      await w.close();
+      await upstream.close();
+    }
+  });
+});
