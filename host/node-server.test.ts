@@ -82,6 +82,29 @@ test("a request to a proxy is asked of whom it names, without what it binds to i
   assert.equal(await ask("http://llm.example"), "/,llm.example,none,2");
 });
 
+test("the filter sees an upgrade, but not one to HTTP/2, which Envoy takes off; the upstream sees none", async (t) => {
+  const edge = await gateway(t, "reqh get 0 upgrade", (incoming, response) => {
+    response.end(incoming.headers.upgrade ?? "none");
+  });
+  const ask = async (upgrade: string) => {
+    edge.said.length = 0;
+    const outgoing = request(edge.url, { headers: { connection: "Upgrade", upgrade } }).end();
+    const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+    assert.equal((await answer.toArray()).join(""), "none");
+    return edge.said.find((line) => line.startsWith("reqh get="));
+  };
+  assert.equal(await ask("websocket"), "reqh get=0 websocket");
+  assert.equal(await ask("h2c"), "reqh get=1");
+});
+
+test("an upstream that switches protocols unasked gives 503, and keeps nobody waiting", async (t) => {
+  const edge = await gateway(t, "", ({ socket }) => {
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+  });
+  const answer = await fetch(edge.url, { signal: AbortSignal.timeout(5_000) });
+  assert.equal(answer.status, 503);
+});
+
 test("the guest sees the client's address, and its denial never reaches the upstream", async (t) => {
   let reached = 0;
   const edge = await gateway(t, "reqh property source/address\nreqh local 401 who no key", () => reached++);

@@ -156,9 +156,11 @@ function requestOf(incoming: IncomingMessage, bodyBytesMax: number): ExchangeReq
   ];
   const bound = (incoming.headers.connection ?? "").toLowerCase().split(/[\s,]+/);
   for (const pair of rawPairs(incoming.rawHeaders)) {
-    const [name] = pair;
-    if (name !== "host" && !HOP_BY_HOP.has(name) && (name === "content-length" || !bound.includes(name)))
-      headers.push(pair);
+    const [name, value] = pair;
+    // The filter judges an upgrade; that to HTTP/2 it is not shown, as Envoy takes it off by itself.
+    const wishes = name === "upgrade" && value.toLowerCase() !== "h2c";
+    const passes = !HOP_BY_HOP.has(name) && (name === "content-length" || !bound.includes(name));
+    if (name !== "host" && (wishes || passes)) headers.push(pair);
   }
   const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = incoming.socket;
   const plain = remoteAddress.replace(/^::ffff:/, "");
@@ -209,7 +211,7 @@ function sinkTo(outgoing: ServerResponse): ResponseSink {
   };
 }
 
-/** Sends a request on; the answer's body streams. */
+/** Sends a request on, without an upgrade that the filter let pass: this gateway has none. The answer's body streams. */
 function forward(
   upstream: string,
   headers: Pairs,
@@ -235,6 +237,11 @@ function forward(
       signal,
     });
     outgoing.on("error", reject);
+    // Nobody asked for it, and without a listener nothing else would ever be heard.
+    outgoing.on("upgrade", (answer, socket) => {
+      socket.destroy();
+      reject(new Error(`the upstream switched protocols: ${answer.headers.upgrade}`));
+    });
     outgoing.on("response", (answer) => {
       const answered = rawPairs(answer.rawHeaders).filter(([name]) => !HOP_BY_HOP.has(name));
       const bodiless = answer.statusCode === 204 || answer.statusCode === 304;
