@@ -1,7 +1,8 @@
 // How every command is called: help, wrong usage and bad input, told in words, with the exit status that the help tells, and never
 // by a stack trace. What each command does is tested beside it.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,6 +20,7 @@ const at = (name: string, text?: string): string => {
   if (text !== undefined) writeFileSync(file, text);
   return file;
 };
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const policy = at("policy.yaml", "tiers: { pro: {} }\n");
 
 async function weir(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -92,6 +94,10 @@ describe("weir", () => {
       "--expires: 2020-01-01T00:00:00Z: has passed: expected a moment to come",
     ],
     [["keys", "new", "--subject", "a", "--tier=pro", "--subject=b"], "--subject: given twice: expected once"],
+    [["keys", "new", "--subject", "a", "--tier", "b", "--expires="], "--expires: nothing: expected a value"],
+    [["replay", "--policy", policy, "--against", "", "x"], "--against: nothing: expected a value"],
+    [["ledger", "show", "--directory", ""], "--directory: nothing: expected a value"],
+    [["check", ""], "argument 1: nothing: expected a value"],
     [["serve", "--policy", policy, "--upstream", "nonsense"], "--upstream: nonsense: expected HOST:PORT"],
     [[...serve, "--sidecar", "h:0"], "--sidecar: h:0: expected HOST:PORT"],
     [[...serve, "--port", "99999"], "--port: 99999: expected an integer, 0 to 65535"],
@@ -193,6 +199,32 @@ describe("weir", () => {
     await refusal([...args, at("zeros.bin", zeros)], /zeros\.bin: not a classifier pack\n$/);
   });
 
+  it("tells before the training that it cannot write where it is to", { timeout: 60_000 }, () => {
+    const texts = Array.from({ length: 40 }, (_, i) => `{"text":"text ${i}","label":${i % 2}}\n`);
+    const labels = at("many.jsonl", texts.join(""));
+    // In a process of its own: what never ends would hold this one up.
+    for (const [out, message] of [
+      ["/proc/x/y", "/proc/x: cannot be written to: ENOENT: no such file or directory"],
+      [join(policy, "x"), `${join(policy, "x")}: cannot be written to: ENOTDIR: not a directory`],
+      [policy, `${policy}: expected a directory`],
+    ] as const) {
+      const args = [
+        "--import",
+        "tsx",
+        MAIN,
+        "train",
+        "--labels",
+        labels,
+        "--corpus",
+        at("none"),
+        "--out",
+        out,
+      ];
+      const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 10_000 });
+      assert.deepEqual([status, stderr], [1, `weir train: ${message}\n`]);
+    }
+  });
+
   it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
@@ -232,11 +264,56 @@ describe("weir", () => {
   });
 
   it("ends without a word when the reader of its output has gone", () => {
-    const main = fileURLToPath(new URL("./main.ts", import.meta.url));
     const texts = at("texts.jsonl", '{"id":1,"text":"Mail ada@example.com"}\n'.repeat(20_000));
-    const command = `"${process.execPath}" --import tsx "${main}" redact --jsonl < "${texts}" | head -1`;
+    const command = `"${process.execPath}" --import tsx "${MAIN}" redact --jsonl < "${texts}" | head -1`;
     const { stdout, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
     assert.equal(stderr, "");
     assert.equal(stdout.split("\n").length, 2);
+  });
+
+  it("says why its output cannot be written", () => {
+    const command = `"${process.execPath}" --import tsx "${MAIN}" --help > /dev/full`;
+    const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [1, "weir: standard output: ENOSPC: no space left on device\n"]);
+  });
+
+  it("serves on when the reader of its log has gone", async () => {
+    const env = { ...process.env, WEIR_SIDECAR_PORT: "0", WEIR_LEDGER_DIRECTORY: at("unread") };
+    const child = spawn(process.execPath, ["--import", "tsx", MAIN, "sidecar"], { env, stdio: "pipe" });
+    try {
+      const [ready] = (await once(child.stdout, "data")) as [Buffer];
+      const url = `http://${/127\.0\.0\.1:\d+/.exec(`${ready}`)?.[0]}`;
+      child.stdout.destroy();
+      const call = async (method: string, message: object) => {
+        const headers = { "content-type": "application/json" };
+        const body = JSON.stringify(message);
+        const answer = await fetch(`${url}/weir.v1.Ledger/${method}`, { method: "POST", headers, body });
+        return (await answer.json()) as { leaseId?: string };
+      };
+      // What is told in the log: that a budget is used up.
+      const spend = async (leaseId: string) => {
+        const budget = {
+          name: "day",
+          subject: "acme",
+          meter: 1,
+          limit: "1",
+          window: 2,
+          need: "1",
+          want: "1",
+        };
+        await call("Acquire", { leaseId, subject: "acme/a/b", edge: "e", ttlMs: 60_000, budgets: [budget] });
+        await call("Settle", {
+          reports: [{ leaseId, subject: "acme/a/b", sequence: "1", spent: ["1"], final: true }],
+        });
+      };
+      await spend("1");
+      await spend("2");
+      assert.equal((await fetch(`${url}/healthz`)).status, 200);
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      assert.deepEqual(await ended, [0, null]);
+    } finally {
+      child.kill("SIGKILL");
+    }
   });
 });

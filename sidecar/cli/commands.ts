@@ -84,6 +84,15 @@ function onceEach(args: readonly string[], repeatable: readonly string[] = []): 
   if (twice) throw new UsageError(`${twice}: given twice: expected once`);
 }
 
+/** A variable of a script that is not set must not stand for what there is without the option: a key that never expires, another ledger. */
+function noneEmpty(args: readonly string[]): void {
+  const at = args.findIndex((arg) => arg === "" || /^--[^=]+=$/.test(arg));
+  if (at < 0) return;
+  const before = args[at - 1] ?? "";
+  const name = args[at] || (before.startsWith("--") ? before : `argument ${at + 1}`);
+  throw new UsageError(`${name.replace(/=$/, "")}: nothing: expected a value`);
+}
+
 /** Runs `weir ARGS…`. Answers with the exit status, and never rejects. */
 export async function runWeir(args: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = args;
@@ -107,6 +116,7 @@ export async function runWeir(args: readonly string[]): Promise<number> {
   }
   try {
     onceEach(rest, command.REPEATABLE);
+    noneEmpty(rest);
     return await command.run(rest);
   } catch (thrown) {
     if (!isUsage(thrown)) {

@@ -1,6 +1,6 @@
 // The `weir` command.
 import { runWeir } from "./commands.ts";
+import { pipedOutput } from "./usage.ts";
 
-// Whoever reads no further, as `| head` does, has what they wanted.
-process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 0 : 1));
+pipedOutput();
 process.exitCode = await runWeir(process.argv.slice(2));

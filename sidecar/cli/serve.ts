@@ -10,7 +10,7 @@ import { systemReason, WeirError } from "../errors.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { readPolicy } from "./policy-file.ts";
-import { authorityOf, integerOf, UsageError } from "./usage.ts";
+import { authorityOf, integerOf, runsUnread, UsageError } from "./usage.ts";
 
 const ADDRESS = "127.0.0.1";
 
@@ -45,6 +45,7 @@ export async function run(args: string[]): Promise<number> {
   const problems = problemsOf(policy, wasm);
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) return 1;
+  runsUnread();
   let gateway: Gateway;
   try {
     gateway = await serve({

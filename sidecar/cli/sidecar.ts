@@ -6,6 +6,7 @@ import { combine } from "../extensions.ts";
 import { observed } from "../log.ts";
 import { startSidecar } from "../server.ts";
 import { settingsFromEnvironment } from "../settings.ts";
+import { runsUnread } from "./usage.ts";
 
 export const USAGE = `usage: weir sidecar
 
@@ -17,6 +18,7 @@ exit status: 0 ended by a signal, 1 a setting is wrong, or the port or the ledge
 
 export async function run(args: string[]): Promise<number> {
   parseArgs({ args, options: {} });
+  runsUnread();
   const settings = settingsFromEnvironment(process.env);
   const told = observed(settings, (level, line) => {
     if (level === "error") console.error(line);

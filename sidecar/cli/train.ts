@@ -9,11 +9,11 @@
 //
 // Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { WeirError } from "../errors.ts";
+import { systemReason, WeirError } from "../errors.ts";
 import type { FeatureModule } from "../pack/features.ts";
 import { OUT_OF_REACH, trainPackOf } from "../pack/train.ts";
 import { thresholdAt } from "../pack/train-calibrate.ts";
@@ -147,6 +147,20 @@ function readLabels(file: string): Sample[] {
   }
 }
 
+/** Makes a directory where there is none. Node's own way to make those above it, too, never ends in /proc. */
+function makeDirectory(path: string): void {
+  try {
+    if (!existsSync(dirname(path))) makeDirectory(dirname(path));
+    if (!existsSync(path)) mkdirSync(path);
+    if (!statSync(path).isDirectory())
+      throw new WeirError("invalid_argument", `${path}: expected a directory`);
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    if (thrown instanceof WeirError) throw thrown;
+    throw new WeirError("invalid_argument", `${path}: cannot be written to: ${systemReason(thrown)}`, thrown);
+  }
+}
+
 /** Judges the pack in a file. Throws WeirError that names it when it is none. */
 function judgeCurrent(wasm: Uint8Array, rules: Uint8Array, file: string, samples: readonly Sample[]): Judged {
   let pack: Uint8Array;
@@ -190,7 +204,7 @@ export async function run(args: string[]): Promise<number> {
   const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
   const rules = readFileSync(builtFile("rules.bin"));
   // Before the training, which takes a while: what is no pack, and no directory to write to, is told at once.
-  mkdirSync(out, { recursive: true });
+  makeDirectory(resolve(out));
   const present = judgeCurrent(wasm, rules, current, test);
   const own = ownCorpus(corpus, seed);
   const presentOwn = judgeCurrent(wasm, rules, current, own);

@@ -33,8 +33,8 @@ export function unreadable(file: string, thrown: unknown): WeirError {
 }
 
 /**
- * Standard output of a command in a pipe: when its reader has gone (`| head`), the command ends without a word. Those that
- * only use the console need it not: it ignores such errors.
+ * Standard output of a command in a pipe. Whoever reads no further, as `| head` does, has what they wanted: the command ends
+ * without a word. What cannot be written for another reason, as to a full disk, is told.
  */
 export function pipedOutput(): NodeJS.WriteStream {
   process.stdout.once("error", (error: NodeJS.ErrnoException) => {
@@ -43,4 +43,9 @@ export function pipedOutput(): NodeJS.WriteStream {
     process.exit(1);
   });
   return process.stdout;
+}
+
+/** For what serves others: it does not end because whoever read its log has. */
+export function runsUnread(): void {
+  process.stdout.removeAllListeners("error").on("error", () => undefined);
 }
