@@ -1,7 +1,7 @@
 // Small changes to a request's body, made on its bytes: the limit on the answer's length, the wish for usage in a stream,
 // and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
-import { isOllama } from "./inspect/prompt-shape";
+import { Bedrock, isOllama } from "./inspect/prompt-shape";
 import { Kind, Tape } from "./json/tape";
 import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -9,7 +9,7 @@ import { endOf, lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Writer } from "./writer";
 
 /** Replacements of one body: its limits, and one insertion at its start. */
-const EDITS_MAX: i32 = 8;
+const EDITS_MAX: i32 = 9;
 /** Bytes that all insertions together can add. */
 export const GROWTH_MAX: i32 = 384;
 
@@ -81,7 +81,9 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
     edit(tape.offset(node), lenOf(tape.raw(node)), since(from));
   }
   if (prompt.bounded) return;
-  if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
+  if (prompt.bedrock == Bedrock.Config)
+    putConfig(tape, tape.member(0, "inferenceConfig"), "inferenceConfig", "maxTokens", most);
+  else if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
   else if (isOllama(prompt.shape)) putConfig(tape, tape.member(0, "options"), "options", "num_predict", most);
   else putLimit(tape, 0, limitName(prompt), most);
 }
@@ -129,6 +131,7 @@ function putLimit(tape: Tape, object: i32, name: string, most: u64): void {
 
 /** The member that bounds the answer, in the current API of each shape. */
 function limitName(prompt: Prompt): string {
+  if (prompt.bedrock == Bedrock.Llama) return "max_gen_len";
   if (prompt.shape == Shape.Chat && !prompt.cohere) return "max_completion_tokens";
   if (prompt.shape == Shape.Responses) return "max_output_tokens";
   return "max_tokens";
@@ -137,7 +140,7 @@ function limitName(prompt: Prompt): string {
 /** Whether the answer will tell its usage only if it is asked to, which the client does not. */
 export function wantsUsage(prompt: Prompt): bool {
   const isOpenAi = prompt.shape == Shape.Chat || prompt.shape == Shape.Completions;
-  return isOpenAi && !prompt.cohere && prompt.stream && !prompt.includeUsage;
+  return isOpenAi && prompt.isAnswered && !prompt.cohere && prompt.stream && !prompt.includeUsage;
 }
 
 function askUsage(tape: Tape, prompt: Prompt): void {

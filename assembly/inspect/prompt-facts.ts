@@ -11,6 +11,7 @@ import { nameOf } from "./prompt-form";
 import { findPathModel } from "./prompt-path";
 import {
   asksForCount,
+  Bedrock,
   isCohereChat,
   isGeminiStream,
   isOllama,
@@ -105,19 +106,31 @@ function inSmall(name: Slice): Slice {
 function limits(tape: Tape, out: Prompt): void {
   const shape = out.shape;
   const unknown = shape == Shape.Unknown;
-  const chat = shape == Shape.Chat || unknown;
-  const plain = chat || shape == Shape.Completions || shape == Shape.Messages;
+  const other = out.bedrock != Bedrock.None;
+  const chat = !other && (shape == Shape.Chat || unknown);
+  const plain = chat || (!other && (shape == Shape.Completions || shape == Shape.Messages));
   limit(tape, present(tape, 0, "max_tokens"), plain, out);
   limit(tape, present(tape, 0, "max_completion_tokens"), chat && !out.cohere, out);
-  limit(tape, present(tape, 0, "max_output_tokens"), shape == Shape.Responses || unknown, out);
-  // Bedrock's Converse, which has the members of a chat.
-  const converse = tape.member(0, "inferenceConfig");
-  if (converse >= 0) limit(tape, present(tape, converse, "maxTokens"), false, out);
+  limit(tape, present(tape, 0, "max_output_tokens"), !other && (shape == Shape.Responses || unknown), out);
+  bedrock(tape, out);
   // llama.cpp obeys its own name before the others; for servers that do not know it, it bounds nothing.
   const own = present(tape, 0, "n_predict");
   if (own < 0) return;
   limit(tape, own, false, out);
   out.limit = max(out.limit, number(tape, own, 0, out));
+}
+
+function bedrock(tape: Tape, out: Prompt): void {
+  if (out.bedrock == Bedrock.Llama) limit(tape, present(tape, 0, "max_gen_len"), true, out);
+  const config = present(tape, 0, "inferenceConfig");
+  if (config < 0) return;
+  // On other paths for servers behind us that ask Bedrock: there it bounds nothing.
+  const obeyed = out.bedrock == Bedrock.Config;
+  limit(tape, present(tape, config, "maxTokens"), obeyed, out);
+  if (!obeyed) return;
+  if (tape.kind(config) != Kind.Object) bad(out, config, "an object");
+  // Nova's former name.
+  limit(tape, present(tape, config, "max_new_tokens"), true, out);
 }
 
 /** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */
@@ -220,7 +233,7 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
 function limit(tape: Tape, node: i32, obeyed: bool, out: Prompt): void {
   if (node < 0) return;
   const value = number(tape, node, 0, out);
-  const means = out.shape == Shape.Completions || out.shape == Shape.Messages;
+  const means = out.bedrock == 0 && (out.shape == Shape.Completions || out.shape == Shape.Messages);
   if (obeyed && value == 0 && !means) bad(out, node, "a whole number from 1");
   out.addLimit(node, value, obeyed);
 }

@@ -25,12 +25,13 @@ import {
   startsWithFolded,
   sub,
 } from "../slice";
-import { isOddPath, withoutQuery } from "./prompt-shape";
+import { Bedrock, isOddPath, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 /** The longest path that the filter takes. */
 const DECODED_MAX: i32 = 256;
 const PERCENT: u8 = 37;
+const DOT: u8 = 46;
 const SLASH: u8 = 47;
 const COLON: u8 = 58;
 
@@ -50,7 +51,10 @@ export function findPathModel(path: Slice, out: Prompt): void {
     if (to < 0) to = lenOf(clean);
     const segment = sub(clean, from, to);
     if (to > from) {
-      if (isNamed(kind, name, segment)) adopt(name, out);
+      if (isNamed(kind, name, segment)) {
+        adopt(name, out);
+        if (lenOf(kind) == 5) out.bedrock = limitOf(name, segment);
+      }
       kind = name;
       name = segment;
     }
@@ -75,6 +79,19 @@ function isNamed(kind: Slice, name: Slice, next: Slice): bool {
     default:
       return false;
   }
+}
+
+/** Which member bounds the answer where Bedrock's `model` is asked by `method`. */
+function limitOf(model: Slice, method: Slice): Bedrock {
+  if (startsWithFolded(method, "converse")) return Bedrock.Config;
+  // An inference profile has its region before the model's name.
+  const name = isMakers(model) ? model : sub(model, indexOf(model, DOT) + 1, lenOf(model));
+  if (startsWithFolded(name, "amazon.nova")) return Bedrock.Config;
+  return startsWithFolded(name, "meta.llama") ? Bedrock.Llama : Bedrock.None;
+}
+
+function isMakers(model: Slice): bool {
+  return startsWithFolded(model, "amazon.") || startsWithFolded(model, "meta.");
 }
 
 function adopt(model: Slice, out: Prompt): void {

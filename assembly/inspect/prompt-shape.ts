@@ -21,6 +21,15 @@ export enum Shape {
   OllamaGenerate = 8,
 }
 
+/** Where the answer's limit stands in what Bedrock takes, other than by the shape: the path tells. */
+export enum Bedrock {
+  None = 0,
+  /** In `inferenceConfig`: Converse, and Amazon's Nova. */
+  Config = 1,
+  /** Meta's Llama has a name of its own. */
+  Llama = 2,
+}
+
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
   if (!is(method, "POST")) return Shape.Unknown;
   const clean = plainPath(path);

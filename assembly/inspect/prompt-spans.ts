@@ -20,7 +20,7 @@ export enum Trust {
 }
 
 /** Members that limit the output: four at the root, Converse's, and two in Gemini's configuration. */
-const LIMITS_MAX: i32 = 7;
+const LIMITS_MAX: i32 = 8;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;
 const PART: u32 = 1 << 10;
@@ -59,6 +59,8 @@ export class Prompt {
   onlyCounts: bool = false;
   /** A chat of Cohere's own API. */
   cohere: bool = false;
+  /** Which member bounds the answer where the path is Bedrock's. */
+  bedrock: i32 = 0;
   /** A model writes text in answer, which has to be bounded. */
   isAnswered: bool = true;
   /** The largest output limit that the body asks for in this API's own members; 0 if none. */
@@ -113,6 +115,7 @@ export class Prompt {
     this.background = false;
     this.onlyCounts = false;
     this.cohere = false;
+    this.bedrock = 0;
     this.isAnswered = true;
     this.limit = 0;
     this.bounded = false;

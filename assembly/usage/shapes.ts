@@ -443,6 +443,9 @@ function ollamaShapes(): void {
   on(ROOT, "prompt_eval_count", node(What.Counter, Counter.Prompt, Mark.Usage));
   counter(ROOT, "prompt_eval_cached_count", Counter.Cached);
   on(ROOT, "eval_count", node(What.Counter, Counter.Completion, Mark.Usage));
+  // Llama's on Bedrock.
+  on(ROOT, "prompt_token_count", node(What.Counter, Counter.Prompt, Mark.Usage));
+  on(ROOT, "generation_token_count", node(What.Counter, Counter.Completion, Mark.Usage));
 }
 
 /** The tables hold what was put into them, and the names of types (types.ts), or the module must not start. */

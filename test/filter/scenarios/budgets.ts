@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
 import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
-import { prompts, unbounded } from "./unbounded.ts";
+import { bedrock, prompts, unbounded } from "./unbounded.ts";
 
 const policy = (tier: object, more: object = {}) => ({
   tiers: { pro: { output: { max_tokens: 100 }, ...tier } },
@@ -109,6 +109,19 @@ export const budgets: Scenario[] = [
         assert.deepEqual(JSON.parse(sent), { model: "gpt-4o", ...prompts[path], ...upstream });
         const limits = sent.match(/max_?(completion_|output_?)?tokens|"options"/gi) ?? [];
         assert.equal(limits.length, new Set(limits).size, sent);
+      },
+    }),
+  ),
+  ...bedrock.map(
+    ([path, members, upstream]): Scenario => ({
+      name: `Bedrock's own member bounds the answer: ${path} ${JSON.stringify(members)}`,
+      policy: policy({ output: { max_tokens: 20 } }),
+      async run(edge) {
+        const prompt = "prompt" in members ? {} : { messages: [{ role: "user", content: [{ text: "Hi" }] }] };
+        const body = { ...prompt, ...members };
+        const answer = await edge.send({ ...k1, path: `/model/${path}`, body });
+        passed(answer);
+        assert.deepEqual(JSON.parse(answer.upstream?.text ?? ""), { ...body, ...upstream });
       },
     }),
   ),

@@ -65,6 +65,15 @@ const textless: [string, object, object, number][] = [
     { data: [], usage: { input_tokens: 20, output_tokens: 300, total_tokens: 320 } },
     320,
   ],
+  [
+    "/v1/images/generations",
+    { model: "gpt-image-1", prompt: "A river", stream: true, partial_images: 1 },
+    {
+      type: "image_generation.completed",
+      usage: { input_tokens: 20, output_tokens: 300, total_tokens: 320 },
+    },
+    320,
+  ],
   ["/v1/audio/speech", { model: "tts-1", input: "Hi", voice: "alloy" }, {}, 0],
   [
     "/v1beta/cachedContents",
@@ -183,6 +192,18 @@ export const charges: Scenario[] = [
       passed(answer);
       assert.equal(answer.upstream?.text, `{"max_tokens":100,${body.slice(1)}`);
       await spends(edge, 23);
+    },
+  },
+  {
+    name: "what Llama tells on Bedrock is charged",
+    clock: true,
+    policy: policy([{ meter: "tokens", limit: 1000, window: "month" }]),
+    async run(edge) {
+      const told = { generation: "x", prompt_token_count: 5, generation_token_count: 7, stop_reason: "stop" };
+      const upstream = () => ({ status: 200, headers: JSON_TYPE, body: JSON.stringify(told) });
+      const body = { prompt: "Hi", max_gen_len: 60 };
+      passed(await edge.send({ ...k1, path: "/model/meta.llama3-8b-instruct-v1:0/invoke", body, upstream }));
+      await spends(edge, 12);
     },
   },
   {

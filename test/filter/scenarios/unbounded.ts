@@ -95,6 +95,34 @@ export const unbounded: [string, string, object, object][] = [
   ],
 ];
 
+/** The same of Bedrock's paths, which name the model. */
+export const bedrock: [string, object, object][] = [
+  ["amazon.nova-pro-v1%3A0/converse", {}, { inferenceConfig: { maxTokens: 20 } }],
+  [
+    "anthropic.claude-x/converse-stream",
+    { system: [{ text: "Be kind." }] },
+    { inferenceConfig: { maxTokens: 20 } },
+  ],
+  [
+    "any/converse",
+    { inferenceConfig: { temperature: 1 }, max_tokens: 9 },
+    { inferenceConfig: { maxTokens: 20, temperature: 1 }, max_tokens: 9 },
+  ],
+  ["any/converse", { inferenceConfig: null }, { inferenceConfig: { maxTokens: 20 } }],
+  ["any/converse", { inferenceConfig: { maxTokens: 900 } }, { inferenceConfig: { maxTokens: 20 } }],
+  ["any/converse", { inferenceConfig: { maxTokens: 9 } }, { inferenceConfig: { maxTokens: 9 } }],
+  ["us.amazon.nova-pro-v1:0/invoke", {}, { inferenceConfig: { maxTokens: 20 } }],
+  [
+    "amazon.nova-lite-v1:0/invoke",
+    { inferenceConfig: { max_new_tokens: 30 } },
+    { inferenceConfig: { max_new_tokens: 20 } },
+  ],
+  ["meta.llama3-8b-instruct-v1:0/invoke", { prompt: "Hi" }, { max_gen_len: 20 }],
+  ["eu.meta.llama3-2-1b-instruct-v1:0/invoke", { prompt: "Hi", max_gen_len: 512 }, { max_gen_len: 20 }],
+  ["meta.llama3-8b-instruct-v1:0/invoke", { prompt: "Hi", max_gen_len: 5 }, { max_gen_len: 5 }],
+  ["mistral.mistral-large-2407-v1:0/invoke", { prompt: "Hi" }, { max_tokens: 20 }],
+];
+
 /** A prompt as each path has it. */
 export const prompts: Record<string, object> = {
   "chat/completions": { messages: [{ role: "user", content: "Hi" }] },
