@@ -21,7 +21,7 @@ import { allSilent, ledgerFails, ledgerSilent } from "./budget/silence";
 import { because, retryAfter } from "./deny";
 import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
-import { asksForCount, plainPath } from "./inspect/prompt-shape";
+import { asksForCount } from "./inspect/prompt-shape";
 import { toU64 } from "./json/text";
 import { ACQUIRES_MAX } from "./limits";
 import { count, Metric, tally } from "./metrics";
@@ -51,7 +51,7 @@ export function fetchAhead(stream: Stream, tier: Tier, policy: Policy): Action {
   stream.contentLength = <u32>min(toU64(contentLength), u32.MAX_VALUE);
   if (contentLength == NONE) stream.contentLength = 0;
   if (stream.contentLength == 0 || !policy.leases || tier.budgetCount == 0) return Action.Continue;
-  stream.onlyCounts = asksForCount(plainPath(stream.path));
+  stream.onlyCounts = asksForCount(stream.path);
   const budgets = applyBudgets(stream, tier);
   if (budgets == 0 || needsPrice(stream, tier)) return Action.Continue;
   guess(stream, tier, stream.contentLength / BYTES_PER_TOKEN_LOW);

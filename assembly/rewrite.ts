@@ -132,7 +132,8 @@ function putLimit(tape: Tape, object: i32, name: string, most: u64): void {
 /** The member that bounds the answer, in the current API of each shape. */
 function limitName(prompt: Prompt): string {
   if (prompt.bedrock == Bedrock.Llama) return "max_gen_len";
-  if (prompt.shape == Shape.Chat && !prompt.cohere) return "max_completion_tokens";
+  if (prompt.shape == Shape.Chat && !prompt.cohere && prompt.bedrock == Bedrock.None)
+    return "max_completion_tokens";
   if (prompt.shape == Shape.Responses) return "max_output_tokens";
   return "max_tokens";
 }

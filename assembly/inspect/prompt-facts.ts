@@ -49,7 +49,7 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   if (out.shape == Shape.Gemini) gemini(tape, clean, out);
   if (isOllama(out.shape)) ollama(tape, out);
-  out.onlyCounts = asksForCount(clean);
+  out.onlyCounts = asksForCount(path);
   out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(clean);
   const background = present(tape, 0, "background");
   const responses = out.shape == Shape.Responses || out.shape == Shape.Unknown;
@@ -107,10 +107,10 @@ function limits(tape: Tape, out: Prompt): void {
   const shape = out.shape;
   const unknown = shape == Shape.Unknown;
   const other = out.bedrock != Bedrock.None;
-  const chat = !other && (shape == Shape.Chat || unknown);
-  const plain = chat || (!other && (shape == Shape.Completions || shape == Shape.Messages));
-  limit(tape, present(tape, 0, "max_tokens"), plain, out);
-  limit(tape, present(tape, 0, "max_completion_tokens"), chat && !out.cohere, out);
+  const chat = shape == Shape.Chat || unknown;
+  const plain = chat || shape == Shape.Completions || shape == Shape.Messages;
+  limit(tape, present(tape, 0, "max_tokens"), plain && (!other || out.bedrock == Bedrock.Plain), out);
+  limit(tape, present(tape, 0, "max_completion_tokens"), chat && !other && !out.cohere, out);
   limit(tape, present(tape, 0, "max_output_tokens"), !other && (shape == Shape.Responses || unknown), out);
   bedrock(tape, out);
   // llama.cpp obeys its own name before the others; for servers that do not know it, it bounds nothing.
@@ -233,7 +233,8 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
 function limit(tape: Tape, node: i32, obeyed: bool, out: Prompt): void {
   if (node < 0) return;
   const value = number(tape, node, 0, out);
-  const means = out.bedrock == 0 && (out.shape == Shape.Completions || out.shape == Shape.Messages);
+  const named = out.bedrock == Bedrock.Config || out.bedrock == Bedrock.Llama;
+  const means = !named && (out.shape == Shape.Completions || out.shape == Shape.Messages);
   if (obeyed && value == 0 && !means) bad(out, node, "a whole number from 1");
   out.addLimit(node, value, obeyed);
 }

@@ -53,7 +53,8 @@ export function findPathModel(path: Slice, out: Prompt): void {
     if (to > from) {
       if (isNamed(kind, name, segment)) {
         adopt(name, out);
-        if (lenOf(kind) == 5) out.bedrock = limitOf(name, segment);
+        // Behind another place that a server looks for at a path's end, it is not Bedrock's.
+        if (lenOf(kind) == 5 && to == lenOf(clean)) out.bedrock = limitOf(name, segment);
       }
       kind = name;
       name = segment;
@@ -87,11 +88,13 @@ function limitOf(model: Slice, method: Slice): Bedrock {
   // An inference profile has its region before the model's name.
   const name = isMakers(model) ? model : sub(model, indexOf(model, DOT) + 1, lenOf(model));
   if (startsWithFolded(name, "amazon.nova")) return Bedrock.Config;
-  return startsWithFolded(name, "meta.llama") ? Bedrock.Llama : Bedrock.None;
+  if (startsWithFolded(name, "meta.llama")) return Bedrock.Llama;
+  return startsWithFolded(name, "openai.") ? Bedrock.None : Bedrock.Plain;
 }
 
 function isMakers(model: Slice): bool {
-  return startsWithFolded(model, "amazon.") || startsWithFolded(model, "meta.");
+  const isAmazons = startsWithFolded(model, "amazon.");
+  return isAmazons || startsWithFolded(model, "meta.") || startsWithFolded(model, "openai.");
 }
 
 function adopt(model: Slice, out: Prompt): void {

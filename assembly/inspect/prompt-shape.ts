@@ -21,13 +21,15 @@ export enum Shape {
   OllamaGenerate = 8,
 }
 
-/** Where the answer's limit stands in what Bedrock takes, other than by the shape: the path tells. */
+/** By which member Bedrock has an answer bounded: its path tells, not the shape. */
 export enum Bedrock {
   None = 0,
-  /** In `inferenceConfig`: Converse, and Amazon's Nova. */
+  /** `inferenceConfig.maxTokens`: Converse, and Amazon's Nova. */
   Config = 1,
-  /** Meta's Llama has a name of its own. */
+  /** `max_gen_len`: Meta's Llama. */
   Llama = 2,
+  /** `max_tokens`: other models, which refuse what they do not know; OpenAI's take what they take elsewhere. */
+  Plain = 3,
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
@@ -44,9 +46,13 @@ export function plainPath(path: Slice): Slice {
   return isOddPath(clean) ? NONE : clean;
 }
 
-/** Whether a plain path is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
-export function asksForCount(clean: Slice): bool {
+/** Whether `path` is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
+export function asksForCount(path: Slice): bool {
+  const clean = withoutQuery(path);
+  if (isOdd(clean, true)) return false;
   return (
+    // Bedrock's, whose models have colons in their names.
+    endsWith(clean, "/count-tokens") ||
     endsWith(clean, "/v1/messages/count_tokens") ||
     endsWith(clean, "/v1/responses/input_tokens") ||
     endsWith(clean, ":countTokens")
@@ -58,6 +64,8 @@ export function writesNoText(clean: Slice): bool {
   return (
     endsWith(clean, "/moderations") ||
     endsWith(clean, "/images/generations") ||
+    endsWith(clean, "/images/edits") ||
+    endsWith(clean, "/videos") ||
     endsWith(clean, "/audio/speech") ||
     endsWith(clean, "/rerank") ||
     endsWith(clean, "/tokenize") ||

@@ -52,6 +52,11 @@ const counts: [string, object, object][] = [
     { input_tokens: 9 },
   ],
   ["/v1/responses/input_tokens", { model: "m", input: "Hi" }, { input_tokens: 2 }],
+  [
+    "/model/anthropic.claude-x-v1%3A0/count-tokens",
+    { input: { converse: { messages: [{ role: "user", content: [{ text: "Hi" }] }] } } },
+    { inputTokens: 2 },
+  ],
   ["/v1beta/models/x:countTokens", { contents: [{ parts: [{ text: "Hi" }] }] }, { totalTokens: 2 }],
 ];
 
@@ -74,6 +79,13 @@ const textless: [string, object, object, number][] = [
     },
     320,
   ],
+  [
+    "/v1/images/edits",
+    { model: "gpt-image-1", prompt: "A river", images: [{ file_id: "f" }] },
+    { data: [] },
+    0,
+  ],
+  ["/v1/videos", { model: "sora-2", prompt: "A river", seconds: "4" }, { id: "video_1" }, 0],
   ["/v1/audio/speech", { model: "tts-1", input: "Hi", voice: "alloy" }, {}, 0],
   [
     "/v1beta/cachedContents",

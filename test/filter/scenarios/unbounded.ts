@@ -121,6 +121,11 @@ export const bedrock: [string, object, object][] = [
   ["eu.meta.llama3-2-1b-instruct-v1:0/invoke", { prompt: "Hi", max_gen_len: 512 }, { max_gen_len: 20 }],
   ["meta.llama3-8b-instruct-v1:0/invoke", { prompt: "Hi", max_gen_len: 5 }, { max_gen_len: 5 }],
   ["mistral.mistral-large-2407-v1:0/invoke", { prompt: "Hi" }, { max_tokens: 20 }],
+  ["mistral.mistral-large-2407-v1%3A0/invoke", {}, { max_tokens: 20 }],
+  ["openai.gpt-oss-20b-1:0/invoke", {}, { max_completion_tokens: 20 }],
+  // For a server that looks at the end of a path it is no path of Bedrock's.
+  ["any/converse/v1/chat/completions", {}, { max_completion_tokens: 20 }],
+  ["any/count-tokens/v1/chat/completions", {}, { max_completion_tokens: 20 }],
 ];
 
 /** A prompt as each path has it. */
