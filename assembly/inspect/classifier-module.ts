@@ -33,7 +33,7 @@ export function normaliseText(ptr: usize, len: i32, to: usize, max: i32): i32 {
 }
 
 export function startViews(ptr: usize, len: i32, normal: usize, normalLen: i32): void {
-  views.start(slice(ptr, len), false, slice(normal, normalLen));
+  views.start(slice(ptr, len), false, slice(normal, normalLen), false);
 }
 
 export function nextView(): bool {

@@ -9,7 +9,14 @@
 // The length of a text counts inside the classifier (windows of one size, √length): see classifier.ts.
 import { hash64 } from "../hash";
 import { lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
-import { loadPack, LOGIT_MAX, probability, score as classify, threshold as calibrated } from "./classifier";
+import {
+  loadPack,
+  LOGIT_MAX,
+  LOGIT_ONE,
+  probability,
+  score as classify,
+  threshold as calibrated,
+} from "./classifier";
 import {
   memoJudged,
   memoLogit,
@@ -124,8 +131,11 @@ let passage: i32 = 0;
 /** Passages below this logit are not looked for. */
 const FAINT: i32 = 0;
 
-/** Takes in one normalised text. */
-function weigh(text: Slice): void {
+/** Up to this logit a text is none that only misspelt words keep from being an attack: nine in ten of such are above it. */
+export const DOUBTFUL: i32 = -(3 * LOGIT_ONE) / 2;
+
+/** Takes in one normalised text; what the classifier alone says of it. */
+function weigh(text: Slice): i32 {
   const whole = classify(text);
   match(text);
   const least = max(max(passage, whole), FAINT);
@@ -133,10 +143,11 @@ function weigh(text: Slice): void {
   if (found > least) passage = found;
   if (quotes(text)) {
     passage = max(passage, quotingLogit(text));
-    return;
+    return whole;
   }
   logit = max(logit, shortened(whole, lenOf(text)));
   unshortened = max(unshortened, whole);
+  return whole;
 }
 
 /** From this score on a rule is named as what blocked a text; weaker ones only helped. */
@@ -237,8 +248,8 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
   logit = -LOGIT_MAX;
   unshortened = -LOGIT_MAX;
   passage = -LOGIT_MAX;
-  weigh(normal);
-  for (start(raw, escaped, normal); next(); ) weigh(view);
+  const doubtful = weigh(normal) > DOUBTFUL;
+  for (start(raw, escaped, normal, doubtful); next(); ) weigh(view);
   spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   spanReport = blocking < 0 ? reporting : -1;
   const found = strongestScore >= STRONG_SCORE ? unshortened : logit;

@@ -1,22 +1,26 @@
 // Decoded views: other texts that a text may hide, one level deep. The consumer reads the normalised text, then
 //
-//   for (views.start(raw, escaped, normal); views.next(); ) inspect(views.view, views.kind);
+//   for (views.start(raw, escaped, normal, doubtful); views.next(); ) inspect(views.view, views.kind);
 //
-// Normalised text is read in windows of WINDOW bytes, each with OVERLAP bytes of the one before, and a window's
+// First come, of a doubtful text, the places that the classifier does not find plainly harmless (traces.ts), with misspelt words
+// as they are meant.
+// Then normalised text is read in windows of WINDOW bytes, each with OVERLAP bytes of the one before, and a window's
 // cheap gates (views-gate.ts) say which views to make of it. So one odd line in a megabyte of code costs one
 // window, and no padding pushes an attack out of reach. Then come the islands of the raw text (base64, hex), in
 // portions, what invisible characters carried, and, only if some gate saw spaced letters, the raw text again
 // with its double spaces, because only they tell `i g n o r e  a l l` into words.
 //
 // Every view is normalised text in one arena, valid until the next call; no view is a view of a view.
-// Bound: per input byte one gate pass, at most 6 window views (leet, rot13, reversed twice, escapes, codes), one
-// pass over the raw text for islands, and two for spaced letters: at most 10 bytes read and 8 written, each in
+// Bound: per input byte one gate pass, at most 7 window views (misspelt, leet, rot13, reversed twice, escapes, codes), one
+// pass over the raw text for islands, and two for spaced letters: at most 11 bytes read and 9 written, each in
 // O(1), times 1 + OVERLAP / WINDOW. Benign text pays the gate pass and the search for islands.
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { normalise, normaliseGapped, smuggled } from "./normalise";
 import { decodeCodes, decodeEscapes } from "./views-codes";
 import { decodeLeet, decodeReversed, decodeReversedWords, decodeRot13, decodeSpaced } from "./views-decode";
+import { decodeMisspelt } from "./misspelt";
+import { STRETCHES_MAX, stretchCount, stretchFrom, stretchTo } from "./traces";
 import { gates } from "./views-gate";
 import {
   GATE_CODES,
@@ -44,20 +48,24 @@ export const VIEW_ESCAPES: i32 = 6;
 export const VIEW_CODES: i32 = 7;
 export const VIEW_ISLANDS: i32 = 8;
 export const VIEW_SMUGGLED: i32 = 9;
+export const VIEW_MISSPELT: i32 = 10;
 
 /** Bytes that joining letters must save: less is a lone `u.s.a.` or a list of variables. */
 const SPACED_MIN: i32 = 6;
 
-const PHASE_WINDOWS: i32 = 0;
-const PHASE_ISLANDS: i32 = 1;
-const PHASE_SPACED: i32 = 2;
-const PHASE_SMUGGLED: i32 = 3;
-const PHASE_END: i32 = 4;
+const PHASE_MISSPELT: i32 = 0;
+const PHASE_WINDOWS: i32 = 1;
+const PHASE_ISLANDS: i32 = 2;
+const PHASE_SPACED: i32 = 3;
+const PHASE_SMUGGLED: i32 = 4;
+const PHASE_END: i32 = 5;
 
 const pad: i32 = 64;
 const decoded = reserve(WINDOW + OVERLAP + pad);
 const arena = reserve(WINDOW + OVERLAP + pad);
 const carried = reserve(WINDOW + pad);
+/** The places of the classifier's traces, as pointers: | from u32 | to u32 | … */
+const places = reserve(STRETCHES_MAX << 3);
 
 /** The view in hand: normalised text, valid until the next call of `next` or `start`. */
 export let view: Slice = NONE;
@@ -75,14 +83,24 @@ let window: Slice = NONE;
 let pending: u32 = 0;
 let anySpaced: bool = false;
 let carriedLen: i32 = 0;
+let normalText: Slice = NONE;
+let placeCount: i32 = 0;
+let place: i32 = 0;
 
-/** Begins the views of `source` (as given to `normalise` last, with the same `escaped`) and its normal form. */
-export function start(source: Slice, escaped: bool, normal: Slice): void {
+/**
+ * Begins the views of `source` (as given to `normalise` last, with the same `escaped`) and its normal form. `doubtful`: the classifier
+ * read that last, and misspelt words may make it an attack.
+ */
+export function start(source: Slice, escaped: bool, normal: Slice, doubtful: bool): void {
   raw = source;
   rawEscaped = escaped;
-  phase = PHASE_WINDOWS;
-  at = ptrOf(normal);
-  end = endOf(normal);
+  normalText = normal;
+  phase = PHASE_MISSPELT;
+  place = 0;
+  placeCount = doubtful ? stretchCount : 0;
+  keepPlaces(normal);
+  at = 0;
+  end = 0;
   pending = 0;
   anySpaced = false;
   made = 0;
@@ -92,11 +110,21 @@ export function start(source: Slice, escaped: bool, normal: Slice): void {
   if (carriedLen) memory.copy(carried, ptrOf(smuggled()), carriedLen);
 }
 
+/** Kept, as the classifier has other traces once it has read a view. */
+function keepPlaces(normal: Slice): void {
+  for (let i = 0; i < placeCount; i++) {
+    const to = min(stretchTo(i), lenOf(normal));
+    store<u32>(places + ((<usize>i) << 3), <u32>ptrOf(normal) + min(stretchFrom(i), to));
+    store<u32>(places + ((<usize>i) << 3), <u32>ptrOf(normal) + to, 4);
+  }
+}
+
 /** Makes the next view; false when there are no more. */
 export function next(): bool {
   while (phase < PHASE_END) {
     let len = 0;
-    if (pending) len = windowView();
+    if (phase == PHASE_MISSPELT) len = misspeltView();
+    else if (pending) len = windowView();
     else if (phase == PHASE_WINDOWS) nextWindow();
     else if (phase == PHASE_ISLANDS) len = islandView();
     else if (phase == PHASE_SPACED) len = spacedView();
@@ -109,6 +137,25 @@ export function next(): bool {
   }
   view = NONE;
   return false;
+}
+
+function misspeltView(): i32 {
+  if (at >= end && place == placeCount) {
+    phase = PHASE_WINDOWS;
+    at = ptrOf(normalText);
+    end = endOf(normalText);
+    return 0;
+  }
+  if (at >= end) {
+    at = load<u32>(places + ((<usize>place) << 3));
+    end = load<u32>(places + ((<usize>place) << 3), 4);
+    place++;
+  }
+  kind = VIEW_MISSPELT;
+  const stop = cut(at, end);
+  const len = decodeMisspelt(slice(at, <i32>(stop - at)), arena);
+  at = stop >= end ? end : wordStart(stop - <usize>OVERLAP, stop);
+  return len;
 }
 
 function nextWindow(): void {

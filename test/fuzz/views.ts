@@ -6,7 +6,7 @@ import { fuzzText, rounds, TEXT_MAX, tenfold } from "./inspect-texts.ts";
 import { assertLinear, repeated, VIEWS_BASE_BYTES, VIEWS_LARGE_BYTES } from "./linear.ts";
 
 /** Bytes of views per byte of text (views.ts), and for the windows' overlaps. */
-const GROWTH_MAX = 9;
+const GROWTH_MAX = 10;
 const SLACK = 4096;
 
 function viewer({ exports, reserve, write, read, takeSteps }: Leaf) {

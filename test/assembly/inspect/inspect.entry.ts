@@ -1,7 +1,7 @@
 // The inspection of a whole body, as the filter does it, cut off after each of its stages: what bench/inspect.ts times
 // and what the differential test compares.
 import { probability, score, threshold } from "../../../assembly/inspect/classifier";
-import { judge, judgedScore, useClassifier, useRules } from "../../../assembly/inspect/injection";
+import { DOUBTFUL, judge, judgedScore, useClassifier, useRules } from "../../../assembly/inspect/injection";
 import { beginMemo, configureMemo, setMemoVersion } from "../../../assembly/inspect/memo";
 import { normalise } from "../../../assembly/inspect/normalise";
 import { findPrompt, Prompt, SPANS_MAX } from "../../../assembly/inspect/prompt";
@@ -67,10 +67,11 @@ function readSpan(n: i32, work: usize, upto: i32): i32 {
   if (upto == Upto.Normal) return lenOf(normal);
   begin(SPAN_TRUSTED);
   let result = score(normal);
+  const doubtful = result > DOUBTFUL;
   if (upto == Upto.Classifier) return result;
   result += match(normal);
   if (upto == Upto.Rules) return result;
-  for (start(raw, prompt.escaped(n), normal); next(); ) result += score(view) + match(view);
+  for (start(raw, prompt.escaped(n), normal, doubtful); next(); ) result += score(view) + match(view);
   return result;
 }
 

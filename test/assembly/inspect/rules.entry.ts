@@ -63,7 +63,7 @@ export function inspect(ptr: usize, len: i32, escaped: bool, to: usize, views: b
   const raw = slice(ptr, len);
   const normal = slice(to, normalise(raw, escaped, to, len));
   matchAll(normal);
-  if (views) for (start(raw, escaped, normal); next(); ) matchAll(view);
+  if (views) for (start(raw, escaped, normal, false); next(); ) matchAll(view);
   return found;
 }
 

@@ -1,4 +1,5 @@
 import { normalise } from "../../../assembly/inspect/normalise";
+import { traceAll } from "../../../assembly/inspect/traces";
 import { kind, made, next, start, view } from "../../../assembly/inspect/views";
 import { gates } from "../../../assembly/inspect/views-gate";
 import { slice } from "../../../assembly/slice";
@@ -8,7 +9,8 @@ export { gates, next };
 
 export function begin(ptr: usize, len: i32, escaped: bool, to: usize): i32 {
   const n = normalise(slice(ptr, len), escaped, to, len);
-  start(slice(ptr, len), escaped, slice(to, n));
+  traceAll((n + 63) >> 6);
+  start(slice(ptr, len), escaped, slice(to, n), true);
   return n;
 }
 export function getView(): u64 {
@@ -23,7 +25,7 @@ export function getMade(): i32 {
 export function viewsOf(ptr: usize, len: i32, escaped: bool, normal: usize, normalLen: i32, times: i32): i32 {
   let n = 0;
   for (let i = 0; i < times; i++) {
-    for (start(slice(ptr, len), escaped, slice(normal, normalLen)); next(); ) n++;
+    for (start(slice(ptr, len), escaped, slice(normal, normalLen), true); next(); ) n++;
   }
   return n;
 }

@@ -1,0 +1,237 @@
+// Words of attacks that are misspelt so that no filter knows them, and a model still does: `ignroe all prevoius instuctions`.
+// In a window of normalised text every word that is nearly one of a closed list is replaced by it. What is looked at are
+// places that the classifier does not find plainly harmless, as far as it knew the misspelt words (traces.ts).
+//
+// Nearly: the first letter is right, and
+//   the others are the same in another order;                                         ignroe
+//   or one letter is missing, too much or another one;                                instuctions, systtem, passwprd
+//   or, from LOOSE letters on with the last one right, both                           isntuctions
+// What is on the list, or is another word so much like one of these that people write it (`revel`, `roles`), stays.
+//
+// Bound: a word of up to LETTERS_MAX letters is compared with the words of its first letter (34 at most), its letters counted
+// once and, where the sets of letters fit, once more for each. A corrected window has at most a sixth more bytes.
+import { reserve } from "../memory";
+import { endOf, eq, lenOf, lit, NONE, ptrOf, Slice, slice, sub } from "../slice";
+import { bitsFrom, copyFew, padded } from "../vectors";
+import { wordMask, wordRun } from "./classifier";
+
+/** Shorter words have too many neighbours. */
+const LETTERS_MIN: u64 = 5;
+const LETTERS_MAX: i32 = 16;
+/** From so many letters on two words that differ by both order and a letter are still the same. */
+const LOOSE: i32 = 8;
+const LETTER_A: u32 = 97;
+const LETTERS: u32 = 26;
+const MINUS: u8 = 45;
+const SPACE: u8 = 32;
+/** Bytes of one mask of words. */
+const BLOCK: usize = 64;
+
+/** `-` before a word: it is known, and nothing is replaced by it. */
+const WORDS = lit(
+  "above acknowledge administrator answer answers assistant -abode -about -abuse -acknowledged -acknowledges " +
+    "-administrador -administrators -alone -answered -assistants " +
+    "bypass bypassed bypassing -bypasses " +
+    "chatbot command commands confidential configuration constraint constraints context conversation conversations " +
+    "credentials -centralised -centralized -chandeliers -chatbots -coincidental -comandos -commande -commander " +
+    "-commandes -commended -configuracion -configurations -conservation -constrains -content -contents -contest " +
+    "-contests -contexte -contexto -contextos -contexts -credential " +
+    "developer developers directions directive directives disclose display disregard disregarding " +
+    "-depictions -developed -direction -disagreed -disclosed -discretion -displays -dissolve -doctrines " +
+    "earlier ethical everything execute executed -earliest -easier -excreted -executer -executes -executor " +
+    "-expected " +
+    "filter filters following forget forgetting -falter -filler -filtered -filtre -fitter -followings -forge " +
+    "-forged -forgets -forgot " +
+    "guardrail guardrails guideline guidelines " +
+    "hidden hypothetical " +
+    "ignore ignored ignores ignoring initial instead instructed instruction instructions internal -ignora -ignorer " +
+    "-ingering -inicial -initials -instant -instante -instruccion -integral -internals -interval -ironing " +
+    "jailbreak jailbroken -jailbreaks " +
+    "limitation limitations -litigation " +
+    "message messages moderation -massage -massages " +
+    "original output override overriding -originals -outputs -overrides " +
+    "password passwords policies policy pretend previous previously programming prompt prompts -passwort -perilous " +
+    "-police -politics -precious -prepend -pretends -previews -programing -promoted -prompted -prompto -promptu " +
+    "-provides " +
+    "regulation regulations repeat restricted restriction restrictions reveal revealing roleplay rules -releasing " +
+    "-relieving -repeal -repeats -restrictive -reveals -revel -revela -reveling -roles -ruled -ruler -rulers " +
+    "-runes " +
+    "safety secret secrets security system systems -safely -scrutiny -secreta -secrete -secreto " +
+    "-securite -sistem -systemd -systeme -systemes " +
+    "uncensored unfiltered unrestricted " +
+    "verbatim " +
+    "without",
+);
+
+//  a word: | letters as a set u32 | length u16 | known only u16 | pointer u32 |, in the order of groups
+const ENTRY: usize = 12;
+const ENTRIES_MAX: i32 = 255;
+const entries = reserve(<usize>ENTRIES_MAX * ENTRY);
+/** A group has the words of one first letter and length; where each begins, and behind the last one its end. */
+const LENGTHS: u32 = LETTERS_MAX + 2;
+const GROUPS: u32 = LETTERS * LENGTHS;
+const groups = reserve(GROUPS + 1);
+/** How often each letter is in the word in hand. */
+const counts = reserve(LETTERS);
+/** The end of a text, and zeros. */
+const tail = reserve(BLOCK);
+
+listWords();
+
+function listWords(): void {
+  let count: i32 = 0;
+  for (let from = 0; from < lenOf(WORDS); ) {
+    const known = load<u8>(ptrOf(WORDS) + from) == MINUS;
+    if (known) from++;
+    let to = from;
+    while (to < lenOf(WORDS) && load<u8>(ptrOf(WORDS) + to) != SPACE) to++;
+    if (count == ENTRIES_MAX) abort("misspelt: too many words");
+    insert(sub(WORDS, from, to), known, count++);
+    from = to + 1;
+  }
+  let group: u32 = 0;
+  for (let i = 0; i < count; i++) {
+    const own = groupOf(listedAt(i));
+    for (; group <= own; group++) store<u8>(groups + group, <u8>i);
+  }
+  for (; group <= GROUPS; group++) store<u8>(groups + group, <u8>count);
+}
+
+/** Puts a word behind those of the groups up to its own, of `count` words. */
+function insert(word: Slice, known: bool, count: i32): void {
+  let i = count;
+  for (; i > 0 && groupOf(listedAt(i - 1)) > groupOf(word); i--)
+    memory.copy(entryAt(i), entryAt(i - 1), ENTRY);
+  store<u32>(entryAt(i), setOf(word));
+  store<u16>(entryAt(i), <u16>lenOf(word), 4);
+  store<u16>(entryAt(i), <u16>known, 6);
+  store<u32>(entryAt(i), <u32>ptrOf(word), 8);
+}
+
+function entryAt(i: i32): usize {
+  return entries + <usize>i * ENTRY;
+}
+
+function listedAt(i: i32): Slice {
+  return listed(entryAt(i));
+}
+
+function listed(entry: usize): Slice {
+  return slice(<usize>load<u32>(entry, 8), <i32>load<u16>(entry, 4));
+}
+
+function groupOf(word: Slice): u32 {
+  return (<u32>load<u8>(ptrOf(word)) - LETTER_A) * LENGTHS + <u32>lenOf(word);
+}
+
+/** Writes `from` (normalised) with its misspelt words replaced to `to`, a sixth more at most; 0 when it has none. */
+export function decodeMisspelt(from: Slice, to: usize): i32 {
+  const end = endOf(from);
+  let copied = ptrOf(from);
+  let o = to;
+  let mask = wordsOf(copied, end);
+  let carry: u64 = 0;
+  for (let at = copied; at < end; at += BLOCK) {
+    const ahead = wordsOf(at + BLOCK, end);
+    let long = mask & ~((mask << 1) | carry);
+    for (let more: u64 = 1; more < LETTERS_MIN; more++) long &= bitsFrom(mask, ahead, more);
+    for (; long; long &= long - 1) {
+      const bit = ctz(long);
+      const word = slice(at + <usize>bit, wordRun(mask, ahead, bit));
+      const meant = meantBy(word);
+      if (meant == NONE) continue;
+      o = append(o, copied, ptrOf(word));
+      o = append(o, ptrOf(meant), endOf(meant));
+      copied = endOf(word);
+    }
+    carry = mask >> 63;
+    mask = ahead;
+  }
+  if (o == to) return 0;
+  return <i32>(append(o, copied, end) - to);
+}
+
+/** Of the 64 bytes at `at` those of words, none from `end` on. */
+function wordsOf(at: usize, end: usize): u64 {
+  if (at >= end) return 0;
+  return wordMask(end - at < BLOCK ? padded(tail, at, end - at, BLOCK) : at);
+}
+
+function append(to: usize, from: usize, end: usize): usize {
+  copyFew(to, from, end - from);
+  return to + (end - from);
+}
+
+/** The word of the list that `word` nearly is; NONE when it is one, or none. */
+function meantBy(word: Slice): Slice {
+  const len = lenOf(word);
+  if (len > LETTERS_MAX || !isLetter(load<u8>(ptrOf(word)))) return NONE;
+  const group = groups + groupOf(word);
+  let entry = entryAt(load<u8>(group - 1));
+  const end = entryAt(load<u8>(group, 2));
+  if (entry == end) return NONE;
+  const set = setOf(word);
+  // A digit, or a letter beyond ASCII.
+  if (set == 0) return NONE;
+  let found: Slice = NONE;
+  for (; entry < end; entry += ENTRY) {
+    const differ = popcnt(set ^ load<u32>(entry));
+    if (differ > 2) continue;
+    const other = listed(entry);
+    if (differ == 0 && eq(word, other)) return NONE;
+    if (found == NONE && load<u16>(entry, 6) == 0 && isNearly(word, other)) found = other;
+  }
+  return found;
+}
+
+function isNearly(word: Slice, other: Slice): bool {
+  const differ = lettersBetween(word, other);
+  if (differ == 0) return true;
+  if (differ > 2) return false;
+  const loose = lenOf(other) >= LOOSE && load<u8>(endOf(word) - 1) == load<u8>(endOf(other) - 1);
+  return loose || isOneApart(word, other);
+}
+
+/** How many letters one word has and the other has not, both ways. */
+function lettersBetween(word: Slice, other: Slice): i32 {
+  memory.fill(counts, 0, LETTERS);
+  for (let p = ptrOf(word); p < endOf(word); p++) {
+    const cell = counts + (<usize>load<u8>(p) - LETTER_A);
+    store<u8>(cell, load<u8>(cell) + 1);
+  }
+  let shared = 0;
+  for (let p = ptrOf(other); p < endOf(other); p++) {
+    const cell = counts + (<usize>load<u8>(p) - LETTER_A);
+    if (load<u8>(cell) == 0) continue;
+    store<u8>(cell, load<u8>(cell) - 1);
+    shared++;
+  }
+  return lenOf(word) + lenOf(other) - 2 * shared;
+}
+
+/** Whether one letter is missing, too much or another one, and the others stand in order. */
+function isOneApart(word: Slice, other: Slice): bool {
+  const least = min(lenOf(word), lenOf(other));
+  const most = max(lenOf(word), lenOf(other));
+  let before = 0;
+  while (before < least && load<u8>(ptrOf(word) + before) == load<u8>(ptrOf(other) + before)) before++;
+  let behind = 0;
+  while (behind < least - before && load<u8>(endOf(word) - behind - 1) == load<u8>(endOf(other) - behind - 1))
+    behind++;
+  return before + behind >= most - 1;
+}
+
+function isLetter(byte: u32): bool {
+  return byte - LETTER_A < LETTERS;
+}
+
+/** The letters of a word, a bit for each; 0 when it has something else. */
+function setOf(word: Slice): u32 {
+  let set: u32 = 0;
+  for (let p = ptrOf(word); p < endOf(word); p++) {
+    const byte: u32 = load<u8>(p);
+    if (!isLetter(byte)) return 0;
+    set |= (<u32>1) << (byte - LETTER_A);
+  }
+  return set;
+}
