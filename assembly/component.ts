@@ -29,7 +29,7 @@ import { emptyPointer, findPrompt, Prompt, Shape, SPANS_MAX } from "./inspect/pr
 import { errorText } from "./json/errors";
 import { Tape } from "./json/tape";
 import { decode, nearest, POINTER_MAX } from "./json/text";
-import { BODY_BYTES_MAX, BODY_DEPTH_MAX, BODY_VALUES_MAX } from "./limits";
+import { BODY_BYTES_MAX, BODY_DEPTH_MAX, BODY_VALUES_MAX, MODEL_MAX, PATH_MAX } from "./limits";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { lenOf, lit, ptrOf, Slice, slice } from "./slice";
 import { configureTokens, countTokens, UNCOUNTED } from "./tokens/count";
@@ -41,10 +41,6 @@ import { Writer } from "./writer";
 export { packDirectory } from "./packs";
 
 const POST = lit("POST");
-/** Bytes of a model's name: what a stream keeps (stream.ts). */
-const MODEL_MAX: i32 = 128;
-/** Bytes of a path: likewise. */
-const PATH_MAX: i32 = 256;
 const tape = new Tape(BODY_VALUES_MAX);
 const prompt = new Prompt(SPANS_MAX);
 const detail = new Writer(256);

@@ -23,6 +23,10 @@ export const BUDGETS_MAX: i32 = 8;
 export const RATES_MAX: i32 = 4;
 /** A subject in bytes: the policy's longest, or "anonymous/" and an IPv6 address. */
 export const SUBJECT_MAX: i32 = 96;
+/** A request's path in bytes, its query included. */
+export const PATH_MAX: i32 = 256;
+/** A model's name in bytes. */
+export const MODEL_MAX: i32 = 128;
 /** Values in a request body. */
 export const BODY_VALUES_MAX: i32 = 1 << 16;
 /** Nesting of a request body. */

@@ -200,6 +200,8 @@ function isDash(byte: u8): bool {
 function showBearer(value: Slice): void {
   const comma = indexOf(value, COMMA);
   joined = comma >= 0 && startsWithFolded(trim(sub(value, comma + 1, lenOf(value))), "bearer ");
+  // A client without a key; the space behind it is no part of a header's value.
+  if (isFolded(value, "bearer")) return;
   if (startsWithFolded(value, "bearer ")) show(trim(sub(value, 7, lenOf(value))), FORM_AUTHORIZATION);
   else show(trim(value), FORM_AUTHORIZATION);
 }

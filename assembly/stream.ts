@@ -1,6 +1,6 @@
 // What the filter remembers of one request between callbacks: a slot of fixed size in a fixed pool, taken when
 // the headers arrive and given back in `proxy_on_delete`. Text that must outlive a callback is copied into it.
-import { BUDGETS_MAX, STREAMS_MAX, SUBJECT_MAX } from "./limits";
+import { BUDGETS_MAX, MODEL_MAX, PATH_MAX, STREAMS_MAX, SUBJECT_MAX } from "./limits";
 import { Slots } from "./proxy-wasm/slots";
 import { reserve } from "./memory";
 import { lenOf, ptrOf, slice, Slice } from "./slice";
@@ -18,9 +18,6 @@ export enum Phase {
   /** Answered by us; what comes back through the filter is our own answer. */
   Denied = 4,
 }
-
-export const PATH_MAX: i32 = 256;
-export const MODEL_MAX: i32 = 128;
 
 @unmanaged
 export class Stream {

@@ -22,8 +22,6 @@ const ANONYMOUS = "anonymous/";
 const BATCH = lit("batch");
 const INTERACTIVE = lit("interactive");
 
-/** Seconds in a nanosecond clock. */
-
 /** What the host has done to x-forwarded-for by the time the filter reads it. */
 export enum Appended {
   /** Nothing. */

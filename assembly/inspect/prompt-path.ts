@@ -9,8 +9,9 @@
 // one of `- . : _ @ + $`, and names are compared without regard to case. A path with any other escape, one that
 // servers could read in different ways (isOddPath), and one that names two models is odd: what it names is not known.
 //
-// Bounds: one walk over the path; one with escapes is at most DECODED_MAX bytes, others are not copied.
+// Bounds: one walk over the path; one with escapes is at most PATH_MAX bytes, others are not copied.
 import { hexValue } from "../json/chars";
+import { PATH_MAX } from "../limits";
 import { reserve } from "../memory";
 import {
   endOf,
@@ -28,14 +29,12 @@ import {
 import { Bedrock, isOddPath, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
-/** The longest path that the filter takes. */
-const DECODED_MAX: i32 = 256;
 const PERCENT: u8 = 37;
 const DOT: u8 = 46;
 const SLASH: u8 = 47;
 const COLON: u8 = 58;
 
-const plain: usize = reserve(DECODED_MAX);
+const plain: usize = reserve(PATH_MAX);
 
 /** Leaves the path's model in `out`, or that the path is odd. The slice lives as long as `path`, or until the next call. */
 export function findPathModel(path: Slice, out: Prompt): void {
@@ -106,7 +105,7 @@ function adopt(model: Slice, out: Prompt): void {
 /** `path` without escapes; NONE when it has one that changes what the path means. */
 function decodePath(path: Slice): Slice {
   if (indexOf(path, PERCENT) < 0) return path;
-  if (lenOf(path) > DECODED_MAX) return NONE;
+  if (lenOf(path) > PATH_MAX) return NONE;
   const end = endOf(path);
   let to = plain;
   for (let p = ptrOf(path); p < end; p++) {

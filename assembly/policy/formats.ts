@@ -2,6 +2,7 @@
 // people, what it expected.
 import { parseNetwork } from "../identity/address";
 import { isOddPath } from "../inspect/prompt-shape";
+import { PATH_MAX } from "../limits";
 import { reserve } from "../memory";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
 import { isClaimedSubject, isClaimedTier } from "./claims";
@@ -18,8 +19,6 @@ import {
   parseRate,
 } from "./units";
 
-/** What a stream keeps of its path (stream.ts). */
-const PATH_MAX: i32 = 256;
 /** The ledger's bound on any text it is sent. */
 const TEXT_MAX: i32 = 128;
 /** The sidecar's bound on a moderator's URL. */

@@ -40,6 +40,17 @@ export const identity: Scenario[] = [
     run: async (edge) => refused(edge, await edge.send({ body }), "missing_api_key"),
   },
   {
+    name: "an empty key is none, and stands in no other's way",
+    policy: keyed,
+    async run(edge) {
+      for (const empty of ["Bearer ", "bearer", ""]) {
+        const headers: [string, string][] = [["authorization", empty]];
+        refused(edge, await edge.send({ headers, body }), "missing_api_key");
+        passed(await edge.send({ headers: [...headers, ["x-api-key", "k1"]], body }));
+      }
+    },
+  },
+  {
     name: "a wrong key is 401, also where the anonymous are served",
     policy: { tiers: { pro: {}, anonymous: {} }, keys: [keyEntry("k1", "pro")] },
     async run(edge) {
