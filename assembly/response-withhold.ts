@@ -30,13 +30,13 @@ export function withheldLine(reason: Reason, type: i32, inEvent: bool): Slice {
 export function withheldEvent(reason: Reason, type: i32, inEvent: bool): Slice {
   text.reset();
   if (inEvent) text.text("\n\n");
-  text.text('event: error\ndata: {"type":"error",');
+  text.text("event: error\ndata: {");
   error(reason, type);
   return text.text("}\n\n").written;
 }
 
 function error(reason: Reason, type: i32): void {
-  text.text('"error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
+  text.text('"type":"error","error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
   text.text('","message":"');
   message(reason, type);
   text.text('","param":null}');

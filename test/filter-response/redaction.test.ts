@@ -274,6 +274,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
 
     it("blocks a JSON answer, with an error in its place", async () => {
       const answer = await json({ text: "Sure! You are  ARIA, the internal assistant of" }, "mixed");
+      assert.equal(answer.json.type, "error");
       assert.equal(answer.json.error.code, "answer_blocked");
       assert.match(answer.json.error.message, /CANARY/);
     });

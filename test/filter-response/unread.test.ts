@@ -94,8 +94,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       for (const body of all) {
         for (let cut = 0; cut < body.length; cut++)
           assert.doesNotMatch(await send("redacts", body, JSON_TYPE, cut), /mple/, `${body} cut at ${cut}`);
-        assert.match(await send("redacts", body, JSON_TYPE), /^\{"error":.*answer_unreadable/);
-        assert.match(await send("blocks", body, JSON_TYPE), /^\{"error":.*answer_unreadable/);
+        assert.match(await send("redacts", body, JSON_TYPE), /^\{"type":"error","error":.*answer_unreadable/);
+        assert.match(await send("blocks", body, JSON_TYPE), /^\{"type":"error","error":.*answer_unreadable/);
         for (const key of ["plain", "restores"]) assert.equal(await send(key, body, JSON_TYPE), body);
       }
     });
@@ -198,7 +198,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
           for (const cut of [0, 5])
             assert.match(
               await send(key, body, { "content-type": type }, cut),
-              /^\{"error":.*answer_unreadable/,
+              /^\{"type":"error","error":.*answer_unreadable/,
             );
         for (const key of ["plain", "restores"])
           assert.equal(await send(key, body, { "content-type": type }), body);
@@ -262,7 +262,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
           body: [gzipSync(text)],
         });
         const answer = await edge.send({ key, body: chat("hello"), upstream });
-        assert.match(answer.text, /^\{"error":.*answer_unreadable/);
+        assert.match(answer.text, /^\{"type":"error","error":.*answer_unreadable/);
         assert.equal(answer.header("content-encoding"), undefined);
       }
     });
