@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import verdicts from "../../catalog/verdicts.json" with { type: "json" };
 import { type Asked, ask, clockFinding, type Finding, fail, ok, warn } from "./finding.ts";
-import type { Caller } from "./policy.ts";
+import { type Caller, CLUSTER_DEFAULT } from "./policy.ts";
 
 export interface ProxyOptions {
   readonly url: string;
@@ -196,12 +196,13 @@ async function bodyFinding(options: ProxyOptions, largest: number): Promise<Find
 function kongFindings({ cluster }: ProxyOptions): Finding[] {
   if (cluster === undefined || cluster.includes(":"))
     return [ok("kong.ledger", "Kong: a sidecar is named by its address, hold_headers has no effect")];
+  const said = `Kong has no clusters, and ledger.cluster is ${cluster}`;
+  const fix = "name the sidecar by host:port or unix:/path in ledger.cluster";
   return [
-    fail(
-      "kong.ledger",
-      `Kong has no clusters, and ledger.cluster is ${cluster}`,
-      "name the sidecar by host:port or unix:/path in ledger.cluster",
-    ),
+    // Which of the two it is cannot be seen from outside.
+    cluster === CLUSTER_DEFAULT
+      ? warn("kong.ledger", `${said}, which only the plugin knows: as its sidecar`, `with the filter, ${fix}`)
+      : fail("kong.ledger", said, fix),
   ];
 }
 

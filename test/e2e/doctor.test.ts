@@ -498,7 +498,12 @@ describe("weir doctor, on what real servers seldom show", () => {
           assert.match(line(findings, "proxy.reachable"), /answers \(Kong\)/);
           assert.match(
             line(findings, "kong.ledger"),
-            /FAIL.*ledger\.cluster is weir_sidecar → name the sidecar by host:port/,
+            /warn.*ledger\.cluster is weir_sidecar, which only the plugin knows.* → with the filter, name the sidecar by host:port/,
+          );
+          writeFileSync(file, JSON.stringify({ ...policy, ledger: { cluster: "ledger" } }));
+          assert.match(
+            line(await examine({ ...defaults, proxy: url, policy: file, key: secret(KEY) }), "kong.ledger"),
+            /FAIL.*ledger\.cluster is ledger → name the sidecar by host:port/,
           );
           assert.match(
             line(findings, "proxy.body"),
