@@ -1,7 +1,7 @@
 // Small changes to a request's body, made on its bytes: the limit on the answer's length, the wish for usage in a stream,
 // and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
-import { Bedrock, isOllama } from "./inspect/prompt-shape";
+import { Bedrock, isConfigured, isOllama } from "./inspect/prompt-shape";
 import { Kind, Tape } from "./json/tape";
 import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -81,7 +81,7 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
     edit(tape.offset(node), lenOf(tape.raw(node)), since(from));
   }
   if (prompt.bounded) return;
-  if (prompt.bedrock == Bedrock.Config)
+  if (isConfigured(prompt.bedrock))
     putConfig(tape, tape.member(0, "inferenceConfig"), "inferenceConfig", "maxTokens", most);
   else if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
   else if (isOllama(prompt.shape)) putConfig(tape, tape.member(0, "options"), "options", "num_predict", most);

@@ -13,6 +13,7 @@ import {
   asksForCount,
   Bedrock,
   isCohereChat,
+  isConfigured,
   isGeminiStream,
   isOllama,
   plainPath,
@@ -110,27 +111,53 @@ function limits(tape: Tape, out: Prompt): void {
   const chat = shape == Shape.Chat || unknown;
   const plain = chat || shape == Shape.Completions || shape == Shape.Messages;
   limit(tape, present(tape, 0, "max_tokens"), plain && (!other || out.bedrock == Bedrock.Plain), out);
-  limit(tape, present(tape, 0, "max_completion_tokens"), chat && !other && !out.cohere, out);
+  // Of Bedrock's models those with OpenAI's members obey it before `max_tokens`; others refuse it.
+  const completion = present(tape, 0, "max_completion_tokens");
+  if (out.bedrock == Bedrock.Plain) mayWin(tape, completion, out);
+  else limit(tape, completion, chat && !other && !out.cohere, out);
   limit(tape, present(tape, 0, "max_output_tokens"), !other && (shape == Shape.Responses || unknown), out);
   bedrock(tape, out);
-  // llama.cpp obeys its own name before the others; for servers that do not know it, it bounds nothing.
-  const own = present(tape, 0, "n_predict");
-  if (own < 0) return;
-  limit(tape, own, false, out);
-  out.limit = max(out.limit, number(tape, own, 0, out));
+  // llama.cpp obeys its own name before the others.
+  mayWin(tape, present(tape, 0, "n_predict"), out);
+}
+
+/** A limit that some servers obey before the others: it is reserved for. For servers that do not know it, it bounds nothing. */
+function mayWin(tape: Tape, node: i32, out: Prompt): void {
+  if (node < 0) return;
+  limit(tape, node, false, out);
+  out.limit = max(out.limit, number(tape, node, 0, out));
 }
 
 function bedrock(tape: Tape, out: Prompt): void {
   if (out.bedrock == Bedrock.Llama) limit(tape, present(tape, 0, "max_gen_len"), true, out);
+  const more = out.bedrock == Bedrock.Config ? present(tape, 0, "additionalModelRequestFields") : -1;
+  if (more >= 0) {
+    refuseLimits(tape, more, out);
+    refuseLimits(tape, tape.member(more, "inferenceConfig"), out);
+  }
   const config = present(tape, 0, "inferenceConfig");
   if (config < 0) return;
   // On other paths for servers behind us that ask Bedrock: there it bounds nothing.
-  const obeyed = out.bedrock == Bedrock.Config;
+  const obeyed = isConfigured(out.bedrock);
   limit(tape, present(tape, config, "maxTokens"), obeyed, out);
   if (!obeyed) return;
   if (tape.kind(config) != Kind.Object) bad(out, config, "an object");
-  // Nova's former name.
-  limit(tape, present(tape, config, "max_new_tokens"), true, out);
+  // Nova's former name, which Converse passes over.
+  limit(tape, present(tape, config, "max_new_tokens"), out.bedrock == Bedrock.Nova, out);
+}
+
+/** What Converse hands on to the model as it is has no limits, which could win over its own. */
+function refuseLimits(tape: Tape, object: i32, out: Prompt): void {
+  if (object < 0) return;
+  refuseLimit(tape, present(tape, object, "maxTokens"), out);
+  refuseLimit(tape, present(tape, object, "max_tokens"), out);
+  refuseLimit(tape, present(tape, object, "max_gen_len"), out);
+  refuseLimit(tape, present(tape, object, "max_new_tokens"), out);
+  refuseLimit(tape, present(tape, object, "max_completion_tokens"), out);
+}
+
+function refuseLimit(tape: Tape, node: i32, out: Prompt): void {
+  if (node >= 0) bad(out, node, "inferenceConfig.maxTokens in its place");
 }
 
 /** Each text of a list is answered, and so is each list of tokens; one list of tokens is one prompt. */
@@ -233,7 +260,7 @@ function number(tape: Tape, node: i32, absent: u64, out: Prompt): u64 {
 function limit(tape: Tape, node: i32, obeyed: bool, out: Prompt): void {
   if (node < 0) return;
   const value = number(tape, node, 0, out);
-  const named = out.bedrock == Bedrock.Config || out.bedrock == Bedrock.Llama;
+  const named = isConfigured(out.bedrock) || out.bedrock == Bedrock.Llama;
   const means = !named && (out.shape == Shape.Completions || out.shape == Shape.Messages);
   if (obeyed && value == 0 && !means) bad(out, node, "a whole number from 1");
   out.addLimit(node, value, obeyed);

@@ -52,8 +52,8 @@ export function findPathModel(path: Slice, out: Prompt): void {
     if (to > from) {
       if (isNamed(kind, name, segment)) {
         adopt(name, out);
-        // Behind another place that a server looks for at a path's end, it is not Bedrock's.
-        if (lenOf(kind) == 5 && to == lenOf(clean)) out.bedrock = limitOf(name, segment);
+        // Behind another place that a server looks for at a path's end, it is not Bedrock's; a slash at the end is none.
+        if (lenOf(kind) == 5 && to + 1 >= lenOf(clean)) out.bedrock = limitOf(name, segment);
       }
       kind = name;
       name = segment;
@@ -86,7 +86,7 @@ function limitOf(model: Slice, method: Slice): Bedrock {
   if (startsWithFolded(method, "converse")) return Bedrock.Config;
   // An inference profile has its region before the model's name.
   const name = isMakers(model) ? model : sub(model, indexOf(model, DOT) + 1, lenOf(model));
-  if (startsWithFolded(name, "amazon.nova")) return Bedrock.Config;
+  if (startsWithFolded(name, "amazon.nova")) return Bedrock.Nova;
   if (startsWithFolded(name, "meta.llama")) return Bedrock.Llama;
   return startsWithFolded(name, "openai.") ? Bedrock.None : Bedrock.Plain;
 }

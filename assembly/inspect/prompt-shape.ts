@@ -24,12 +24,19 @@ export enum Shape {
 /** By which member Bedrock has an answer bounded: its path tells, not the shape. */
 export enum Bedrock {
   None = 0,
-  /** `inferenceConfig.maxTokens`: Converse, and Amazon's Nova. */
+  /** `inferenceConfig.maxTokens`: Converse. */
   Config = 1,
   /** `max_gen_len`: Meta's Llama. */
   Llama = 2,
   /** `max_tokens`: other models, which refuse what they do not know; OpenAI's take what they take elsewhere. */
   Plain = 3,
+  /** `inferenceConfig.maxTokens`, or there `max_new_tokens`: Amazon's Nova. */
+  Nova = 4,
+}
+
+/** Whether the limit stands in `inferenceConfig`. */
+export function isConfigured(bedrock: i32): bool {
+  return bedrock == Bedrock.Config || bedrock == Bedrock.Nova;
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {

@@ -19,7 +19,7 @@ export enum Trust {
   Untrusted = 3,
 }
 
-/** Members that limit the output: four at the root, Converse's, and two in Gemini's configuration. */
+/** Members that limit the output: four at the root, two of Bedrock's, and two in Gemini's configuration. */
 const LIMITS_MAX: i32 = 8;
 const ESCAPED: u32 = 1 << 8;
 const KEY: u32 = 1 << 9;

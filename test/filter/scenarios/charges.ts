@@ -207,6 +207,47 @@ export const charges: Scenario[] = [
     },
   },
   {
+    name: "of Bedrock's models that take OpenAI's members the larger limit is reserved for",
+    policy: policy(answers(150)),
+    async run(edge) {
+      const path = "/model/qwen.qwen3-32b-v1:0/invoke";
+      const sent = {
+        messages: [{ role: "user", content: "Hi" }],
+        max_tokens: 1,
+        max_completion_tokens: 5000,
+      };
+      const answer = await edge.send({ key: "k2", path, body: sent });
+      passed(answer);
+      assert.deepEqual(JSON.parse(answer.upstream?.text ?? ""), { ...sent, max_completion_tokens: 100 });
+      refused(edge, await edge.send({ ...k1, path, body: { ...sent, n: 2 } }), "insufficient_quota");
+    },
+  },
+  {
+    name: "what Converse hands on to the model has no limit beside Converse's own",
+    policy: policy(answers(1000)),
+    async run(edge) {
+      const path = "/model/amazon.nova-pro-v1%3A0/converse";
+      const prompt = { messages: [{ role: "user", content: [{ text: "Hi" }] }] };
+      const own = { ...prompt, inferenceConfig: { maxTokens: 5 } };
+      for (const more of [
+        { max_tokens: 5000 },
+        { max_gen_len: 5000 },
+        { inferenceConfig: { maxTokens: 5000 } },
+        { inferenceConfig: { topK: 20, max_new_tokens: 5000 } },
+      ]) {
+        const answer = await edge.send({ ...k1, path, body: { ...own, additionalModelRequestFields: more } });
+        refused(edge, answer, "empty_prompt");
+        assert.match(answer.json.error.message, /expected inferenceConfig\.maxTokens in its place/);
+      }
+      for (const more of [
+        null,
+        { inferenceConfig: { topK: 20 } },
+        { thinking: { type: "enabled", budget_tokens: 4 } },
+      ])
+        passed(await edge.send({ ...k1, path, body: { ...own, additionalModelRequestFields: more } }));
+    },
+  },
+  {
     name: "what Llama tells on Bedrock is charged",
     clock: true,
     policy: policy([{ meter: "tokens", limit: 1000, window: "month" }]),

@@ -111,6 +111,13 @@ export const bedrock: [string, object, object][] = [
   ["any/converse", { inferenceConfig: null }, { inferenceConfig: { maxTokens: 20 } }],
   ["any/converse", { inferenceConfig: { maxTokens: 900 } }, { inferenceConfig: { maxTokens: 20 } }],
   ["any/converse", { inferenceConfig: { maxTokens: 9 } }, { inferenceConfig: { maxTokens: 9 } }],
+  // Converse does not know Nova's former name.
+  [
+    "amazon.nova-pro-v1:0/converse",
+    { inferenceConfig: { max_new_tokens: 9 } },
+    { inferenceConfig: { maxTokens: 20, max_new_tokens: 9 } },
+  ],
+  ["any/converse/", {}, { inferenceConfig: { maxTokens: 20 } }],
   ["us.amazon.nova-pro-v1:0/invoke", {}, { inferenceConfig: { maxTokens: 20 } }],
   [
     "amazon.nova-lite-v1:0/invoke",
