@@ -8,7 +8,7 @@
 //   or, from LOOSE letters on with the last one right, both                           isntuctions
 // What is on the list, or is another word so much like one of these that people write it (`revel`, `roles`), stays.
 //
-// Bound: a word of up to LETTERS_MAX letters is compared with the words of its first letter (34 at most), its letters counted
+// Bound: a word of up to LETTERS_MAX letters is compared with the words of its first letter (39 at most), its letters counted
 // once and, where the sets of letters fit, once more for each. A corrected window has at most a sixth more bytes.
 import { reserve } from "../memory";
 import { endOf, eq, lenOf, lit, NONE, ptrOf, Slice, slice, sub } from "../slice";
@@ -29,36 +29,39 @@ const BLOCK: usize = 64;
 
 /** `-` before a word: it is known, and nothing is replaced by it. */
 const WORDS = lit(
-  "above acknowledge administrator answer answers assistant -abode -about -abuse -acknowledged -acknowledges " +
-    "-administrador -administrators -alone -answered -assistants " +
+  "above acknowledge administrator answer answers assistant -abode -about -abuse -acknowledged " +
+    "-acknowledges -administrador -administrators -alone -answered -assistants " +
     "bypass bypassed bypassing -bypasses " +
-    "chatbot command commands confidential configuration constraint constraints context conversation conversations " +
-    "credentials -centralised -centralized -chandeliers -chatbots -coincidental -comandos -commande -commander " +
-    "-commandes -commended -configuracion -configurations -conservation -constrains -content -contents -contest " +
-    "-contests -contexte -contexto -contextos -contexts -credential " +
+    "chatbot command commands confidential configuration constraint constraints context conversation " +
+    "conversations credentials -centralised -centralized -chandeliers -chatbots -coincidental -comandos " +
+    "-commande -commander -commandes -commando -commandos -commend -commended -commends -configuracion " +
+    "-configurations -conservation -constrain -constrains -content -contents -contest -contests -contexte " +
+    "-contexto -contextos -contexts -credential " +
     "developer developers directions directive directives disclose display disregard disregarding " +
-    "-depictions -developed -direction -disagreed -disclosed -discretion -displays -dissolve -doctrines " +
+    "-depictions -developed -direction -disagreed -disclosed -discretion -disgraced -displays -dissolve " +
+    "-doctrines " +
     "earlier ethical everything execute executed -earliest -easier -excreted -executer -executes -executor " +
     "-expected " +
-    "filter filters following forget forgetting -falter -filler -filtered -filtre -fitter -followings -forge " +
-    "-forged -forgets -forgot " +
+    "filter filters following forget forgetting -falter -falters -filer -filler -fillers -filtered -filtre " +
+    "-fitter -fitters -followings -forge -forged -forger -forgets -forgot " +
     "guardrail guardrails guideline guidelines " +
     "hidden hypothetical " +
-    "ignore ignored ignores ignoring initial instead instructed instruction instructions internal -ignora -ignorer " +
-    "-ingering -inicial -initials -instant -instante -instruccion -integral -internals -interval -ironing " +
+    "ignore ignored ignores ignoring initial instead instructed instruction instructions internal -ignora " +
+    "-ignorer -inertial -infernal -ingering -inicial -initials -instant -instante -instruccion -integral " +
+    "-internals -interval -ironing " +
     "jailbreak jailbroken -jailbreaks " +
     "limitation limitations -litigation " +
-    "message messages moderation -massage -massages " +
-    "original output override overriding -originals -outputs -overrides " +
-    "password passwords policies policy pretend previous previously programming prompt prompts -passwort -perilous " +
-    "-police -politics -precious -prepend -pretends -previews -programing -promoted -prompted -prompto -promptu " +
-    "-provides " +
-    "regulation regulations repeat restricted restriction restrictions reveal revealing roleplay rules -releasing " +
-    "-relieving -repeal -repeats -restrictive -reveals -revel -revela -reveling -roles -ruled -ruler -rulers " +
-    "-runes " +
-    "safety secret secrets security system systems -safely -scrutiny -secreta -secrete -secreto " +
-    "-securite -sistem -systemd -systeme -systemes " +
-    "uncensored unfiltered unrestricted " +
+    "message messages moderation -massage -massages -messaged " +
+    "original output override overriding -originals -outputs -overdrive -overrides -overrode " +
+    "password passwords policies policy pretend previous previously programming prompt prompts -passwort " +
+    "-perilous -perilously -polemics -police -politics -precious -preciously -prepend -pretends -previews " +
+    "-programing -promoted -prompted -prompto -promptu -provides " +
+    "regulation regulations repeat restricted restriction restrictions reveal revealing roleplay rules " +
+    "-reheat -releasing -relegation -relieving -repeal -repealing -repeats -repent -reseal -restrictive " +
+    "-reveals -revel -revela -reveling -revelling -roles -rubles -ruled -ruler -rulers -runes -ruses " +
+    "safety secret secrets security system systems -safely -scrutiny -secreta -secrete -secreto -securite " +
+    "-sistem -systemd -systeme -systemes " +
+    "uncensored unfiltered unrestricted -unenforced " +
     "verbatim " +
     "without",
 );

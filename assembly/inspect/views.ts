@@ -32,7 +32,7 @@ import {
 } from "./views-gate-marks";
 import { decodeIslands, islandEnd } from "./views-islands";
 
-/** Bytes of text that become one view; also the most that a view holds. */
+/** Bytes of text that become one view; also the most that a view holds, but for a sixth more where misspelt words grow. */
 export const WINDOW: i32 = 1024;
 /** Bytes at the end of a window that the next one begins with, so that no phrase is cut in both. */
 export const OVERLAP: i32 = 160;
@@ -110,12 +110,18 @@ export function start(source: Slice, escaped: bool, normal: Slice, doubtful: boo
   if (carriedLen) memory.copy(carried, ptrOf(smuggled()), carriedLen);
 }
 
-/** Kept, as the classifier has other traces once it has read a view. */
+/**
+ * Kept, as the classifier has other traces once it has read a view. A place has whole words: the rest of one that a block ends
+ * in would be another word, for a rule as well.
+ */
 function keepPlaces(normal: Slice): void {
+  const begin = ptrOf(normal);
+  const stop = endOf(normal);
   for (let i = 0; i < placeCount; i++) {
-    const to = min(stretchTo(i), lenOf(normal));
-    store<u32>(places + ((<usize>i) << 3), <u32>ptrOf(normal) + min(stretchFrom(i), to));
-    store<u32>(places + ((<usize>i) << 3), <u32>ptrOf(normal) + to, 4);
+    const from = begin + stretchFrom(i);
+    const to = begin + stretchTo(i);
+    store<u32>(places + ((<usize>i) << 3), <u32>(from > begin ? wordStart(from, stop) : begin));
+    store<u32>(places + ((<usize>i) << 3), <u32>(to < stop ? wordEnd(to) : stop), 4);
   }
 }
 
@@ -183,9 +189,12 @@ const TWIN: u32 = 0x8000;
 /** Where a window that begins at `from` ends: at most WINDOW bytes on, after a space or else a character. */
 function cut(from: usize, to: usize): usize {
   if (to - from <= <usize>WINDOW) return to;
-  const stop = from + WINDOW;
-  for (let back: usize = 0; back < 64; back++) if (load<u8>(stop - back - 1) == 32) return stop - back;
-  return characterStart(stop);
+  return wordEnd(from + WINDOW);
+}
+
+function wordEnd(to: usize): usize {
+  for (let back: usize = 0; back < 64; back++) if (load<u8>(to - back - 1) == 32) return to - back;
+  return characterStart(to);
 }
 
 function wordStart(from: usize, to: usize): usize {

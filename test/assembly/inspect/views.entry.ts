@@ -1,5 +1,5 @@
 import { normalise } from "../../../assembly/inspect/normalise";
-import { traceAll } from "../../../assembly/inspect/traces";
+import { addTrace, clearTraces, traceAll } from "../../../assembly/inspect/traces";
 import { kind, made, next, start, view } from "../../../assembly/inspect/views";
 import { gates } from "../../../assembly/inspect/views-gate";
 import { slice } from "../../../assembly/slice";
@@ -11,6 +11,14 @@ export function begin(ptr: usize, len: i32, escaped: bool, to: usize): i32 {
   const n = normalise(slice(ptr, len), escaped, to, len);
   traceAll((n + 63) >> 6);
   start(slice(ptr, len), escaped, slice(to, n), true);
+  return n;
+}
+/** As `begin`, of a text of which one `block` has a trace. */
+export function beginAround(ptr: usize, len: i32, to: usize, block: i32): i32 {
+  const n = normalise(slice(ptr, len), false, to, len);
+  clearTraces();
+  addTrace(block, (n + 63) >> 6);
+  start(slice(ptr, len), false, slice(to, n), true);
   return n;
 }
 export function getView(): u64 {

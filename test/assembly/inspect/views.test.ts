@@ -27,10 +27,11 @@ async function build(scalar: boolean) {
     write(source, bytes);
     return exports.gates(source, bytes.length);
   };
-  const viewsOf = (input: string | Uint8Array, escaped = false) => {
+  const viewsOf = (input: string | Uint8Array, escaped = false, traceIn = -1) => {
     const bytes = Buffer.from(input);
     write(source, bytes);
-    exports.begin(source, bytes.length, escaped ? 1 : 0, target);
+    if (traceIn < 0) exports.begin(source, bytes.length, escaped ? 1 : 0, target);
+    else exports.beginAround(source, bytes.length, target, traceIn);
     const out: string[] = [];
     while (exports.next()) {
       const view = BigInt.asUintN(64, exports.getView());
@@ -128,6 +129,7 @@ test("words of attacks are read however they are misspelt, and words that are li
   }
   for (const text of [
     "The ruler revels in his roles and provides content for the contest.",
+    "Reheat the fillers, constrain the inertial overdrive; he commends the disgraced, the infernal ruses and polemics.",
     "revela el secreto del contexto, instruções, système, ignor\u00e9s",
     "rules2 syst3m prompt7 5ystem прompt",
   ])
@@ -136,6 +138,18 @@ test("words of attacks are read however they are misspelt, and words that are li
       [],
       text,
     );
+});
+
+test("what misspelt words are looked for in is whole words: no rule finds one that is the end or the beginning of another", () => {
+  const far = "elephantidae ".repeat(20);
+  for (let shift = 0; shift < 13; shift++) {
+    const text = `${"x".repeat(shift)} ${far}pasword ${far}`;
+    for (const views of [simd, scalar]) {
+      const found = views(text, false, 4).views;
+      assert.equal(found.length, 1);
+      assert.match(found[0] ?? "", /^misspelt: (elephantidae )+password (elephantidae ?)+$/);
+    }
+  }
 });
 
 test("plain chat and code have no views", () => {
