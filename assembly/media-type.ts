@@ -45,8 +45,8 @@ export function saysJson(type: Slice): bool {
   for (let from = 0; from <= lenOf(type); ) {
     let end = indexOf(type, COMMA, from);
     if (end < 0) end = lenOf(type);
-    const semicolon = indexOf(type, SEMICOLON, from);
-    const name = trim(sub(type, from, semicolon < 0 ? end : min(semicolon, end)));
+    const semicolon = indexOf(sub(type, 0, end), SEMICOLON, from);
+    const name = trim(sub(type, from, semicolon < 0 ? end : semicolon));
     const last = sub(name, max(lenOf(name) - 5, 0), lenOf(name));
     if (isFolded(last, "/json") || isFolded(last, "+json")) return true;
     from = end + 1;
