@@ -35,6 +35,7 @@ import {
 import { findQuotations, isQuoted } from "./quotations";
 import { evidenceWithin, placeCount, placeEnd } from "./rules-places";
 import { isWordByte } from "./rules-seek";
+import { copyFew, fillFew } from "../vectors";
 import { evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
 /** Texts up to this length are judged as a whole, or by whole sentences around strong rules. */
@@ -170,8 +171,8 @@ function leastSum(logit: i32): i32 {
 function measure(text: Slice, from: i32, to: i32): i32 {
   const len = to - from;
   const ahead = min(lenOf(text) - to, 32);
-  memory.fill(near, 32, 2 * REACH + 64);
-  memory.copy(near, ptrOf(text) + from, len + ahead);
+  fillFew(near, 32, 2 * REACH + 64);
+  copyFew(near, ptrOf(text) + from, len + ahead);
   findQuotations(near, len);
   let units = 0;
   let sum = 0;

@@ -1,6 +1,5 @@
 // The names by which the finder of prompts decides: closed lists, because what is on none of them is inspected.
-import { equalsDecoded } from "../json/text";
-import { endOf, lenOf, ptrOf, Slice, startsWith, startsWithFolded } from "../slice";
+import { endOf, is, lenOf, ptrOf, Slice, startsWith, startsWithFolded } from "../slice";
 
 /** An identifier that a provider checks is at most this long. */
 const IDENTIFIER_MAX: i32 = 64;
@@ -9,41 +8,37 @@ const KEY_MAX: i32 = 40;
 /** Of what tools are called with and give back nobody checks anything: there an order fits into more than this, `ignore-previous-instructions`. */
 const FREE_MAX: i32 = 24;
 
-function named(raw: Slice, name: string): bool {
-  return lenOf(raw) == name.length && equalsDecoded(raw, false, name);
-}
-
 /** Members whose value is an identifier or an option that the provider checks, and no model reads. */
 export function isOption(key: Slice): bool {
   switch (lenOf(key)) {
     case 2:
-      return named(key, "id");
+      return is(key, "id");
     case 4:
-      return named(key, "role") || named(key, "type") || named(key, "user");
+      return is(key, "role") || is(key, "type") || is(key, "user");
     case 5:
-      return named(key, "model");
+      return is(key, "model");
     case 6:
-      return named(key, "object") || named(key, "detail") || named(key, "status") || named(key, "effort");
+      return is(key, "object") || is(key, "detail") || is(key, "status") || is(key, "effort");
     case 7:
-      return named(key, "call_id") || named(key, "item_id") || named(key, "file_id");
+      return is(key, "call_id") || is(key, "item_id") || is(key, "file_id");
     case 8:
-      return named(key, "required") || named(key, "mimeType");
+      return is(key, "required") || is(key, "mimeType");
     case 9:
-      return named(key, "mime_type");
+      return is(key, "mime_type");
     case 10:
-      return named(key, "media_type") || named(key, "truncation");
+      return is(key, "media_type") || is(key, "truncation");
     case 11:
-      return named(key, "tool_use_id") || named(key, "tool_choice");
+      return is(key, "tool_use_id") || is(key, "tool_choice");
     case 12:
-      return named(key, "tool_call_id") || named(key, "service_tier");
+      return is(key, "tool_call_id") || is(key, "service_tier");
     case 15:
-      return named(key, "encoding_format");
+      return is(key, "encoding_format");
     case 16:
-      return named(key, "reasoning_effort") || named(key, "prompt_cache_key");
+      return is(key, "reasoning_effort") || is(key, "prompt_cache_key");
     case 17:
-      return named(key, "safety_identifier");
+      return is(key, "safety_identifier");
     case 20:
-      return named(key, "previous_response_id");
+      return is(key, "previous_response_id");
     default:
       return false;
   }
@@ -67,19 +62,19 @@ export function isLong(raw: Slice): bool {
 /** Members whose value has whatever members a tool or a caller gives it. */
 export function isFreeMember(key: Slice): bool {
   return (
-    named(key, "args") ||
-    named(key, "arguments") ||
-    named(key, "input") ||
-    named(key, "input_examples") ||
-    named(key, "response") ||
-    named(key, "documents") ||
-    named(key, "json")
+    is(key, "args") ||
+    is(key, "arguments") ||
+    is(key, "input") ||
+    is(key, "input_examples") ||
+    is(key, "response") ||
+    is(key, "documents") ||
+    is(key, "json")
   );
 }
 
 /** Members that hold the description of such values. */
 export function isSchemaMember(key: Slice): bool {
-  return named(key, "parameters") || endsWith(key, "schema") || endsWith(key, "Schema");
+  return is(key, "parameters") || endsWith(key, "schema") || endsWith(key, "Schema");
 }
 
 function plain(raw: Slice): bool {
@@ -95,37 +90,33 @@ function plain(raw: Slice): bool {
 /** Members around binary data or an address: `"inlineData": { "data": … }`. */
 export function isMediaHolder(key: Slice): bool {
   return (
-    named(key, "image_url") ||
-    named(key, "input_audio") ||
-    named(key, "source") ||
-    named(key, "inlineData") ||
-    named(key, "inline_data") ||
-    named(key, "fileData") ||
-    named(key, "file_data") ||
-    named(key, "file") ||
-    named(key, "video_url")
+    is(key, "image_url") ||
+    is(key, "input_audio") ||
+    is(key, "source") ||
+    is(key, "inlineData") ||
+    is(key, "inline_data") ||
+    is(key, "fileData") ||
+    is(key, "file_data") ||
+    is(key, "file") ||
+    is(key, "video_url")
   );
 }
 
 /** Members that hold binary data or an address in such a holder. */
 export function isMediaValue(key: Slice): bool {
   return (
-    named(key, "url") ||
-    named(key, "data") ||
-    named(key, "file_data") ||
-    named(key, "fileUri") ||
-    named(key, "file_uri")
+    is(key, "url") || is(key, "data") || is(key, "file_data") || is(key, "fileUri") || is(key, "file_uri")
   );
 }
 
 /** Members that hold it in a part itself (the Responses API). */
 export function isMediaMember(key: Slice): bool {
-  return named(key, "image_url") || named(key, "file_url") || named(key, "file_data");
+  return is(key, "image_url") || is(key, "file_url") || is(key, "file_data");
 }
 
 /** Whether a binary value of the member `key` in `holder` is one only if the holder says so; that of others is their address, or sound. */
 export function needsType(key: Slice, holder: Slice): bool {
-  return named(key, "data") && !named(holder, "input_audio");
+  return is(key, "data") && !is(holder, "input_audio");
 }
 
 /** Whether a file's content is told by its address or begins with its type. Without either a server goes by the file's name. */
@@ -134,7 +125,7 @@ export function isTypedFile(raw: Slice): bool {
 }
 
 export function isFileData(key: Slice): bool {
-  return named(key, "file_data");
+  return is(key, "file_data");
 }
 
 /** Whether a media type says that the data is text after all, as SVG is. */
@@ -143,7 +134,7 @@ export function isTextType(type: Slice): bool {
     (startsWith(type, "image/") && !startsWithFolded(type, "image/svg")) ||
     startsWith(type, "audio/") ||
     startsWith(type, "video/") ||
-    named(type, "application/pdf")
+    is(type, "application/pdf")
   );
 }
 
@@ -179,17 +170,17 @@ function slash(raw: Slice): Slice {
 /** Members whose text comes from outside, wherever in a conversation they stand. */
 export function isOutsideMember(key: Slice): bool {
   return (
-    named(key, "functionResponse") ||
-    named(key, "function_response") ||
-    named(key, "codeExecutionResult") ||
-    named(key, "code_execution_result") ||
-    named(key, "toolResult") ||
-    named(key, "searchResult") ||
-    named(key, "document") ||
-    named(key, "documents") ||
-    named(key, "results") ||
-    named(key, "output") ||
-    named(key, "outputs")
+    is(key, "functionResponse") ||
+    is(key, "function_response") ||
+    is(key, "codeExecutionResult") ||
+    is(key, "code_execution_result") ||
+    is(key, "toolResult") ||
+    is(key, "searchResult") ||
+    is(key, "document") ||
+    is(key, "documents") ||
+    is(key, "results") ||
+    is(key, "output") ||
+    is(key, "outputs")
   );
 }
 
@@ -198,39 +189,39 @@ export function isOutsideType(type: Slice): bool {
   return (
     endsWith(type, "_result") ||
     endsWith(type, "_output") ||
-    named(type, "document") ||
-    named(type, "file") ||
-    named(type, "input_file") ||
-    named(type, "file_search_call") ||
-    named(type, "web_search_call") ||
-    named(type, "mcp_call") ||
-    named(type, "mcp_list_tools")
+    is(type, "document") ||
+    is(type, "file") ||
+    is(type, "input_file") ||
+    is(type, "file_search_call") ||
+    is(type, "web_search_call") ||
+    is(type, "mcp_call") ||
+    is(type, "mcp_list_tools")
   );
 }
 
 /** Types of items that the model itself wrote. */
 export function isModelType(type: Slice): bool {
-  return endsWith(type, "_call") || named(type, "reasoning");
+  return endsWith(type, "_call") || is(type, "reasoning");
 }
 
 /** Types of parts and items that are understood. */
 export function isKnownType(type: Slice): bool {
   return (
-    named(type, "text") ||
-    named(type, "input_text") ||
-    named(type, "output_text") ||
-    named(type, "image_url") ||
-    named(type, "input_image") ||
-    named(type, "image") ||
-    named(type, "input_audio") ||
-    named(type, "refusal") ||
-    named(type, "message") ||
-    named(type, "thinking") ||
-    named(type, "redacted_thinking") ||
-    named(type, "tool_use") ||
-    named(type, "server_tool_use") ||
-    named(type, "function") ||
-    named(type, "item_reference") ||
+    is(type, "text") ||
+    is(type, "input_text") ||
+    is(type, "output_text") ||
+    is(type, "image_url") ||
+    is(type, "input_image") ||
+    is(type, "image") ||
+    is(type, "input_audio") ||
+    is(type, "refusal") ||
+    is(type, "message") ||
+    is(type, "thinking") ||
+    is(type, "redacted_thinking") ||
+    is(type, "tool_use") ||
+    is(type, "server_tool_use") ||
+    is(type, "function") ||
+    is(type, "item_reference") ||
     isOutsideType(type) ||
     isModelType(type)
   );

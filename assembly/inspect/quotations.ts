@@ -7,7 +7,7 @@
 // Bounds: one pass over at most TEXT_MAX bytes.
 import { reserve } from "../memory";
 import { is, Slice, slice } from "../slice";
-import { eq } from "../vectors";
+import { eq, fillFew } from "../vectors";
 
 export const TEXT_MAX: i32 = 512;
 /** Bytes before a quotation that can introduce it. */
@@ -21,7 +21,7 @@ const marks = reserve(TEXT_MAX);
 
 /** Marks the bytes that are quoted in the `len` bytes at `ptr` (TEXT_MAX at most); their number. */
 export function findQuotations(ptr: usize, len: i32): i32 {
-  memory.fill(marks, 0, len);
+  fillFew(marks, 0, len);
   let quoted = 0;
   let inJson = false;
   let i = INTRODUCED;

@@ -31,6 +31,8 @@ export const KEY_PROBES: usize = 32;
 export const STEP_BY_STEP: u32 = 0xffffffff;
 /** The group of pieces that begin a pattern. */
 export const FIRST: u32 = 1;
+/** The bit of a hash that says that a piece may begin so, of whatever group. */
+const ANY_PIECE: u32 = 2;
 const LONG_KEY: u32 = 6;
 const LONG_KIND: u64 = (<u64>7) << 48;
 const BLOCK: usize = 64;
@@ -200,18 +202,22 @@ function twoBits(table: usize, hash: usize): u32 {
 /** Whether a piece of one of the groups may begin at `place` of the block; sets `seekState` and `seekLength` if so. */
 function isKey(place: u32, groups: u32): bool {
   const bytes = load<u64>(blockBytes + <usize>place);
-  const longSlot = longKeys + ((longHash(bytes) >> longShift) << 4);
-  if (hasKey(longSlot, (bytes & 0xffffffffffff) | LONG_KIND, groups)) {
+  // A hit is mostly of one bit table, and little of the tables of keys is in the processor's cache.
+  const long = longHash(bytes);
+  if (
+    twoBits(bits, long) & ANY_PIECE &&
+    hasKey(longKeys + ((long >> longShift) << 4), (bytes & 0xffffffffffff) | LONG_KIND, groups)
+  ) {
     seekLength = LONG_KEY;
     return true;
   }
   const length = wordLength(place, words, wordsAhead);
   const head = headOf(bytes, length);
+  const short = shortHash(head);
   seekLength = length;
-  return hasKey(
-    shortKeys + ((shortHash(head) >> shortShift) << 4),
-    <u64>head | ((<u64>length) << 48),
-    groups,
+  return (
+    (twoBits(bits + LONG_BYTES, short) & ANY_PIECE) != 0 &&
+    hasKey(shortKeys + ((short >> shortShift) << 4), <u64>head | ((<u64>length) << 48), groups)
   );
 }
 

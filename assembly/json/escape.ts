@@ -2,7 +2,7 @@
 // escapes are whole and surrogates come in pairs; on other text it still stays inside the slice.
 //
 // Decoded text is never longer than the raw text: an escape of 2, 6 or 12 bytes gives at most 1, 3 or 4.
-import { endOf, lenOf, ptrOf, Slice } from "../slice";
+import { endOf, is, lenOf, ptrOf, Slice } from "../slice";
 import { hex4 } from "./chars";
 
 /** Where `decodeNext` goes on, after it has answered. */
@@ -32,15 +32,15 @@ export function decode(raw: Slice, to: usize, max: i32): i32 {
 
 /** Whether `raw` stands for the ASCII literal `text`. */
 export function equalsDecoded(raw: Slice, escaped: bool, text: string): bool {
+  if (!escaped) return is(raw, text);
   const len = text.length;
   const from = changetype<usize>(text);
   let p = ptrOf(raw);
   const end = endOf(raw);
-  if (!escaped && lenOf(raw) != len) return false;
   for (let i = 0; i < len; i++) {
     if (p >= end) return false;
     let c: u32 = load<u8>(p);
-    if (c == 92 && escaped) {
+    if (c == 92) {
       c = unescape(p, end);
       p = cursor;
     } else p++;

@@ -258,10 +258,11 @@ export class Tape {
   /** The value of the member whose decoded key is the ASCII literal `name`; -1 if absent or `object` is none. */
   member(object: i32, name: string): i32 {
     if (this.kind(object) != Kind.Object) return -1;
-    for (let n = this.first(object); n >= 0; n = this.next(n)) {
-      const key = this.key(n);
-      const escaped = this.keyEscaped(n);
-      if ((escaped || lenOf(key) == name.length) && equalsDecoded(key, escaped, name)) return n;
+    const end = this.after(object);
+    for (let key = object + 1; key < end; key = this.after(key + 1)) {
+      const escaped = this.escaped(key);
+      const raw = this.raw(key);
+      if ((escaped || lenOf(raw) == name.length) && equalsDecoded(raw, escaped, name)) return key + 1;
     }
     return -1;
   }
