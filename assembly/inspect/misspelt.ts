@@ -6,6 +6,7 @@
 //   the others are the same in another order;                                         ignroe
 //   or one letter is missing, too much or another one;                                instuctions, systtem, passwprd
 //   or, from LOOSE letters on with the last one right, both                           isntuctions
+//   or all that with letters drawn out                                                ignooore, passssword
 // What is on the list, or is another word so much like one of these that people write it (`revel`, `roles`), stays.
 //
 // Bound: a word of up to LETTERS_MAX letters is compared with the words of its first letter (39 at most), its letters counted
@@ -76,6 +77,8 @@ const GROUPS: u32 = LETTERS * LENGTHS;
 const groups = reserve(GROUPS + 1);
 /** How often each letter is in the word in hand. */
 const counts = reserve(LETTERS);
+/** A word without its repeated letters. */
+const drawn = reserve(BLOCK);
 /** The end of a text, and zeros. */
 const tail = reserve(BLOCK);
 
@@ -165,10 +168,43 @@ function append(to: usize, from: usize, end: usize): usize {
   return to + (end - from);
 }
 
-/** The word of the list that `word` nearly is; NONE when it is one, or none. */
+/** The word of the list that `word` nearly is, also where letters of it are drawn out; NONE when it is one, or none. */
 function meantBy(word: Slice): Slice {
+  if (!isLetter(load<u8>(ptrOf(word)))) return NONE;
+  const meant = lenOf(word) <= LETTERS_MAX ? nearest(word, false) : NONE;
+  if (meant != NONE || !isDrawnOut(word)) return meant;
+  const short = drawnIn(word);
+  return lenOf(short) >= <i32>LETTERS_MIN && lenOf(short) <= LETTERS_MAX ? nearest(short, true) : NONE;
+}
+
+/** Whether a letter stands there three times in a row, or three times a letter twice. No English word of the list does. */
+function isDrawnOut(word: Slice): bool {
+  let run = 1;
+  let pairs = 0;
+  for (let p = ptrOf(word) + 1; p < endOf(word); p++) {
+    if (load<u8>(p) != load<u8>(p - 1)) {
+      run = 1;
+      continue;
+    }
+    pairs++;
+    if (++run == 3) return true;
+  }
+  return pairs >= 3;
+}
+
+/** `word` with each letter once where it is repeated. */
+function drawnIn(word: Slice): Slice {
+  let o = drawn;
+  for (let p = ptrOf(word); p < endOf(word); p++) {
+    if (o > drawn && load<u8>(o - 1) == load<u8>(p)) continue;
+    store<u8>(o++, load<u8>(p));
+  }
+  return slice(drawn, <i32>(o - drawn));
+}
+
+/** The word of the list that `word` nearly is, or, with `exactly`, is; NONE when it is one without, or none. */
+function nearest(word: Slice, exactly: bool): Slice {
   const len = lenOf(word);
-  if (len > LETTERS_MAX || !isLetter(load<u8>(ptrOf(word)))) return NONE;
   const group = groups + groupOf(word);
   let entry = entryAt(load<u8>(group - 1));
   const end = entryAt(load<u8>(group, 2));
@@ -181,8 +217,9 @@ function meantBy(word: Slice): Slice {
     const differ = popcnt(set ^ load<u32>(entry));
     if (differ > 2) continue;
     const other = listed(entry);
-    if (differ == 0 && eq(word, other)) return NONE;
-    if (found == NONE && load<u16>(entry, 6) == 0 && isNearly(word, other)) found = other;
+    const known = load<u16>(entry, 6) != 0;
+    if (differ == 0 && eq(word, other)) return exactly && !known ? other : NONE;
+    if (found == NONE && !known && isNearly(word, other)) found = other;
   }
   return found;
 }
