@@ -1,5 +1,6 @@
 // A refusal as the caller sees it: a status, headers and the JSON that OpenAI's clients turn into their typed
 // errors. The stage that refused has written its message with `because` (or there is the reason's standing one).
+import { beginError } from "./error-body";
 import { CONTENT_TYPE, JSON_TYPE, RETRY_AFTER, SHOULD_RETRY, WEIR_VERDICT } from "./headers";
 import { Rate } from "./policy/policy";
 import { proxy_send_local_response } from "./proxy-wasm/abi";
@@ -7,7 +8,7 @@ import { HeaderList } from "./proxy-wasm/headers";
 import { addRateHeaders, secondsUp } from "./rate-headers";
 import { lenOf, lit, NONE, ptrOf, Slice } from "./slice";
 import { Phase, Stream } from "./stream";
-import { codeOf, Reason, statusOf, typeOf } from "./verdicts.gen";
+import { codeOf, Reason, statusOf } from "./verdicts.gen";
 import { Writer } from "./writer";
 
 /** As the HTTP reason phrase on Kong, so a plain word. */
@@ -68,13 +69,7 @@ export function deny(stream: Stream | null, reason: Reason): void {
   if (stream != null && stream.rate) {
     addRateHeaders(headers, changetype<Rate>(stream.rate), stream.rateLeft, stream.rateResetNs);
   }
-  body
-    .reset()
-    .text('{"type":"error","error":{"type":"')
-    .text(typeOf(reason))
-    .text('","code":"')
-    .text(codeOf(reason));
-  body.text('","message":"').json(message.written).text('","param":');
+  beginError(body.reset(), reason).json(message.written).text('","param":');
   if (param == NONE) body.text("null");
   else body.text('"').json(param).text('"');
   body.text("}}");

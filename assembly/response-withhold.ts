@@ -1,9 +1,10 @@
 // What a client gets in place of an answer that must not pass. The status has usually been sent, so the error is in
 // the body: all of a JSON answer, or one more event of a stream, which the clients of OpenAI and of Anthropic both
 // take for an error, or one more line.
+import { beginError } from "./error-body";
 import { typeName } from "./redact/types";
 import { Slice } from "./slice";
-import { codeOf, Reason, typeOf } from "./verdicts.gen";
+import { codeOf, Reason } from "./verdicts.gen";
 import { Writer } from "./writer";
 
 /** No error is longer. */
@@ -12,9 +13,9 @@ const text = new Writer(WITHHELD_MAX);
 
 /** The error as a body. `type`: what was found (redact/types.ts), or -1. Valid until the next call. */
 export function withheldBody(reason: Reason, type: i32): Slice {
-  text.reset().text("{");
+  text.reset();
   error(reason, type);
-  return text.text("}").written;
+  return text.written;
 }
 
 /** The error as a line of JSON, as Ollama writes it: the message alone, which its clients raise. A line that was cut ends before it. */
@@ -30,16 +31,15 @@ export function withheldLine(reason: Reason, type: i32, inEvent: bool): Slice {
 export function withheldEvent(reason: Reason, type: i32, inEvent: bool): Slice {
   text.reset();
   if (inEvent) text.text("\n\n");
-  text.text("event: error\ndata: {");
+  text.text("event: error\ndata: ");
   error(reason, type);
-  return text.text("}\n\n").written;
+  return text.text("\n\n").written;
 }
 
 function error(reason: Reason, type: i32): void {
-  text.text('"type":"error","error":{"type":"').text(typeOf(reason)).text('","code":"').text(codeOf(reason));
-  text.text('","message":"');
+  beginError(text, reason);
   message(reason, type);
-  text.text('","param":null}');
+  text.text('","param":null}}');
 }
 
 function message(reason: Reason, type: i32): void {

@@ -19,6 +19,7 @@
 // and each pair of at most UNITS_MAX words is looked at once.
 import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
+import { copyFew, fillFew } from "../vectors";
 import {
   LOGIT_ONE,
   logitOf,
@@ -35,7 +36,6 @@ import {
 import { findQuotations, isQuoted } from "./quotations";
 import { evidenceWithin, placeCount, placeEnd } from "./rules-places";
 import { isWordByte } from "./rules-seek";
-import { copyFew, fillFew } from "../vectors";
 import { evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
 /** Texts up to this length are judged as a whole, or by whole sentences around strong rules. */

@@ -56,14 +56,14 @@ export function plainPath(path: Slice): Slice {
 /** Whether `path` is one of those that count a prompt's tokens: no model is asked, and providers charge nothing. */
 export function asksForCount(path: Slice): bool {
   const clean = withoutQuery(path);
-  if (isOdd(clean, true)) return false;
-  return (
+  const counts =
     // Bedrock's, whose models have colons in their names.
     endsWith(clean, "/count-tokens") ||
     endsWith(clean, "/v1/messages/count_tokens") ||
     endsWith(clean, "/v1/responses/input_tokens") ||
-    endsWith(clean, ":countTokens")
-  );
+    endsWith(clean, ":countTokens");
+  // Last, as it reads the whole path, and hardly any request gets here.
+  return counts && !isOdd(clean, true);
 }
 
 /** Whether a plain path is one of those whose answers are no text of a model, so that no limit of it can be asked for. */
