@@ -119,8 +119,16 @@ interface Client extends Omit<RedisCommands, "getBytes"> {
 }
 
 /** `partly`: connects to a node of the cluster when it is first asked, and not to all of them before anything else. */
-function makeClient(options: ConnectOptions, onError: (error: Error) => void, partly = false): Client {
+function makeClient(
+  url: string,
+  options: ConnectOptions,
+  onFailure: (error: Error) => void,
+  partly = false,
+): Client {
   let ended = false;
+  const onError = (error: Error): void => {
+    if (!ended) onFailure(error);
+  };
   /** What is connecting meanwhile, such as to nodes that a cluster was just found to have, does not go on for ever. */
   const ending =
     <T>(end: () => T) =>
@@ -145,7 +153,7 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
   };
   const typed = { [RESP_TYPES.BLOB_STRING]: Buffer };
   if (!options.cluster) {
-    const client = createClient({ ...common, url: options.urls[0] ?? "" }).on("error", onError);
+    const client = createClient({ ...common, url }).on("error", onError);
     const own = {
       close: ending(client.close.bind(client)),
       destroy: ending(client.destroy.bind(client)),
@@ -157,7 +165,7 @@ function makeClient(options: ConnectOptions, onError: (error: Error) => void, pa
     return Object.assign(client, own) as unknown as Client;
   }
   const cluster = createCluster({
-    rootNodes: options.urls.map((url) => ({ url })),
+    rootNodes: [{ url }],
     topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_MS,
     minimizeConnections: partly,
     // Nodes that are discovered have no URL of their own, so they are told here to speak TLS as well.
@@ -199,10 +207,11 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     reason = reasonOf(error);
     options.onConnectionError(reason);
   };
-  const make = () => makeClient(options, failed);
-  const first = opened(make()).catch((thrown) => {
+  const urls = options.cluster ? options.urls : options.urls.slice(0, 1);
+  const open = (partly = false) => openedFirst(urls.map((url) => makeClient(url, options, failed, partly)));
+  const first = open().catch((thrown) => {
     // One node that is away must not keep a sidecar from those that are not.
-    if (options.cluster) return opened(makeClient(options, failed, true));
+    if (options.cluster) return open(true);
     throw thrown;
   });
   let client: Client;
@@ -213,12 +222,26 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
     throw new WeirError("unavailable", `Redis cannot be reached: ${why}`, thrown);
   }
   const nodes = options.cluster ? 0 : await clusterSize(client);
-  if (nodes <= 1) return new Connection(client, make, failed);
+  if (nodes <= 1) return new Connection(client, open, failed);
   client.destroy();
   throw new WeirError(
     "unavailable",
     `Redis cannot be used: it is a node of a cluster of ${nodes}: expected WEIR_REDIS_CLUSTER=1`,
   );
+}
+
+/**
+ * The first of them that opens; the others end. Each has its own node to ask for those of the cluster: were they asked one after
+ * another, by one client, each that hangs would cost seconds.
+ */
+async function openedFirst(clients: readonly Client[]): Promise<Client> {
+  try {
+    const first = await Promise.any(clients.map(opened));
+    for (const client of clients) if (client !== first) client.destroy();
+    return first;
+  } catch (thrown) {
+    throw (thrown as AggregateError).errors[0];
+  }
 }
 
 async function opened(client: Client): Promise<Client> {
@@ -247,7 +270,7 @@ interface Asked {
 class Connection implements RedisCommands {
   #client: Client;
   #bytes: Client;
-  readonly #make: () => Client;
+  readonly #open: () => Promise<Client>;
   readonly #onError: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #asked = new Map<Watched, Asked>();
@@ -256,10 +279,10 @@ class Connection implements RedisCommands {
   #renewing = false;
   #closed = false;
 
-  constructor(client: Client, make: () => Client, onError: (error: Error) => void) {
+  constructor(client: Client, open: () => Promise<Client>, onError: (error: Error) => void) {
     this.#client = client;
     this.#bytes = client.bytes();
-    this.#make = make;
+    this.#open = open;
     this.#onError = onError;
     this.#timer = setInterval(() => this.#watch(), WATCH_MS);
     this.#timer.unref();
@@ -328,7 +351,7 @@ class Connection implements RedisCommands {
     this.#renewing = true;
     this.#refused = false;
     // What fails is told; the client that there is goes on trying, too.
-    const next = await opened(this.#make()).catch(() => undefined);
+    const next = await this.#open().catch(() => undefined);
     this.#renewing = false;
     if (next === undefined) return;
     if (this.#closed) return next.destroy();
