@@ -25,12 +25,13 @@ export function unescape(from: usize, width: usize): u32 {
   }
   const letter: u32 = load<u8>(from + 1);
   switch (letter) {
-    case 0x6e: // \n \r \t \b \f: all white space here
+    case 0x6e: // \n \r \t \f: all white space here
     case 0x72:
     case 0x74:
-    case 0x62:
     case 0x66:
       return 32;
+    case 0x62:
+      return 8;
     default:
       return letter < 0x80 ? letter : 0xfffd;
   }

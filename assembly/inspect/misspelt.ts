@@ -7,14 +7,16 @@
 //   or one letter is missing, too much or another one;                                instuctions, systtem, passwprd
 //   or, from LOOSE letters on with the last one right, both                           isntuctions
 //   or all that with letters drawn out                                                ignooore, passssword
+//   or with signs, one at a place, between letters                                    ig.no,re, pass-word
 // What is on the list, or is another word so much like one of these that people write it (`revel`, `roles`), stays.
 //
 // Bound: a word of up to LETTERS_MAX letters is compared with the words of its first letter (39 at most), its letters counted
 // once and, where the sets of letters fit, once more for each. A corrected window has at most a sixth more bytes.
 import { reserve } from "../memory";
 import { endOf, eq, lenOf, lit, NONE, ptrOf, Slice, slice, sub } from "../slice";
-import { bitsFrom, copyFew, padded } from "../vectors";
+import { bitsFrom, copyFew, eq as eqBytes, padded } from "../vectors";
 import { wordMask, wordRun } from "./classifier";
+import { isWordByte } from "./views-decode";
 
 /** Shorter words have too many neighbours. */
 const LETTERS_MIN: u64 = 5;
@@ -77,7 +79,7 @@ const GROUPS: u32 = LETTERS * LENGTHS;
 const groups = reserve(GROUPS + 1);
 /** How often each letter is in the word in hand. */
 const counts = reserve(LETTERS);
-/** A word without its repeated letters. */
+/** A word without its repeated letters, or without the signs in it. */
 const drawn = reserve(BLOCK);
 /** The end of a text, and zeros. */
 const tail = reserve(BLOCK);
@@ -136,25 +138,72 @@ export function decodeMisspelt(from: Slice, to: usize): i32 {
   let copied = ptrOf(from);
   let o = to;
   let mask = wordsOf(copied, end);
+  let ahead = wordsOf(copied + BLOCK, end);
   let carry: u64 = 0;
+  // With the lone signs within words.
+  let joined = mask | signsWithin(copied, end, mask, ahead, 0);
+  let joinedCarry: u64 = 0;
   for (let at = copied; at < end; at += BLOCK) {
-    const ahead = wordsOf(at + BLOCK, end);
-    let long = mask & ~((mask << 1) | carry);
-    for (let more: u64 = 1; more < LETTERS_MIN; more++) long &= bitsFrom(mask, ahead, more);
-    for (; long; long &= long - 1) {
-      const bit = ctz(long);
-      const word = slice(at + <usize>bit, wordRun(mask, ahead, bit));
-      const meant = meantBy(word);
+    const beyond = wordsOf(at + 2 * BLOCK, end);
+    const joinedAhead = ahead | signsWithin(at + BLOCK, end, ahead, beyond, mask >> 63);
+    const long = longFrom(mask, ahead, carry);
+    const longJoined = longFrom(joined, joinedAhead, joinedCarry);
+    for (let starts = long | longJoined; starts; starts &= starts - 1) {
+      const bit = ctz(starts);
+      const from = at + <usize>bit;
+      if (from < copied) continue;
+      const width = wordRun(mask, ahead, bit);
+      const widthJoined = wordRun(joined, joinedAhead, bit);
+      let meant: Slice = NONE;
+      let upTo = from;
+      if ((longJoined >> bit) & 1 && widthJoined > width) {
+        meant = meantWithout(slice(from, widthJoined));
+        upTo = from + widthJoined;
+      }
+      if (meant == NONE && (long >> bit) & 1) {
+        meant = meantBy(slice(from, width));
+        upTo = from + width;
+      }
       if (meant == NONE) continue;
-      o = append(o, copied, ptrOf(word));
+      o = append(o, copied, from);
       o = append(o, ptrOf(meant), endOf(meant));
-      copied = endOf(word);
+      copied = upTo;
     }
     carry = mask >> 63;
+    joinedCarry = joined >> 63;
     mask = ahead;
+    ahead = beyond;
+    joined = joinedAhead;
   }
   if (o == to) return 0;
   return <i32>(append(o, copied, end) - to);
+}
+
+/** Where words of at least LETTERS_MIN bytes begin. */
+function longFrom(mask: u64, ahead: u64, carry: u64): u64 {
+  let long = mask & ~((mask << 1) | carry);
+  for (let more: u64 = 1; more < LETTERS_MIN; more++) long &= bitsFrom(mask, ahead, more);
+  return long;
+}
+
+/** Of the 64 bytes at `at`, whose bytes of words are `mask`, those that stand alone between two such and are no space. */
+function signsWithin(at: usize, end: usize, mask: u64, ahead: u64, carry: u64): u64 {
+  let gaps = ~mask & ((mask << 1) | carry) & bitsFrom(mask, ahead, 1);
+  if (ASC_FEATURE_SIMD && at + BLOCK <= end) return gaps & ~spacesIn(at);
+  let signs: u64 = 0;
+  for (; gaps; gaps &= gaps - 1) {
+    const bit = ctz(gaps);
+    if (load<u8>(at + <usize>bit) != SPACE) signs |= (<u64>1) << bit;
+  }
+  return signs;
+}
+
+function spacesIn(at: usize): u64 {
+  return spaceBits(at) | (spaceBits(at + 16) << 16) | (spaceBits(at + 32) << 32) | (spaceBits(at + 48) << 48);
+}
+
+function spaceBits(at: usize): u64 {
+  return <u64>(0xffff & i8x16.bitmask(eqBytes(v128.load(at), SPACE)));
 }
 
 /** Of the 64 bytes at `at` those of words, none from `end` on. */
@@ -175,6 +224,17 @@ function meantBy(word: Slice): Slice {
   if (meant != NONE || !isDrawnOut(word)) return meant;
   const short = drawnIn(word);
   return lenOf(short) >= <i32>LETTERS_MIN && lenOf(short) <= LETTERS_MAX ? nearest(short, true) : NONE;
+}
+
+/** The word of the list that `word` is or nearly is without the signs in it; NONE when it is none. */
+function meantWithout(word: Slice): Slice {
+  let o = drawn;
+  for (let p = ptrOf(word); p < endOf(word); p++) {
+    const byte: u32 = load<u8>(p);
+    if (isWordByte(byte)) store<u8>(o++, <u8>byte);
+  }
+  const len = <i32>(o - drawn);
+  return len >= <i32>LETTERS_MIN && len <= LETTERS_MAX ? nearest(slice(drawn, len), true) : NONE;
 }
 
 /** Whether a letter stands there three times in a row, or three times a letter twice. No English word of the list does. */

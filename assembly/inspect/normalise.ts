@@ -47,8 +47,20 @@ export let lookalikes: i32 = 0;
 export let styled: i32 = 0;
 /** Combining marks dropped. */
 export let marks: i32 = 0;
+/** Letters that stand on their heads, as ɐ and ɥ; those that look like others then (n and u, d and p) are not among them. */
+export let turnedLetters: i32 = 0;
+/** Backspaces. */
+export let backspaces: i32 = 0;
 /** Work done: 16-byte blocks and single characters. Tests hold it against the input's length. */
 export let steps: i32 = 0;
+
+const BACKSPACE: u32 = 8;
+
+// Letters on their heads from U+0250 on, as bits: ɐ ɥ ɯ ɹ ʇ ʍ ʎ and, in the second 64, ʞ.
+const TURNED: u32 = 0x250;
+const TURNED_FIRST: u64 = 0x6080020080200001;
+const TURNED_SECOND: u64 = 0x4000;
+const TURNED_E: u32 = 0x1dd;
 
 const KIND_INVISIBLE: u32 = 1;
 const KIND_SPACE: u32 = 2;
@@ -59,8 +71,12 @@ const KIND_STYLED: u32 = 64;
 
 const smuggledText = reserve(SMUGGLED_MAX);
 let smuggledLen: i32 = 0;
+/** Bits of the byte in hand that invisible characters carry, how many, and where the text was when the last one came. */
+let bits: u32 = 0;
+let bitCount: i32 = 0;
+let bitsAt: usize = 0;
 
-/** Text that tag characters and variation selectors carried in the last input (raw bytes, at most SMUGGLED_MAX). */
+/** Text that invisible characters carried in the last input (raw bytes, at most SMUGGLED_MAX). */
 export function smuggled(): Slice {
   return slice(smuggledText, smuggledLen);
 }
@@ -77,6 +93,8 @@ let narrow: i32 = 0;
 // In the gapped form two or more white-space characters stay two spaces: the decoded view of spaced letters
 // (views.ts) needs them to tell words apart.
 let gapped: bool = false;
+/** A backspace takes back the character before it, and is no space. */
+let erasing: bool = false;
 
 let base: usize = 0;
 let out: usize = 0;
@@ -93,8 +111,11 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   lookalikes = 0;
   styled = 0;
   marks = 0;
+  turnedLetters = 0;
+  backspaces = 0;
   steps = 0;
   smuggledLen = 0;
+  bitCount = 0;
   inWord = false;
   base = to;
   out = to;
@@ -179,6 +200,14 @@ export function normaliseGapped(raw: Slice, escaped: bool, to: usize, max: i32):
   return len;
 }
 
+/** Like `normalise`, but a backspace takes back the character before it. */
+export function normaliseErasing(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
+  erasing = true;
+  const len = normalise(raw, escaped, to, max);
+  erasing = false;
+  return len;
+}
+
 /** Handles the character at `from`, and on to the next one that starts plain ASCII outside a mixed word. */
 function single(from: usize, end: usize, escaped: bool): usize {
   do {
@@ -228,7 +257,7 @@ function tail(ptr: usize): u32 {
 /** Writes the fold of one code point that took `width` bytes of input. */
 function emit(code: u32, width: usize): void {
   if (code < 128) {
-    if (code <= 32 || code == 127) return space();
+    if (code <= 32 || code == 127) return code == BACKSPACE ? backspace() : space();
     const isLetter = (code | 32) - 97 < 26;
     if (inWord) {
       if (isLetter) latin++;
@@ -249,11 +278,15 @@ function emit(code: u32, width: usize): void {
     if (kind & KIND_MARK) {
       marks++;
       if (marks >= 4) seen |= SEEN_MARKS;
-    } else notice();
+    } else {
+      notice();
+      carry(code);
+    }
     return;
   }
   if (kind & KIND_SPACE) return space();
   const len = <usize>((record >> 8) & 0xff);
+  turnedLetters += i32(isTurned(code));
   if (kind & KIND_ALPHABET) {
     letter();
     const at = out;
@@ -309,11 +342,40 @@ function notice(): void {
   }
 }
 
+function isTurned(code: u32): bool {
+  const i: u64 = code - TURNED;
+  if (i >= 128) return code == TURNED_E;
+  return (((i < 64 ? TURNED_FIRST : TURNED_SECOND) >> (i & 63)) & 1) != 0;
+}
+
+function backspace(): void {
+  backspaces++;
+  if (!erasing) return space();
+  endWord();
+  while (out > base && (load<u8>(--out) & 0xc0) == 0x80);
+}
+
+/** Two invisible characters, one for each bit, carry bytes from their highest bit on; what is visible in between begins a new one. */
+function carry(code: u32): void {
+  const zero = code == 0x2062 || code == 0x200b;
+  if (!zero && code != 0x2064 && code != 0x200c) return;
+  if (bitsAt != out) bitCount = 0;
+  bitsAt = out;
+  bits = (bits << 1) | u32(!zero);
+  if (++bitCount < 8) return;
+  bitCount = 0;
+  keepSmuggled(bits & 0xff);
+}
+
 /** Tag characters carry ASCII, the supplementary variation selectors bytes from 16 up. */
 function smuggle(code: u32): void {
   let byte: u32 = 0;
   if (code < 0xe0080) byte = code & 0x7f;
   else if (code >= 0xe0100 && code < 0xe01f0) byte = code - 0xe0100 + 16;
+  keepSmuggled(byte);
+}
+
+function keepSmuggled(byte: u32): void {
   if (byte < 32 || smuggledLen == SMUGGLED_MAX) return;
   store<u8>(smuggledText + smuggledLen, <u8>byte);
   smuggledLen++;

@@ -1,4 +1,4 @@
-// The decoders of letters in disguise: leetspeak, rot13, reversed, spaced. Each reads one window and writes one text.
+// The decoders of letters in disguise: leetspeak, rot13, reversed, upside down, spaced. Each reads one window and writes one text.
 // They know nothing of gates or order.
 //
 // Bound: every decoder reads its input once, left to right, and writes no more bytes than it reads.
@@ -116,6 +116,18 @@ export function decodeReversed(from: Slice, to: usize): i32 {
   return lenOf(from);
 }
 
+/** The characters of the window from last to first, those put right that are other letters upside down. */
+export function decodeTurned(from: Slice, to: usize): i32 {
+  const len = decodeReversed(from, to);
+  for (let at = to; at < to + len; at++) {
+    const byte: u32 = load<u8>(at);
+    if (byte == 0x6e || byte == 0x75) store<u8>(at, <u8>(byte ^ 0x1b));
+    else if (byte == 0x62 || byte == 0x71) store<u8>(at, <u8>(byte ^ 0x13));
+    else if (byte == 0x64 || byte == 0x70) store<u8>(at, <u8>(byte ^ 0x14));
+  }
+  return len;
+}
+
 /** Every word reversed, the words in their places. */
 export function decodeReversedWords(from: Slice, to: usize): i32 {
   const ptr = ptrOf(from);
@@ -217,7 +229,8 @@ function anyWordByte(from: usize, len: i32): bool {
   return false;
 }
 
-function isWordByte(byte: u32): bool {
+/** An ASCII letter or digit, or a byte beyond ASCII. */
+export function isWordByte(byte: u32): bool {
   return isLetter(byte) || isDigit(byte) || byte >= 0x80;
 }
 

@@ -9,6 +9,10 @@ export const GATE_ROT13: u32 = 4;
 export const GATE_REVERSED: u32 = 8;
 export const GATE_ESCAPES: u32 = 16;
 export const GATE_CODES: u32 = 32;
+export const GATE_RENDERED: u32 = 64;
+
+/** Within so many places of words there is markup: less is a product (`a*b`) or a capital. */
+export const MARKS_MIN: i32 = 3;
 
 /** The gates that a window opens, of what was found in all of it. */
 export function opened(
@@ -20,6 +24,8 @@ export function opened(
   backward: i32,
   escapes: i32,
   codes: bool,
+  marksBehind: i32,
+  marksBefore: i32,
 ): u32 {
   let open: u32 = 0;
   if (leet) open |= GATE_LEET;
@@ -28,6 +34,7 @@ export function opened(
   if (mirrored || (backward >= 2 && backward * 2 > forward * 3)) open |= GATE_REVERSED;
   if (escapes >= 3) open |= GATE_ESCAPES;
   if (codes) open |= GATE_CODES;
+  if (min(marksBehind, marksBefore) >= MARKS_MIN) open |= GATE_RENDERED;
   return open;
 }
 

@@ -36,10 +36,13 @@ const X: i8 = 15;
 /** From the first letter of a digraph to its second, in doubled classes; back in its mirror. */
 const STEP: i8 = 2;
 
-// Sets of other bytes, products of low and high nibbles: digits and the signs of leetspeak `@`, `$` `!`, `|`; `%` `&`, `\`.
+// Sets of other bytes, products of low and high nibbles: digits and the signs of leetspeak `@`, `$` `!`, `|`; `%` `&`, `\`; `<` `>`, `*`.
 const ODD: i8 = 15;
 const ESCAPES: i8 = 48;
 const BACKSLASH: i8 = 32;
+const ANGLES: i8 = 64;
+const STAR: i8 = -128;
+const MARKS: i8 = ANGLES | STAR;
 
 /** The gates that `len` bytes of normalised text at `from` open. */
 export function gatesOfBlocks(from: usize, len: i32): u32 {
@@ -62,6 +65,9 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
   let highs: u32 = 0;
   let letters: u64 = 0;
   let lone: u64 = 0;
+  let marks: u64 = 0;
+  let marksBehind = 0;
+  let marksBefore = 0;
   let turn: usize = 0;
   fillFew(steps, 0, 2 * GROUP);
   for (let at = 0; at < len; at += GROUP) {
@@ -178,6 +184,8 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
     const sign = v128.or(v128.or(signA, signB), v128.or(signC, signD));
     const oddsBefore = odds;
     odds = 0;
+    marksBefore += <i32>(letters & (marks >> 63));
+    marks = 0;
     if (v128.any_true(sign)) {
       if (!leet && v128.any_true(v128.and(sign, i8x16.splat(ODD)))) {
         const oddA = oddsIn(<u32>letters & 0xffff, some(signA, ODD));
@@ -192,13 +200,14 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
           isLeet(odds);
       }
       if (v128.any_true(v128.and(sign, i8x16.splat(ESCAPES)))) {
-        const found =
-          <u64>some(signA, ESCAPES) |
-          ((<u64>some(signB, ESCAPES)) << 16) |
-          ((<u64>some(signC, ESCAPES)) << 32) |
-          ((<u64>some(signD, ESCAPES)) << 48);
+        const found = allOf(signA, signB, signC, signD, ESCAPES);
         escapes += <i32>popcnt(found);
         escapeSeen = escapeSeen || anyBegins(from + at, left, found);
+      }
+      if (v128.any_true(v128.and(sign, i8x16.splat(MARKS)))) {
+        marks = allOf(signA, signB, signC, signD, MARKS);
+        marksBehind += <i32>popcnt(marks & now);
+        marksBefore += <i32>popcnt(letters & (marks << 1));
       }
     }
 
@@ -211,7 +220,19 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
         (left >= GROUP && isCodeBlock(d));
     }
   }
-  return opened(leet, spaced, turned, mirrored, -total(forward), backward, escapeSeen ? escapes : 0, codes);
+  const escaped = escapeSeen ? escapes : 0;
+  return opened(
+    leet,
+    spaced,
+    turned,
+    mirrored,
+    -total(forward),
+    backward,
+    escaped,
+    codes,
+    marksBehind,
+    marksBefore,
+  );
 }
 
 /** The class of each letter; 0 for any other byte. */
@@ -310,10 +331,10 @@ function known(left: i32): u64 {
   return left > 48 ? ~(<u64>0) : ((<u64>1) << (<u64>((left + 15) & ~15))) - 1;
 }
 
-/** For each byte its sets, bits of ODD and ESCAPES. */
+/** For each byte its sets, bits of ODD, ESCAPES and MARKS. */
 function signs(block: v128): v128 {
-  const low = i8x16(3, 5, 1, 1, 5, 17, 17, 1, 1, 1, 0, 0, 8 | BACKSLASH, 0, 0, 0);
-  const high = i8x16(0, 0, 4 | 16, 1, 2, BACKSLASH, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+  const low = i8x16(3, 5, 1, 1, 5, 17, 17, 1, 1, 1, STAR, 0, 8 | BACKSLASH | ANGLES, 0, ANGLES, 0);
+  const high = i8x16(0, 0, 4 | 16 | STAR, 1 | ANGLES, 2, BACKSLASH, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0);
   return v128.and(
     i8x16.swizzle(low, v128.and(block, i8x16.splat(15))),
     i8x16.swizzle(high, highNibbles(block)),
@@ -323,6 +344,16 @@ function signs(block: v128): v128 {
 /** The bytes that have some of `bits`. */
 function some(set: v128, bits: i8): u32 {
   return 0xffff & ~(<u32>i8x16.bitmask(eq(v128.and(set, i8x16.splat(bits)), 0)));
+}
+
+/** The bytes of four blocks that have some of `bits`. */
+function allOf(a: v128, b: v128, c: v128, d: v128, bits: i8): u64 {
+  return (
+    <u64>some(a, bits) |
+    ((<u64>some(b, bits)) << 16) |
+    ((<u64>some(c, bits)) << 32) |
+    ((<u64>some(d, bits)) << 48)
+  );
 }
 
 /** Whether one of the signs `found` in a group begins an escape as decodeEscapes knows them; `left` bytes are there. */

@@ -8,6 +8,7 @@
 //  escapes   ≥ 3 of `%`, `&` or `\`, of which one begins an escape
 //  codes     16 bytes of only hexadecimal digits and separators, or of only dots and dashes, with a space
 //            or comma: characters spelled as numbers, bits or Morse
+//  rendered  ≥ 3 of `*`, `<` and `>` right behind letters, and as many letters right behind these: markup, maybe within words
 //
 // A wrongly opened gate costs one more view to read, never a verdict by itself.
 // Bound: each byte is read once. Here is the pass over bytes; the one that SIMD makes is views-gate-simd.ts, and what they
@@ -41,6 +42,8 @@ function gatesOfBytes(from: usize, len: i32): u32 {
   let rightRecent: u32 = 0;
   let wrongRecent: u32 = 0;
   let last: u32 = 0;
+  let marksBehind = 0;
+  let marksBefore = 0;
   for (let at = 0; at < len; at += 16) {
     const width = min(16, len - at);
     let letter: u32 = 0;
@@ -66,6 +69,8 @@ function gatesOfBytes(from: usize, len: i32): u32 {
       right += i32(digraph(last, byte));
       wrong += i32(digraph(byte, last));
       escapeSeen = escapeSeen || begins(last, byte);
+      marksBehind += i32(isMark(byte) && last - 97 < 26);
+      marksBefore += i32(isMark(last) && byte - 97 < 26);
       plain += i32(byte == 0x65 || byte == 0x74 || byte == 0x61 || byte == 0x6f || byte == 0x69);
       rot += i32(byte == 0x72 || byte == 0x67 || byte == 0x6e || byte == 0x62 || byte == 0x76);
       last = byte;
@@ -85,7 +90,13 @@ function gatesOfBytes(from: usize, len: i32): u32 {
     wrongRecent = (wrongRecent << 8) | <u32>wrong;
     mirrored = mirrored || isMirrored(rightRecent, wrongRecent);
   }
-  return opened(leet, spaced, turned, mirrored, forward, backward, escapeSeen ? escapes : 0, codes);
+  const escaped = escapeSeen ? escapes : 0;
+  return opened(leet, spaced, turned, mirrored, forward, backward, escaped, codes, marksBehind, marksBefore);
+}
+
+/** What markup within words begins or ends with: `*`, `<`, `>`. */
+function isMark(byte: u32): bool {
+  return byte == 0x2a || byte == 0x3c || byte == 0x3e;
 }
 
 /** th, ng, nd, ou */

@@ -1,5 +1,5 @@
-// Base64 and hexadecimal islands in the RAW text (normal form has lost the case): runs of 16 or more characters
-// of the alphabet, decoded in segments of 64; a segment that is not text (controls, broken UTF-8) is dropped.
+// Base64, base32, hexadecimal and binary islands in the RAW text (normal form has lost the case): runs of 16 or more characters
+// of the alphabet, decoded in segments of 64, each by the smallest alphabet that has all of it; a segment that is not text (controls, broken UTF-8) is dropped.
 //
 // Bound: a group of 64 characters is classified once; a run is walked and decoded once, a long one in parts. What comes out is at most 3/4 of
 // what was read, plus one space for each run (≥ 16 characters).
@@ -136,13 +136,19 @@ function runEnd(inside: usize, end: usize): usize {
 
 /** Decodes one segment to `to` if it is text; returns where the output ends. */
 function segment(ptr: usize, len: i32, to: usize): usize {
+  let binary = (len & 7) == 0;
   let hex = (len & 1) == 0;
-  for (let i = 0; i < len && hex; i++) {
+  let base32 = true;
+  for (let i = 0; i < len && (hex || base32); i++) {
     const byte: u32 = load<u8>(ptr + i);
-    hex = byte - 48 < 10 || (byte | 32) - 97 < 6;
+    binary = binary && byte - 48 < 2;
+    hex = hex && (byte - 48 < 10 || (byte | 32) - 97 < 6);
+    base32 = base32 && (byte - 65 < 26 || byte - 50 < 6);
   }
-  const out = hex ? fromHex(ptr, len, to) : from64(ptr, len, to);
-  return asText(to, out);
+  return asText(
+    to,
+    binary ? fromBits(ptr, len, to, 1) : hex ? fromHex(ptr, len, to) : fromBits(ptr, len, to, base32 ? 5 : 6),
+  );
 }
 
 function fromHex(ptr: usize, len: i32, to: usize): usize {
@@ -156,13 +162,14 @@ function nibble(byte: u32): u32 {
   return byte < 58 ? byte - 48 : (byte | 32) - 87;
 }
 
-function from64(ptr: usize, len: i32, to: usize): usize {
+/** Each character is `width` bits: 1, 5 or 6. */
+function fromBits(ptr: usize, len: i32, to: usize, width: i32): usize {
   let bits: u32 = 0;
   let count = 0;
   let out = to;
   for (let i = 0; i < len; i++) {
-    bits = (bits << 6) | (<u32>load<u8>(values + load<u8>(ptr + i)) - 1);
-    count += 6;
+    bits = (bits << width) | valueOf(load<u8>(ptr + i), width);
+    count += width;
     if (count >= 8) {
       count -= 8;
       const byte = (bits >> count) & 0xff;
@@ -172,6 +179,11 @@ function from64(ptr: usize, len: i32, to: usize): usize {
     }
   }
   return out;
+}
+
+function valueOf(byte: u32, width: i32): u32 {
+  if (width == 6) return <u32>load<u8>(values + byte) - 1;
+  return byte >= 65 ? byte - 65 : byte - (width == 5 ? 24 : 48);
 }
 
 /** A control character that is not in texts; zero is not one. */

@@ -7,18 +7,33 @@
 // Then normalised text is read in windows of WINDOW bytes, each with OVERLAP bytes of the one before, and a window's
 // cheap gates (views-gate.ts) say which views to make of it. So one odd line in a megabyte of code costs one
 // window, and no padding pushes an attack out of reach. Then come the islands of the raw text (base64, hex), in
-// portions, what invisible characters carried, and, only if some gate saw spaced letters, the raw text again
-// with its double spaces, because only they tell `i g n o r e  a l l` into words.
+// portions, only if some gate saw spaced letters the raw text again
+// with its double spaces, because only they tell `i g n o r e  a l l` into words, only with backspaces in it once more as
+// these leave it, and what invisible characters carried.
 //
 // Every view is normalised text in one arena, valid until the next call; no view is a view of a view.
-// Bound: per input byte one gate pass, at most 7 window views (misspelt, leet, rot13, reversed twice, escapes, codes), one
-// pass over the raw text for islands, and two for spaced letters: at most 11 bytes read and 9 written, each in
-// O(1), times 1 + OVERLAP / WINDOW. Benign text pays the gate pass and the search for islands.
+// Bound: per input byte one gate pass, at most 9 window views (misspelt, leet, rot13, reversed twice, upside down,
+// rendered, escapes, codes), one pass over the raw text for islands, two for spaced letters, two for backspaces: at most 15 bytes read
+// and 14 written, each in O(1), times 1 + OVERLAP / WINDOW. Benign text pays the gate pass and the search for islands.
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
-import { normalise, normaliseGapped, smuggled } from "./normalise";
+import {
+  backspaces,
+  normalise,
+  normaliseErasing,
+  normaliseGapped,
+  smuggled,
+  turnedLetters,
+} from "./normalise";
 import { decodeCodes, decodeEscapes } from "./views-codes";
-import { decodeLeet, decodeReversed, decodeReversedWords, decodeRot13, decodeSpaced } from "./views-decode";
+import {
+  decodeLeet,
+  decodeReversed,
+  decodeReversedWords,
+  decodeRot13,
+  decodeSpaced,
+  decodeTurned,
+} from "./views-decode";
 import { decodeMisspelt } from "./misspelt";
 import { STRETCHES_MAX, stretchCount, stretchFrom, stretchTo } from "./traces";
 import { gates } from "./views-gate";
@@ -26,10 +41,13 @@ import {
   GATE_CODES,
   GATE_ESCAPES,
   GATE_LEET,
+  GATE_RENDERED,
   GATE_REVERSED,
   GATE_ROT13,
   GATE_SPACED,
+  MARKS_MIN,
 } from "./views-gate-marks";
+import { decodeRendered, marksWithin } from "./views-rendered";
 import { decodeIslands, islandEnd } from "./views-islands";
 
 /** Bytes of text that become one view; also the most that a view holds, but for a sixth more where misspelt words grow. */
@@ -49,16 +67,26 @@ export const VIEW_CODES: i32 = 7;
 export const VIEW_ISLANDS: i32 = 8;
 export const VIEW_SMUGGLED: i32 = 9;
 export const VIEW_MISSPELT: i32 = 10;
+export const VIEW_TURNED: i32 = 11;
+export const VIEW_ERASED: i32 = 12;
+export const VIEW_RENDERED: i32 = 13;
 
 /** Bytes that joining letters must save: less is a lone `u.s.a.` or a list of variables. */
 const SPACED_MIN: i32 = 6;
+
+/** So many letters on their heads are no transcription of one word. */
+const TURNED_MIN: i32 = 5;
+const BACKSPACES_MIN: i32 = 3;
+/** A character, one more and a backspace are some eight bytes in JSON. */
+const ERASED_OVERLAP: usize = WINDOW / 2;
 
 const PHASE_MISSPELT: i32 = 0;
 const PHASE_WINDOWS: i32 = 1;
 const PHASE_ISLANDS: i32 = 2;
 const PHASE_SPACED: i32 = 3;
-const PHASE_SMUGGLED: i32 = 4;
-const PHASE_END: i32 = 5;
+const PHASE_ERASED: i32 = 4;
+const PHASE_SMUGGLED: i32 = 5;
+const PHASE_END: i32 = 6;
 
 const pad: i32 = 64;
 const decoded = reserve(WINDOW + OVERLAP + pad);
@@ -82,6 +110,8 @@ let end: usize = 0;
 let window: Slice = NONE;
 let pending: u32 = 0;
 let anySpaced: bool = false;
+let anyErased: bool = false;
+let anyTurned: bool = false;
 let carriedLen: i32 = 0;
 let normalText: Slice = NONE;
 let placeCount: i32 = 0;
@@ -103,6 +133,8 @@ export function start(source: Slice, escaped: bool, normal: Slice, doubtful: boo
   end = 0;
   pending = 0;
   anySpaced = false;
+  anyErased = backspaces >= BACKSPACES_MIN;
+  anyTurned = turnedLetters >= TURNED_MIN;
   made = 0;
   view = NONE;
   // Kept now: normalising a decoded view overwrites the normaliser's own.
@@ -134,6 +166,7 @@ export function next(): bool {
     else if (phase == PHASE_WINDOWS) nextWindow();
     else if (phase == PHASE_ISLANDS) len = islandView();
     else if (phase == PHASE_SPACED) len = spacedView();
+    else if (phase == PHASE_ERASED) len = erasedView();
     else len = smuggledView();
     if (len > 0) {
       view = slice(arena, len);
@@ -180,11 +213,14 @@ function nextWindow(): void {
   }
   // The reversed window is followed by its twin with the words left in place.
   if (pending & GATE_REVERSED) pending |= TWIN;
+  if (anyTurned) pending |= UPSIDE_DOWN;
   at = stop >= end ? end : wordStart(stop - <usize>OVERLAP, stop);
 }
 
 /** A second bit for the second view of one gate, above all gates. */
 const TWIN: u32 = 0x8000;
+/** A window of a text with letters on their heads. */
+const UPSIDE_DOWN: u32 = 0x4000;
 
 /** Where a window that begins at `from` ends: at most WINDOW bytes on, after a space or else a character. */
 function cut(from: usize, to: usize): usize {
@@ -229,6 +265,15 @@ function windowView(): i32 {
     kind = VIEW_REVERSED_WORDS;
     return decodeReversedWords(window, arena);
   }
+  if (bit == UPSIDE_DOWN) {
+    kind = VIEW_TURNED;
+    return decodeTurned(window, arena);
+  }
+  if (bit == GATE_RENDERED) {
+    kind = VIEW_RENDERED;
+    const len = decodeRendered(window, arena);
+    return marksWithin < MARKS_MIN ? 0 : len;
+  }
   if (bit == GATE_ESCAPES) {
     kind = VIEW_ESCAPES;
     const len = decodeEscapes(window, decoded);
@@ -244,8 +289,8 @@ function windowView(): i32 {
 
 function islandView(): i32 {
   if (at >= end) {
-    phase = anySpaced ? PHASE_SPACED : PHASE_SMUGGLED;
-    at = ptrOf(raw);
+    phase = PHASE_SPACED;
+    at = anySpaced ? ptrOf(raw) : end;
     return 0;
   }
   kind = VIEW_ISLANDS;
@@ -256,20 +301,35 @@ function islandView(): i32 {
 
 function spacedView(): i32 {
   if (at >= end) {
-    phase = PHASE_SMUGGLED;
+    phase = PHASE_ERASED;
+    at = anyErased ? ptrOf(raw) : end;
     return 0;
   }
   kind = VIEW_SPACED;
-  const stop = rawCut(at, end);
-  const len = normaliseGapped(slice(at, <i32>(stop - at)), rawEscaped, decoded, WINDOW);
-  at = stop >= end ? end : stop - <usize>OVERLAP;
-  if (at < end) at = rawBoundary(at);
+  const len = normaliseGapped(rawWindow(<usize>OVERLAP), rawEscaped, decoded, WINDOW);
   if ((gates(decoded, len) & GATE_SPACED) == 0) return 0;
   const joined = decodeSpaced(slice(decoded, len), arena);
   return len - joined < SPACED_MIN ? 0 : joined;
 }
 
-/** A window of raw text, not cut inside an escape or a character. */
+function erasedView(): i32 {
+  if (at >= end) {
+    phase = PHASE_SMUGGLED;
+    return 0;
+  }
+  kind = VIEW_ERASED;
+  return normaliseErasing(rawWindow(ERASED_OVERLAP), rawEscaped, arena, WINDOW);
+}
+
+/** The next window of raw text; the one after it begins with `overlap` bytes of it. */
+function rawWindow(overlap: usize): Slice {
+  const from = at;
+  const stop = rawCut(from, end);
+  at = stop >= end ? end : rawBoundary(stop - overlap);
+  return slice(from, <i32>(stop - from));
+}
+
+/** Where a window of raw text ends, not inside an escape or a character. */
 function rawCut(from: usize, to: usize): usize {
   return to - from <= <usize>WINDOW ? to : rawBoundary(from + WINDOW);
 }

@@ -77,9 +77,13 @@ const put = (pairs: string) => {
   }
 };
 // Letters with strokes, ligatures and turned, small-capital or phonetic twins.
-put("ø=o æ=ae œ=oe ß=ss đðɖɗ=d łɫɬɭ=l ħɦɧʜɥ=h ŧʇʈƭ=t ıɩɪɨᴉ=i þ=th ŋɲɳɴƞ=n ĸʞᴋ=k ƒʄꜰ=f ƀɓʙ=b ɑɐᴀ=a ɔᴄƈ=c");
-put("ɛəɘɜǝɞᴇ=e ɡɢƃǥɠ=g ʝɟɾᴊ=j ʟᴌ=l ɯɱᴍ=m ᴏɵɒ=o ᴘ=p ʠ=q ɹʀʁɻɽ=r ꜱʂ=s ᴛ=t ᴜʉʊ=u ʌᴠʋ=v ʍᴡ=w ʏʎƴ=y ᴢʐʑƶʒ=z");
+put("ø=o æ=ae œ=oe ß=ss đðɖɗ=d łɫɬɭ=l ħɦɧʜɥ=h ŧʇʈƭ=t ıɩɪɨᴉ=i þ=th ŋɲɳɴƞ=n ĸʞᴋ=k ƒʄꜰɟ=f ƀɓʙ=b ɑɐᴀ=a ɔᴄƈ=c");
+put("ɛəɘɜǝɞᴇ=e ɡɢƃǥɠ=g ʝɾᴊ=j ʟᴌ=l ɯɱᴍ=m ᴏɵɒ=o ᴘ=p ʠ=q ɹʀʁɻɽ=r ꜱʂ=s ᴛ=t ᴜʉʊ=u ʌᴠʋ=v ʍᴡ=w ʏʎƴ=y ᴢʐʑƶʒ=z");
 put("ⱥ=a ɇ=e ɉ=j ɍ=r ɏ=y ⱦ=t ƙ=k ƥ=p ƽ=5 ƨ=s ᴅ=d");
+// Braille.
+put(
+  "⠁=a ⠃=b ⠉=c ⠙=d ⠑=e ⠋=f ⠛=g ⠓=h ⠊=i ⠚=j ⠅=k ⠇=l ⠍=m ⠝=n ⠕=o ⠏=p ⠟=q ⠗=r ⠎=s ⠞=t ⠥=u ⠧=v ⠺=w ⠭=x ⠽=y ⠵=z",
+);
 // Currency that passes for letters.
 put("€=e £=l ¥=y ¢=c");
 // Typographic punctuation.

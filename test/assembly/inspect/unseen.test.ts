@@ -72,6 +72,22 @@ const MISSPELLINGS: [
       return word.length < 4 ? word : `${word[0]}${inner.join("")}${word.at(-1)}`;
     },
   ],
+  [
+    "with a sign within every long word",
+    0.6,
+    (word, next) => {
+      if (word.length < 5) return word;
+      const at = 1 + next(word.length - 1);
+      return `${word.slice(0, at)}${".,;!?'-"[next(7)]}${word.slice(at)}`;
+    },
+  ],
+  [
+    "with the beginning of every word emphasised in Markdown",
+    0.9,
+    (word) => `**${word.slice(0, 1)}**${word.slice(1)}`,
+  ],
+  ["with every word half in a tag", 0.9, (word) => `<b>${word.slice(0, 2)}</b>${word.slice(2)}`],
+  ["with characters that backspaces take back", 0.9, (word) => word.replace(/./g, "$&x\b")],
 ];
 
 for (const [name, least, misspell] of MISSPELLINGS) {
