@@ -8,7 +8,7 @@ import { utf8Length } from "../json/skip";
 import { SUBJECT_MAX } from "../limits";
 import { ClaimPart, Claims, Policy } from "../policy/policy";
 import { isOfAnonymous, isOfSubject } from "../policy/units";
-import { property } from "../proxy-wasm/host";
+import { hasProperty, property } from "../proxy-wasm/host";
 import { endOf, lenOf, NONE, ptrOf, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Reason } from "../verdicts.gen";
@@ -54,7 +54,7 @@ export function identifyByToken(stream: Stream, policy: Policy, seed: u64): Reas
 function valueOf(claims: Claims, part: ClaimPart): Slice {
   if (part.path == NONE) return part.word;
   const value = property(part.path);
-  if (!shown) shown = value != NONE || property(claims.payload) != NONE;
+  if (!shown) shown = value != NONE || hasProperty(claims.payload);
   return value;
 }
 

@@ -59,6 +59,12 @@ export function property(path: Slice): Slice {
   return returned(proxy_get_property(ptrOf(path), lenOf(path), out, out + 4));
 }
 
+/** Whether there is a property, also one that the host cannot hand over: for Envoy what is null, or has a null in it. */
+export function hasProperty(path: Slice): bool {
+  clear();
+  return proxy_get_property(ptrOf(path), lenOf(path), out, out + 4) != Status.NotFound;
+}
+
 /** The first `length` bytes of a buffer. Reads the whole at once: ngx_wasm_module ignores offsets. */
 export function bufferBytes(buffer: BufferType, length: i32): Slice {
   clear();

@@ -82,6 +82,9 @@ describe("verified tokens", () => {
       [{ sub: "ann", team: 17, [TIER]: "pro" }, "team"],
       [{ sub: "ann", team: ["search"], [TIER]: "pro" }, "team"],
       [{ sub: "ann", team: { name: "search" }, [TIER]: "pro" }, "team"],
+      // Envoy hands over no null, nor claims of which one is null.
+      [{ sub: "ann", team: null, [TIER]: "pro" }, "team"],
+      [{ sub: "ann", email: null, [TIER]: "pro" }, "team"],
       [{ sub: "ann", team: "search" }, TIER],
       [{ sub: "ann", team: "search", [TIER]: "admin" }, TIER],
       [{ sub: "a".repeat(97), team: "search", [TIER]: "pro" }, "sub"],
