@@ -45,7 +45,7 @@ describe("a provider's usage CSV", () => {
   const cost = (row: string) => `date,subject,cost,currency\n${row}\n`;
   for (const [text, message] of [
     ["", /no column date: expected date, subject, model/],
-    ["date;subject;tokens\n", /no column date/],
+    ["date;subject;tokens\n", /line 1: no column date: expected date, .*, with commas between/],
     ["date,subject,cost_eur\n2026-01-05,acme,1\n", /no amounts: expected one of requests/],
     ["date,subject,tokens,Tokens\n", /line 1: column tokens: is there twice: expected once/],
     [tokens("2026-01-05,acme,1,000"), /line 2: 4 fields: expected 3/],
@@ -84,6 +84,15 @@ describe("a provider's usage CSV", () => {
     ...{ leases: 0, notified: 0, keepUntil: 0 },
   });
   const options = { now: start + day, timeZone: "UTC", classes: new Map<string, string[]>(), tolerance: 0 };
+
+  it("without models is compared with budgets on all models only", () => {
+    const records = [record(start, 5), record(start, 3, "gpt-4o*")];
+    const compared = reconcile(records, [line(5)], options);
+    assert.deepEqual(
+      compared.map(({ modelClass, within }) => [modelClass, within]),
+      [["", true]],
+    );
+  });
 
   it("tells how many lines are of dates of no window that has ended", () => {
     const usage = [line(1), { ...line(1), date: "2026-01-06" }, { ...line(1), date: "2026-01-04" }];

@@ -141,9 +141,9 @@ export function parseUsage(text: string): UsageLine[] {
       refuse(line, `column ${name}: is there twice: expected once`);
   for (const name of ["date", "subject"])
     if (!column.has(name))
-      throw new WeirError(
-        "invalid_argument",
-        `usage CSV: no column ${name}: expected date, subject, model, ${METERS.join(", ")}`,
+      refuse(
+        line,
+        `no column ${name}: expected date, subject, model, ${METERS.join(", ")}, with commas between`,
       );
   const meters = METERS.filter((meter) => column.has(meter));
   if (meters.length === 0)
@@ -248,7 +248,10 @@ class EndedWindows {
   }
 }
 
-/** One entry per window that can be compared, in the order of the records. Meters the report does not have are left out. */
+/**
+ * One entry per window that can be compared, in the order of the records. Meters the report does not have are left out, and
+ * windows of models where it names none.
+ */
 export function reconcile(
   records: readonly BudgetRecord[],
   usage: readonly UsageLine[],
@@ -256,6 +259,7 @@ export function reconcile(
 ): Difference[] {
   const windows = new EndedWindows(records, options);
   const reported = new Set<string>();
+  const namesModels = usage.some(({ model }) => model !== "");
   const providers = new Map<Ended, number>();
   for (const line of usage) {
     for (const meter of Object.keys(line.amounts)) reported.add(meter);
@@ -264,7 +268,7 @@ export function reconcile(
   }
   return windows.all.flatMap((ended) => {
     const { subject, name, meter, modelClass } = ended.key;
-    if (!reported.has(meter)) return [];
+    if (!reported.has(meter) || (ended.models !== undefined && !namesModels)) return [];
     const provider = Math.round(providers.get(ended) ?? 0);
     const ledger = ended.record.spent;
     const within = Math.abs(ledger - provider) <= Math.max(ledger, provider) * options.tolerance;
