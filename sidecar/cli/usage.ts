@@ -24,6 +24,10 @@ export function authorityOf(name: string, text: string): string {
 export function baseUrlOf(name: string, text: string): string {
   if (!/^https?:\/\/./.test(text) || !URL.canParse(text))
     throw new UsageError(`${name}: ${text}: expected http://HOST:PORT or https://…`);
+  // What may be a password is not repeated.
+  const { username, password } = new URL(text);
+  if (username + password !== "")
+    throw new UsageError(`${name}: expected http://HOST:PORT or https://…, without user and password`);
   return text.replace(/\/+$/, "");
 }
 
