@@ -2,6 +2,7 @@
 // by a stack trace. What each command does is tested beside it.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -87,6 +88,10 @@ describe("weir", () => {
     [["replay", "x"], "--policy is missing"],
     [["doctor"], "expected one of --policy, --sidecar, --proxy, --envoy-admin"],
     [["doctor", "--sidecar", "h:1"], "--sidecar: h:1: expected http://HOST:PORT or https://…"],
+    [
+      ["doctor", "--proxy", "http://u:secret@h"],
+      "--proxy: expected http://HOST:PORT or https://…, without user and password",
+    ],
     [["doctor", "--proxy", "http://h", "--path", "v1"], "--path: v1: expected a path that begins with /"],
     [["serve", "--upstream", "h:1"], "--policy is missing"],
     [
@@ -115,6 +120,24 @@ describe("weir", () => {
     assert.match(err, message);
     assert.equal(err.trimEnd().split("\n").length, 1, err);
   };
+
+  const sha256 = createHash("sha256").update("a-key").digest("hex");
+  const keyed = at(
+    "keyed.json",
+    JSON.stringify({ tiers: { pro: {} }, keys: [{ sha256, subject: "a", tier: "pro" }] }),
+  );
+  for (const [what, key, found] of [
+    ["looks for a key in a policy, without a proxy", "a-key", /ok +policy\.key +the key is a, tier pro/],
+    ["finds a key that ends with the line of its file", "a-key\n", /ok +policy\.key +the key is a, tier pro/],
+    ["says of a key that the policy does not have it", "b-key", /FAIL +policy\.key/],
+  ] as const)
+    it(`doctor ${what}`, async () => {
+      process.env.WEIR_KEY = key;
+      const { out } = await weir("doctor", "--policy", keyed).finally(() => {
+        delete process.env.WEIR_KEY;
+      });
+      assert.match(out, found);
+    });
 
   it("names a file that cannot be read, and why", async () => {
     const none = at("none");

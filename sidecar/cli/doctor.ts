@@ -99,11 +99,10 @@ export async function examine(options: Options): Promise<Finding[]> {
       );
     text = found ?? envoy.policies?.[0] ?? text;
   }
-  if (options.proxy === undefined) return findings;
-
   const policy = text === undefined ? undefined : parsePolicy(text);
   const caller = policy && key !== "" ? callerOf(policy, key, Date.now()) : undefined;
   if (policy && key !== "") findings.push(keyFinding(caller));
+  if (options.proxy === undefined) return findings;
   const books =
     options.sidecar !== undefined && adminToken !== "" && caller?.budgeted
       ? remoteBooks(options.sidecar, adminToken)
@@ -167,7 +166,8 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(`--timeout: ${values.timeout}: expected seconds, above 0 and at most 600`);
   const findings = await examine({
     ...{ policy, path, model, timeoutMs, ...urls },
-    key: process.env.WEIR_KEY ?? "",
+    // As it is in a header: a secret out of a file may end with its line.
+    key: (process.env.WEIR_KEY ?? "").trim(),
     adminToken: process.env.WEIR_ADMIN_TOKEN ?? "",
   });
   const failed = findings.filter(({ level }) => level === "fail").length;
