@@ -176,11 +176,11 @@ function two(ptr: usize, from: i32, to: i32): i32 {
   return value < from || value > to ? -1 : value;
 }
 
-/** "2026-11-21T08:00:00Z": leaves `parsedSeconds` since 1970 (1970 to 2099). */
+/** "2026-11-21T08:00:00Z": leaves `parsedSeconds` since 1970 (1970 to 9999). */
 export function parseMoment(s: Slice): bool {
   if (lenOf(s) != 20) return false;
   const p = ptrOf(s);
-  const century = two(p, 19, 20);
+  const century = two(p, 19, 99);
   const year = century * 100 + two(p + 2, 0, 99);
   const month = two(p + 5, 1, 12);
   const day = two(p + 8, 1, 31);

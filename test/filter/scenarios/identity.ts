@@ -254,9 +254,13 @@ export const identity: Scenario[] = [
       keys: [
         keyEntry("k1", "pro", { not_before: "2026-01-01T00:01:00Z", expires: "2026-01-01T00:02:00Z" }),
         keyEntry("k2", "pro", { subject: "acme/search/k1" }),
+        keyEntry("k3", "pro", { expires: "9999-12-31T23:59:59Z" }),
+        keyEntry("k4", "pro", { not_before: "2100-03-01T00:00:00Z" }),
       ],
     },
     async run(edge) {
+      passed(await edge.send({ key: "k3", body }));
+      refused(edge, await edge.send({ key: "k4", body }), "expired_api_key");
       refused(edge, await edge.send({ key: "k1", body }), "expired_api_key");
       await edge.wait(60_000);
       passed(await edge.send({ key: "k1", body }));
