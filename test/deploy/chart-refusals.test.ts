@@ -136,18 +136,44 @@ describe("the chart", { skip: noHelm }, () => {
       );
     });
 
-  test("hands names that look like numbers on as text", () => {
-    const rendered = template(
-      ...values("common", "envoy-gateway", "store-redis"),
-      ...[
+  test("cuts a long name to one that a label can have", () => {
+    const name = `${"n".repeat(49)}._-x`;
+    const args = ["--set", `nameOverride=${name}`, "--set", "fullnameOverride=weir"];
+    assert.match(template(...values("common"), ...args), /app\.kubernetes\.io\/name: "n{49}"/);
+  });
+
+  for (const [files, names, more] of [
+    [
+      ["envoy-gateway", "store-redis"],
+      [
         "nameOverride",
         "ledger.redis.existingSecret",
         "ledger.redis.tls.caSecret",
         "admin.existingSecret",
-      ].flatMap((name) => ["--set-string", `${name}=123`]),
-      ...["--set-json", 'integrations.envoyGateway.routes=["123"]'],
-    );
-    assert.match(rendered, /: "123"/);
-    assert.doesNotMatch(rendered, /ame: 123\b/);
-  });
+        "sidecar.priorityClassName",
+        "integrations.envoyGateway.gateway.name",
+        "integrations.envoyGateway.gateway.namespace",
+        "integrations.envoyGateway.proxyNamespace",
+        "integrations.envoyGateway.pullSecret",
+      ],
+      'integrations.envoyGateway.routes=["123"]',
+    ],
+    [
+      ["envoy-gateway-patch", "istio", "kong"],
+      [
+        "ledger.embedded.storageClass",
+        "integrations.istio.namespace",
+        "integrations.kong.namespace",
+        "integrations.kong.ingressClass",
+      ],
+      'integrations.envoyGateway.patch.listeners=["123"]',
+    ],
+    [["store-embedded"], ["ledger.embedded.existingClaim"], "imagePullSecrets=[]"],
+  ] as const)
+    test(`hands names that look like numbers on as text: ${files.join(", ")}`, () => {
+      const args = names.flatMap((name) => ["--set-string", `${name}=123`]);
+      const rendered = template(...values("common", ...files), ...args, "--set-json", more);
+      assert.match(rendered, /: "123"/);
+      assert.doesNotMatch(rendered, /: 123\b/);
+    });
 });

@@ -1,5 +1,5 @@
 {{- define "weir.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimAll "-_." -}}
 {{- end -}}
 
 {{- define "weir.fullname" -}}
