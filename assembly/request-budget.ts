@@ -128,7 +128,7 @@ function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool
   if (joinAcquire(stream, policy)) return true;
   if (asksTooMany(stream)) return false;
   carryTrace(stream);
-  const waits = acquireFor(stream, policy, tier, budgets, growth);
+  const waits = acquireFor(stream, policy, policy, tier, budgets, growth);
   carryNothing();
   return waits;
 }

@@ -50,6 +50,8 @@ class Acquire {
   high: u64;
   low: u64;
   policy: usize;
+  /** The policy whose root context gets the answer: another one, where its tick asked ahead. */
+  asked: usize;
   /** Whose ledger is asked, also when the policy is gone. */
   ledger: u64;
   tier: usize;
@@ -123,19 +125,20 @@ export let deniedNever: bool = false;
 export function joinAcquire(stream: Stream, policy: Policy): bool {
   // On nginx an answer can resume no other stream than its own.
   if (!policy.leases || nginx) return false;
-  const same = inFlight(stream.leaseTag, policy);
+  const same = inFlight(stream.leaseTag, policy, true);
   if (same == null) return false;
   same.wait(stream.context);
   return true;
 }
 
 /**
- * Asks for the next lease before the one at hand is used up. `stream` is none: it only says whose lease, for which
- * budgets, and how much one request needs.
+ * Asks for the next lease before the one at hand is used up, from the tick of `asking`. `stream` is none: it only says whose lease,
+ * for which budgets, and how much one request needs.
  */
 export function acquireAhead(
   stream: Stream,
   policy: Policy,
+  asking: Policy,
   tier: Tier,
   count: i32,
   growth: i32,
@@ -143,25 +146,36 @@ export function acquireAhead(
 ): void {
   if (
     ledgerRests(policy.ledgerTag, stream.subject, policy.timeoutMs, now) ||
-    inFlight(stream.leaseTag, policy) != null
+    inFlight(stream.leaseTag, policy, false) != null
   )
     return;
-  acquireFor(stream, policy, tier, count, growth);
+  acquireFor(stream, policy, asking, tier, count, growth);
 }
 
-/** The acquire in flight that a stream of `leaseTag` may join, or null: of its own policy, as the answer ends with whose asked. */
-function inFlight(leaseTag: u64, policy: Policy): Acquire | null {
+/**
+ * The acquire in flight for `leaseTag` and the policy, or null. A stream that `joins` needs one that its own policy asked for, since
+ * the answer ends with whose asked.
+ */
+function inFlight(leaseTag: u64, policy: Policy, joins: bool): Acquire | null {
   for (let i = 0; i < ACQUIRES_MAX; i++) {
     const acquire = at(i);
     if (!acquire.active || acquire.leaseTag != leaseTag || acquire.policy != changetype<usize>(policy))
       continue;
+    if (joins && acquire.asked != acquire.policy) continue;
     if (acquire.waiters < WAITERS_MAX) return acquire;
   }
   return null;
 }
 
-/** Asks for a lease that covers the stream, which waits for it; false when no acquire can be made. */
-export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i32, growth: i32): bool {
+/** Asks for a lease that covers the stream, which waits for it; false when no acquire can be made. `asking` gets the answer. */
+export function acquireFor(
+  stream: Stream,
+  policy: Policy,
+  asking: Policy,
+  tier: Tier,
+  count: i32,
+  growth: i32,
+): bool {
   let number = 0;
   while (number < ACQUIRES_MAX && at(number).active) number++;
   if (number == ACQUIRES_MAX) return false;
@@ -170,6 +184,7 @@ export function acquireFor(stream: Stream, policy: Policy, tier: Tier, count: i3
   acquire.high = nameHigh();
   acquire.low = nextLow();
   acquire.policy = changetype<usize>(policy);
+  acquire.asked = changetype<usize>(asking);
   acquire.ledger = policy.ledgerTag;
   acquire.tier = changetype<usize>(tier);
   acquire.mask = stream.budgetMask;
@@ -353,8 +368,9 @@ export function acquiresOf(subjectTag: u64): i32 {
 export function orphanAcquires(policy: usize, now: u64): void {
   for (let i = 0; i < ACQUIRES_MAX; i++) {
     const acquire = at(i);
-    if (acquire.policy != policy) continue;
-    acquire.policy = 0;
+    if (acquire.policy == policy) acquire.policy = 0;
+    if (acquire.asked != policy) continue;
+    acquire.asked = 0;
     if (!acquire.active || awaited(acquire)) continue;
     acquire.active = false;
     forgetCallout(Purpose.Acquire, i);

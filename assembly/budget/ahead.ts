@@ -13,8 +13,8 @@ const LOW: u64 = 3;
 /** Stands for the streams to come: it has a subject and a need, but no context. */
 const typical = changetype<Stream>(reserve(STREAM_SIZE));
 
-/** Asks for the next lease if `lease` is running low. */
-export function refillAhead(held: Held, lease: Lease, now: u64): void {
+/** Asks for the next lease if `lease` is running low, from the tick of `asking`. */
+export function refillAhead(held: Held, lease: Lease, asking: Policy, now: u64): void {
   const policy = changetype<Policy>(held.policy);
   if (!policy.leases || !isLow(lease)) return;
   typical.subjectTag = held.subjectTag;
@@ -24,7 +24,7 @@ export function refillAhead(held: Held, lease: Lease, now: u64): void {
   // A lease began as a small multiple of one request's need, doubled `growth` times.
   const shift = 2 + <u64>lease.growth;
   for (let i = 0; i < <i32>lease.count; i++) typical.setReserved(i, max(lease.granted(i) >> shift, 1));
-  acquireAhead(typical, policy, changetype<Tier>(held.tier), lease.count, lease.growth, now);
+  acquireAhead(typical, policy, asking, changetype<Tier>(held.tier), lease.count, lease.growth, now);
 }
 
 function isLow(lease: Lease): bool {

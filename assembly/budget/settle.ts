@@ -72,7 +72,7 @@ export function sendReports(policy: Policy, now: u64): void {
     seen++, i = i + 1 < end ? i + 1 : 0
   ) {
     const held = heldAt(i);
-    if (!mine(held, policy, now) || !prepare(held, now)) continue;
+    if (!mine(held, policy, now) || !prepare(held, policy, now)) continue;
     store<u32>(notes + ((<usize>sentCount) << 2), i);
     sentCount++;
     held.reportedNs = now;
@@ -91,8 +91,8 @@ function mine(held: Held, policy: Policy, now: u64): bool {
   return held.ledger == policy.ledgerTag || (held.policy == 0 && now > held.reportedNs + ORPHAN_NS);
 }
 
-/** Writes the entry's report; false when there is nothing to tell. */
-function prepare(held: Held, now: u64): bool {
+/** Writes the entry's report, at the tick of `policy`; false when there is nothing to tell. */
+function prepare(held: Held, policy: Policy, now: u64): bool {
   if (held.state == HeldState.Unused) {
     if (!held.dirty && now - held.activeNs < LATE_NS) return false;
     held.dirty = false;
@@ -123,7 +123,7 @@ function prepare(held: Held, now: u64): bool {
     held.final = last;
     held.dirty = false;
     write(held, lease.spentAt, lease.sequence, last);
-    if (lease.state == LeaseState.Open && held.policy != 0) refillAhead(held, lease, now);
+    if (lease.state == LeaseState.Open && held.policy != 0) refillAhead(held, lease, policy, now);
     return true;
   }
   return false;

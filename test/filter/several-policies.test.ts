@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { Phase } from "../../host/abi.ts";
 import { exchange } from "../../host/exchange.ts";
 import type { Vm } from "../../host/vm.ts";
 import { answerAfter, chat, keyEntry, LocalEdge, llm, policyFor, requestOf } from "../support/filter.ts";
 
 /** Of one request with the usage that `llm` tells. */
 const USED = 8;
+/** More requests than the end of a lease covers. */
+const WAITING = 20;
 const policyOf = (key: string) => ({
   tiers: { pro: { tokens: "1M/day", output: { max_tokens: 20 } } },
   keys: [keyEntry(key, "pro", { subject: `${key}/team` })],
@@ -38,6 +41,45 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
     });
   });
 }
+
+test("a request waits for no lease that the tick of another policy asked for: with that policy the answer would be gone", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf("first") });
+  const vm = edge.vms[0] as Vm;
+  const other = vm.addRoot({ configuration: JSON.stringify(policyOf("second")) });
+  const call = { key: "first", body: chat("Hello there") };
+  const acquire = edge.ledger.acquire.bind(edge.ledger);
+  let asked = 0;
+  let answer = () => {};
+  const late: typeof acquire = async (command) => {
+    asked++;
+    edge.ledger.acquire = acquire;
+    const granted = await acquire(command);
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    return granted;
+  };
+  // Until the lease runs low, and its successor is asked for.
+  for (let i = 0; asked === 0 && i < 50; i++) {
+    edge.ledger.acquire = acquire;
+    for (let n = 0; n < 8; n++) assert.equal((await edge.send(call)).status, 200);
+    edge.clock.move(1_000);
+    edge.ledger.acquire = late;
+    vm.tick(other);
+    for (let turns = 0; turns < 10; turns++) await turn();
+  }
+  assert.equal(asked, 1);
+  const statuses: number[] = [];
+  for (let i = 0; i < WAITING; i++) void edge.send(call).then(({ status }) => statuses.push(status));
+  for (let turns = 0; turns < 10; turns++) await turn();
+  vm.roots.pop();
+  vm.run(Phase.Delete, other.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+  answer();
+  await edge.wait(10_000);
+  assert.deepEqual(statuses, Array(WAITING).fill(200));
+  // What the ledger may have granted to the question is given back.
+  assert.equal((await edge.budget("first")).outstanding, 0);
+});
 
 test("many policies of one ledger look after its leases once, not at the tick of each", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf("first") });
