@@ -26,7 +26,7 @@ import {
   markCut,
   UsageSource,
 } from "./events/event";
-import { finishReport, loseReports, sendReport } from "./events/report";
+import { finishReport, loseReports, orphanReport, sendReport } from "./events/report";
 import { CLUSTER_MAX, Ring, ringAt, ringCount, ringOf, spareRing } from "./events/ring";
 import { shapeOf } from "./events/shape";
 import { isBegun, openTrace, traceId, traceparent as writeTraceparent } from "./events/trace";
@@ -117,16 +117,17 @@ export function configureEvents(policy: Policy): bool {
 
 /** The policy ends. What waits for its sidecar still goes there, from the tick of another. */
 export function leaveEvents(policy: Policy): void {
+  for (let i = 0; i < ringCount; i++) orphanReport(ringAt(i), changetype<usize>(policy));
   if (policy.ring) changetype<Ring>(policy.ring).users--;
 }
 
-/** Time passes: events that wait are reported. */
-export function reportEvents(time: u64): void {
-  for (let i = 0; i < ringCount; i++) send(ringAt(i), time);
+/** Time passes for `policy`: events that wait are reported. */
+export function reportEvents(policy: Policy, time: u64): void {
+  for (let i = 0; i < ringCount; i++) send(ringAt(i), changetype<usize>(policy), time);
 }
 
-function send(ring: Ring, time: u64): void {
-  if (!sendReport(ring, time)) count(Metric.EventFailures);
+function send(ring: Ring, policy: usize, time: u64): void {
+  if (!sendReport(ring, policy, time)) count(Metric.EventFailures);
   tellDropped(ring);
 }
 
@@ -143,7 +144,7 @@ export function onReported(number: i32, answer: Slice): void {
   const delivered = finishReport(ring, answer, time);
   if (delivered < 0) count(Metric.EventFailures);
   else count(Metric.EventsSent, delivered);
-  if (ring.isHalfFull) send(ring, time);
+  if (ring.isHalfFull) send(ring, ring.asked, time);
 }
 
 /** Messages to the ledger that follow belong to the trace of `stream`, until `carryNothing`. */
@@ -315,7 +316,7 @@ export function finishObserved(stream: Stream, charged: usize): void {
   if (event == NONE) return;
   ring.push(event, time);
   // nginx takes callouts from the tick alone.
-  if (!nginx && ring.isHalfFull) send(ring, time);
+  if (!nginx && ring.isHalfFull) send(ring, stream.policy, time);
 }
 
 function gather(stream: Stream, draft: Draft, charged: usize): void {

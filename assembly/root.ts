@@ -228,7 +228,7 @@ export function onTick(root: u32): void {
     sendDebts(policy, time);
     forgetSettled();
   }
-  reportEvents(time);
+  reportEvents(policy, time);
   tellCounts();
   tellTallies(policy);
   // What a VM holds that serves nobody, as that of Envoy's main thread, would stand in the place of a worker's.

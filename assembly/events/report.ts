@@ -35,12 +35,11 @@ const LOST_NS: u64 = 10_000_000_000;
 
 const message = new Writer(REPORT_BYTES);
 
-/** Sends what waits, unless a report is in flight or one has just failed. False when it could not be sent. */
-export function sendReport(ring: Ring, now: u64): bool {
+/** Sends what waits, from `policy`, unless a report is in flight or one has just failed. False when it could not be sent. */
+export function sendReport(ring: Ring, policy: usize, now: u64): bool {
   if (ring.sentNs != 0) {
     if (now - ring.sentNs < <u64>ring.timeoutMs * NS_PER_MS + LOST_NS) return true;
-    forgetCallout(Purpose.Events, ringNumber(ring));
-    ring.settle(0);
+    giveUp(ring);
   }
   if (ring.count == 0 || now < ring.quietNs) return true;
   const report = write(ring, now);
@@ -49,7 +48,18 @@ export function sendReport(ring: Ring, now: u64): bool {
     return false;
   }
   ring.sentNs = now;
+  ring.asked = policy;
   return true;
+}
+
+/** The policy ends, and the answer to a report that was sent from it does not come: it is made again. */
+export function orphanReport(ring: Ring, policy: usize): void {
+  if (ring.sentNs != 0 && ring.asked == policy) giveUp(ring);
+}
+
+function giveUp(ring: Ring): void {
+  forgetCallout(Purpose.Events, ringNumber(ring));
+  ring.settle(0);
 }
 
 /** What waits is lost, and a report in flight has no answer any more: the ring will be another sidecar's. */

@@ -38,6 +38,8 @@ export class Ring {
   sentNs: u64;
   /** No report before. */
   quietNs: u64;
+  /** The policy that it was sent from, with whose root context goes the answer. */
+  asked: usize;
   timeoutMs: u32;
   /** Policies that name its sidecar. */
   users: i32;

@@ -460,6 +460,24 @@ test("on Envoy a policy that ends while a report is under way leaves no place ta
   assert.equal(pools.calloutsInFlight(), 0);
 });
 
+test("on Envoy a policy that ends while a report is under way costs no events: they are reported with the next tick", async () => {
+  const { edge, receiver } = await edgeWithEvents("envoy", policy);
+  const report = receiver.report.bind(receiver);
+  receiver.report = (batch) => {
+    receiver.report = report;
+    replacePolicy(edge.vms[0]!);
+    return report(batch);
+  };
+  const total = 6_000;
+  for (let i = 0; i < total; i++) {
+    if (i % 1_000 === 0) await edge.wait(1_000);
+    await edge.send({ method: "GET" });
+  }
+  await edge.wait(2_000);
+  assert.equal(receiver.events().length, total);
+  assert.equal(edge.metrics.value("weir_events_dropped_total") ?? 0, 0);
+});
+
 test("on Envoy a ring that is half full is reported at once", async () => {
   const { edge, receiver } = await edgeWithEvents("envoy", { ...policy, ledger: { sync: "1h" } });
   for (let i = 0; i < 3_500; i++) await edge.send({ method: "GET" });
