@@ -9,7 +9,6 @@ import {
   flush,
   isCrowded,
   isOutlined,
-  KIND_SHIFT,
   LAST_PIECE,
   NO_CHANNEL,
   outlinePart,
@@ -22,7 +21,7 @@ import {
   WHOLE_TEXT,
 } from "./redact/channels";
 import { outTo, overflow, put, rewind, room } from "./redact/output";
-import { PIECE_BYTES } from "./redact/types";
+import { KIND_SHIFT, PIECE_BYTES } from "./redact/types";
 import { CR, isLineEnd, LF } from "./line-end";
 import { Form } from "./media-type";
 import { bringsTokens, Redaction, withhold } from "./response-redact-slot";

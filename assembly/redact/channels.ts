@@ -15,6 +15,7 @@ import { CR, LF } from "../line-end";
 import { reserve } from "../memory";
 import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
+import { aloneFrom, aloneSplit, aloneTo, leaveAlone } from "./alone";
 import { noted } from "./answer";
 import { BODY_BYTES, isAtStart, openBody, roomForBody } from "./body";
 import { feedEvent } from "./event";
@@ -33,7 +34,7 @@ import {
   outlineText,
   templateSplit,
 } from "./template";
-import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
+import { JSON_KIND, KIND_SHIFT, PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
 export const CHANNELS_MAX: i32 = 16;
 export const SET_BYTES: i32 = 8 + 8 * CHANNELS_MAX;
@@ -42,12 +43,10 @@ export const LAST_PIECE: u32 = 0x80000000;
 export const NO_CHANNEL: u32 = 0xffffffff;
 /** The channel of a piece that passes as it is. */
 export const UNTOUCHED: u32 = 0x7fffffff;
-/** The kind of channel (the bits from KIND_SHIFT on) for texts that are complete in themselves: one at a time. */
-export const KIND_SHIFT: u32 = 28;
+/** The kind of channel for texts that are complete in themselves: one at a time. */
 export const WHOLE_TEXT: u32 = 7 << KIND_SHIFT;
-/** The same for texts that hold JSON, and the kind of those that come in deltas. */
+/** The same for texts that hold JSON. */
 export const WHOLE_JSON: u32 = WHOLE_TEXT | 1;
-export const JSON_KIND: u32 = 4;
 
 /** Not a channel: while an event comes in parts, the record under this name has its outline (template.ts) in place of a text. */
 const OUTLINE: u32 = 0x7ffffffe;
@@ -344,14 +343,14 @@ export function flush(set: usize, channel: u32): void {
   const length = load<i32>(record + LENGTH_AT);
   if (length != 0 && isPassagePending(record)) {
     const from = record + TEMPLATE_AT;
-    const split = from + load<u32>(record + LENGTH_AT, 4);
+    leaveAlone(from, from + length, from + load<u32>(record + LENGTH_AT, 4));
     const clean = load<u32>(record + LENGTH_AT, 8) != 0;
     openBody(spareBody, <usize>load<u32>(set));
-    putAround(clean, from, split);
+    putAround(clean, aloneFrom, aloneSplit);
     pass(record, 0, 0, true);
-    putAround(clean, split, from + length);
+    putAround(clean, aloneSplit, aloneTo);
     // The LF of a CR LF may have come in another piece than the event.
-    if (load<u8>(from + length - 1) == CR) putByte(LF);
+    if (load<u8>(aloneTo - 1) == CR) putByte(LF);
   }
   release(slot);
 }

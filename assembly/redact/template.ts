@@ -7,7 +7,8 @@
 //   outline │ Outline │ (channel u32, place u32) × TEXTS_MAX │ where what is open began u16 × LEVELS │ bytes
 import { CR, isLineEnd, LF } from "../line-end";
 import { lenOf, ptrOf, Slice } from "../slice";
-import { PIECE_BYTES, TEMPLATE_MAX } from "./types";
+import { TEXT_MARK } from "./alone";
+import { JSON_KIND, KIND_SHIFT, PIECE_BYTES, TEMPLATE_MAX } from "./types";
 
 const LEVELS: i32 = 64;
 const TEXTS_MAX: i32 = 16;
@@ -55,7 +56,10 @@ export let templateSplit: i32 = 0;
 export function makeTemplate(event: Slice, pieces: usize, count: i32, which: i32, to: usize): i32 {
   let from = markLength(event);
   let length = lenOf(event) - <i32>from;
-  for (let i = 0; i < count; i++) length -= <i32>(pieceEnd(pieces, i) - pieceStart(pieces, i));
+  for (let i = 0; i < count; i++) {
+    length -= <i32>(pieceEnd(pieces, i) - pieceStart(pieces, i));
+    if (i != which && isSaid(pieces, i)) length++;
+  }
   if (length <= TEMPLATE_MAX) return copy(event, from, pieces, count, which, to);
   beginOutline(spare);
   for (let i = 0; i < count; i++) {
@@ -80,6 +84,11 @@ function pieceEnd(pieces: usize, i: i32): u32 {
   return load<u32>(pieces + <usize>(i * PIECE_BYTES), 8);
 }
 
+/** Whether piece `i` is text that goes on in other events: to say nothing more of it does no harm, unlike to call a tool. */
+function isSaid(pieces: usize, i: i32): bool {
+  return ((load<u32>(pieces + <usize>(i * PIECE_BYTES)) >> KIND_SHIFT) & 7) < JSON_KIND;
+}
+
 /** `event` from offset `from` on. */
 function copy(event: Slice, from: u32, pieces: usize, count: i32, which: i32, to: usize): i32 {
   let p = to;
@@ -88,6 +97,7 @@ function copy(event: Slice, from: u32, pieces: usize, count: i32, which: i32, to
     memory.copy(p, ptrOf(event) + from, until - from);
     p += until - from;
     if (i == which) templateSplit = <i32>(p - to);
+    else if (i < count && isSaid(pieces, i)) store<u8>(p++, TEXT_MARK);
     if (i < count) from = pieceEnd(pieces, i);
   }
   return <i32>(p - to);

@@ -127,3 +127,61 @@ test("an event of any number of comments and other fields brings its text out in
     }
   }
 });
+
+const called = { name: "remove", args: { path: "/tmp/x" } };
+const gemini = (parts: object[], more: object = {}) => ({
+  candidates: [{ index: 0, content: { parts }, ...more }],
+});
+/** An event that says something and calls a tool, and the one that ends the stream. */
+const speakAndCall: Record<string, [object, object]> = {
+  Gemini: [
+    gemini([{ functionCall: called }, { text: "Ask ada" }, { functionCall: called }]),
+    gemini([], { finishReason: "STOP" }),
+  ],
+  chats: [
+    chunk("", {
+      delta: {
+        content: "Ask ada",
+        tool_calls: [{ index: 0, function: { name: "remove", arguments: "{}" } }],
+      },
+    }),
+    finish,
+  ],
+  Ollama: [
+    { message: { content: "Ask ada", tool_calls: [{ function: called }] }, done: false },
+    { message: { content: "" }, done: true },
+  ],
+};
+
+test("the event in which held text comes out calls no tool once more", async () => {
+  for (const [api, [event, end]] of Object.entries(speakAndCall))
+    for (const pad of [{}, { results }, { note: LONG }, { results, note: LONG }]) {
+      const lines = JSON.stringify(event, null, 1).replaceAll(/^/gm, "data: ");
+      const bodies = [
+        sse([{ ...event, ...pad }, end]),
+        Buffer.concat([Buffer.from(`: [{"\n${lines}\n: ]\n\n`), sse([end])]),
+      ];
+      for (const body of bodies) {
+        const text = await send(body);
+        const calls = JSON.stringify(event).split('"remove"').length;
+        assert.equal(text.split('"remove"').length, calls, `${api}: ${text.slice(-400)}`);
+        assert.match(text, /"ada"/);
+        for (const data of text.split("\n\n").filter((one) => one !== ""))
+          JSON.parse(data.replaceAll(/^(data: |:.*)/gm, ""));
+      }
+    }
+  const [event, end] = speakAndCall.Ollama as [object, object];
+  const upstream = upstreamOf(Buffer.from(`${JSON.stringify(event)}\n${JSON.stringify(end)}\n`), 0, {
+    "content-type": "application/x-ndjson",
+  });
+  const { text } = await edge.send({ key: "k", body: chat("Hi", { stream: true }), upstream });
+  const said = text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).message);
+  assert.deepEqual(
+    said.map(({ content }) => content),
+    ["Ask ", "ada", ""],
+  );
+  assert.equal(text.split('"remove"').length, 2);
+});

@@ -1,0 +1,101 @@
+// An event that is made like an earlier one, so that held text can go out in it, must not say again what that one said: a
+// tool that is called twice acts twice. Of the copy all elements of arrays go that have no place of a text in them.
+//
+//   template   {"parts":[{"text":""},{"functionCall":{…}}],"safetyRatings":[{…}]}
+//   copy       {"parts":[{"text":""}],"safetyRatings":[]}
+import { isLineEnd, lineEnd } from "../line-end";
+import { same } from "../same";
+import { TEMPLATE_MAX } from "./types";
+
+/** Stands in a template where another text was: no byte of JSON. */
+export const TEXT_MARK: u8 = 1;
+const LEVELS: i32 = 64;
+const QUOTE: u32 = 34;
+const COMMA: u32 = 44;
+const BACKSLASH: u32 = 92;
+
+const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
+const copied: usize = memory.data(TEMPLATE_MAX);
+/** Of each level that is open: where in the copy it begins, and its element at hand (0: it is an object). */
+const starts: usize = memory.data(4 * LEVELS, 4);
+const elements: usize = memory.data(4 * LEVELS, 4);
+
+/** The copy that was made last, and where in it the text goes. */
+export let aloneFrom: usize = 0;
+export let aloneTo: usize = 0;
+export let aloneSplit: usize = 0;
+
+let out: usize = 0;
+/** Where in the copy the last place of a text is. */
+let textAt: usize = 0;
+
+/** Copies the template [from, to) (template.ts), of which the text goes to `split`. */
+export function leaveAlone(from: usize, to: usize, split: usize): void {
+  aloneFrom = out = copied;
+  textAt = 0;
+  let depth = 0;
+  let inString = false;
+  for (let p = from; p < to; p++) {
+    if (!inString && (p == from || isLineEnd(load<u8>(p - 1)))) p = copyOthers(p, to, split);
+    if (p == to) break;
+    if (p == split) aloneSplit = textAt = out;
+    const b = <u32>load<u8>(p);
+    if (b == TEXT_MARK) {
+      textAt = out;
+      continue;
+    }
+    if (inString) {
+      if (b == BACKSLASH && p + 1 < to) copy(p++);
+      else if (b == QUOTE) inString = false;
+    } else if (b == QUOTE) inString = true;
+    else if (b == 123 || b == 91) {
+      // Deeper than any API's it stays as it is.
+      if (depth < LEVELS) open(depth, b == 91);
+      depth++;
+    } else if (b == 125 || b == 93) {
+      if (depth > 0 && --depth < LEVELS && !endsKept(depth) && element(depth) > start(depth)) out--;
+    } else if (b == COMMA && depth > 0 && depth <= LEVELS) {
+      if (!endsKept(depth - 1)) continue;
+      if (element(depth - 1)) store<u32>(elements + ((<usize>depth - 1) << 2), <u32>(out + 1));
+    }
+    copy(p);
+  }
+  aloneTo = out;
+}
+
+function open(level: i32, isArray: bool): void {
+  const at = (<usize>level) << 2;
+  store<u32>(starts + at, <u32>(out + 1));
+  store<u32>(elements + at, isArray ? <u32>(out + 1) : 0);
+}
+
+function start(level: i32): usize {
+  return load<u32>(starts + ((<usize>level) << 2));
+}
+
+function element(level: i32): usize {
+  return load<u32>(elements + ((<usize>level) << 2));
+}
+
+/** What ends here, an element if `level` is an array's, is kept; or it has no text, and goes. */
+function endsKept(level: i32): bool {
+  const from = element(level);
+  if (from == 0 || textAt > from) return true;
+  out = from;
+  return false;
+}
+
+/** Copies lines that are no data, from the beginning of one at `p` on; returns where the event goes on. */
+function copyOthers(p: usize, to: usize, split: usize): usize {
+  while (p < to) {
+    const end = lineEnd(p, to);
+    // A line of JSON that is an event by itself has nothing before it.
+    if ((p <= split && split <= end) || (end - p >= 5 && same(p, DATA, 5))) return p;
+    for (const after = min(end + 1, to); p < after; p++) copy(p);
+  }
+  return p;
+}
+
+function copy(p: usize): void {
+  store<u8>(out++, load<u8>(p));
+}
