@@ -7,7 +7,8 @@
 //
 // Stricter than the RFC where a parser behind us might read something else than we inspected: a byte order mark
 // is refused (RFC 8259 §8.1 lets us), and so is a `\u` escape of half a surrogate pair, which names no character
-// and which providers refuse too. Duplicate keys are the tape's business.
+// and which providers refuse too. Duplicate keys are the tape's business. Of an answer, which clients read, halves are taken:
+// who cuts its text between two deltas by 16-bit units writes them.
 //
 // Bounds: depth at most DEPTH_LIMIT (one bit a level), documents at most LENGTH_MAX bytes, 256 bytes of state.
 import { reserve } from "../memory";
@@ -80,8 +81,8 @@ export class Scanner {
   /** One bit for each open level: 1 where it is an object. */
   private readonly levels: usize;
 
-  /** Reserves its state: construct at module level only. */
-  constructor() {
+  /** Reserves its state: construct at module level only. `halves`: those of surrogate pairs are taken for characters. */
+  constructor(private readonly halves: bool = false) {
     this.levels = reserve(DEPTH_LIMIT >> 3);
   }
 
@@ -332,8 +333,12 @@ export class Scanner {
     while (true) {
       while (this.inside) {
         if (p >= stop) return this.cut(p);
-        if (!this.step(p)) return Event.Error;
-        p++;
+        // A half that stands alone is over before the byte that shows it.
+        if (this.halves && this.inside == Inside.PairSlash && load<u8>(p) != 92) this.inside = Inside.Plain;
+        else {
+          if (!this.step(p)) return Event.Error;
+          p++;
+        }
       }
       p = skipText(p, stop);
       if (p >= stop) return this.cut(p);
@@ -426,8 +431,12 @@ export class Scanner {
         this.inside = Inside.PairU;
         return true;
       default:
-        if (c != 117) return this.refuseHalf();
-        return this.hex();
+        if (c == 117) return this.hex();
+        if (!this.halves) return this.refuseHalf();
+        // The half stands alone, and this is another escape.
+        if (!isSimple(c)) return this.refuse(JsonError.BadEscape, p);
+        this.inside = Inside.Plain;
+        return true;
     }
   }
 
@@ -441,7 +450,7 @@ export class Scanner {
   /** Four hexadecimal digits are complete. */
   private half(): bool {
     const low = (this.code & 0xfc00) == 0xdc00;
-    if (low != (this.high != 0)) return this.refuseHalf();
+    if (low != (this.high != 0) && !this.halves) return this.refuseHalf();
     const high = (this.code & 0xfc00) == 0xd800;
     this.high = high ? this.code : 0;
     this.inside = high ? Inside.PairSlash : Inside.Plain;

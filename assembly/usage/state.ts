@@ -183,7 +183,7 @@ const free: usize = reserve(ANSWERS_MAX << 2);
 let freeCount: i32 = 0;
 
 for (let i = ANSWERS_MAX - 1; i >= 0; i--) {
-  stateOf(i).scanner = changetype<usize>(new Scanner());
+  stateOf(i).scanner = changetype<usize>(new Scanner(true));
   giveBack(i);
 }
 

@@ -128,6 +128,16 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    it("follows texts that are cut between the halves of a surrogate pair", async () => {
+      const parts = ["ada@example.com \ud83d", "\ude00 \ud83d", "ada@exa", "mple.com\ud83d"];
+      const body = `${sse([...parts.map((part) => chunk(part)), finish, "[DONE]"])}`;
+      for (const part of ["\\ud83d", "\\ude00"]) assert.ok(body.includes(part));
+      for (let cut = 0; cut < body.length; cut++) {
+        const text = await send("redacts", body, EVENTS_TYPE, cut);
+        assert.equal(contentOf(text), "[EMAIL_1] 😀 \ud83d[EMAIL_1]\ud83d", `cut at ${cut}`);
+      }
+    });
+
     it("redacts comments and other fields of a stream, which leave its data as it is", async () => {
       const lines = ': ping "\nevent: x\nid: 7\nretry: 10\ndat: a\ndata\n';
       const body = `\ufeff: by ada@example.com\n\n${lines}data: {"a":"\\u0061da@example.com"}\n\n${sse([
