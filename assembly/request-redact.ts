@@ -14,7 +14,7 @@ import { actionOf, ANSWER_BYTES, blockedBy, countOf, openAnswer } from "./redact
 import { usePhrases } from "./redact/phrases";
 import { FLAG, TYPE_COUNT } from "./redact/types";
 import { closeVault, isEmpty, openVault } from "./redact/vault";
-import { beginWhole, endWhole, isTooLong, redactWhole, unkept } from "./redact/whole";
+import { beginWhole, endWhole, isTooLong, redactWhole, skipNumbers, unkept } from "./redact/whole";
 import { bodyTooLarge, promptBlocked, redactedTwice, tooManyOriginals } from "./refusals";
 import { readBody, tape, work } from "./request-body";
 import { followPrompt, openRedaction, Redaction } from "./response-redact-slot";
@@ -32,12 +32,15 @@ export let redacted: Slice = NONE;
 export function redactPrompt(stream: Stream, tier: Tier, body: Slice): Reason {
   const vault = tier.restores ? openVault() : 0;
   const reason = rewritten(stream, tier, body, vault);
-  if (reason == Reason.None && redacted != body) {
-    stream.guarded = true;
-    if (tier.redacts || (vault && !isEmpty(vault))) return remember(stream, tier, vault);
+  if (reason == Reason.None) {
+    stream.guarded = redacted != body;
+    const restores = vault != 0 && !isEmpty(vault);
+    // What the answer adds is numbered from above what the prompt has, whoever wrote it there.
+    if (restores || tier.redacts) skipNumbers();
+    if (restores) return remember(stream, tier, vault);
   }
   if (vault) closeVault(vault);
-  return reason;
+  return reason == Reason.None && tier.redacts ? remember(stream, tier, 0) : reason;
 }
 
 function rewritten(stream: Stream, tier: Tier, body: Slice, vault: usize): Reason {

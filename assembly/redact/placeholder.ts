@@ -4,7 +4,7 @@ import { TYPE_COUNT, typeName } from "./types";
 /** No placeholder is longer: the longest name of a type, five digits, `_` and the brackets. */
 export const PLACEHOLDER_MAX: i32 = 24;
 const DIGITS_MAX: usize = 5;
-const OPEN: u32 = 91;
+export const OPEN: u32 = 91;
 const CLOSE: u32 = 93;
 const UNDERSCORE: u32 = 95;
 

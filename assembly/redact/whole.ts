@@ -7,12 +7,13 @@
 //   body  ┌──────────┬───────┬───────────────┬───────┬─────┐
 //         │ as it is │ match │ as it is      │ match │ …   │     `copiedTo`: everything before it is out
 //         └──────────┴───────┴───────────────┴───────┴─────┘
+import { escapeEnd, findBackslash, unescape } from "../json/escape";
 import { endOf, ptrOf, Slice, slice } from "../slice";
 import { actionOf, blockedBy, note, startAfter } from "./answer";
 import { Depth, isPlain, itemSize, itemSlack, itemTo, putItem, readItem, SLACK } from "./decoded";
 import { matchEnd, next } from "./detect";
 import { outFrom, outTo, overflow, put, setOutput } from "./output";
-import { findOpen, placeholderEnd, readNumber, readType } from "./placeholder";
+import { findOpen, OPEN, PLACEHOLDER_MAX, placeholderEnd, readNumber, readType } from "./placeholder";
 import { putReplacement } from "./replace";
 import { SIP_BYTES, sipBegin, sipEnd, sipUpdate } from "./sip";
 import { FLAG, IGNORE, NUMBERS_MAX, REVERSIBLE } from "./types";
@@ -20,6 +21,8 @@ import { findUnseen } from "./unseen";
 import { matchFrom, matchType, setView } from "./view";
 
 const hashing: usize = memory.data(SIP_BYTES, 8);
+/** What begins like a placeholder, without escapes. */
+const plain: usize = memory.data(PLACEHOLDER_MAX);
 
 let answer: usize = 0;
 let body: Slice = 0;
@@ -67,7 +70,7 @@ function take(from: usize, to: usize, type: i32): void {
   if (action == IGNORE) return;
   note(answer, type);
   if (action == FLAG || blockedBy(answer) >= 0) return;
-  if (!numbered) skipNumbers();
+  skipNumbers();
   sipBegin(hashing);
   sipUpdate(hashing, from, to);
   put(copiedTo, rawOf(from, true));
@@ -77,13 +80,30 @@ function take(from: usize, to: usize, type: i32): void {
   copiedTo = rawOf(to, false);
 }
 
-/** Placeholders that stand in the body keep their numbers to themselves. */
-function skipNumbers(): void {
+/** Placeholders that stand in the body, as they are or in escapes, keep their numbers to themselves. Once is enough. */
+export function skipNumbers(): void {
+  if (numbered) return;
   numbered = true;
   const end = endOf(body);
-  for (let p = findOpen(ptrOf(body), end); p < end; p = findOpen(p + 1, end)) {
-    if (placeholderEnd(p, end) && readNumber <= NUMBERS_MAX) startAfter(answer, readType, readNumber);
+  for (let p = findOpen(ptrOf(body), end); p < end; p = findOpen(p + 1, end)) skipNumber(p, end);
+  for (let p = findBackslash(ptrOf(body), end); p < end; p = findBackslash(escapeEnd(), end)) {
+    if (unescape(p, end) != OPEN) continue;
+    skipNumber(p, end);
+    unescape(p, end);
   }
+}
+
+/** The same of the one that begins at `p`, if one does. */
+function skipNumber(p: usize, end: usize): void {
+  let n: usize = 0;
+  while (p < end && n < <usize>PLACEHOLDER_MAX) {
+    const b = <u32>load<u8>(p);
+    const point = b == 92 ? unescape(p, end) : b;
+    p = b == 92 ? escapeEnd() : p + 1;
+    if (point >= 128) break;
+    store<u8>(plain + n++, <u8>point);
+  }
+  if (placeholderEnd(plain, plain + n) && readNumber <= NUMBERS_MAX) startAfter(answer, readType, readNumber);
 }
 
 // The way back from decoded to raw addresses, which only go up: what is between them is read once more.

@@ -132,6 +132,36 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.deepEqual([refused.status, refused.json.error.code], [413, "prompt_unredactable"]);
     });
 
+    it("gives no value the number of a placeholder that the prompt has in escapes", async () => {
+      const written = "\\u005bEMAIL_1] [EM\\u0041IL\\u005f2] \\\\u005bEMAIL_9] [EMAIL_\\u0033\\u005d";
+      const body = `{"model":"gpt-4o","messages":[{"role":"user","content":"${written} bob@example.com"}]}`;
+      const reply = upstreamOf(
+        Buffer.from('{"choices":[{"message":{"content":"[EMAIL_1] [EMAIL_4]"}}]}'),
+        0,
+        {
+          "content-type": "application/json",
+        },
+      );
+      const answer = await edge.send({ key: "restores", body, upstream: reply });
+      assert.equal(
+        JSON.parse(answer.upstream?.text ?? "").messages[0].content,
+        "[EMAIL_1] [EMAIL_2] \\u005bEMAIL_9] [EMAIL_3] [EMAIL_4]",
+      );
+      assert.match(answer.text, /"\[EMAIL_1\] bob@example\.com"/);
+    });
+
+    it("numbers what the answer adds above the prompt's placeholders, also where nothing of that is redacted", async () => {
+      const reply = upstreamOf(
+        Buffer.from('{"choices":[{"message":{"content":"[EMAIL_2] is ann@example.com"}}]}'),
+        0,
+        {
+          "content-type": "application/json",
+        },
+      );
+      const answer = await edge.send({ key: "both", body: chat("Who is [EMAIL_2]?"), upstream: reply });
+      assert.match(answer.text, /"\[EMAIL_2\] is \[EMAIL_3\]"/);
+    });
+
     it("puts originals back into a JSON answer, at every cut", async () => {
       const answer = {
         id: "[EMAIL_1]",
