@@ -68,10 +68,12 @@ export enum Channel {
   Refusal = 3,
   /** What a tool is called with: JSON inside the string. */
   Arguments = 4,
-  /** A delta whose event's type has not been seen yet. */
-  Unknown = 5,
+  /** What a tool is called with that is no JSON: a custom tool's input. */
+  Input = 5,
   /** Not text at all (base64 of sound). */
   Data = 6,
+  /** A delta whose event's type has not been seen yet. */
+  Unknown = 8,
 }
 
 export enum Counter {
@@ -178,6 +180,7 @@ const text = node(What.Text, Channel.Text);
 const reasoning = node(What.Text, Channel.Reasoning);
 const refusal = node(What.Text, Channel.Refusal);
 const argument = node(What.Text, Channel.Arguments);
+const input = node(What.Text, Channel.Input);
 const finish = node(What.Finish);
 const type = node(What.Type);
 const model = node(What.Model);
@@ -276,7 +279,7 @@ function openAiShapes(): void {
   on(called, "arguments", argument);
   const custom = inner();
   on(call, "custom", custom);
-  on(custom, "input", argument);
+  on(custom, "input", input);
   const audio = inner();
   on(delta, "audio", audio);
   on(audio, "transcript", text);
@@ -396,7 +399,7 @@ function responsesShapes(): void {
   on(item, "content", parts);
   on(item, "summary", thoughts);
   on(item, "arguments", argument);
-  on(item, "input", argument);
+  on(item, "input", input);
   items(parts, part);
   on(part, "text", text);
   on(part, "refusal", refusal);
@@ -420,7 +423,7 @@ function responsesShapes(): void {
   on(ROOT, "text", text);
   on(ROOT, "refusal", refusal);
   on(ROOT, "arguments", argument);
-  on(ROOT, "input", argument);
+  on(ROOT, "input", input);
 }
 
 /** Each line, and an answer that is no stream, has the message or the text at its root, and its end and usage beside it. */

@@ -38,7 +38,8 @@ const CODE_DONE: i32 = name("response.code_interpreter_call_code.done");
 /** What kind of text `delta` is in an event of this type. */
 export function deltaKind(id: i32): Channel {
   if (id == TEXT_DELTA) return Channel.Text;
-  if (id == ARGUMENTS_DELTA || id == MCP_DELTA || id == TOOL_DELTA) return Channel.Arguments;
+  if (id == ARGUMENTS_DELTA || id == MCP_DELTA) return Channel.Arguments;
+  if (id == TOOL_DELTA) return Channel.Input;
   if (id == REASONING_DELTA || id == SUMMARY_DELTA) return Channel.Reasoning;
   if (id == REFUSAL_DELTA) return Channel.Refusal;
   if (id == AUDIO_DELTA) return Channel.Data;

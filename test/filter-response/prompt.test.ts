@@ -225,6 +225,43 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       });
     }
 
+    it("puts originals as they are into what a custom tool is called with, which is no JSON", async () => {
+      const request = { model: "gpt-4o", input: 'I say "x"', stream: true };
+      const item = { type: "custom_tool_call", call_id: "call_1", name: "patch", input: "+ [CUSTOM_1]" };
+      const called = (input: string) =>
+        chunk("", { delta: { tool_calls: [{ index: 0, custom: { input } }] } });
+      const streams: [string, object, object[]][] = [
+        [
+          "/v1/chat/completions",
+          chat('I say "x"', { stream: true }),
+          [called("+ [CUS"), called("TOM_1]"), finish],
+        ],
+        [
+          "/v1/responses",
+          request,
+          [
+            { type: "response.custom_tool_call_input.delta", output_index: 0, delta: "+ [CUS" },
+            { delta: "TOM_1]", output_index: 0, type: "response.custom_tool_call_input.delta" },
+            { type: "response.custom_tool_call_input.done", output_index: 0, input: item.input },
+            { type: "response.output_item.done", output_index: 0, item },
+            { type: "response.completed", response: { output: [item] } },
+          ],
+        ],
+      ];
+      for (const [path, body, events] of streams) {
+        const bytes = sse(events);
+        for (let cut = 0; cut < bytes.length; cut += 3) {
+          const { text } = await edge.send({ key: "restores", path, body, upstream: upstreamOf(bytes, cut) });
+          const whole = [...text.matchAll(/"input":("\+(?:[^"\\]|\\.)+")/g)].map(([, input]) =>
+            JSON.parse(input as string),
+          );
+          const deltas = [...text.matchAll(/"(?:delta|custom)":(?:\{"input":)?("(?:[^"\\]|\\.)*")/g)];
+          assert.equal(deltas.map(([, delta]) => JSON.parse(delta as string)).join(""), '+ say "x"', text);
+          if (path === "/v1/responses") assert.deepEqual(whole, Array(3).fill('+ say "x"'), `cut at ${cut}`);
+        }
+      }
+    });
+
     it("keeps the originals of one request from every other", async () => {
       const reply = upstreamOf(
         Buffer.from('{"choices":[{"message":{"content":"[EMAIL_1] [EMAIL_2]"}}]}'),
