@@ -67,7 +67,7 @@ function around(p: usize, domain: usize, floor: usize, from: usize): bool {
   if (from == floor && p - floor >= 64 && has(back(from, 1), ALNUM)) return false;
   while (from < p && !has(load<u8>(from), ALNUM) && load<u8>(from) < 0x80 && load<u8>(from) != 95) from++;
   // The letter of a spelled-out line end: "\\nbob@example.com".
-  if (from < p && back(from, 1) == 92 && !joined(from + 1)) from++;
+  if (from < p && back(from, 1) == 92 && has(load<u8>(from), ALPHA) && !joined(from + 1)) from++;
   if (from >= p || load<u8>(p - 1) == 46) return false;
   // What is quoted by a shell or a URL is not an address: git@host:path.
   const isGit =

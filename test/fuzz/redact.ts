@@ -1,6 +1,6 @@
 // Fuzzes the redactor: random bytes and random mixtures of what triggers detectors, cut at random, plain, as
 // JSON strings and as JSON in JSON strings. Nothing may trap, any cut must give what the whole gives, a prompt's text becomes what an answer's does,
-// held text stays bounded, JSON stays valid, and work (steps) must grow in proportion to length. A failure prints its seed.
+// no character is cut in two, held text stays bounded, JSON stays valid, and work (steps) must grow in proportion to length. A failure prints its seed.
 //
 //   npx tsx test/fuzz/redact.ts [seconds] [seed]
 import { fileURLToPath } from "node:url";
@@ -95,6 +95,9 @@ function check(bytes: Buffer, level: "plain" | "escaped" | "nested"): string {
     fail(`cut ${few ?? cuts} changes the ${options.action}, ${level}: ${whole} → ${got}`, bytes);
   }
   if (options.action === "flag" && whole !== bytes.toString()) fail("flag changes the text", bytes);
+  const isText = level === "plain" || isWhole(bytes);
+  if (isText && whole.includes("\ufffd") && !bytes.toString().includes("\ufffd"))
+    fail("a part of a character is left", bytes);
   if (engine.held() !== 0) fail("text stays held after the end", bytes);
   if (level === "plain" || (level === "escaped" && isWhole(bytes))) {
     const prompt = engine.redactWhole(bytes, options);

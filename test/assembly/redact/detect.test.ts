@@ -63,6 +63,22 @@ test("mail addresses are found whole, with dots, tags, apostrophes and accents",
   );
 });
 
+test("a mail address behind a backslash begins with a whole character, but not with the letter of a line end", () => {
+  for (const [text, value] of [
+    ["\\élodie@example.com", "élodie@example.com"],
+    ["\\żaneta@example.com", "żaneta@example.com"],
+    ["\\bob@example.com", "bob@example.com"],
+    ["\\nbob@example.com", "bob@example.com"],
+    ["\\n\\tétienne@example.com", "étienne@example.com"],
+  ] as const) {
+    assert.deepEqual(
+      simd.spans(text).map((s) => s.text),
+      [value],
+    );
+    assert.equal(simd.redact(text), text.replace(value, "[EMAIL_1]"));
+  }
+});
+
 test("mail addresses with the sign encoded for a URL are found without what is encoded before them", () => {
   for (const value of ["bob%40example.com", "a.b%2Btag%40sub.example.co.uk", "a%2bb%40example.com"]) {
     isOnly("EMAIL", value, [
