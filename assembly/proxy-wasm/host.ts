@@ -62,7 +62,8 @@ export function property(path: Slice): Slice {
 /** Whether there is a property, also one that the host cannot hand over: for Envoy what is null, or has a null in it. */
 export function hasProperty(path: Slice): bool {
   clear();
-  return proxy_get_property(ptrOf(path), lenOf(path), out, out + 4) != Status.NotFound;
+  const status = proxy_get_property(ptrOf(path), lenOf(path), out, out + 4);
+  return status == Status.Ok || status == Status.SerializationFailure;
 }
 
 /** The first `length` bytes of a buffer. Reads the whole at once: ngx_wasm_module ignores offsets. */
