@@ -201,11 +201,17 @@ test("markup within words is left out, and what is none or ends a sentence stays
         "rendered: <ul><li>one t<t></li> two three</ul> 2 * 3",
       ),
     );
+  for (const name of ["a", "abbr", "b", "samp", "strike", "strong", "var", "wbr"])
+    assert.deepEqual(
+      simd(`ig<${name}>n</${name}>o<${name} id="1">re`).views.filter((v) => v.startsWith("rendered")),
+      ["rendered: ignore"],
+    );
   for (const text of [
     "List<String> of Map<I, B<T>>, <p>one</p><p>two</p>, a<b>c</b>",
     "if a < b and c > d: 2 * 3 ~ 6 ** 2",
     "a < b > c, 3<4, x <- y, <3",
     `i<${"x".repeat(300)}>i i<!-- open`,
+    "i<strongest>g</ab>n</address>o<wbrr>r<bb>e",
     "snake_case_words and __init__",
     "**bold words** and *others*, `code`, <b>more</b>",
   ])
