@@ -119,6 +119,19 @@ export function isAmount(index: i32): bool {
   );
 }
 
+/** Whether it tells what was generated, or a sum with that in it. */
+export function hasOutput(index: i32): bool {
+  return (
+    index == Counter.Completion ||
+    index == Counter.Total ||
+    index == Counter.Output ||
+    index == Counter.BesideOutput ||
+    index == Counter.RoundOutput ||
+    index == Counter.GeminiCandidates ||
+    index == Counter.GeminiTotal
+  );
+}
+
 /** Minor indices of what is said again begin here: they are no others' then. */
 export const AGAIN: i32 = 0x1000;
 

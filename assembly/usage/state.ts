@@ -8,7 +8,7 @@ import { Scanner } from "../json/scanner";
 import { CAPTURES_MAX, STREAMS_MAX } from "../limits";
 import { reserve } from "../memory";
 import { slice, Slice } from "../slice";
-import { COUNTERS } from "./shapes";
+import { COUNTERS, hasOutput } from "./shapes";
 
 export enum AnswerKind {
   Json = 0,
@@ -41,6 +41,8 @@ export class State {
 
   // The answer so far.
   seen: bool;
+  /** What was generated was told, alone or in a sum. */
+  outputSeen: bool;
   /** An amount was told that is no number of tokens. */
   odd: bool;
   finished: bool;
@@ -143,6 +145,7 @@ export class State {
     const at = changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3);
     store<u64>(at, max(load<u64>(at), min(value, TOKENS_MAX)));
     this.seen = true;
+    if (hasOutput(i)) this.outputSeen = true;
   }
   /** A counter that is a sum so far. */
   setCounter(i: i32, value: u64): void {

@@ -51,10 +51,10 @@ export function feed(handle: i32, chunk: Slice, last: bool): void {
   readAnswer(state, ptrOf(chunk), lenOf(chunk), last);
 }
 
-/** Whether any usage was read, and all amounts that were told are numbers of tokens. */
+/** Whether usage was read, all amounts that were told are numbers of tokens, and that of the output is told where there was a text. */
 export function seen(handle: i32): bool {
   const state = stateOf(handle);
-  return state.seen && !state.odd;
+  return state.seen && !state.odd && (state.outputSeen || state.deltas == 0);
 }
 
 /** Whether the answer is complete: then the usage is final, if it was seen. */
@@ -137,7 +137,7 @@ export function textDeltas(handle: i32): u64 {
 export function outputTokensEstimate(handle: i32): u64 {
   const state = stateOf(handle);
   const said = completionTokens(handle);
-  if (state.finished && state.seen) return said;
+  if (state.finished && seen(handle)) return said;
   const estimate = max((state.textBytes + TOKEN_BYTES - 1) / TOKEN_BYTES, state.deltas);
   return max(said, estimate);
 }
