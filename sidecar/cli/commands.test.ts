@@ -88,10 +88,12 @@ describe("weir", () => {
     [["replay", "x"], "--policy is missing"],
     [["doctor"], "expected one of --policy, --sidecar, --proxy, --envoy-admin"],
     [["doctor", "--sidecar", "h:1"], "--sidecar: h:1: expected http://HOST:PORT or https://…"],
-    [
-      ["doctor", "--proxy", "http://u:secret@h"],
-      "--proxy: expected http://HOST:PORT or https://…, without user and password",
-    ],
+    ...["http://u:secret@h", "http://u:sec/ret@h", "http://u:sec#ret@h", "u:secret@h:1"].map(
+      (url): [string[], string] => [
+        ["doctor", "--proxy", url],
+        "--proxy: expected http://HOST:PORT or https://…, without user and password",
+      ],
+    ),
     [["doctor", "--proxy", "http://h", "--path", "v1"], "--path: v1: expected a path that begins with /"],
     [["serve", "--upstream", "h:1"], "--policy is missing"],
     [

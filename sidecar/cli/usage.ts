@@ -22,12 +22,11 @@ export function authorityOf(name: string, text: string): string {
 
 /** A base URL, without the slash at its end. */
 export function baseUrlOf(name: string, text: string): string {
-  if (!/^https?:\/\/./.test(text) || !URL.canParse(text))
-    throw new UsageError(`${name}: ${text}: expected http://HOST:PORT or https://…`);
-  // What may be a password is not repeated.
-  const { username, password } = new URL(text);
-  if (username + password !== "")
+  const url = /^https?:\/\/./.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  // What may be a password is not repeated, nor is one that leaves no URL, as with a `/` in it.
+  if (url ? url.username + url.password !== "" : text.includes("@"))
     throw new UsageError(`${name}: expected http://HOST:PORT or https://…, without user and password`);
+  if (!url) throw new UsageError(`${name}: ${text}: expected http://HOST:PORT or https://…`);
   return text.replace(/\/+$/, "");
 }
 
