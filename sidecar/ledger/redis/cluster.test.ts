@@ -1,6 +1,6 @@
 /** A real Redis Cluster whose nodes die and whose slots move while edges ask and report. Needs `redis-server`. */
 import assert from "node:assert/strict";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "../../errors.ts";
@@ -20,6 +20,8 @@ const AGAIN_MS = 20;
 const SYNCED_MS = 200;
 /** What is not answered for so long has not been found. */
 const BACK_MS = 30_000;
+/** What nobody looks after ends by itself after 10 s. */
+const ENDED_MS = 5_000;
 
 /** Edges that lease, report and end leases of an organisation; what is not answered they repeat until it is. */
 class Load {
@@ -163,6 +165,41 @@ describe("the ledger in a Redis Cluster", {
     } finally {
       for (const socket of sockets) socket.destroy();
       hanging.close();
+    }
+  });
+
+  it("leaves no connections of its URLs that answer when another one already has", async () => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const asked: Promise<unknown>[] = [];
+    const late = createServer((socket) => {
+      const node = createConnection((redis.nodes[0] as Node).port, "127.0.0.1");
+      for (const one of [node, socket]) one.on("error", () => undefined);
+      node.pipe(socket);
+      void answered.then(() => socket.pipe(node));
+      asked.push(new Promise((resolve) => socket.once("close", resolve)));
+    });
+    await new Promise<void>((resolve) => late.listen(0, "127.0.0.1", resolve));
+    const { port } = late.address() as AddressInfo;
+    const urls = [...Array(4).fill(`redis://127.0.0.1:${port}`), ...redis.urls.slice(0, 1)];
+    const connections = async (): Promise<number> => {
+      const lists = redis.nodes.map((node) => node.command(["CLIENT", "LIST", "TYPE", "normal"]));
+      return (await Promise.all(lists)).join("").split("\n").length;
+    };
+    const found = await openRedis({ urls, cluster: true });
+    try {
+      const before = await connections();
+      answer();
+      await Promise.all(asked);
+      await pause(SYNCED_MS);
+      for (const end = Date.now() + ENDED_MS; (await connections()) > before && Date.now() < end; )
+        await pause(AGAIN_MS);
+      assert.ok((await connections()) <= before);
+    } finally {
+      await found.close();
+      late.close();
     }
   });
 

@@ -235,9 +235,10 @@ export async function connect(options: ConnectOptions): Promise<RedisCommands> {
  * another, by one client, each that hangs would cost seconds.
  */
 async function openedFirst(clients: readonly Client[]): Promise<Client> {
+  const opening = clients.map((client) => ({ client, connected: opened(client) }));
   try {
-    const first = await Promise.any(clients.map(opened));
-    for (const client of clients) if (client !== first) client.destroy();
+    const first = await Promise.any(opening.map(({ connected }) => connected));
+    for (const { client, connected } of opening) if (client !== first) end(client, connected);
     return first;
   } catch (thrown) {
     throw (thrown as AggregateError).errors[0];
@@ -250,12 +251,16 @@ async function opened(client: Client): Promise<Client> {
     await withDeadline(connecting, CONNECT_MS * 2);
     return client;
   } catch (thrown) {
-    const end = (): void => client.destroy();
-    end();
-    // A node that answers only now lets it connect to all of them.
-    connecting.then(end, end);
+    end(client, connecting);
     throw thrown;
   }
+}
+
+/** Ends a client that is connecting; again once it has: a node that answers only then lets it connect to all of them. */
+function end(client: Client, connecting: Promise<unknown>): void {
+  const destroy = (): void => client.destroy();
+  destroy();
+  connecting.then(destroy, destroy);
 }
 
 /** A connection that has not answered since it was last asked. */
