@@ -95,6 +95,9 @@ let narrow: i32 = 0;
 let gapped: bool = false;
 /** A backspace takes back the character before it, and is no space. */
 let erasing: bool = false;
+/** Characters in a row of which nothing was written, and where the text was then: backspaces take these back first. */
+let unwritten: i32 = 0;
+let unwrittenAt: usize = 0;
 
 let base: usize = 0;
 let out: usize = 0;
@@ -116,6 +119,7 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   steps = 0;
   smuggledLen = 0;
   bitCount = 0;
+  unwritten = 0;
   inWord = false;
   base = to;
   out = to;
@@ -123,7 +127,8 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   let from = ptrOf(raw);
   const end = endOf(raw);
   let blocks = 0;
-  if (ASC_FEATURE_SIMD) {
+  // Blocks do not count the spaces that they leave out.
+  if (ASC_FEATURE_SIMD && !erasing) {
     const escape: v128 = i8x16.splat(escaped ? 0x5c : 0);
     let at = to;
     let spaced: u32 = 1;
@@ -281,6 +286,7 @@ function emit(code: u32, width: usize): void {
     } else {
       notice();
       carry(code);
+      leaveOut();
     }
     return;
   }
@@ -331,6 +337,13 @@ function space(): void {
   endWord();
   if (out == base) return;
   if (load<u8>(out - 1) != 32 || (gapped && load<u8>(out - 2) != 32)) store<u8>(out++, 32);
+  else leaveOut();
+}
+
+function leaveOut(): void {
+  if (unwrittenAt != out) unwritten = 0;
+  unwrittenAt = out;
+  unwritten++;
 }
 
 function notice(): void {
@@ -352,6 +365,10 @@ function backspace(): void {
   backspaces++;
   if (!erasing) return space();
   endWord();
+  if (unwritten > 0 && unwrittenAt == out) {
+    unwritten--;
+    return;
+  }
   while (out > base && (load<u8>(--out) & 0xc0) == 0x80);
 }
 

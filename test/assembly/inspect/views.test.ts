@@ -87,6 +87,8 @@ const disguises: [string, string][] = [
   ["smuggled", `hello${each((c) => bits(c).replaceAll("0", "\u200b").replaceAll("1", "\u200c"))}`],
   ["erased", each((c) => `${c}x\b`)],
   ["erased", each((c) => `\u00e9\b${c}`)],
+  ["erased", words((w) => `${w.slice(0, 2)}q  \b\b\b${w.slice(2)}`)],
+  ["erased", words((w) => `${w.slice(0, 2)}q\u200b\b\b${w.slice(2)}`)],
   ["rendered", words((w) => `<b class="x">${w.slice(0, 2)}</b>${w.slice(2)}`)],
   ["rendered", words((w) => `${w[0]}<!-- > -->${w.slice(1)}`)],
   ["rendered", words((w) => `**${w[0]}**${w.slice(1)}`)],
