@@ -1,13 +1,13 @@
 /** A real Redis Cluster whose nodes die and whose slots move while edges ask and report. Needs `redis-server`. */
 import assert from "node:assert/strict";
-import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Ledger } from "../types.ts";
 import { openRedis } from "./store.ts";
-import { beginMove, hasRedis, type Node, startRedisCluster, type TestRedis } from "./testing.ts";
+import { beginMove, hasRedis, listening, type Node, startRedisCluster, type TestRedis } from "./testing.ts";
 
 const GRANT = 10;
 const SPENT = 7;
@@ -19,7 +19,7 @@ const AGAIN_MS = 20;
 /** A replica on the same machine has long had everything. */
 const SYNCED_MS = 200;
 /** What is not answered for so long has not been found. */
-const BACK_MS = 30_000;
+const BACK_MS = 15_000;
 /** What nobody looks after ends by itself after 10 s. */
 const ENDED_MS = 5_000;
 
@@ -155,8 +155,7 @@ describe("the ledger in a Redis Cluster", {
   it("is found by the one of its URLs that answers, however many hang", async () => {
     const sockets: Socket[] = [];
     const hanging = createServer((socket) => sockets.push(socket.on("error", () => undefined)));
-    await new Promise<void>((resolve) => hanging.listen(0, "127.0.0.1", resolve));
-    const { port } = hanging.address() as AddressInfo;
+    const port = await listening(hanging);
     const silent = Array.from({ length: 8 }, () => `redis://127.0.0.1:${port}`);
     try {
       const found = await openRedis({ urls: [...silent, ...redis.urls.slice(0, 1)], cluster: true });
@@ -181,8 +180,7 @@ describe("the ledger in a Redis Cluster", {
       void answered.then(() => socket.pipe(node));
       asked.push(new Promise((resolve) => socket.once("close", resolve)));
     });
-    await new Promise<void>((resolve) => late.listen(0, "127.0.0.1", resolve));
-    const { port } = late.address() as AddressInfo;
+    const port = await listening(late);
     const urls = [...Array(4).fill(`redis://127.0.0.1:${port}`), ...redis.urls.slice(0, 1)];
     const connections = async (): Promise<number> => {
       const lists = redis.nodes.map((node) => node.command(["CLIENT", "LIST", "TYPE", "normal"]));
@@ -284,11 +282,11 @@ describe("the ledger in a Redis Cluster", {
     assert.match(String(await master.command(["ROLE"])), /^slave/);
   });
 
-  for (const [signal, what] of [
+  for (const [signal, what, foundMs] of [
     // It refuses at once, and the others are asked a second later …
-    ["SIGKILL", "ECONNREFUSED"],
+    ["SIGKILL", "ECONNREFUSED", 5_000],
     // … or it says nothing, which is seen after some rounds.
-    ["SIGSTOP", "no answer within"],
+    ["SIGSTOP", "no answer within", 12_000],
   ] as const)
     it(`finds the replica that the cluster promoted for a node that got ${signal}, and tells what failed`, async (t) => {
       const org = `lost-${signal}`;
@@ -304,8 +302,10 @@ describe("the ledger in a Redis Cluster", {
         const promoted = Date.now();
         const later = new Load(ledger, org);
         await later.reaches(EDGES);
-        t.diagnostic(`found after ${Date.now() - promoted} ms`);
+        const waited = Date.now() - promoted;
+        t.diagnostic(`found after ${waited} ms`);
         await later.stop();
+        assert.ok(waited < foundMs, `found after ${waited} ms`);
         await checkBooks(ledger, org, load.spent + later.spent);
         assert.match(told.join("\n"), new RegExp(what));
       } finally {

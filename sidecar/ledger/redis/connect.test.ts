@@ -1,12 +1,13 @@
 /** What is told of a Redis that cannot be reached: why, and never the password. It needs no `redis-server`. */
 import assert from "node:assert/strict";
-import { createServer, type Server } from "node:net";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { WeirError } from "../../errors.ts";
 import { observed } from "../../log.ts";
 import { makeSettings } from "../../settings.ts";
 import { reasonOf } from "./connect.ts";
 import { openRedis } from "./store.ts";
+import { listening } from "./testing.ts";
 
 const PASSWORD = "s3cret-of-redis";
 
@@ -24,11 +25,6 @@ async function failing(port: number, cluster: boolean): Promise<{ said: string; 
     return { said: thrown.message, logged };
   }
   throw new Error("it connected");
-}
-
-async function listening(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as { port: number }).port;
 }
 
 for (const cluster of [false, true]) {

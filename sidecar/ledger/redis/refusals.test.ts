@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
+import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -13,7 +13,7 @@ import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Acquire, Ledger } from "../types.ts";
 import { openRedis } from "./store.ts";
-import { hasRedis, type Node, startRedis, type TestRedis } from "./testing.ts";
+import { hasRedis, listening, type Node, startRedis, type TestRedis } from "./testing.ts";
 
 const GRANT = 10;
 const SPENT = 7;
@@ -328,8 +328,7 @@ describe("the ledger on a Redis that does not do what it is asked", {
       far.on("data", (bytes) => (wire.breaks ? near.destroy() : near.write(bytes)));
       near.on("close", () => far.destroy());
     });
-    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-    const { port } = proxy.address() as AddressInfo;
+    const port = await listening(proxy);
     let through: Ledger | undefined;
     try {
       through = await openRedis({ urls: [`redis://127.0.0.1:${port}`], cluster: false });
