@@ -30,7 +30,10 @@ import {
   ALL,
   Channel,
   ENDS,
+  likeOf,
   NESTED,
+  paddingAt,
+  paddingCount,
   pieceEnds,
   spanChannel,
   spanCount,
@@ -88,7 +91,9 @@ export function redactEvent(redaction: Redaction, bytes: Slice): void {
   // What ends here may be what blocks: then clients are not told that the answer is complete.
   if (blockedBy(redaction.answer) >= 0 || redaction.withheld != Reason.None) return;
   const from = outTo;
-  if (!rewrite(redaction.set, redaction.body, bytes, list, count) || overflow) {
+  const like = begins && ends && count == 1 ? likeOf(bytes) : 0;
+  const gaps = like ? listPaddings(bytes, count) : 0;
+  if (!rewrite(redaction.set, redaction.body, bytes, list, count, like, gaps) || overflow) {
     // Of an event that does not fit, nothing goes out.
     rewind(from);
     withhold(redaction, Reason.AnswerUnreadable);
@@ -148,6 +153,19 @@ function listTexts(bytes: Slice): i32 {
     count++;
   }
   return count;
+}
+
+/** Lists the paddings of an event that is like an earlier one, behind its `count` texts; returns their number. */
+function listPaddings(bytes: Slice, count: i32): i32 {
+  const total = paddingCount();
+  for (let i = 0; i < total; i++) {
+    const padding = paddingAt(i);
+    const at = list + <usize>((count + i) * PIECE_BYTES);
+    store<u32>(at, WHOLE_TEXT);
+    store<u32>(at, <u32>(ptrOf(padding) - ptrOf(bytes)), 4);
+    store<u32>(at, <u32>(endOf(padding) - ptrOf(bytes)), 8);
+  }
+  return total;
 }
 
 /**

@@ -10,7 +10,7 @@
 //   set (136 bytes): answer u32 | crowded u32 | slot (8 bytes): channel u32, record u32 (0: free) × 16
 //   piece (12 bytes): channel u32 | start u32 | end u32 (offsets in the event, inside the JSON string's quotes)
 //   record: passage.ts | template's length u32 | where the text goes in it u32 | 1: nothing is redacted in it u32 |
-//     template
+//     number of events in which nothing is redacted but in texts and paddings u32 | template
 import { CR, LF } from "../line-end";
 import { reserve } from "../memory";
 import { same } from "../same";
@@ -51,9 +51,9 @@ export const WHOLE_JSON: u32 = WHOLE_TEXT | 1;
 /** Not a channel: while an event comes in parts, the record under this name has its outline (template.ts) in place of a text. */
 const OUTLINE: u32 = 0x7ffffffe;
 
-const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 12 + <usize>TEMPLATE_MAX + 7) & ~7;
+const CHANNEL_BYTES: usize = (<usize>PASSAGE_BYTES + 16 + <usize>TEMPLATE_MAX + 7) & ~7;
 const LENGTH_AT: usize = <usize>PASSAGE_BYTES;
-const TEMPLATE_AT: usize = LENGTH_AT + 12;
+const TEMPLATE_AT: usize = LENGTH_AT + 16;
 
 let free: usize = 0;
 let freeCount: i32 = 0;
@@ -160,8 +160,19 @@ export function roomForEvent(len: i32, count: i32): i32 {
  * Puts out `event` with its `count` pieces (ascending, not overlapping) redacted, and what lies between them by `body`
  * (event.ts). Pieces may become empty, and the text of one may come out in a later one of its channel. False when the
  * output has too little room or a piece lies outside the event; then nothing was put out and no channel changed.
+ *
+ * Events of one number `like` (0: none) differ in nothing but their one text, in `gaps` strings that stand as pieces behind it in
+ * the list, and in numbers: once nothing was found in the rest, it is not looked for there again.
  */
-export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, count: i32): bool {
+export function rewrite(
+  set: usize,
+  body: usize,
+  event: Slice,
+  pieces: usize,
+  count: i32,
+  like: u32,
+  gaps: i32,
+): bool {
   const from = ptrOf(event);
   const len = <u32>lenOf(event);
   if (room() < <usize>roomForEvent(len, count)) return false;
@@ -174,7 +185,7 @@ export function rewrite(set: usize, body: usize, event: Slice, pieces: usize, co
     at = end;
   }
   if (count == 1) {
-    rewriteOne(set, body, event, pieces);
+    rewriteOne(set, body, event, pieces, like, gaps);
     return true;
   }
   isLike = isClean = false;
@@ -196,11 +207,17 @@ let isLike: bool = false;
 let isClean: bool = false;
 
 /** As `rewrite`, for an event with one text. Most events of a stream differ in nothing else. */
-function rewriteOne(set: usize, body: usize, event: Slice, piece: usize): void {
+function rewriteOne(set: usize, body: usize, event: Slice, piece: usize, like: u32, gaps: i32): void {
+  isLike = false;
+  const isBegun = isAtStart(body);
+  if (isBegun && like != 0 && likeOf(set, piece) == like) {
+    rewriteLike(set, event, piece, gaps);
+    return;
+  }
   const start = ptrOf(event) + load<u32>(piece, 4);
   const end = ptrOf(event) + load<u32>(piece, 8);
   const length = <i32>(end - start);
-  isLike = isAtStart(body) && isLikeTemplate(set, event, piece);
+  isLike = isBegun && isLikeTemplate(set, event, piece);
   if (isLike) {
     put(ptrOf(event), start);
     feedPiece(set, load<u32>(piece), start, length);
@@ -214,6 +231,48 @@ function rewriteOne(set: usize, body: usize, event: Slice, piece: usize): void {
   const after = changes();
   feedEvent(body, end, <i32>(endOf(event) - end));
   isClean = before == between && after == changes();
+  if (isClean && isBegun) setLike(set, piece, like);
+}
+
+/** The number of the events in which nothing is redacted but in the text of `piece`'s channel and in paddings; 0: of none. */
+function likeOf(set: usize, piece: usize): u32 {
+  const slot = find(set, load<u32>(piece) & ~LAST_PIECE);
+  return slot ? load<u32>(<usize>load<u32>(slot, 4) + LENGTH_AT, 12) : 0;
+}
+
+function setLike(set: usize, piece: usize, like: u32): void {
+  const slot = find(set, load<u32>(piece));
+  if (slot) store<u32>(<usize>load<u32>(slot, 4) + LENGTH_AT, like, 12);
+}
+
+/** Redacts only the text of `piece` and the `gaps` behind it in the list, wherever they stand. */
+function rewriteLike(set: usize, event: Slice, piece: usize, gaps: i32): void {
+  const start = ptrOf(event) + load<u32>(piece, 4);
+  const end = ptrOf(event) + load<u32>(piece, 8);
+  let p = ptrOf(event);
+  isClean = true;
+  for (let i = 1; i <= gaps; i++) {
+    const gap = piece + <usize>(i * PIECE_BYTES);
+    const from = ptrOf(event) + load<u32>(gap, 4);
+    const to = ptrOf(event) + load<u32>(gap, 8);
+    if (p <= start && start < from) {
+      put(p, start);
+      feedPiece(set, load<u32>(piece), start, <i32>(end - start));
+      p = end;
+    }
+    put(p, from);
+    const before = changes();
+    openPassage(spare, <usize>load<u32>(set), QUOTED);
+    pass(spare, from, <i32>(to - from), true);
+    if (before != changes()) isClean = false;
+    p = to;
+  }
+  if (p <= start) {
+    put(p, start);
+    feedPiece(set, load<u32>(piece), start, <i32>(end - start));
+    p = end;
+  }
+  put(p, endOf(event));
 }
 
 /** Grows with every match and every original that was put back. */

@@ -9,6 +9,7 @@ import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { hold, recycle, retire } from "./hold";
 import { readAnswer } from "./read";
+import { forgetLike } from "./repeat";
 import { clearSpans, PIECE_MAX } from "./spans";
 import { AnswerKind, State, stateOf } from "./state";
 
@@ -162,6 +163,7 @@ function passHeld(): bool {
 
 function read(bytes: Slice, whole: bool): bool {
   clearSpans();
+  forgetLike();
   state.choicesEmpty = false;
   readAnswer(state, ptrOf(bytes), lenOf(bytes), last && at == stop);
   current = bytes;

@@ -7,10 +7,12 @@
 //   kept     │ run                                  │    │ run        │      │ run               │      │ run      │
 //
 // Kept for each answer (state.ts): ENVELOPE_MAX bytes, and HOLES_MAX places between them. Only text without
-// escapes is taken so; all else is read.
+// escapes is taken so; all else is read. That an event is like an earlier one is told on, and where its paddings are: what is
+// to be redacted in it can only be there.
 import { utf8Length } from "../json/skip";
+import { reserve } from "../memory";
 import { same } from "../same";
-import { lenOf, lit, ptrOf, Slice } from "../slice";
+import { lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import { ALL, ENDS, relist, spanChannel, spanCount, spanFlags, spanFrom, spanTo, WHOLE } from "./spans";
 import { Channel } from "./shapes";
 import { AnswerKind, ENVELOPE_MAX, State } from "./state";
@@ -25,9 +27,14 @@ enum Hole {
 }
 /** As many as a word holds lengths of runs, less one. */
 const HOLES_MAX: i32 = 3;
+/** After so many events that were all different one in UNLIKE_STEP is kept: to keep one costs as much as to read it. */
+const UNLIKE_MAX: u8 = 16;
+const UNLIKE_STEP: u8 = 16;
 
 // Names of members are the only place for these bytes: inside a string a quote has a backslash before it.
+/** OpenAI's, and that of Mistral and Cloudflare. */
 const PADDING = lit('"obfuscation":"');
+const SHORT_PADDING = lit('"p":"');
 const TIME = lit('"created_at":"');
 const NUMBER = lit('"sequence_number":');
 const QUOTE: u8 = 34;
@@ -39,6 +46,31 @@ const EMPTY_LINE: u16 = 0x0a0a;
 let textFrom: usize = 0;
 let textTo: usize = 0;
 
+/** The event that was read last, if it is like the envelope; its paddings, from … to u32 each. */
+let likeEvent: Slice = NONE;
+let likeNumber: u32 = 0;
+let paddings: i32 = 0;
+const paddingList: usize = reserve(8 * HOLES_MAX);
+
+/** Nothing is known of the piece that is read next. */
+export function forgetLike(): void {
+  likeEvent = NONE;
+}
+
+/** The number of the envelope that `event`, which was read last, has around its text and its paddings; 0: it is like none. */
+export function likeOf(event: Slice): u32 {
+  return event == likeEvent ? likeNumber : 0;
+}
+
+/** The paddings of that event, in their order. */
+export function paddingCount(): i32 {
+  return paddings;
+}
+export function paddingAt(i: i32): Slice {
+  const at = paddingList + ((<usize>i) << 3);
+  return slice(load<u32>(at), <i32>(load<u32>(at, 4) - load<u32>(at)));
+}
+
 /** Keeps the bytes around the text of the event [from, to), which was read whole, if it is one of those. */
 export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i32): void {
   // What usage means depends on the events before.
@@ -49,11 +81,23 @@ export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i3
   if ((spanFlags(firstSpan) & (ENDS | WHOLE)) != ENDS || (channel & ALL) == ALL) return;
   // Of a line of JSON that is between two, the last byte is a line feed.
   if (state.kind == AnswerKind.Events && load<u16>(to - 2) != EMPTY_LINE) return;
-  if (state.envelopeChannel == channel && match(state, from, to, spanTo(firstSpan)) == to) return;
+  if (state.envelopeChannel == channel && match(state, from, to, spanTo(firstSpan)) == to) {
+    liken(state, from, to);
+    return;
+  }
+  // Begins anew after 255.
+  state.unlike++;
+  if (state.unlike > UNLIKE_MAX && state.unlike % UNLIKE_STEP != 0) return;
   state.envelopeLength = 0;
   if (!keepRuns(state, from, to, spanFrom(firstSpan), spanTo(firstSpan))) return;
   state.envelopeChannel = channel;
   state.envelopeFlags = spanFlags(firstSpan);
+  state.envelopeNumber++;
+}
+
+function liken(state: State, from: usize, to: usize): void {
+  likeEvent = slice(from, <i32>(to - from));
+  likeNumber = state.envelopeNumber;
 }
 
 /** Copies what of [from, to) is neither the text nor a value that is not looked at; false when that is too much. */
@@ -68,13 +112,10 @@ function keepRuns(state: State, from: usize, to: usize, start: usize, end: usize
     let after = end;
     if (p != start) {
       if (load<u8>(p) != QUOTE || count == HOLES_MAX - (p < start ? 1 : 0)) continue;
-      if (begins(p, to, PADDING)) {
+      const name = paddingName(p, to);
+      if (name != NONE) {
         hole = Hole.Padding;
-        p += lenOf(PADDING);
-        after = plainEnd(p, to);
-      } else if (begins(p, to, TIME)) {
-        hole = Hole.Padding;
-        p += lenOf(TIME);
+        p += lenOf(name);
         after = plainEnd(p, to);
       } else if (begins(p, to, NUMBER)) {
         hole = Hole.Number;
@@ -101,6 +142,13 @@ function keepRuns(state: State, from: usize, to: usize, start: usize, end: usize
   return true;
 }
 
+/** The name at `p` of a string that is not looked at, with the quote that begins it; NONE if there is none. */
+function paddingName(p: usize, to: usize): Slice {
+  if (begins(p, to, PADDING)) return PADDING;
+  if (begins(p, to, SHORT_PADDING)) return SHORT_PADDING;
+  return begins(p, to, TIME) ? TIME : NONE;
+}
+
 function begins(p: usize, to: usize, name: Slice): bool {
   return to - p > <usize>lenOf(name) && same(p, ptrOf(name), lenOf(name));
 }
@@ -109,6 +157,8 @@ function begins(p: usize, to: usize, name: Slice): bool {
 export function repeated(state: State, p: usize, stop: usize): usize {
   const end = match(state, p, stop, 0);
   if (!end) return 0;
+  state.unlike = 0;
+  liken(state, p, end);
   state.textBytes += textTo - textFrom;
   state.deltas++;
   relist(state.envelopeChannel, textFrom, textTo, state.envelopeFlags);
@@ -118,6 +168,7 @@ export function repeated(state: State, p: usize, stop: usize): usize {
 /** The end of the event at `p` if the kept runs stand in it; else 0. Its text ends at `known`, or before the first escape if that is 0. */
 function match(state: State, p: usize, stop: usize, known: usize): usize {
   if (state.envelopeLength == 0 || stop - p < <usize>state.envelopeLength) return 0;
+  paddings = 0;
   let run = state.envelope;
   let runs = state.envelopeRuns;
   let holes = state.envelopeHoles;
@@ -136,6 +187,9 @@ function match(state: State, p: usize, stop: usize, known: usize): usize {
       if (p == from) return 0;
     } else if (hole == Hole.Padding) {
       p = plainEnd(p, stop);
+      store<u32>(paddingList + ((<usize>paddings) << 3), <u32>from);
+      store<u32>(paddingList + ((<usize>paddings) << 3), <u32>p, 4);
+      paddings++;
     } else {
       p = known ? known : textEnd(p, stop);
       if (p <= from) return 0;

@@ -126,6 +126,10 @@ export class State {
   envelopeRuns: u64;
   envelopeChannel: u32;
   envelopeFlags: u32;
+  /** Envelopes kept so far. */
+  envelopeNumber: u32;
+  /** Events read whole since one was like the envelope. */
+  unlike: u8;
   hold: usize;
   holdLength: i32;
   holdRoom: i32;

@@ -12,6 +12,7 @@ import { clearSpans } from "./spans";
 import { AnswerKind, giveBack, State, stateOf, takeState } from "./state";
 
 export { CHUNK_MAX, filter, filterHead, hidesUsage, nextPiece, piece, pieceEnds, pieces } from "./frames";
+export { likeOf, paddingAt, paddingCount } from "./repeat";
 export { Channel } from "./shapes";
 export {
   ALL,

@@ -58,7 +58,7 @@ export function sizes(which: i32): i32 {
 }
 /** Keeps a template of the event too, as the filter does. */
 export function rewriteEvent(set: usize, body: usize, ptr: usize, len: i32, pieces: usize, count: i32): bool {
-  if (!rewrite(set, body, slice(ptr, len), pieces, count)) return false;
+  if (!rewrite(set, body, slice(ptr, len), pieces, count, 0, 0)) return false;
   for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), pieces, count, i)) return false;
   return true;
 }
