@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { labelledFile } from "../sidecar/pack/train-corpus.ts";
-import { random } from "../test/assembly/tokens/corpus.ts";
+import { random } from "../test/support/random.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const modules = join(root, "node_modules");

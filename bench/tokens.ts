@@ -13,9 +13,10 @@ import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
 import { get_encoding } from "tiktoken";
 import { attachPacks } from "../scripts/attach-packs.ts";
 import type { EncodingName } from "../scripts/build-vocabulary.ts";
-import { LANGUAGES, random, sentence } from "../test/assembly/tokens/corpus.ts";
+import { LANGUAGES, sentence } from "../test/assembly/tokens/corpus.ts";
 import { ENTRY, instantiate, tokens, vocabulary } from "../test/assembly/tokens/support.ts";
 import { compile } from "../test/support/leaf.ts";
+import { random } from "../test/support/random.ts";
 import { optionsOf } from "./measure.ts";
 import { code, dataRows, documentation } from "./texts.ts";
 

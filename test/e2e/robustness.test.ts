@@ -8,6 +8,7 @@ import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { chatBody, keyEntry, secret, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
+import { random } from "../support/random.ts";
 
 const SEED = 20_261_121;
 const REQUESTS = 500;
@@ -30,17 +31,6 @@ const policy = {
 };
 
 const PRO = secret("pro");
-
-/** Mulberry32: small, seeded, good enough to choose mutations. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const NASTY = [
   ...[

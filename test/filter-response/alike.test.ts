@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
+import { random } from "../support/random.ts";
 import { contentOf, sse, upstreamOf } from "./support.ts";
 
 const policy = {
@@ -18,17 +19,6 @@ const TWINS = [
   ["created_at", "created_as"],
   ["sequence_number", "sequence_numbes"],
 ] as const;
-
-/** mulberry32. */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const TEXTS = [
   "word ",

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FakeClock } from "../../host/clock.ts";
 import { createVm } from "../../host/vm.ts";
-import { random } from "../assembly/tokens/corpus.ts";
 import { chat, keyEntry, LocalEdge, policyFor } from "../support/filter.ts";
 import { filterModule } from "../support/filter-build.ts";
 import { statuses } from "../support/filter-scenario.ts";
+import { random } from "../support/random.ts";
 
 const HOUR_MS = 3_600_000;
 const SEEDS = 6;

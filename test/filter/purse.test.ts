@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { UpstreamRequest } from "../../host/exchange.ts";
 import { SharedData } from "../../host/shared-data.ts";
-import { random } from "../assembly/tokens/corpus.ts";
 import { chat, keyEntry, LocalEdge, llm, replacePolicy } from "../support/filter.ts";
+import { random } from "../support/random.ts";
 
 const OUTPUT = 40;
 const IDLE_MS = 12_000;

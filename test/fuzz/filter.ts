@@ -14,8 +14,8 @@ import { ledgerCallouts } from "../../sidecar/ledger/in-process.ts";
 import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { keyEntry, policyFor, requestOf } from "../support/filter.ts";
 import { filterModule } from "../support/filter-build.ts";
+import { random } from "../support/random.ts";
 import { KEYS, type Pick, someCall, someNetwork, someUpstream } from "./filter-traffic.ts";
-import { random } from "./inspect-texts.ts";
 
 const WORKERS = 3;
 const REQUESTS_PER_STORM = 120;

@@ -1,16 +1,6 @@
 // Texts for the fuzz targets of normaliser, views and rules: pieces that each mean something to one of them, joined at
 // random, with bytes damaged. One seed gives one sequence of texts.
-
-/** Random numbers from a seed (mulberry32): an integer below `below`. */
-export function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
+import { random } from "../support/random.ts";
 
 export const TEXT_MAX = 1 << 14;
 

@@ -7,22 +7,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventsOf, type Json, openJson } from "../assembly/json/support.ts";
+import { random } from "../support/random.ts";
 import { assertLinear } from "./linear.ts";
 
 const GUARD = 64;
 const DOCUMENT_MAX = 1 << 14;
 const DEPTH = 64;
-
-/** mulberry32. */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const PIECES = [
   ...[

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { compileOwnRules, type OwnRule } from "../../sidecar/control/rules.ts";
 import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
 import { type Leaf, leaf } from "../support/leaf.ts";
-import { fuzzText, PIECES, random, rounds, TEXT_MAX } from "./inspect-texts.ts";
+import { random } from "../support/random.ts";
+import { fuzzText, PIECES, rounds, TEXT_MAX } from "./inspect-texts.ts";
 import { assertLinear, repeated, VIEWS_BASE_BYTES, VIEWS_LARGE_BYTES } from "./linear.ts";
 
 const FLAGS_AT = 48;

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
-import { mixedText, random } from "../assembly/tokens/corpus.ts";
+import { mixedText } from "../assembly/tokens/corpus.ts";
 import { type Tokens, tokens } from "../assembly/tokens/support.ts";
+import { random } from "../support/random.ts";
 
 /** Input that is this many times longer may cost `WORK_FACTOR_MAX` times the steps. */
 const GROWTH = 10;

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type KindName, usage } from "../assembly/usage/support.ts";
+import { random } from "../support/random.ts";
 import { assertLinear, repeated } from "./linear.ts";
 
 const dir = new URL("../assembly/usage/fixtures/", import.meta.url);
@@ -42,17 +43,6 @@ const TOKENS = [
     "18446744073709551616",
   ],
 ];
-
-/** mulberry32. */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 function mutate(body: Buffer, next: (below: number) => number): Buffer {
   let bytes = body;

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import cl100k from "gpt-tokenizer/bpeRanks/cl100k_base";
 import o200k from "gpt-tokenizer/bpeRanks/o200k_base";
-import { KINDS, LANGUAGES, mixedText, random, sentence } from "./corpus.ts";
+import { random } from "../../support/random.ts";
+import { KINDS, LANGUAGES, mixedText, sentence } from "./corpus.ts";
 import { tokens } from "./support.ts";
 
 const simd = await tokens();

@@ -1,18 +1,6 @@
 // Deterministic mixed text for tests, fuzzing and benchmarks of the tokenizer: sentences in 20 languages from word
 // lists (with inflected, joined and made-up words between them), code, numbers, emoji, white space and random bytes.
 // One seed gives one text.
-
-/** Mulberry32: small, fast, good enough to pick words. Returns integers below `n`. */
-export function random(seed: number): (n: number) => number {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
-}
-
 /** Words, the separator between them, and a range of code points from which new words are made. */
 interface Language {
   words: string[];

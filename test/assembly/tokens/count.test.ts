@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
-import { KINDS, LANGUAGES, mixedText, random, sentence } from "./corpus.ts";
+import { random } from "../../support/random.ts";
+import { KINDS, LANGUAGES, mixedText, sentence } from "./corpus.ts";
 import { ENCODINGS, tokens, vocabulary } from "./support.ts";
 
 const asText = { disallowedSpecial: new Set<string>() };
