@@ -1,6 +1,7 @@
 // Deterministic mixed text for tests, fuzzing and benchmarks of the tokenizer: sentences in 20 languages from word
 // lists (with inflected, joined and made-up words between them), code, numbers, emoji, white space and random bytes.
 // One seed gives one text.
+
 /** Words, the separator between them, and a range of code points from which new words are made. */
 interface Language {
   words: string[];
