@@ -6,6 +6,9 @@
 // ends are word characters. At most PHRASE_MAX bytes are compared (a longer canary is known by its beginning), over at
 // most LOOK_AHEAD bytes of text: one that is drawn out beyond them is known by its first KNOWN_BY bytes.
 //
+// Of several that begin at one place a canary counts before a pattern, then the longest: what is found is replaced to its
+// end, and where the policy lists what does not matter.
+//
 // Each tier of a policy has a table of its own, in the policy's memory; the bytes that phrases begin with become
 // triggers for all of them, which costs a look and changes nothing.
 //
@@ -64,12 +67,23 @@ export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool
   return true;
 }
 
+function entryOf(table: usize, number: u32): usize {
+  return table + ENTRIES_AT + ((<usize>number - 1) << 4);
+}
+
 function chain(table: usize, entry: usize, first: u32, number: i32): void {
-  const head = table + <usize>(first << 1);
-  store<u16>(entry, load<u16>(head), 8);
-  store<u16>(head, <u16>number);
+  let link = table + <usize>(first << 1);
+  for (let n = load<u16>(link); n && rankOf(entryOf(table, n)) > rankOf(entry); n = load<u16>(link))
+    link = entryOf(table, n) + 8;
+  store<u16>(entry, load<u16>(link), 8);
+  store<u16>(link, <u16>number);
   addTrigger(first);
   if (first - 97 < 26) addTrigger(first - 32);
+}
+
+/** Higher is looked for first. */
+function rankOf(entry: usize): u32 {
+  return ((<u32>load<u8>(entry, 6)) << 16) | load<u16>(entry, 4);
 }
 
 function inClass(b: u32, cls: u32): bool {
@@ -79,9 +93,9 @@ function inClass(b: u32, cls: u32): bool {
 /** A phrase that begins at `p`. */
 export function phrase(p: usize): bool {
   if (heads == 0) return false;
-  let n = <i32>load<u16>(heads + <usize>((<u32>fold(load<u8>(p))) << 1));
+  let n = load<u16>(heads + <usize>((<u32>fold(load<u8>(p))) << 1));
   while (n) {
-    const entry = heads + ENTRIES_AT + <usize>((n - 1) << 4);
+    const entry = entryOf(heads, n);
     if (matches(entry, p)) return true;
     n = load<u16>(entry, 8);
   }

@@ -389,6 +389,20 @@ test("phrases are found whatever white space stands in them and whatever is not 
   assert.equal(own.redact("EMP-1\u00a02 Blue-Heron"), "EMP-1\u00a02 Blue-Heron");
 });
 
+test("of phrases that begin at one place a canary counts first, then the longest, in whatever order they are listed", async () => {
+  const phrases = ["Project Titan", "Project Titan Alpha", "Project", "Project Titan Al"] as const;
+  for (const listed of [phrases, phrases.toReversed()]) {
+    const own = await redactor();
+    for (const text of listed) assert.ok(own.phrase(text, "CUSTOM"));
+    assert.equal(
+      own.redact("Project Titan Alpha, project titan, Project Titanic, Projects"),
+      "[CUSTOM_1], [CUSTOM_2], [CUSTOM_3] Titanic, Projects",
+    );
+    assert.ok(own.phrase("Project Titan", "CANARY"));
+    assert.equal(own.redact("Project Titan Alpha"), "[CANARY_1] Alpha");
+  }
+});
+
 test("a phrase drawn out beyond what is looked at is known by its beginning, and little is held for it", async () => {
   const own = await redactor();
   assert.ok(own.phrase("You are Ada, the assistant of Acme.", "CANARY"));
