@@ -49,13 +49,16 @@ export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool
   if (count == PHRASE_COUNT_MAX || (type != CUSTOM && type != CANARY)) return false;
   let n = 0;
   const end = endOf(text);
-  for (let p = ptrOf(text); p < end && n < PHRASE_MAX; ) {
+  let p = ptrOf(text);
+  while (p < end && n < PHRASE_MAX) {
     const b = load<u8>(p);
     const gap = blank(b, p + 1 < end ? load<u8>(p, 1) : 0, p + 2 < end ? load<u8>(p, 2) : 0);
     if (gap == 0) store<u8>(to + n++, fold(b));
     else if (gap > 0 && n > 0 && load<u8>(to + n - 1) != 32) store<u8>(to + n++, 32);
     p += max(abs(gap), 1);
   }
+  // No part of a character: its rest would stay.
+  if (p < end && load<u8>(p) >> 6 == 2) while (load<u8>(to + --n) >> 6 == 2);
   if (n > 0 && load<u8>(to + n - 1) == 32) n--;
   if (n < 4 || load<u8>(to) <= 3) return false;
   const entry = table + ENTRIES_AT + <usize>(count << 4);

@@ -403,6 +403,15 @@ test("of phrases that begin at one place a canary counts first, then the longest
   }
 });
 
+test("a phrase that is longer than what is compared ends with a whole character", async () => {
+  const own = await redactor();
+  for (const [first, rest] of ["xä", "yz€", "w😀"].map((text) => [text.slice(0, -2), text.slice(-2)])) {
+    const long = (first as string) + (rest as string).repeat(100);
+    assert.ok(own.phrase(long, "CANARY"));
+    assert.match(own.redact(`so ${long} so`), /^so \[CANARY_\d\][^\ufffd]+ so$/);
+  }
+});
+
 test("a phrase drawn out beyond what is looked at is known by its beginning, and little is held for it", async () => {
   const own = await redactor();
   assert.ok(own.phrase("You are Ada, the assistant of Acme.", "CANARY"));
