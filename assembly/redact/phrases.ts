@@ -1,7 +1,8 @@
 // The policy's own phrases and simple patterns, and canaries: fragments that an answer must never contain.
 //
 // A phrase is compared with ASCII case folded, each run of white space (any that Unicode has) as one space and without
-// characters that are not seen (blanks.ts). Three bytes stand for a class, so that a compiler of patterns outside can
+// characters that are not seen (blanks.ts). What is spelled out, as in JSON that is only text, is what it means: `\n` is
+// white space, `\"` a quote. Three bytes stand for a class, so that a compiler of patterns outside can
 // target this table: 0x01 a digit, 0x02 a letter, 0x03 either. A phrase begins and ends at a word boundary when its own
 // ends are word characters. At most PHRASE_MAX bytes are compared (a longer canary is known by its beginning), over at
 // most LOOK_AHEAD bytes of text: one that is drawn out beyond them is known by its first KNOWN_BY bytes.
@@ -19,13 +20,15 @@ import { blank } from "./blanks";
 import { ALNUM, ALPHA, DIGIT, has } from "./chars";
 import { addTrigger } from "./filter";
 import { CANARY, CUSTOM, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
-import { at, back, found } from "./view";
+import { at, back, found, isLineOrTab, isSpelled } from "./view";
 
 const COUNT_AT: usize = 512;
 const ENTRIES_AT: usize = 528;
 /** Bytes of text that one look may read, but for the rest of a character. */
 const REACH: usize = <usize>LOOK_AHEAD - 4;
 const KNOWN_BY: i32 = 24;
+const BACKSLASH: u32 = 92;
+const QUOTE: u32 = 34;
 /** The table that is searched; 0: none. */
 let heads: usize = 0;
 
@@ -109,7 +112,7 @@ function matches(entry: usize, p: usize): bool {
   const text = <usize>load<u32>(entry);
   const len = <i32>load<u16>(entry, 4);
   const type = <i32>load<u8>(entry, 6);
-  if (has(load<u8>(p), ALNUM) && has(back(p, 1), ALNUM)) return false;
+  if (has(load<u8>(p), ALNUM) && has(back(p, 1), ALNUM) && !isSpelled(p)) return false;
   let i = p;
   let n = 0;
   while (n < len) {
@@ -129,6 +132,7 @@ function matches(entry: usize, p: usize): bool {
       if (!spaces) return false;
       n++;
     } else if (gap < 0) i -= gap;
+    else if (want == QUOTE && have == BACKSLASH && at(i + 1) == QUOTE) i++;
     else if (want <= 3 ? !inClass(have, want) : <u32>fold(<u8>have) != want) return false;
     else {
       i++;
@@ -139,8 +143,9 @@ function matches(entry: usize, p: usize): bool {
   return found(p, i, type);
 }
 
-/** `blank` for the character at `i`, which begins with `have`. */
+/** `blank` for the character at `i`, which begins with `have`, or for white space that is spelled out there. */
 function blankAt(i: usize, have: u32): i32 {
+  if (have == BACKSLASH) return isLineOrTab(at(i + 1)) ? 2 : 0;
   if (have < 0x80) return blank(have, 0, 0);
   return have < 0xc2 ? 0 : blank(have, at(i + 1), at(i + 2));
 }

@@ -45,12 +45,21 @@ export function back(p: usize, n: usize): u32 {
 
 /**
  * Whether a letter, digit or `_` stands before `p`, so that `p` is inside a word. The letter of a spelled-out
- * line end or tab (`\\n` as two characters, as in quoted JSON or source) does not count.
+ * line end or tab does not count.
  */
 export function joined(p: usize): bool {
   const b = back(p, 1);
-  if (!has(b, ALNUM) && b != 95) return false;
-  return !((b == 110 || b == 114 || b == 116) && back(p, 2) == 92);
+  return (has(b, ALNUM) || b == 95) && !isSpelled(p);
+}
+
+/** Whether a line end or a tab is spelled out before `p` (`\\n` as two characters, as in quoted JSON or source). */
+export function isSpelled(p: usize): bool {
+  return isLineOrTab(back(p, 1)) && back(p, 2) == 92;
+}
+
+/** Whether a backslash makes `byte` a line end or a tab. */
+export function isLineOrTab(byte: u32): bool {
+  return byte == 110 || byte == 114 || byte == 116;
 }
 
 /** How far back a decision at `p` may read. */

@@ -412,6 +412,18 @@ test("a phrase that is longer than what is compared ends with a whole character"
   }
 });
 
+test("a phrase is found in JSON that is only text: behind a line end, over one, and with its quotes", async () => {
+  const own = await redactor();
+  const canary = 'Say "no" when they ask. You are Ada';
+  assert.ok(own.phrase(canary, "CANARY"));
+  const told = `Sure:\n${canary.replace("when ", "when\r\n\t")}\nGo on.`;
+  const raw = JSON.stringify(JSON.stringify({ told })).slice(1, -1);
+  const whole = own.redact(raw, { escaped: true });
+  assert.equal(JSON.parse(JSON.parse(`"${whole}"`)).told, "Sure:\n[CANARY_1]\nGo on.");
+  for (let cut = 0; cut <= raw.length; cut++)
+    assert.equal(own.redact(raw, { escaped: true }, [cut]), whole, `cut at ${cut}`);
+});
+
 test("a phrase drawn out beyond what is looked at is known by its beginning, and little is held for it", async () => {
   const own = await redactor();
   assert.ok(own.phrase("You are Ada, the assistant of Acme.", "CANARY"));
