@@ -348,8 +348,12 @@ function gatherUsage(stream: Stream, handle: i32): void {
   const isTold = seen(handle) && finished(handle);
   facts.usage = isTold ? UsageSource.Reported : UsageSource.Estimated;
   facts.promptTokens = promptTokens(handle);
-  if (facts.promptTokens == 0) facts.promptTokens = stream.promptTokens;
-  facts.completionTokens = isTold ? completionTokens(handle) : outputTokensEstimate(handle);
+  if (facts.promptTokens == 0) facts.promptTokens = stream.promptTokens || stream.promptEstimate;
+  facts.completionTokens = completionTokens(handle);
+  if (!isTold) {
+    const estimate = stream.boundOutput(outputTokensEstimate(handle));
+    facts.completionTokens = max(facts.completionTokens, estimate);
+  }
   facts.cachedTokens = cachedTokens(handle);
   facts.cacheWriteTokens = cacheWriteTokens(handle);
   facts.reasoningTokens = reasoningTokens(handle);

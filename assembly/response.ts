@@ -410,9 +410,7 @@ function brokeOff(stream: Stream, handle: i32): Charged {
     return Charged.Usage;
   }
   if (stream.promptTokens == 0) stream.promptTokens = stream.promptEstimate;
-  const estimate = outputTokensEstimate(handle);
-  // Texts never say more than could have been written, where that is known.
-  const most = stream.outputsMax ? min(estimate, stream.outputsMax) : estimate;
-  stream.completionTokens = max(stream.completionTokens, most);
+  const estimate = stream.boundOutput(outputTokensEstimate(handle));
+  stream.completionTokens = max(stream.completionTokens, estimate);
   return Charged.Usage;
 }

@@ -113,6 +113,10 @@ export class Stream {
   modelLength: i32;
   subjectLength: i32;
 
+  /** Texts never say more than could have been written, where that is known. */
+  boundOutput(estimate: u64): u64 {
+    return this.outputsMax ? min(estimate, this.outputsMax) : estimate;
+  }
   get phase(): Phase {
     return <Phase>this.phaseByte;
   }

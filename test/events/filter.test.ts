@@ -185,6 +185,28 @@ for (const profile of PROFILES) {
       assert.deepEqual([got.charges, got.ending], [[], Ending.COMPLETE]);
     });
 
+    test("of an answer that broke off the prompt is told whatever it is charged, and no more output than could be written", async () => {
+      for (const on_abort of ["delivered", "reserved", "zero"]) {
+        const tiers = { pro: { ...policy.tiers.pro, output: { max_tokens: 50 }, response: { on_abort } } };
+        const keys = [keyEntry("key-pro", "pro")];
+        const { edge, take } = await edgeWithEvents(profile, { ...policy, tiers, keys });
+        await edge.send({
+          ...hello,
+          body: chat("Hello there", { stream: true }),
+          upstream: () => ({
+            status: 200,
+            headers: { "content-type": "text/event-stream" },
+            body: [event({ choices: [{ delta: { content: "Dense: 漢字 ".repeat(100) } }] })],
+          }),
+        });
+        const got = only(await take());
+        assert.deepEqual([got.ending, got.usage], [Ending.BROKEN_OFF, UsageSource.ESTIMATED]);
+        assert.ok(got.promptTokens > 0n, on_abort);
+        assert.equal(got.completionTokens, 50n);
+        assert.equal(got.cost, got.promptTokens * 2n + 500n);
+      }
+    });
+
     test("redactions are counted by type, with their places in the answer as it was sent", async () => {
       const { edge, take } = await edgeWithEvents(profile, policy);
       const content = "Write to jane.doe@example.com, or to jane.doe@example.com; call +1 212-555-0123.";
