@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
@@ -19,4 +20,15 @@ test("why a place could not be reached is told by what was found there, not by f
     "the webhook's receiver answered 500",
   );
   assert.equal(reasonOf("odd"), "failed");
+});
+
+test("an answer that cannot be unpacked is told as that, and not as what the operating system has under zlib's numbers", async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-encoding": "gzip" }).end("plain");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  assert.equal(reasonOf(await answer.text().catch((error) => error)), "terminated: incorrect header check");
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });

@@ -38,7 +38,9 @@ export function reasonOf(thrown: unknown): string {
 
 /** Why the operating system refused, in its words: "ENOENT: no such file or directory". */
 export function systemReason(thrown: unknown): string {
-  const [name, words] = getSystemErrorMap().get((thrown as { errno?: number } | null)?.errno ?? 0) ?? [];
-  if (name !== undefined) return `${name}: ${words}`;
+  const { errno = 0, code } = (thrown ?? {}) as { errno?: number; code?: unknown };
+  const [name, words] = getSystemErrorMap().get(errno) ?? [];
+  // zlib has numbers of its own, which would be taken for others' reasons.
+  if (name !== undefined && !String(code).startsWith("Z_")) return `${name}: ${words}`;
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
