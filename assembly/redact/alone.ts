@@ -1,8 +1,11 @@
 // An event that is made like an earlier one, so that held text can go out in it, must not say again what that one said: a
-// tool that is called twice acts twice. Of the copy all elements of arrays go that have no place of a text in them.
+// tool that is called twice acts twice, and clients put a name that comes again behind the first. Of the copy all elements
+// of arrays go that have no place of a text in them, and the members `name` and `id` but the event's own.
 //
-//   template   {"parts":[{"text":""},{"functionCall":{…}}],"safetyRatings":[{…}]}
-//   copy       {"parts":[{"text":""}],"safetyRatings":[]}
+//   template   {"id":"c","parts":[{"text":""},{"functionCall":{…}}],"safetyRatings":[{…}]}
+//   copy       {"id":"c","parts":[{"text":""}],"safetyRatings":[]}
+//   template   {"tool_calls":[{"index":0,"id":"call_1","function":{"name":"mail","arguments":""}}]}
+//   copy       {"tool_calls":[{"index":0,"function":{"arguments":""}}]}
 import { isLineEnd, lineEnd } from "../line-end";
 import { same } from "../same";
 import { TEMPLATE_MAX } from "./types";
@@ -15,8 +18,10 @@ const COMMA: u32 = 44;
 const BACKSLASH: u32 = 92;
 
 const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
+const ID: usize = memory.data<u8>([34, 105, 100, 34]);
+const NAME: usize = memory.data<u8>([34, 110, 97, 109, 101, 34]);
 const copied: usize = memory.data(TEMPLATE_MAX);
-/** Of each level that is open: where in the copy it begins, and its element at hand (0: it is an object). */
+/** Of each level that is open: where in the copy it begins, and its element or member at hand. */
 const starts: usize = memory.data(4 * LEVELS, 4);
 const elements: usize = memory.data(4 * LEVELS, 4);
 
@@ -50,23 +55,23 @@ export function leaveAlone(from: usize, to: usize, split: usize): void {
     } else if (b == QUOTE) inString = true;
     else if (b == 123 || b == 91) {
       // Deeper than any API's it stays as it is.
-      if (depth < LEVELS) open(depth, b == 91);
+      if (depth < LEVELS) open(depth);
       depth++;
     } else if (b == 125 || b == 93) {
       if (depth > 0 && --depth < LEVELS && !endsKept(depth) && element(depth) > start(depth)) out--;
     } else if (b == COMMA && depth > 0 && depth <= LEVELS) {
       if (!endsKept(depth - 1)) continue;
-      if (element(depth - 1)) store<u32>(elements + ((<usize>depth - 1) << 2), <u32>(out + 1));
+      store<u32>(elements + ((<usize>depth - 1) << 2), <u32>(out + 1));
     }
     copy(p);
   }
   aloneTo = out;
 }
 
-function open(level: i32, isArray: bool): void {
+function open(level: i32): void {
   const at = (<usize>level) << 2;
   store<u32>(starts + at, <u32>(out + 1));
-  store<u32>(elements + at, isArray ? <u32>(out + 1) : 0);
+  store<u32>(elements + at, <u32>(out + 1));
 }
 
 function start(level: i32): usize {
@@ -77,12 +82,20 @@ function element(level: i32): usize {
   return load<u32>(elements + ((<usize>level) << 2));
 }
 
-/** What ends here, an element if `level` is an array's, is kept; or it has no text, and goes. */
+/** What ends here, an element or a member, is kept; or it has no text, and goes. */
 function endsKept(level: i32): bool {
   const from = element(level);
-  if (from == 0 || textAt > from) return true;
+  if (textAt > from) return true;
+  const isArray = load<u8>(start(level) - 1) == 91;
+  if (!isArray && (level == 0 || !names(from))) return true;
   out = from;
   return false;
+}
+
+/** Whether the member that begins at `from` is a name or an identifier. */
+function names(from: usize): bool {
+  while (from < out && load<u8>(from) <= 32) from++;
+  return out - from > 6 && (same(from, ID, 4) || same(from, NAME, 6));
 }
 
 /** Copies lines that are no data, from the beginning of one at `p` on; returns where the event goes on. */

@@ -463,6 +463,42 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       });
     });
 
+    it("says no name and no identifier of a call again where held text goes out in an event of its own", async () => {
+      const args = '{"to":"bob@example.com';
+      const calls = {
+        tool: {
+          tool_calls: [
+            { index: 0, id: "call_1", type: "function", function: { name: "mail", arguments: args } },
+          ],
+        },
+        custom: {
+          tool_calls: [{ index: 0, type: "custom", custom: { input: args, name: "mail" }, id: "call_1" }],
+        },
+        legacy: { content: null, function_call: { name: "mail", arguments: args } },
+        both: { content: "ann@example.com", function_call: { name: "mail", arguments: "{" } },
+      };
+      for (const [what, delta] of Object.entries(calls)) {
+        const first = { id: "chatcmpl-1", choices: [{ index: 0, delta, finish_reason: null }] };
+        const { text } = await stream([first, finish, "[DONE]"]);
+        const told = (member: string) =>
+          [...text.matchAll(new RegExp(`"${member}":"((?:[^"\\\\]|\\\\.)*)"`, "g"))]
+            .map(([, value]) => value)
+            .join("|");
+        assert.equal(told("name"), "mail", what);
+        assert.equal(
+          told("id"),
+          `chatcmpl-1|${"tool_calls" in delta ? "call_1|" : ""}chatcmpl-1|chatcmpl-1`,
+          text,
+        );
+        const whole = told("content") + told("arguments") + told("input");
+        assert.match(
+          whole.replaceAll("|", ""),
+          what === "both" ? /^\[EMAIL_1\]\{$/ : /^\{\\"to\\":\\"\[EMAIL_1\]$/,
+        );
+        for (const line of text.matchAll(/^data: (\{.*)$/gm)) JSON.parse(line[1] as string);
+      }
+    });
+
     it("follows events that are longer than a template, by emptying what is beside the text", async () => {
       const results = Array.from({ length: 60 }, (_, i) => ({
         title: `result ${i}`,
