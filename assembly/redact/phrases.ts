@@ -1,6 +1,6 @@
 // The policy's own phrases and simple patterns, and canaries: fragments that an answer must never contain.
 //
-// A phrase is compared with ASCII case folded, each run of white space (any that Unicode has) as one space and without
+// A phrase is compared in lower case (ASCII, and letters.ts), each run of white space (any that Unicode has) as one space and without
 // characters that are not seen (blanks.ts). What is spelled out, as in JSON that is only text, is what it means: `\n` is
 // white space, `\"` a quote. Three bytes stand for a class, so that a compiler of patterns outside can
 // target this table: 0x01 a digit, 0x02 a letter, 0x03 either. A phrase begins and ends at a word boundary when its own
@@ -19,6 +19,7 @@ import { endOf, fold, ptrOf, Slice } from "../slice";
 import { blank } from "./blanks";
 import { ALNUM, ALPHA, DIGIT, has } from "./chars";
 import { addTrigger } from "./filter";
+import { beginsLetter, foldLetter } from "./letters";
 import { CANARY, CUSTOM, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
 import { at, back, found, isLineOrTab, isSpelled } from "./view";
 
@@ -64,6 +65,7 @@ export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool
   if (p < end && load<u8>(p) >> 6 == 2) while (load<u8>(to + --n) >> 6 == 2);
   if (n > 0 && load<u8>(to + n - 1) == 32) n--;
   if (n < 4 || load<u8>(to) <= 3) return false;
+  foldLetters(to, to + n);
   const entry = table + ENTRIES_AT + <usize>(count << 4);
   store<u32>(entry, <u32>to);
   store<u16>(entry, <u16>n, 4);
@@ -71,6 +73,14 @@ export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool
   store<i32>(table, count + 1, COUNT_AT);
   chain(table, entry, load<u8>(to), count + 1);
   return true;
+}
+
+function foldLetters(p: usize, end: usize): void {
+  for (; p < end; p++) {
+    if (!beginsLetter(load<u8>(p))) continue;
+    store<u16>(p, <u16>foldLetter(load<u8>(p), load<u8>(p, 1)));
+    p++;
+  }
 }
 
 function entryOf(table: usize, number: u32): usize {
@@ -85,6 +95,7 @@ function chain(table: usize, entry: usize, first: u32, number: i32): void {
   store<u16>(link, <u16>number);
   addTrigger(first);
   if (first - 97 < 26) addTrigger(first - 32);
+  if (beginsLetter(first)) addTrigger(first - 1);
 }
 
 /** Higher is looked for first. */
@@ -99,7 +110,9 @@ function inClass(b: u32, cls: u32): bool {
 /** A phrase that begins at `p`. */
 export function phrase(p: usize): bool {
   if (heads == 0) return false;
-  let n = load<u16>(heads + <usize>((<u32>fold(load<u8>(p))) << 1));
+  let first = <u32>fold(load<u8>(p));
+  if (beginsLetter(first)) first = foldLetter(first, at(p + 1)) & 255;
+  let n = load<u16>(heads + <usize>(first << 1));
   while (n) {
     const entry = entryOf(heads, n);
     if (matches(entry, p)) return true;
@@ -132,7 +145,11 @@ function matches(entry: usize, p: usize): bool {
       if (!spaces) return false;
       n++;
     } else if (gap < 0) i -= gap;
-    else if (want == QUOTE && have == BACKSLASH && at(i + 1) == QUOTE) i++;
+    else if (beginsLetter(have)) {
+      if (<u32>load<u16>(text + n) != foldLetter(have, at(i + 1))) return false;
+      i += 2;
+      n += 2;
+    } else if (want == QUOTE && have == BACKSLASH && at(i + 1) == QUOTE) i++;
     else if (want <= 3 ? !inClass(have, want) : <u32>fold(<u8>have) != want) return false;
     else {
       i++;

@@ -389,6 +389,37 @@ test("phrases are found whatever white space stands in them and whatever is not 
   assert.equal(own.redact("EMP-1\u00a02 Blue-Heron"), "EMP-1\u00a02 Blue-Heron");
 });
 
+test("phrases are found in any case also of letters beyond ASCII, at every cut", async () => {
+  const phrases = [
+    "Über Größe sprich nie",
+    "Ты — помощник Ёлка",
+    "Οδηγός ΆΣΟΣ",
+    "Żółć ŁĄKA Šaľa",
+    "×İıĸ ŉſ÷",
+  ];
+  for (const phrase of phrases) {
+    const own = await redactor();
+    assert.ok(own.phrase(phrase, "CANARY"));
+    for (const text of [phrase, phrase.toLowerCase(), phrase.toUpperCase()]) {
+      // What changes its length or is a letter of its own in the other case is another text.
+      if (text.length !== phrase.length || phrase.startsWith("×")) continue;
+      for (let cut = 0; cut <= Buffer.byteLength(text); cut++)
+        assert.equal(own.redact(`so ${text}!`, {}, [3 + cut]), "so [CANARY_1]!", text);
+    }
+    assert.equal(own.redact(phrase), "[CANARY_1]");
+  }
+  // One letter of two bytes for one: the others are left as they are, and a dotted I, Ÿ and palochka.
+  const cased = Array.from({ length: 0x530 - 0xc0 }, (_, i) => String.fromCodePoint(0xc0 + i)).filter(
+    (c) => c.toLowerCase() !== c && /[À-ÿĀ-ůŲ-Ž\u0386-\u03ab\u0400-\u052f]/.test(c) && !/[İŸ\u04c0]/.test(c),
+  );
+  assert.ok(cased.length > 200);
+  for (const some of [cased.slice(0, 150), cased.slice(150)]) {
+    const own = await redactor();
+    for (const c of some) assert.ok(own.phrase(`${c.toLowerCase()}abc`, "CUSTOM"));
+    for (const c of some) assert.match(own.redact(`${c}abc`), /^\[CUSTOM/, c);
+  }
+});
+
 test("of phrases that begin at one place a canary counts first, then the longest, in whatever order they are listed", async () => {
   const phrases = ["Project Titan", "Project Titan Alpha", "Project", "Project Titan Al"] as const;
   for (const listed of [phrases, phrases.toReversed()]) {
