@@ -107,6 +107,12 @@ describe("weir", () => {
     [["check", ""], "argument 1: nothing: expected a value"],
     [["serve", "--policy", policy, "--upstream", "nonsense"], "--upstream: nonsense: expected HOST:PORT"],
     [[...serve, "--sidecar", "h:0"], "--sidecar: h:0: expected HOST:PORT"],
+    ...["--upstream", "--sidecar"].flatMap((name) =>
+      ["http://u:secret@h:1", "u:sec/ret@h:1"].map((given): [string[], string] => [
+        ["serve", "--policy", policy, ...(name === "--upstream" ? [] : ["--upstream", "h:1"]), name, given],
+        `${name}: expected HOST:PORT, without user and password`,
+      ]),
+    ),
     [[...serve, "--port", "99999"], "--port: 99999: expected an integer, 0 to 65535"],
     [[...serve, "--port", "abc"], "--port: abc: expected an integer, 0 to 65535"],
   ] as const)

@@ -16,8 +16,10 @@ export function integerOf(name: string, text: string, min: number, max: number):
 /** `HOST:PORT`, where HOST may be an IPv6 address in brackets. */
 export function authorityOf(name: string, text: string): string {
   const port = Number(/^(?:[\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(text)?.[1]);
-  if (!(port >= 1 && port <= 65_535)) throw new UsageError(`${name}: ${text}: expected HOST:PORT`);
-  return text;
+  if (port >= 1 && port <= 65_535) return text;
+  // As of a URL: what may be a password is not repeated.
+  if (text.includes("@")) throw new UsageError(`${name}: expected HOST:PORT, without user and password`);
+  throw new UsageError(`${name}: ${text}: expected HOST:PORT`);
 }
 
 /** A base URL, without the slash at its end. */
