@@ -15,6 +15,7 @@ import { plain } from "./plain";
 import { Policy } from "./policy";
 import { problems } from "./problems";
 import { POLICY_SCHEMA } from "./schema.gen";
+import { mayBeSecret } from "./secrets";
 
 const tape = new Tape(POLICY_VALUES_MAX);
 const schema = new Schema(2048);
@@ -24,6 +25,8 @@ let schemaLoaded: bool = false;
 let syntaxError: i32 = 0;
 let syntaxErrorAt: i32 = 0;
 let tooLong: bool = false;
+/** The problems are the schema's: what is told has not been found to be what belongs there. */
+let misfits: bool = false;
 /** The VM has no room for one more. */
 let noRoom: bool = false;
 
@@ -48,7 +51,8 @@ export function loadPolicy(text: Slice, size: i32 = lenOf(text)): Policy | null 
   text = plain(text);
   // What is shorter has its values elsewhere.
   if (lenOf(text) != given) tape.scan(ptrOf(text), lenOf(text), BODY_DEPTH_MAX);
-  if (schema.check(tape, tape.root, problems) > 0) return null;
+  misfits = schema.check(tape, tape.root, problems) > 0;
+  if (misfits) return null;
   block = openBlock(blockSize(tape, lenOf(text)));
   if (!block) {
     noRoom = true;
@@ -79,7 +83,7 @@ export function problemCount(): i32 {
   return problems.count + <i32>(problems.total > problems.count);
 }
 
-/** The `i`th problem as `path: value: expected …`. */
+/** The `i`th problem as `path: value: expected …`; without the value where that may be a secret. */
 export function problemLine(i: i32): Slice {
   line.reset();
   if (tooLong) return line.text("/: policy: expected a document of at most 1 MiB").written;
@@ -99,6 +103,8 @@ export function problemLine(i: i32): Slice {
       .text(" more").written;
   const pointer = problems.pointer(i);
   if (lenOf(pointer) == 0) line.text("/");
-  line.bytes(pointer).text(": ").bytes(problems.value(i));
+  line.bytes(pointer);
+  const value = problems.value(i);
+  if (!misfits || !mayBeSecret(pointer, value)) line.text(": ").bytes(value);
   return line.text(": expected ").bytes(problems.expected(i)).written;
 }

@@ -43,6 +43,8 @@ const METHOD = /^[A-Z]{1,16}$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VERDICT = /^[a-z][a-z0-9_]*(;shadow=[a-z0-9_,]+)?$/;
 const SHOWN_MAX = 60;
+/** Where a key may stand by mistake: what is wrong there is not repeated. */
+const SECRET = ["key_sha256", "headers"];
 
 /** Reads one line. Throws LineError. */
 export function parseRecord(text: string, line: number): ReplayRecord {
@@ -57,7 +59,8 @@ export function parseRecord(text: string, line: number): ReplayRecord {
   const members = value as Members;
   const wrong = (name: string, expected: string): never => {
     const shown = (JSON.stringify(members[name]) ?? "none").slice(0, SHOWN_MAX);
-    throw new LineError(`line ${line}: ${name}: ${shown}: expected ${expected}`);
+    const value = SECRET.includes(name) ? "" : `${shown}: `;
+    throw new LineError(`line ${line}: ${name}: ${value}expected ${expected}`);
   };
   const text_ = (name: string, pattern: RegExp, expected: string): string | undefined => {
     const found = members[name];
