@@ -43,9 +43,12 @@ function readExport(file: string): BudgetRecord[] {
 
 const daysText = (from: string, to: string): string => (from === to ? from : `${from} to ${to}`);
 
-function unbookedText({ from, to, subject, model, amounts }: Unbooked): string {
+function unbookedText({ from, to, subject, model, amounts, needsModel }: Unbooked): string {
   const told = Object.entries(amounts).map(([meter, amount]) => `${meter} ${shown(amount, meter)}`);
-  return `NOWHERE ${daysText(from, to)}  ${subject || "no subject"}  ${model || "no model"}: provider ${told.join(", ")}: no window of this ledger counts it`;
+  const why = needsModel
+    ? "its budgets are on some models only, and the file does not say which it asked: expected a column model"
+    : "no window of this ledger counts it";
+  return `NOWHERE ${daysText(from, to)}  ${subject || "no subject"}  ${model || "no model"}: provider ${told.join(", ")}: ${why}`;
 }
 
 function differenceText(difference: Difference): string {
@@ -93,8 +96,9 @@ export async function compare(
   for (const entry of nowhere) console.log(unbookedText(entry));
   const beyond = differences.filter(({ within }) => !within).length;
   if (differences.length === 0) {
+    const onAll = usage.some(({ model }) => model !== "") ? "" : ", and on all models, as it names none";
     console.error(
-      "weir ledger: nothing to compare: this ledger keeps no window of a day, week or month that has ended, of a meter that the file has",
+      `weir ledger: nothing to compare: this ledger keeps no window of a day, week or month that has ended, of a meter that the file has${onAll}`,
     );
     return 1;
   }

@@ -352,6 +352,13 @@ describe("weir ledger", () => {
       wide.out,
       /NOWHERE 2026-01-05 {2}acme\/unknown\/one {2}gpt-9: provider prompt_tokens 10, completion_tokens 5, tokens 15, cost \$0\.30: no window of this ledger counts it\n2 windows compared, 0 differ by more than 5 %; 1 subjects and models that none counts/,
     );
+    writeFileSync(usage, "date,subject,cost\n2026-01-05,acme/other,2.5\n2026-01-05,beta,1\n");
+    const nameless = await run(...args);
+    assert.equal(nameless.code, 1);
+    assert.match(
+      nameless.out,
+      /acme\/other {2}no model: .*: its budgets are on some models only, and the file does not say which it asked: expected a column model\nNOWHERE 2026-01-05 {2}beta {2}no model: .*: no window of this ledger counts it\n.*nothing to compare: .* that the file has, and on all models, as it names none$/,
+    );
     writeFileSync(usage, "date,subject\n");
     await assert.rejects(run(...args), /no amounts: expected one of requests/);
     writeFileSync(usage, "date,subject,tokens\n5 Jan,acme,1\n");

@@ -63,6 +63,8 @@ export interface Unbooked {
   readonly subject: string;
   readonly model: string;
   readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
+  /** Windows count it by its model, and the report names none. */
+  readonly needsModel: boolean;
 }
 
 interface Row {
@@ -233,18 +235,27 @@ class EndedWindows {
     return [...this.#dates.values()].some((dates) => spans(dates, line));
   }
 
-  /** Those that count the line. */
-  counting(line: UsageLine): Ended[] {
+  /** Those of the line's date and subject, whatever their models. */
+  #around(line: UsageLine): Ended[] {
     const found: Ended[] = [];
-    const { subject, model } = line;
+    const { subject } = line;
     for (let end = subject.indexOf("/"); ; end = subject.indexOf("/", end + 1)) {
-      for (const ended of this.#of.get(end < 0 ? subject : subject.slice(0, end)) ?? []) {
-        const { dates, models } = ended;
-        if (!spans(dates, line)) continue;
-        if (models === undefined || models.some((name) => isModel(model, name))) found.push(ended);
-      }
+      for (const ended of this.#of.get(end < 0 ? subject : subject.slice(0, end)) ?? [])
+        if (spans(ended.dates, line)) found.push(ended);
       if (end < 0) return found;
     }
+  }
+
+  /** Those that count the line. */
+  counting(line: UsageLine): Ended[] {
+    return this.#around(line).filter(
+      ({ models }) => models === undefined || models.some((name) => isModel(line.model, name)),
+    );
+  }
+
+  /** Whether one would count the line if it named a model. */
+  needModel(line: UsageLine): boolean {
+    return line.model === "" && this.#around(line).length > 0;
   }
 }
 
@@ -299,12 +310,14 @@ export function unbooked(
     if (!windows.span(line) || windows.counting(line).length > 0) continue;
     const { date, subject, model } = line;
     const key = JSON.stringify([subject, model]);
-    const known = found.get(key) ?? { from: date, to: date, subject, model, amounts: {} };
+    const none = { from: date, to: date, subject, model, amounts: {}, needsModel: false };
+    const known = found.get(key) ?? none;
     const amounts = { ...known.amounts };
     for (const meter of METERS)
       if (line.amounts[meter] !== undefined) amounts[meter] = (amounts[meter] ?? 0) + line.amounts[meter];
     const [from = date, , to = date] = [known.from, date, known.to].sort();
-    found.set(key, { ...known, from, to, amounts });
+    const needsModel = known.needsModel || windows.needModel(line);
+    found.set(key, { ...known, from, to, amounts, needsModel });
   }
   return [...found.values()];
 }
