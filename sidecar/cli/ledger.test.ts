@@ -404,6 +404,20 @@ describe("weir ledger", () => {
         run(...args),
         (thrown) => thrown instanceof UsageError && message.test(thrown.message),
       );
+    // Not 3 given back, for the reason "7".
+    const swapped = [
+      "ledger",
+      "adjust",
+      "acme/search",
+      "monthly",
+      "--reason",
+      "-3",
+      "7",
+      "--directory",
+      home,
+    ];
+    const { code, out } = await printed(() => runWeir(swapped));
+    assert.deepEqual([code, /'--reason' argument is ambiguous.*'--reason=-XYZ'/.test(out)], [2, true], out);
   });
 
   it("asks who changes something where the system has no name for its user", async (t) => {

@@ -55,8 +55,10 @@ const OPTIONS = {
 type Values = ReturnType<typeof parse>["values"];
 
 function parse(args: string[]) {
-  // An amount below zero looks like an option: everything that is one from its first digit on is none.
-  const [amounts, rest] = [args.filter((arg) => /^-\d/.test(arg)), args.filter((arg) => !/^-\d/.test(arg))];
+  // An amount below zero looks like an option: everything that is one from its first digit on is none, but where an
+  // option's value belongs, which would be taken from what follows.
+  const isAmount = (arg: string, i: number) => /^-\d/.test(arg) && !/^--[^=]+$/.test(args[i - 1] ?? "");
+  const [amounts, rest] = [args.filter(isAmount), args.filter((arg, i) => !isAmount(arg, i))];
   const { values, positionals } = parseArgs({ args: rest, options: OPTIONS, allowPositionals: true });
   return { values, positionals: [...positionals, ...amounts] };
 }
