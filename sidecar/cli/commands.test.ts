@@ -94,6 +94,10 @@ describe("weir", () => {
         "--proxy: expected http://HOST:PORT or https://…, without user and password",
       ],
     ),
+    ...["http://h/?key=secret", "http://h#secret"].map((url): [string[], string] => [
+      ["doctor", "--proxy", url],
+      "--proxy: expected http://HOST:PORT or https://…, without a query or fragment",
+    ]),
     [["doctor", "--proxy", "http://h", "--path", "v1"], "--path: v1: expected a path that begins with /"],
     [["serve", "--upstream", "h:1"], "--policy is missing"],
     [
@@ -145,6 +149,17 @@ describe("weir", () => {
         delete process.env.WEIR_KEY;
       });
       assert.match(out, found);
+    });
+
+  for (const variable of ["WEIR_KEY", "WEIR_ADMIN_TOKEN"])
+    it(`does not repeat a ${variable} of two lines`, async () => {
+      const args = variable === "WEIR_KEY" ? ["doctor", "--proxy"] : ["ledger", "show", "--sidecar"];
+      process.env[variable] = "secret-a\nsecret-b";
+      const message = `weir ${args[0]}: ${variable}: expected one line of printable ASCII characters\n`;
+      const told = await weir(...args, "http://127.0.0.1:1").finally(() => {
+        delete process.env[variable];
+      });
+      assert.deepEqual(told, { code: 1, out: "", err: message });
     });
 
   it("names a file that cannot be read, and why", async () => {

@@ -11,7 +11,7 @@ import { WeirError } from "../errors.ts";
 import { remoteBooks } from "../ledger/admin.ts";
 import { problemsOf } from "./check.ts";
 import { readPolicy } from "./policy-file.ts";
-import { baseUrlOf, UsageError } from "./usage.ts";
+import { baseUrlOf, secretOf, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir doctor [--policy FILE] [--sidecar URL] [--proxy URL] [--envoy-admin URL] [--path PATH] [--model NAME]
                    [--timeout SECONDS] [--json]
@@ -166,9 +166,8 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(`--timeout: ${values.timeout}: expected seconds, above 0 and at most 600`);
   const findings = await examine({
     ...{ policy, path, model, timeoutMs, ...urls },
-    // As it is in a header: a secret out of a file may end with its line.
-    key: (process.env.WEIR_KEY ?? "").trim(),
-    adminToken: process.env.WEIR_ADMIN_TOKEN ?? "",
+    key: secretOf("WEIR_KEY"),
+    adminToken: secretOf("WEIR_ADMIN_TOKEN"),
   });
   const failed = findings.filter(({ level }) => level === "fail").length;
   if (json) console.log(JSON.stringify({ ok: failed === 0, checks: findings }, null, 2));

@@ -13,7 +13,7 @@ import { type BudgetRecord, describeKey, organisationOf } from "../ledger/types.
 import { settingsFromEnvironment } from "../settings.ts";
 import { compare } from "./ledger-compare.ts";
 import { budgetText, journalText, leaseText, amount as shown, title } from "./ledger-text.ts";
-import { baseUrlOf, UsageError } from "./usage.ts";
+import { baseUrlOf, secretOf, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir ledger show [SUBJECT]                          budgets, open leases and the journal, of one organisation or all
        weir ledger adjust BUDGET AMOUNT --reason TEXT      charges AMOUNT more; below zero gives back
@@ -66,7 +66,7 @@ function parse(args: string[]) {
 async function openBooks(values: Values): Promise<Books> {
   if (values.sidecar !== undefined) {
     const url = baseUrlOf("--sidecar", values.sidecar);
-    const token = process.env.WEIR_ADMIN_TOKEN ?? "";
+    const token = secretOf("WEIR_ADMIN_TOKEN");
     if (token === "")
       throw new WeirError(
         "invalid_argument",

@@ -29,7 +29,21 @@ export function baseUrlOf(name: string, text: string): string {
   if (url ? url.username + url.password !== "" : text.includes("@"))
     throw new UsageError(`${name}: expected http://HOST:PORT or https://…, without user and password`);
   if (!url) throw new UsageError(`${name}: ${text}: expected http://HOST:PORT or https://…`);
+  // A path after it would be part of the query, in which some APIs have their keys.
+  if (/[?#]/.test(text))
+    throw new UsageError(`${name}: expected http://HOST:PORT or https://…, without a query or fragment`);
   return text.replace(/\/+$/, "");
+}
+
+/**
+ * A key or token in the environment, as it is in a header: one out of a file may end with its line. Empty: none. What no
+ * header can have is refused here, where it is not repeated.
+ */
+export function secretOf(variable: string): string {
+  const secret = (process.env[variable] ?? "").trim();
+  if (!/^[ -~]*$/.test(secret))
+    throw new WeirError("invalid_argument", `${variable}: expected one line of printable ASCII characters`);
+  return secret;
 }
 
 /** For a file that the operating system does not give. */
