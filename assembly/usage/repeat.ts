@@ -114,9 +114,11 @@ function keepRuns(state: State, from: usize, to: usize, start: usize, end: usize
       if (load<u8>(p) != QUOTE || count == HOLES_MAX - (p < start ? 1 : 0)) continue;
       const name = paddingName(p, to);
       if (name != NONE) {
+        after = plainEnd(p + lenOf(name), to);
+        // What is left of it would be looked at by itself, and so would not be what it is.
+        if (load<u8>(after) != QUOTE) continue;
         hole = Hole.Padding;
         p += lenOf(name);
-        after = plainEnd(p, to);
       } else if (begins(p, to, NUMBER)) {
         hole = Hole.Number;
         p += lenOf(NUMBER);

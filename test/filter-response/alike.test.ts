@@ -95,6 +95,15 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       }
     });
 
+    it("have no padding of which a part is taken for what does not change", async () => {
+      const event = (i: number, padding: string) =>
+        `data: {"choices":[{"index":0,"delta":{"content":" word${i}"}}],"p":"${padding}"}\n\n`;
+      const events = ["", "", "x ", "bob", "zoe"].map((begin, i) => event(i, `${begin}\\u0040example.com`));
+      const text = await ask(Buffer.from([...events, "data: [DONE]\n\n"].join("")));
+      assert.ok(!/bob|zoe/.test(text), text);
+      assert.match(text, /"p":"x \\u0040example.com".*\n\n.*"p":"\[EMAIL_1\]".*\n\n.*"p":"\[EMAIL_2\]"/);
+    });
+
     it("are read as such after very many that are all different", async () => {
       const event = (content: string, more: object) => ({
         id: "c1",
