@@ -9,8 +9,9 @@ export function beginsLetter(b: u32): bool {
   return b - FIRST <= LAST - FIRST;
 }
 
-/** The two bytes `a`, `b` in lower case, the first of them lowest. */
+/** The two bytes `a`, `b` in lower case, the first of them lowest; as they are if they are no letter. */
 export function foldLetter(a: u32, b: u32): u32 {
+  if (b >> 6 != 2) return a | (b << 8);
   const point = lower(((a & 31) << 6) | (b & 63));
   return 0xc0 | (point >> 6) | ((0x80 | (point & 63)) << 8);
 }
@@ -23,7 +24,8 @@ function lower(c: u32): u32 {
   if (c < 0x386) return c;
   if (c < 0x400) return greek(c);
   if (c < 0x430) return c < 0x410 ? c + 80 : c + 32;
-  if (c < 0x460 || (c > 0x481 && c < 0x48a) || c == 0x4c0 || c == 0x4cf) return c;
+  // Armenian begins where Cyrillic ends, and is left as it is.
+  if (c < 0x460 || (c > 0x481 && c < 0x48a) || c == 0x4c0 || c == 0x4cf || c > 0x52f) return c;
   return paired(c, c > 0x4c0 && c < 0x4cf);
 }
 

@@ -420,6 +420,16 @@ test("phrases are found in any case also of letters beyond ASCII, at every cut",
   }
 });
 
+test("letters of two bytes that have no case here are themselves alone, and half a letter is none", async () => {
+  const own = await redactor();
+  assert.ok(own.phrase("Բարեւ ձեզ", "CUSTOM"));
+  assert.equal(own.redact("Գարեւ ձեզ, Բարեւ ձեզ"), "Գարեւ ձեզ, [CUSTOM_1]");
+  assert.ok(own.phrase("Voilà", "CUSTOM"));
+  for (const text of ["so voil\xc3", "so voil\xc3 then", "so voil\xc3!"])
+    assert.deepEqual(own.spans(Buffer.from(text, "latin1")), [], text);
+  for (const text of ["VOILÀ", "so voilà then"]) assert.equal(own.spans(text).length, 1, text);
+});
+
 test("of phrases that begin at one place a canary counts first, then the longest, in whatever order they are listed", async () => {
   const phrases = ["Project Titan", "Project Titan Alpha", "Project", "Project Titan Al"] as const;
   for (const listed of [phrases, phrases.toReversed()]) {
