@@ -125,6 +125,21 @@ for (const profile of PROFILES) {
       assert.ok(slow!.firstByteUs >= 250_000n && slow!.firstByteUs <= slow!.durationUs);
     });
 
+    test("the event of an answer that tells a total without its prompt has the bill's numbers", async () => {
+      const { edge, take } = await edgeWithEvents(profile, policy);
+      for (const usage of [{ completion_tokens: 5, total_tokens: 30 }, { total_tokens: 30 }]) {
+        const before = await edge.budget("acme");
+        const choices = [{ index: 0, message: { content: "Well." }, finish_reason: "stop" }];
+        const headers = { "content-type": "application/json" };
+        const body = JSON.stringify({ choices, usage });
+        await edge.send({ ...hello, upstream: () => ({ status: 200, headers, body }) });
+        const got = (await take()).at(-1)!;
+        const { spent } = await edge.budget("acme");
+        assert.equal(Number(got.promptTokens + got.completionTokens), spent - before.spent);
+        assert.equal(got.cost, got.promptTokens * 2n + got.completionTokens * 10n);
+      }
+    });
+
     test("refused requests have events with the verdict, and as much as was known", async () => {
       const { edge, take } = await edgeWithEvents(profile, { ...policy, ledger: { sync: "1h" } });
       const calls: [Call, string][] = [
