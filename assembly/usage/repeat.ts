@@ -81,7 +81,12 @@ export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i3
   if ((spanFlags(firstSpan) & (ENDS | WHOLE)) != ENDS || (channel & ALL) == ALL) return;
   // Of a line of JSON that is between two, the last byte is a line feed.
   if (state.kind == AnswerKind.Events && load<u16>(to - 2) != EMPTY_LINE) return;
-  if (state.envelopeChannel == channel && match(state, from, to, spanTo(firstSpan)) == to) {
+  const known = spanTo(firstSpan);
+  if (
+    state.envelopeChannel == channel &&
+    match(state, from, to, known) == to &&
+    textFrom == spanFrom(firstSpan)
+  ) {
     liken(state, from, to);
     return;
   }
