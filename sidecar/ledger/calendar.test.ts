@@ -44,7 +44,8 @@ function oracleStart(zone: string, date: string): number {
   let at = Date.parse(date) - 30 * HOUR;
   // All shifts of these zones since 2000 lie on whole minutes, and no date comes back after more than an hour.
   while (localDate(zone, at) < date) at += HOUR;
-  at -= HOUR;
+  // It may have come for a minute and gone again between two of these steps.
+  at -= 2 * HOUR;
   while (localDate(zone, at) < date) at += MINUTE;
   return at;
 }
@@ -103,7 +104,8 @@ describe("the calendar", () => {
           );
         },
       ),
-      { numRuns: 60 },
+      // St John's put its clocks back at one minute past midnight.
+      { numRuns: 60, examples: [["day", "America/St_Johns", 1, at("2010-11-06T02:30Z")]] },
     );
   });
 
