@@ -350,12 +350,12 @@ function gatherUsage(stream: Stream, handle: i32): void {
   facts.promptTokens = promptTokens(handle);
   if (facts.promptTokens == 0) facts.promptTokens = stream.promptTokens || stream.promptEstimate;
   facts.completionTokens = completionTokens(handle);
-  // What of a total is not the prompt that was counted here is charged as output.
-  if (isTold && promptTokens(handle) == 0)
-    facts.completionTokens = max(facts.completionTokens, stream.completionTokens);
   if (!isTold) {
     const estimate = stream.boundOutput(outputTokensEstimate(handle));
     facts.completionTokens = max(facts.completionTokens, estimate);
+  } else if (promptTokens(handle) == 0) {
+    // What of a total is not the prompt that was counted here is charged as output.
+    facts.completionTokens = max(facts.completionTokens, stream.completionTokens);
   }
   facts.cachedTokens = cachedTokens(handle);
   facts.cacheWriteTokens = cacheWriteTokens(handle);

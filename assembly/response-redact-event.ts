@@ -139,9 +139,6 @@ function listTexts(bytes: Slice): i32 {
     const kind = channel >> KIND_SHIFT;
     if (kind == <u32>Channel.End) continue;
     const flags = spanFlags(i);
-    const at = list + <usize>(count * PIECE_BYTES);
-    store<u32>(at, <u32>(spanFrom(i) - ptrOf(bytes)), 4);
-    store<u32>(at, <u32>(spanTo(i) - ptrOf(bytes)), 8);
     if (kind == <u32>Channel.Data) channel = UNTOUCHED;
     else if (flags & WHOLE) {
       channel = flags & NESTED ? WHOLE_JSON : WHOLE_TEXT;
@@ -149,10 +146,18 @@ function listTexts(bytes: Slice): i32 {
     }
     // As long as its event does not say, it is text.
     else if (kind == <u32>Channel.Unknown) channel = TEXT | (channel & EVERYTHING);
-    store<u32>(at, channel);
+    listPiece(count, channel, bytes, spanFrom(i), spanTo(i));
     count++;
   }
   return count;
+}
+
+/** Makes [from, to) of `bytes` the `i`th of the list. */
+function listPiece(i: i32, channel: u32, bytes: Slice, from: usize, to: usize): void {
+  const at = list + <usize>(i * PIECE_BYTES);
+  store<u32>(at, channel);
+  store<u32>(at, <u32>(from - ptrOf(bytes)), 4);
+  store<u32>(at, <u32>(to - ptrOf(bytes)), 8);
 }
 
 /** Lists the paddings of an event that is like an earlier one, behind its `count` texts; returns their number. */
@@ -160,10 +165,7 @@ function listPaddings(bytes: Slice, count: i32): i32 {
   const total = paddingCount();
   for (let i = 0; i < total; i++) {
     const padding = paddingAt(i);
-    const at = list + <usize>((count + i) * PIECE_BYTES);
-    store<u32>(at, WHOLE_TEXT);
-    store<u32>(at, <u32>(ptrOf(padding) - ptrOf(bytes)), 4);
-    store<u32>(at, <u32>(endOf(padding) - ptrOf(bytes)), 8);
+    listPiece(count + i, WHOLE_TEXT | LAST_PIECE, bytes, ptrOf(padding), endOf(padding));
   }
   return total;
 }

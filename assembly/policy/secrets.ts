@@ -1,8 +1,11 @@
 // Where a policy is wrong a secret may stand in the wrong place: a key where its digest belongs, a password in an address. The
 // lines that refuse it go into logs, so what may be one is not repeated there.
-import { endOf, indexOf, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+import { indexOf, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
 
 const KEYS = "/keys";
+const SLASH: u8 = 47;
+const COLON: u8 = 58;
+const AT: u8 = 64;
 
 /** Whether `value`, shortened JSON that does not fit its place at `pointer`, may be a secret. */
 export function mayBeSecret(pointer: Slice, value: Slice): bool {
@@ -12,8 +15,8 @@ export function mayBeSecret(pointer: Slice, value: Slice): bool {
   if (!startsWith(pointer, KEYS)) return false;
   const rest = sub(pointer, KEYS.length, lenOf(pointer));
   // Of another member: "/keys…".
-  if (lenOf(rest) > 0 && load<u8>(ptrOf(rest)) != 47) return false;
-  const member = lenOf(rest) > 0 ? indexOf(rest, 47, 1) : -1;
+  if (lenOf(rest) > 0 && load<u8>(ptrOf(rest)) != SLASH) return false;
+  const member = indexOf(rest, SLASH, 1);
   return member < 0 || !isOfKnownMember(sub(rest, member, lenOf(rest)));
 }
 
@@ -32,8 +35,8 @@ function isOfKnownMember(path: Slice): bool {
 
 /** A user, and perhaps a password, before a host. */
 function hasLogin(value: Slice): bool {
-  const at = indexOf(value, 64);
-  for (let p = ptrOf(value); at >= 0 && p + 3 <= endOf(value); p++)
-    if (load<u8>(p) == 58 && load<u8>(p, 1) == 47 && load<u8>(p, 2) == 47) return true;
+  if (indexOf(value, AT) < 0) return false;
+  for (let colon = indexOf(value, COLON); colon >= 0; colon = indexOf(value, COLON, colon + 1))
+    if (startsWith(sub(value, colon, lenOf(value)), "://")) return true;
   return false;
 }

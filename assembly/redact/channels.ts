@@ -208,39 +208,32 @@ let isClean: bool = false;
 
 /** As `rewrite`, for an event with one text. Most events of a stream differ in nothing else. */
 function rewriteOne(set: usize, body: usize, event: Slice, piece: usize, like: u32, gaps: i32): void {
-  isLike = false;
   const isBegun = isAtStart(body);
-  if (isBegun && like != 0 && likeOf(set, piece) == like) {
-    rewriteLike(set, event, piece, gaps);
+  const isKnown = isBegun && like != 0 && cleanLike(set, piece) == like;
+  isLike = isBegun && !isKnown && isLikeTemplate(set, event, piece);
+  if (isKnown || isLike) {
+    rewriteLike(set, event, piece, isKnown ? gaps : 0);
     return;
   }
   const start = ptrOf(event) + load<u32>(piece, 4);
   const end = ptrOf(event) + load<u32>(piece, 8);
-  const length = <i32>(end - start);
-  isLike = isBegun && isLikeTemplate(set, event, piece);
-  if (isLike) {
-    put(ptrOf(event), start);
-    feedPiece(set, load<u32>(piece), start, length);
-    put(end, endOf(event));
-    return;
-  }
   const before = changes();
   feedEvent(body, ptrOf(event), <i32>(start - ptrOf(event)));
   const between = changes();
-  feedPiece(set, load<u32>(piece), start, length);
+  feedPiece(set, load<u32>(piece), start, <i32>(end - start));
   const after = changes();
   feedEvent(body, end, <i32>(endOf(event) - end));
   isClean = before == between && after == changes();
-  if (isClean && isBegun) setLike(set, piece, like);
+  if (isClean && isBegun) setCleanLike(set, piece, like);
 }
 
 /** The number of the events in which nothing is redacted but in the text of `piece`'s channel and in paddings; 0: of none. */
-function likeOf(set: usize, piece: usize): u32 {
+function cleanLike(set: usize, piece: usize): u32 {
   const slot = find(set, load<u32>(piece) & ~LAST_PIECE);
   return slot ? load<u32>(<usize>load<u32>(slot, 4) + LENGTH_AT, 12) : 0;
 }
 
-function setLike(set: usize, piece: usize, like: u32): void {
+function setCleanLike(set: usize, piece: usize, like: u32): void {
   const slot = find(set, load<u32>(piece));
   if (slot) store<u32>(<usize>load<u32>(slot, 4) + LENGTH_AT, like, 12);
 }
@@ -251,28 +244,21 @@ function rewriteLike(set: usize, event: Slice, piece: usize, gaps: i32): void {
   const end = ptrOf(event) + load<u32>(piece, 8);
   let p = ptrOf(event);
   isClean = true;
-  for (let i = 1; i <= gaps; i++) {
+  for (let i = 1; ; i++) {
     const gap = piece + <usize>(i * PIECE_BYTES);
-    const from = ptrOf(event) + load<u32>(gap, 4);
-    const to = ptrOf(event) + load<u32>(gap, 8);
+    const from = i <= gaps ? ptrOf(event) + load<u32>(gap, 4) : endOf(event);
     if (p <= start && start < from) {
       put(p, start);
       feedPiece(set, load<u32>(piece), start, <i32>(end - start));
       p = end;
     }
     put(p, from);
+    if (i > gaps) return;
+    p = ptrOf(event) + load<u32>(gap, 8);
     const before = changes();
-    openPassage(spare, <usize>load<u32>(set), QUOTED);
-    pass(spare, from, <i32>(to - from), true);
+    feedPiece(set, load<u32>(gap), from, <i32>(p - from));
     if (before != changes()) isClean = false;
-    p = to;
   }
-  if (p <= start) {
-    put(p, start);
-    feedPiece(set, load<u32>(piece), start, <i32>(end - start));
-    p = end;
-  }
-  put(p, endOf(event));
 }
 
 /** Grows with every match and every original that was put back. */

@@ -94,7 +94,7 @@ export function keepEnvelope(state: State, from: usize, to: usize, firstSpan: i3
   state.unlike++;
   if (state.unlike > UNLIKE_MAX && state.unlike % UNLIKE_STEP != 0) return;
   state.envelopeLength = 0;
-  if (!keepRuns(state, from, to, spanFrom(firstSpan), spanTo(firstSpan))) return;
+  if (!keepRuns(state, from, to, spanFrom(firstSpan), known)) return;
   state.envelopeChannel = channel;
   state.envelopeFlags = spanFlags(firstSpan);
   state.envelopeNumber++;
