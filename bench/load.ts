@@ -1,8 +1,8 @@
 // What the benchmarks in real Envoy share: Envoys side by side, an upstream, and requests over connections that stay open.
 import { createHash } from "node:crypto";
 import { Agent, createServer, request as httpRequest, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type Envoy, type EnvoyOptions, startEnvoy } from "../demo/processes.ts";
+import { listening } from "../test/support/listening.ts";
 import { cpuMicros } from "./measure.ts";
 
 export const KEY = "bench-key";
@@ -44,9 +44,8 @@ export async function listen(listener: RequestListener): Promise<Upstream> {
   const server = createServer(listener);
   // Envoy keeps idle connections for an hour and uses them again: one that ends after five seconds may end under a request.
   server.keepAliveTimeout = 0;
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listening(server),
     close() {
       server.closeAllConnections();
       server.close();

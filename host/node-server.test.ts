@@ -8,15 +8,14 @@ import {
   request,
   type Server,
 } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import { listening } from "../test/support/listening.ts";
 import { guest } from "./guest.fixture.ts";
 import { type ServeOptions, serve } from "./node-server.ts";
 
-async function listening(listener: RequestListener): Promise<{ at: string; server: Server }> {
+async function serving(listener: RequestListener): Promise<{ at: string; server: Server }> {
   const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { at: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+  return { at: `127.0.0.1:${await listening(server)}`, server };
 }
 
 /** A gateway with the scripted guest before an upstream; all ends with `end`. */
@@ -27,7 +26,7 @@ async function gateway(
   options: Partial<ServeOptions> = {},
 ) {
   const said: string[] = [];
-  const up = await listening(upstream);
+  const up = await serving(upstream);
   const edge = await serve({
     wasm: guest,
     policy,
@@ -115,7 +114,7 @@ test("the guest sees the client's address, and its denial never reaches the upst
 });
 
 test("callouts go to the configured cluster over HTTP, and one that cannot be reached fails", async (t) => {
-  const side = await listening((_request, response) => response.end("granted"));
+  const side = await serving((_request, response) => response.end("granted"));
   const script =
     "reqh call sidecar 1000 x\nreqh return 1\ncallout read 4 0 all\ncallout effective\ncallout continue 0";
   const edge = await gateway(t, script, echo, { clusters: { sidecar: side.at } });

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { listening } from "../test/support/listening.ts";
 import { reasonOf } from "./errors.ts";
 
 test("why a place could not be reached is told by what was found there, not by fetch alone", async () => {
-  const server = createServer((request) => request.socket.destroy()).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
+  const server = createServer((request) => request.socket.destroy());
+  const port = await listening(server);
   const reasonAt = async (url: string) => reasonOf(await fetch(url).catch((error) => error));
   assert.equal(await reasonAt(`http://127.0.0.1:${port}/`), "fetch failed: other side closed");
   await new Promise((resolve) => server.close(resolve));
@@ -25,9 +23,9 @@ test("why a place could not be reached is told by what was found there, not by f
 test("an answer that cannot be unpacked is told as that, and not as what the operating system has under zlib's numbers", async () => {
   const server = createServer((_, response) => {
     response.writeHead(200, { "content-encoding": "gzip" }).end("plain");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  });
+  const port = await listening(server);
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
   assert.equal(reasonOf(await answer.text().catch((error) => error)), "terminated: incorrect header check");
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { listening } from "../../test/support/listening.ts";
 import { SLOTS } from "../pack/train-model.ts";
 import { HEADER_BYTES } from "../pack/train-pack.ts";
 import { COMMANDS, runWeir } from "./commands.ts";
@@ -273,8 +274,7 @@ describe("weir", () => {
 
   it("says which address it cannot listen on, and why, and leaves no ledger behind", async () => {
     const taken = createServer();
-    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-    const { port } = taken.address() as { port: number };
+    const port = await listening(taken);
     const reason = new RegExp(
       `: cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE: address already in use\n$`,
     );

@@ -5,12 +5,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
-import type { AddressInfo } from "node:net";
 import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { listening } from "../../test/support/listening.ts";
 import { LedgerAdmin } from "../gen/weir/v1/ledger_admin_pb.ts";
 import { remoteBooks } from "../ledger/admin.ts";
 import { windowAt } from "../ledger/calendar.ts";
@@ -132,10 +132,10 @@ describe("weir ledger", () => {
     const proxy = createServer((_request, response) => {
       response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify({ error }));
     });
-    await new Promise<void>((listening) => proxy.listen(0, "127.0.0.1", listening));
+    const port = await listening(proxy);
     process.env.WEIR_ADMIN_TOKEN = TOKEN;
     try {
-      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const url = `http://127.0.0.1:${port}`;
       await assert.rejects(
         run("show", "--sidecar", url),
         /what answers at http:\S+ wants another login than a sidecar does: is it the proxy\?/,
@@ -236,11 +236,11 @@ describe("weir ledger", () => {
       response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
       response.end(Buffer.from(await answer.arrayBuffer()));
     });
-    await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
+    const port = await listening(between);
     try {
       await fill(sidecar.ledger);
       process.env.WEIR_ADMIN_TOKEN = TOKEN;
-      const where = ["--sidecar", `http://127.0.0.1:${(between.address() as AddressInfo).port}`];
+      const where = ["--sidecar", `http://127.0.0.1:${port}`];
       const adjust = ["ledger", "adjust", "acme/search", "monthly", "5", "--reason", "x", "--id", "w-1"];
       const lost = await printed(() => runWeir([...adjust, ...where]));
       assert.match(

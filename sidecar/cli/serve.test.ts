@@ -4,11 +4,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { listening } from "../../test/support/listening.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -20,9 +20,7 @@ test("serve takes bodies as long as the policy's longest, and ends with 0 when t
     });
     incoming.on("end", () => response.end(`${bytes}`));
   });
-  upstream.listen(0, "127.0.0.1");
-  await once(upstream, "listening");
-  const { port } = upstream.address() as AddressInfo;
+  const port = await listening(upstream);
   const directory = mkdtempSync(join(tmpdir(), "weir-serve-"));
   const policy = join(directory, "policy.yaml");
   writeFileSync(policy, "tiers: { anonymous: { prompt: { max_bytes: 8Mi, injection: off } } }\n");

@@ -1,8 +1,7 @@
 /** For tests of events: a sound event as an edge reports it, and a server that a test scripts. */
-import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { listening } from "../../test/support/listening.ts";
 import { Api, Ending, type Event, EventSchema, UsageSource } from "../gen/weir/v1/events_pb.ts";
 
 export const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
@@ -55,10 +54,9 @@ export async function startScripted(
     received.push(one);
     script(one, response);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const port = await listening(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `http://127.0.0.1:${port}/`,
     received,
     close: () =>
       new Promise((resolve) => {

@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from "no
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { listening } from "../../test/support/listening.ts";
 import { serveUnary, type UnaryMethod } from "./grpc-web.ts";
 
 const BYTES_MAX = 64;
@@ -36,7 +37,7 @@ describe("unary gRPC-Web", () => {
     server = createServer((req, res) => {
       if (!handler(req, res)) res.writeHead(404).end("another handler");
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await listening(server);
   });
   after(() => server.close());
 

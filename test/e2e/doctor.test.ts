@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -15,6 +14,7 @@ import type { Finding } from "../../sidecar/doctor/finding.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { keyEntry, secret, until, type World, type WorldOptions, world } from "../support/e2e.ts";
 import { discovered } from "../support/e2e-policy.ts";
+import { listening } from "../support/listening.ts";
 
 const KEY = "doctors-key";
 const ADMIN = "the-doctors-admin-token";
@@ -445,9 +445,9 @@ describe("weir doctor, on what real servers seldom show", () => {
       request.resume();
       request.once("end", () => listener(request, response));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const port = await listening(server);
     try {
-      await run(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      await run(`http://127.0.0.1:${port}`);
     } finally {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -3,13 +3,12 @@
  * with a decoder that has nothing to do with the exporter's, and keeps spans and log records in plain form.
  */
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { createFileRegistry, type FileRegistry, fromBinary, toJson } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { root } from "../../demo/processes.ts";
+import { listening } from "../support/listening.ts";
 
 export type Value = string | number | boolean | readonly Value[];
 
@@ -131,10 +130,9 @@ export async function startReceiver(): Promise<OtlpReceiver> {
     if (signal === "trace") receiver.spans.push(...spansOf(message));
     else receiver.logs.push(...logsOf(message));
   };
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const port = await listening(server);
   const receiver: OtlpReceiver = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     spans: [],
     logs: [],
     requests: [],

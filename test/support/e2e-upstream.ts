@@ -3,7 +3,7 @@
  * and answers as the script says. For what the mock LLM cannot do: streams that stop midway, odd chunks, silence.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listening } from "./listening.ts";
 
 export interface Arrived {
   path: string;
@@ -46,10 +46,8 @@ export async function startUpstream(): Promise<Upstream> {
   });
   // Envoy keeps idle connections for an hour and uses them again: one that ends after five seconds may end under a request.
   server.keepAliveTimeout = 0;
-  server.listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
   const upstream: Upstream = {
-    port: (server.address() as AddressInfo).port,
+    port: await listening(server),
     arrived,
     script: (_, response) => void response.end(),
     close: () =>

@@ -21,6 +21,7 @@ import { LocalLedger } from "../../sidecar/ledger/local.ts";
 import { ledgerHandlers, serveLedger } from "../../sidecar/ledger/service.ts";
 import { type Answer, type Call, type Edge, llm, parsed, requestOf } from "./filter.ts";
 import { filterBytes } from "./filter-build.ts";
+import { listening } from "./listening.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const START_MS_MAX = 20_000;
@@ -187,7 +188,7 @@ export async function ledgerPort(ledger: LocalLedger, isUp: () => boolean): Prom
     if (isUp()) handle(request, response);
     else request.destroy();
   });
-  await new Promise<void>((resolve) => sidecar.listen(0, "127.0.0.1", resolve));
+  await listening(sidecar);
   return sidecar;
 }
 

@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { createConnection, createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { listening } from "../../../test/support/listening.ts";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Ledger } from "../types.ts";
 import { openRedis } from "./store.ts";
-import { beginMove, hasRedis, listening, type Node, startRedisCluster, type TestRedis } from "./testing.ts";
+import { beginMove, hasRedis, type Node, startRedisCluster, type TestRedis } from "./testing.ts";
 
 const GRANT = 10;
 const SPENT = 7;

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
+import { listening } from "../../../test/support/listening.ts";
 import { WeirError } from "../../errors.ts";
 import { observed } from "../../log.ts";
 import { makeSettings } from "../../settings.ts";
 import { reasonOf } from "./connect.ts";
 import { openRedis } from "./store.ts";
-import { listening } from "./testing.ts";
 
 const PASSWORD = "s3cret-of-redis";
 

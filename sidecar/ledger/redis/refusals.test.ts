@@ -9,11 +9,12 @@ import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { listening } from "../../../test/support/listening.ts";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
 import type { Acquire, Ledger } from "../types.ts";
 import { openRedis } from "./store.ts";
-import { hasRedis, listening, type Node, startRedis, type TestRedis } from "./testing.ts";
+import { hasRedis, type Node, startRedis, type TestRedis } from "./testing.ts";
 
 const GRANT = 10;
 const SPENT = 7;

@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
@@ -21,12 +20,6 @@ export interface TestRedis {
   /** Kills the first node and starts it again with its data. */
   restart(signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
-}
-
-/** Listens on a free port of this machine, which it returns. */
-export async function listening(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as AddressInfo).port;
 }
 
 /** Whether `redis-server` is on the PATH; tests that need it say so and are skipped without it. */
