@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openEmbedded } from "./embedded.ts";
 import { LocalLedger } from "./local.ts";
-import { ledgerSuite } from "./suite/suite.ts";
+import { ledgerSuite } from "./suite/all.ts";
 import type { Ledger } from "./types.ts";
 
 ledgerSuite("in-memory", async () => {

@@ -1,5 +1,5 @@
 /** The shared suite on a real Redis and on a real Redis Cluster of three nodes. Needs `redis-server`. */
-import { ledgerSuite } from "../suite/suite.ts";
+import { ledgerSuite } from "../suite/all.ts";
 import type { Ledger } from "../types.ts";
 import { openRedis } from "./store.ts";
 import { hasRedis, startRedis, startRedisCluster, type TestRedis } from "./testing.ts";

@@ -1,15 +1,6 @@
-/**
- * What every ledger must do, whatever keeps it. Each store's test file calls `ledgerSuite` with a way to open one; the
- * finer rules (expiry, roll-over, late reports) need a clock and are in machine.test.ts and test/sim, which also replays
- * its histories on Redis.
- */
+// What the tests of a ledger work with: one that a store has opened, and organisations that no other test has.
 import { randomUUID } from "node:crypto";
-import { after, before, describe } from "node:test";
 import type { Acquire, Ledger, ReportReply } from "../types.ts";
-import { grantTests } from "./grants.ts";
-import { keptTests } from "./kept.ts";
-import { noticeTests } from "./notices.ts";
-import { reportTests } from "./reports.ts";
 
 export interface OpenedLedger {
   readonly ledger: Ledger;
@@ -18,7 +9,6 @@ export interface OpenedLedger {
   readonly stop: () => Promise<void>;
 }
 
-/** What the tests work with. */
 export class Suite {
   #opened: OpenedLedger | undefined;
   #ledger: Ledger | undefined;
@@ -61,20 +51,4 @@ export class Suite {
   release({ leaseId, subject }: Acquire): Promise<ReportReply> {
     return this.ledger.release({ kind: "release", leaseId, subject });
   }
-}
-
-export function ledgerSuite(
-  name: string,
-  open: () => Promise<OpenedLedger>,
-  skip: string | false = false,
-): void {
-  describe(`the ${name} ledger`, { skip }, () => {
-    const suite = new Suite();
-    before(() => suite.open(open));
-    after(() => suite.stop());
-    grantTests(suite);
-    reportTests(suite);
-    noticeTests(suite);
-    keptTests(suite);
-  });
 }
