@@ -324,7 +324,7 @@ function settle(stream: Stream): void {
 }
 
 enum Charged {
-  /** The upstream answered with an error or sent the client elsewhere: providers charge nothing for those. */
+  /** The upstream was not asked, answered with an error or sent the client elsewhere: providers charge nothing for those. */
   Nothing = 0,
   /** The stream's token counts: what the answer says was used, or what was delivered of it. */
   Usage = 1,
@@ -339,17 +339,22 @@ function measure(stream: Stream): Charged {
   if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
   // The client left, or the upstream broke off, before there was an answer; or Envoy follows one that sends it elsewhere.
   if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, -1);
-  if (stream.answer == 0) return Charged.Reserved;
+  if (stream.answer == 0) return untold();
   const handle = stream.answer - 1;
   if (isMislabelled(handle)) return Charged.Reserved;
   if (!finished(handle)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, handle);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
-  if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : Charged.Reserved;
+  if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : untold();
   takeUsage(stream, handle);
   if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(handle));
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
+}
+
+/** An answer that told no usage: no upstream was asked for one that Envoy made itself (a route's `direct_response`). */
+function untold(): Charged {
+  return !nginx && is(property(CODE_DETAILS), "direct_response") ? Charged.Nothing : Charged.Reserved;
 }
 
 /** Takes over what the answer said so far. */

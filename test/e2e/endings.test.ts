@@ -8,7 +8,18 @@ const budgets = [
   { name: "calls", meter: "requests", limit: 1000, window: "day" },
   { name: "answers", meter: "completion_tokens", limit: 100_000, window: "day" },
 ];
-const names = ["retried", "once", "late", "slow", "long", "failed", "drained", "stopped", "redirected"];
+const names = [
+  "retried",
+  "once",
+  "late",
+  "slow",
+  "long",
+  "failed",
+  "drained",
+  "stopped",
+  "redirected",
+  "direct",
+];
 const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
   tiers: {
@@ -29,11 +40,16 @@ const EDITED =
   'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
 const ROUTES = `- match: { prefix: "/" }
 `;
-/** One that ends every stream after a while, by what Envoy tells in another way, and one by which Envoy follows redirections. */
+/** One that ends every stream after a while, by what Envoy tells in another way, one by which Envoy follows redirections, and two that it answers itself. */
 const MORE_ROUTES = `- match: { prefix: "/limited" }
                           route: { cluster: llm, timeout: 0s, max_stream_duration: { max_stream_duration: 0.5s } }
                         - match: { prefix: "/redirected" }
                           route: { cluster: llm, internal_redirect_policy: { redirect_response_codes: [307] } }
+                        - match: { prefix: "/direct/text" }
+                          direct_response: { status: 200, body: { inline_string: "up" } }
+                        - match: { prefix: "/direct" }
+                          direct_response: { status: 200, body: { inline_string: "{}" } }
+                          response_headers_to_add: [{ header: { key: content-type, value: application/json }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }]
                         ${ROUTES}`;
 const ADDRESSES = "use_remote_address: true";
 /** As Envoy before 1.33 has it: who comes from here is believed. */
@@ -121,6 +137,17 @@ describe("endings", () => {
     assert.equal((await w.chat("once", "Hello", { headers })).status, 500);
     assert.equal(tries, 1);
     await settled("once", 0, 0);
+  });
+
+  it("charges nothing for what a route answers without the upstream", async () => {
+    for (const [prefix, text] of [
+      ["/direct/text", "up"],
+      ["/direct", "{}"],
+    ]) {
+      const answer = await ask("direct", prefix);
+      assert.deepEqual([answer.status, await answer.text()], [200, text]);
+    }
+    await settled("direct", 0, 0);
   });
 
   it("charges what was delivered when Envoy's timeout ends a stream midway", async () => {
