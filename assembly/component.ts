@@ -188,7 +188,7 @@ function judge(to: usize, body: usize, work: usize, threshold: i32, untrusted: i
     reason = Reason.InjectionDetected;
     result.putText(to + result.OUTCOME_WHY, judgedWhy);
   }
-  if (reason == Reason.None && judgeTogether(prompt, threshold, untrusted)) {
+  if (reason == Reason.None && judgeTogether(prompt, threshold, untrusted, false)) {
     reason = Reason.InjectionDetected;
     result.gatherRules();
     result.putText(to + result.OUTCOME_WHY, judgedWhy);

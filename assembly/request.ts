@@ -367,7 +367,7 @@ function checkForm(stream: Stream): Reason {
 
 function checkInjection(stream: Stream, tier: Tier): Reason {
   if (tier.injection == Injection.Off) return Reason.None;
-  const judgement = judge(prompt, work, tier.threshold, tier.untrustedThreshold);
+  const judgement = judge(prompt, work, tier.threshold, tier.untrustedThreshold, tier.systemShadowed);
   stream.score = judgedScore;
   if (stream.draft) observeJudgement(stream);
   if (judgement != Judgement.Clean && tier.injection == Injection.Block)

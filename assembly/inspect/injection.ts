@@ -172,17 +172,26 @@ export function exceeds(logit: i32, limit: i32): bool {
 
 /**
  * Judges all spans. `work` is room for the longest of them. A threshold of 0 is the one that the pack was
- * calibrated for; an `untrusted` of 0 is `threshold`.
+ * calibrated for; an `untrusted` of 0 is `threshold`. With `lenient`, what is found in system texts is reported and judging goes
+ * on, unless one of the policy's own rules blocks there.
  */
-export function judge(prompt: Prompt, work: usize, threshold: i32, untrusted: i32): Judgement {
+export function judge(prompt: Prompt, work: usize, threshold: i32, untrusted: i32, lenient: bool): Judgement {
   beginJudging();
   for (let i = 0; i < prompt.count; i++) {
     const trust = prompt.trust(i);
     const entry = memoOf(i, prompt.raw(i), prompt.escaped(i), trust);
     const logit = judgeOnce(entry, prompt.raw(i), prompt.escaped(i), trust, work);
-    if (convicts(logit, limitOf(trust, threshold, untrusted))) return Judgement.Injection;
+    if (convicts(logit, limitOf(trust, threshold, untrusted)) && !excused(trust, lenient))
+      return Judgement.Injection;
   }
-  return judgeTogether(prompt, threshold, untrusted) ? Judgement.Injection : Judgement.Clean;
+  return judgeTogether(prompt, threshold, untrusted, lenient) ? Judgement.Injection : Judgement.Clean;
+}
+
+/** Whether what was just found is only reported, for where it stands. */
+function excused(trust: i32, lenient: bool): bool {
+  if (!lenient || trust != Trust.System || judgedByOwn) return false;
+  judgedReport = true;
+  return true;
 }
 
 /** A new body is in hand: nothing is said about it yet. */
@@ -194,7 +203,7 @@ export function beginJudging(): void {
 }
 
 /** Judges what the texts of a message's parts are together, until one is an injection; whether one is. */
-export function judgeTogether(prompt: Prompt, threshold: i32, untrusted: i32): bool {
+export function judgeTogether(prompt: Prompt, threshold: i32, untrusted: i32, lenient: bool): bool {
   for (let from = 0; findRun(prompt, from); from = runTo) {
     const trust = prompt.trust(runTo - 1);
     const limit = limitOf(trust, threshold, untrusted);
@@ -202,7 +211,7 @@ export function judgeTogether(prompt: Prompt, threshold: i32, untrusted: i32): b
       beginRun();
       for (let text = nextPiece(prompt, !!spaced); text != NONE; text = nextPiece(prompt, !!spaced)) {
         const logit = judgeOnce(memoOfOther(text, true, trust), text, true, trust, togetherWork);
-        if (convicts(logit, limit)) return true;
+        if (convicts(logit, limit) && !excused(trust, lenient)) return true;
       }
     }
   }

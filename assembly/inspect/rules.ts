@@ -24,6 +24,7 @@
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
+import { DENIAL_STEPS, isDenied, isDeniedBehind } from "./denial";
 import { addPlace, clearPlaces } from "./rules-places";
 import {
   beginSeek,
@@ -61,6 +62,8 @@ export const SPAN_TRUSTED: u32 = 2;
 export const SPAN_UNTRUSTED: u32 = 4;
 
 const FLAG_BLOCK: u32 = 1;
+/** The last of the categories override, extraction and hijack, as the pack numbers them. */
+const LAST_ORDER: u32 = 2;
 
 const FOUND_BYTES: usize = (2 * RULES_MAX) >> 3;
 const foundBits = reserve(FOUND_BYTES);
@@ -290,14 +293,22 @@ function isPending(use: usize): bool {
 function take(use: usize, now: u32, at: usize): void {
   const slot = <usize>load<u16>(use, 2);
   const words: u32 = load<u8>(use, 5);
-  if (words != 255) {
+  if (words == 255) {
+    if (isDeniable(use)) {
+      steps += DENIAL_STEPS;
+      if (isDenied(textStart, at, textEnd)) return;
+    }
+  } else {
     const before = ends + ((slot - 1) << 3);
     // The latest end may lie within this piece (`del` in `prompt del sistema`); then the one before it counts.
     if (!follows(use, load<u32>(before), now, words) && !follows(use, load<u32>(before, 4), now, words))
       return;
   }
   const next: u32 = load<u8>(use, 4);
-  if (next == 0) return hit(load<u16>(use), <i32>(now - passed) - 1);
+  if (next == 0) {
+    if (!isDeniable(use) || !isDeniedBehind(at, textEnd)) hit(load<u16>(use), <i32>(now - passed) - 1);
+    return;
+  }
   const own = ends + (slot << 3);
   const latest = load<u32>(own);
   if (latest == now) return;
@@ -306,6 +317,11 @@ function take(use: usize, now: u32, at: usize): void {
   if (at > watch) follow = FIRST;
   follow |= 1 << next;
   watch = max(watch, at + (load<u16>(use, 10) >> 1));
+}
+
+/** Whether the rule orders what may be denied (denial.ts): a curated one of what to ignore, to show or to be. */
+function isDeniable(use: usize): bool {
+  return base == 0 && load<u8>(rules + ((<usize>load<u16>(use)) << 3), 5) <= LAST_ORDER;
 }
 
 /** Whether the piece that ends at `now` stands in reach of an end before it. */

@@ -96,6 +96,7 @@ function compilePrompt(tape: Tape, node: i32, tier: Tier): void {
         ? Injection.Shadow
         : Injection.Block)
   );
+  tier.systemShadowed = choice(tape, member(tape, node, "system_injection"), "shadow");
   tier.threshold = <i32>quantity(tape, member(tape, node, "threshold"), 0);
   tier.untrustedThreshold = <i32>(
     quantity(tape, member(tape, node, "untrusted_threshold"), <u64>tier.threshold)

@@ -94,6 +94,8 @@ export class Tier {
   threshold: i32;
   untrustedThreshold: i32;
   injection: u8;
+  /** What looks like an injection in system texts is only reported. */
+  systemShadowed: bool;
   unknownShapeAllowed: bool;
   outage: u8;
   /** Some budget counts tokens or cost. */

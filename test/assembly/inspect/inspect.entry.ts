@@ -52,7 +52,7 @@ export function inspectBody(ptr: usize, len: i32, work: usize, upto: i32, times:
     if (upto == Upto.All) {
       setMemoVersion(turn++);
       beginMemo(prompt.count);
-      judge(prompt, work, 0, 0);
+      judge(prompt, work, 0, 0, false);
       result = judgedScore;
       continue;
     }

@@ -48,7 +48,7 @@ export function scanJson(ptr: usize, len: i32): i32 {
 }
 
 export function judgeBody(work: usize, threshold: i32, untrusted: i32): i32 {
-  return judge(prompt, work, threshold, untrusted);
+  return judge(prompt, work, threshold, untrusted, false);
 }
 
 export function why(): u64 {
