@@ -323,35 +323,32 @@ describe("weir", () => {
     assert.deepEqual([status, stderr], [1, "weir: standard output: ENOSPC: no space left on device\n"]);
   });
 
-  it("serves on when the reader of its log has gone", async () => {
-    const env = { ...process.env, WEIR_SIDECAR_PORT: "0", WEIR_LEDGER_DIRECTORY: at("unread") };
+  /** A sidecar of its own process, and what it takes to make it tell something: that a budget is used up. */
+  async function startSidecar(name: string, more: Record<string, string> = {}) {
+    const env = { ...process.env, WEIR_SIDECAR_PORT: "0", WEIR_LEDGER_DIRECTORY: at(name), ...more };
     const child = spawn(process.execPath, ["--import", "tsx", MAIN, "sidecar"], { env, stdio: "pipe" });
+    const [ready] = (await once(child.stdout, "data")) as [Buffer];
+    const url = `http://${/127\.0\.0\.1:\d+/.exec(`${ready}`)?.[0]}`;
+    const call = async (method: string, message: object) => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify(message);
+      await fetch(`${url}/weir.v1.Ledger/${method}`, { method: "POST", headers, body });
+    };
+    const spend = async (leaseId: string) => {
+      const amounts = { limit: "1", need: "1", want: "1" };
+      const budget = { name: "day", subject: "acme", meter: 1, window: 2, ...amounts };
+      await call("Acquire", { leaseId, subject: "acme/a/b", edge: "e", ttlMs: 60_000, budgets: [budget] });
+      await call("Settle", {
+        reports: [{ leaseId, subject: "acme/a/b", sequence: "1", spent: ["1"], final: true }],
+      });
+    };
+    return { child, url, spend };
+  }
+
+  it("serves on when the reader of its log has gone", async () => {
+    const { child, url, spend } = await startSidecar("unread");
     try {
-      const [ready] = (await once(child.stdout, "data")) as [Buffer];
-      const url = `http://${/127\.0\.0\.1:\d+/.exec(`${ready}`)?.[0]}`;
       child.stdout.destroy();
-      const call = async (method: string, message: object) => {
-        const headers = { "content-type": "application/json" };
-        const body = JSON.stringify(message);
-        const answer = await fetch(`${url}/weir.v1.Ledger/${method}`, { method: "POST", headers, body });
-        return (await answer.json()) as { leaseId?: string };
-      };
-      // What is told in the log: that a budget is used up.
-      const spend = async (leaseId: string) => {
-        const budget = {
-          name: "day",
-          subject: "acme",
-          meter: 1,
-          limit: "1",
-          window: 2,
-          need: "1",
-          want: "1",
-        };
-        await call("Acquire", { leaseId, subject: "acme/a/b", edge: "e", ttlMs: 60_000, budgets: [budget] });
-        await call("Settle", {
-          reports: [{ leaseId, subject: "acme/a/b", sequence: "1", spent: ["1"], final: true }],
-        });
-      };
       await spend("1");
       await spend("2");
       assert.equal((await fetch(`${url}/healthz`)).status, 200);
@@ -360,6 +357,27 @@ describe("weir", () => {
       assert.deepEqual(await ended, [0, null]);
     } finally {
       child.kill("SIGKILL");
+    }
+  });
+
+  it("ends by SIGTERM though a collector never answers, however long that may take", {
+    timeout: 60_000,
+  }, async () => {
+    const collector = createServer((socket) => socket.on("error", () => undefined));
+    const heard = once(collector, "connection");
+    const { child, spend } = await startSidecar("waiting", {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await listening(collector)}`,
+      OTEL_EXPORTER_OTLP_TIMEOUT: "600000",
+    });
+    try {
+      await spend("1");
+      await heard;
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      assert.deepEqual(await ended, [0, null]);
+    } finally {
+      child.kill("SIGKILL");
+      collector.close();
     }
   });
 });

@@ -36,5 +36,6 @@ export async function run(args: string[]): Promise<number> {
   });
   await sidecar.close();
   await events.close();
-  return 0;
+  // What still waits for an answer has had its time, and would keep the process.
+  process.exit(0);
 }

@@ -49,7 +49,6 @@ export interface Otlp {
 
 interface Exporter<T> {
   export(items: T[], done: (result: { code: number; error?: Error }) => void): void;
-  shutdown(): Promise<void>;
 }
 
 function exportAll<T>(exporter: Exporter<T>, items: readonly T[]): Promise<void> {
@@ -88,9 +87,9 @@ export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
     logs: logs !== undefined,
     used: (signal) => (signal === "traces" ? spans : logs)?.used ?? 0,
     log: (facts, settled) => logs?.push(readableLog(facts, resource, SCOPE), settled),
+    // The exporters are left alone: shut down, each waits for its request, which may take as long as its timeout.
     close: async (graceMs) => {
       await Promise.all([spans?.close(graceMs), logs?.close(graceMs)]);
-      await Promise.all([traceExporter?.shutdown(), logExporter?.shutdown()]);
     },
   };
 }
