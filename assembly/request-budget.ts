@@ -219,6 +219,11 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     continueRequest();
     return;
   }
+  // What stands in the way is leased out, perhaps to this proxy, and may have been left over meanwhile.
+  if (denied && deniedBusy && !stream.unsent && reserveLocally(stream, budgets, time) == Reserve.Reserved) {
+    release(stream);
+    return;
+  }
   if (denied) {
     if (!downgradeWaiting(stream, tier)) {
       refuse(stream, overBudget(stream, tier));

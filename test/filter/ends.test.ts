@@ -6,6 +6,7 @@ import type { Pairs } from "../../host/abi.ts";
 import { exchange } from "../../host/exchange.ts";
 import { WeirError } from "../../sidecar/errors.ts";
 import {
+  type Answer,
   type Call,
   chat,
   keyEntry,
@@ -151,7 +152,10 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
 
     test("an answer that breaks off costs its prompt by the length of its text, not by every byte of the body", async () => {
       const budgets = [{ meter: "prompt_tokens", limit: 1_000_000, window: "month" }];
-      const edge = await LocalEdge.open({ profile, policy: { ...policy, tiers: { pro: { budgets } } } });
+      const edge = await LocalEdge.open({
+        profile,
+        policy: { ...policy, tiers: { pro: { budgets, output: { max_tokens: 80 } } } },
+      });
       const gone = new AbortController();
       const body = chat("How deep is the river here? ".repeat(100));
       await edge.send({ ...call, body, signal: gone.signal, upstream: streaming(() => gone.abort()) });
@@ -353,6 +357,49 @@ test("on Envoy streams that need the same lease share a question to the ledger, 
   // The first slice is for four requests, so a few questions are needed.
   assert.ok((await asked("envoy")) <= 4);
   assert.equal(await asked("ngx_wasm"), 20);
+});
+
+test("a request that was denied for what others lease passes when one of them has left enough of its lease", async () => {
+  const budgets = [{ meter: "completion_tokens", limit: 100, window: "month" }];
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: { ...policy, tiers: { pro: { budgets, output: { max_tokens: 80 } } } },
+  });
+  const asks = (most: number, used: number): Call => ({
+    key: "k1",
+    body: chat("Hello there", { max_tokens: most }),
+    headers: [["x-mock-completion-tokens", `${used}`]],
+  });
+  const acquire = edge.ledger.acquire.bind(edge.ledger);
+  const outcomes: string[] = [];
+  let hasSettled = () => {};
+  const settling = new Promise<void>((resolve) => {
+    hasSettled = resolve;
+  });
+  let second: Promise<Answer> | undefined;
+  const first = await edge.send({
+    ...asks(80, 3),
+    upstream: async (request) => {
+      let denied = () => {};
+      const isDenied = new Promise<void>((resolve) => {
+        denied = resolve;
+      });
+      edge.ledger.acquire = async (command) => {
+        const answer = await acquire(command);
+        outcomes.push(answer.outcome);
+        denied();
+        // The denial is under way for as long as the first one's answer takes.
+        await settling;
+        return answer;
+      };
+      second = edge.send(asks(40, 2));
+      await isDenied;
+      return llm(request);
+    },
+  });
+  hasSettled();
+  assert.deepEqual([first.status, (await second)?.status, outcomes], [200, 200, ["denied"]]);
+  assert.equal(await settled(edge), 5);
 });
 
 test("hold_headers false: headers go on early, a denied body never does, and a rewritten one comes without length", async () => {
