@@ -14,7 +14,7 @@ import { guest } from "./guest.fixture.ts";
 import { type ServeOptions, serve } from "./node-server.ts";
 
 async function serving(listener: RequestListener): Promise<{ at: string; server: Server }> {
-  const server = createServer(listener);
+  const server = createServer({ maxHeaderSize: 128 << 10 }, listener);
   return { at: `127.0.0.1:${await listening(server)}`, server };
 }
 
@@ -94,6 +94,31 @@ test("the filter sees an upgrade, but not one to HTTP/2, which Envoy takes off; 
   };
   assert.equal(await ask("websocket"), "reqh get=0 websocket");
   assert.equal(await ask("h2c"), "reqh get=1");
+});
+
+test("headers may be as large as through Envoy, of a request and of an answer", async (t) => {
+  const edge = await gateway(t, "", ({ headers }, response) => {
+    response.setHeader("x-large", headers["x-large"] ?? "");
+    response.end();
+  });
+  const large = "a".repeat(50_000);
+  const outgoing = request(edge.url, { headers: { "x-large": large }, maxHeaderSize: 128 << 10 }).end();
+  const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+  answer.resume();
+  assert.deepEqual([answer.statusCode, answer.headers["x-large"]?.length], [200, large.length]);
+});
+
+test("a client is told to continue here, and neither filter nor upstream is asked to", async (t) => {
+  const edge = await gateway(t, "reqh get 0 expect", (incoming, response) => {
+    response.end(incoming.headers.expect ?? "none");
+  });
+  const outgoing = request(edge.url, { method: "POST", headers: { expect: "100-continue" } });
+  outgoing.flushHeaders();
+  await once(outgoing, "continue");
+  outgoing.end("hello");
+  const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+  assert.equal((await answer.toArray()).join(""), "none");
+  assert.ok(edge.said.includes("reqh get=1"), edge.said.join());
 });
 
 test("an upstream that switches protocols unasked gives 503, and keeps nobody waiting", async (t) => {

@@ -48,6 +48,9 @@ const DISK_BYTES_MAX = 16 << 20;
 const TICK_CHECK_MS = 50;
 const REQUEST_TIMEOUT_MS = 60_000;
 
+/** Of a request or an answer; Envoy's bound of the former. */
+const HEADER_BYTES_MAX = 60 << 10;
+
 /** Connection-bound headers, which no proxy passes on (RFC 9110, section 7.6.1). */
 const HOP_BY_HOP = new Set([
   "connection",
@@ -74,7 +77,7 @@ export async function serve(options: ServeOptions): Promise<Gateway> {
   });
   if (!vm.roots[0]?.ok) throw new Error("the filter refused the policy; its log says why");
 
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (incoming, outgoing) => {
     handle(vm, options, incoming, outgoing).catch((error) => {
       options.log?.("error", `gateway: ${error instanceof Error ? error.message : String(error)}`);
       if (outgoing.headersSent) outgoing.destroy();
@@ -159,7 +162,9 @@ function requestOf(incoming: IncomingMessage, bodyBytesMax: number): ExchangeReq
     const [name, value] = pair;
     // The filter judges an upgrade; that to HTTP/2 it is not shown, as Envoy takes it off by itself.
     const wishes = name === "upgrade" && value.toLowerCase() !== "h2c";
-    const passes = !HOP_BY_HOP.has(name) && (name === "content-length" || !bound.includes(name));
+    // Node has answered an expectation by now.
+    const passes =
+      !HOP_BY_HOP.has(name) && name !== "expect" && (name === "content-length" || !bound.includes(name));
     if (name !== "host" && (wishes || passes)) headers.push(pair);
   }
   const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = incoming.socket;
@@ -234,6 +239,7 @@ function forward(
       method: pseudo.get(":method") ?? "GET",
       path: pseudo.get(":path") ?? "/",
       headers: flat,
+      maxHeaderSize: HEADER_BYTES_MAX,
       signal,
     });
     outgoing.on("error", reject);
