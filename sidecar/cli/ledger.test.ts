@@ -399,6 +399,7 @@ describe("weir ledger", () => {
       [["reconcile", "x", "--reason", "x"], /--reason: is no option of reconcile/],
       [["show", "--sidecar", "127.0.0.1:8081"], /--sidecar: 127\.0\.0\.1:8081: expected http:\/\/HOST:PORT/],
       [["show", "--redis", "127.0.0.1"], /--redis: expected redis:\/\/HOST:PORT/],
+      [["show", "--redis", "redis://127.0.0.1/books"], /^--redis: expected redis:\/\/host:port/],
     ] as const)
       await assert.rejects(
         run(...args),

@@ -63,6 +63,15 @@ function parse(args: string[]) {
   return { values, positionals: [...positionals, ...amounts] };
 }
 
+/** The settings with the URL of --redis in the variable's place; where it is wrong the option is named. */
+function settingsOfOption(environment: Parameters<typeof settingsFromEnvironment>[0]) {
+  try {
+    return settingsFromEnvironment(environment);
+  } catch (thrown) {
+    throw new UsageError(WeirError.from(thrown).message.replace(/^WEIR_REDIS_URL/, "--redis"));
+  }
+}
+
 async function openBooks(values: Values): Promise<Books> {
   if (values.sidecar !== undefined) {
     const url = baseUrlOf("--sidecar", values.sidecar);
@@ -78,11 +87,13 @@ async function openBooks(values: Values): Promise<Books> {
   if (values.redis !== undefined && !/^rediss?:\/\/./.test(values.redis))
     throw new UsageError("--redis: expected redis://HOST:PORT or rediss://HOST:PORT");
   const { WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY } = process.env;
-  const { ledger } = settingsFromEnvironment({
+  const environment = {
     ...{ WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY },
     ...(values.directory !== undefined && { WEIR_REDIS_URL: "", WEIR_LEDGER_DIRECTORY: values.directory }),
     ...(values.redis !== undefined && { WEIR_REDIS_URL: values.redis }),
-  });
+  };
+  const { ledger } =
+    values.redis === undefined ? settingsFromEnvironment(environment) : settingsOfOption(environment);
   if (ledger.kind === "redis")
     return booksOf(await openRedis({ urls: ledger.urls, cluster: ledger.cluster }));
   // Opening makes what is not there: whoever mistypes a path would be shown an empty ledger.
