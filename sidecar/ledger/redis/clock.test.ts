@@ -4,8 +4,10 @@ import { it } from "node:test";
 import { acquire, budget } from "../testing.ts";
 import type { RedisCommands, ScriptCall } from "./connect.ts";
 import { loadScripts } from "./scripts.ts";
-import { RedisLedger } from "./store.ts";
+import { openRedis, RedisLedger } from "./store.ts";
+import { hasRedis, startRedis } from "./testing.ts";
 
+const FAR_MS = 40 * 86_400_000;
 const AHEAD_MS = 3 * 3_600_000 + 1_234;
 
 it("commands that find the sidecar's clock wrong together set it right, also when Redis' clock goes back", async () => {
@@ -31,5 +33,27 @@ it("commands that find the sidecar's clock wrong together set it right, also whe
     assert.equal(stale, 20);
     await ask();
     assert.equal(stale, 20);
+  }
+});
+
+it("what Redis keeps is shown by a process whose clock is far ahead, which has asked for no lease", {
+  skip: hasRedis() ? false : "redis-server is not installed",
+}, async (t) => {
+  const redis = await startRedis({ durable: false });
+  const open = () => openRedis({ urls: redis.urls, cluster: false });
+  try {
+    const first = await open();
+    await first.acquire(acquire([budget("org", 100, { window: "hour", need: 90 })], { leaseId: "a" }));
+    const report = { leaseId: "a", subject: "org", sequence: 1, spent: [90], final: true };
+    await first.settle({ kind: "settle", ...report });
+    await first.close();
+    const { now } = Date;
+    t.mock.method(Date, "now", () => now() + FAR_MS);
+    const second = await open();
+    const [budgets, untold] = [await second.budgets("org"), await second.untold("org")];
+    await second.close();
+    assert.deepEqual([budgets.map(({ spent }) => spent), untold.length], [[90], 1]);
+  } finally {
+    await redis.stop();
   }
 });

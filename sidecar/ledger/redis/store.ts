@@ -230,10 +230,11 @@ export class RedisLedger implements Ledger {
     return refusals;
   }
 
-  /** Adds to `policies` what the node does when its memory is full, if it says so. */
+  /** Adds to `policies` what the node does when its memory is full, if it says so; what is read of it is judged by its time. */
   async #examineNode(key: string, policies: Set<string>): Promise<string | undefined> {
     try {
-      const [policy = ""] = await this.run(this.#scripts.ready, [key], []);
+      const [policy = "", time] = await this.run(this.#scripts.ready, [key], []);
+      this.#offset = Number(time) - Date.now();
       if (policy !== "") policies.add(String(policy));
       return undefined;
     } catch (thrown) {
