@@ -17,7 +17,7 @@ import { COMMANDS, runWeir } from "./commands.ts";
 import { builtFile } from "./filter.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-commands-"));
-const at = (name: string, text?: string): string => {
+const at = (name: string, text?: string | Uint8Array): string => {
   const file = join(directory, name);
   if (text !== undefined) writeFileSync(file, text);
   return file;
@@ -194,6 +194,36 @@ describe("weir", () => {
       ["check", at("two.yaml", "tiers: {}\n---\ntiers: {}\n")],
       /two\.yaml:2:1: not YAML: a second document begins: expected one policy\n$/,
     );
+  });
+
+  it("refuses a policy that is not UTF-8, in which other letters would be read", async () => {
+    const latin1 = (text: string) => Buffer.from(text, "latin1");
+    const yaml = 'tiers:\n  pro: { response: { canaries: ["über alles"] } }\n';
+    const json = '{"tiers":{"pro":{"response":{"canaries":["über alles"]}}}}';
+    await refusal(
+      ["check", at("latin1.yaml", latin1(yaml))],
+      /latin1\.yaml:2: not UTF-8: expected a policy in UTF-8\n$/,
+    );
+    await refusal(["check", at("latin1.json", latin1(json))], /latin1\.json:1: not UTF-8/);
+    await refusal(
+      ["check", at("utf16.yaml", Buffer.from(`\ufeff${yaml}`, "utf16le"))],
+      /utf16\.yaml:1: not UTF-8/,
+    );
+  });
+
+  it("refuses YAML that has no form in JSON, and says where and what it is", async () => {
+    for (const [text, message] of [
+      ["requests: {{ rate }}", "2:21: a key that is a map or a list: expected a word"],
+      ["tokens: .inf", "2:18: .inf: expected a number as JSON has it"],
+      ["budgets: [{ limit: 1e400 }]", "2:29: 1e400: expected a number as JSON has it"],
+    ] as const) {
+      const file = at("unlike.yaml", `tiers:\n  pro: { ${text} }\n`);
+      assert.deepEqual(await weir("check", file), {
+        code: 1,
+        out: "",
+        err: `weir check: ${file}:${message}\n`,
+      });
+    }
   });
 
   it("refuses of a JSON file what the proxy would, though it is YAML", async () => {

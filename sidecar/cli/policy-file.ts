@@ -1,6 +1,7 @@
 // A policy as people keep it: YAML or JSON in a file. The filter takes JSON, and not all of what YAML takes for it.
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { type Document, LineCounter, parseDocument, visit } from "yaml";
+import { type Document, isCollection, LineCounter, parseDocument, visit } from "yaml";
 import { WeirError } from "../errors.ts";
 import { unreadable } from "./usage.ts";
 
@@ -17,28 +18,64 @@ function strayStar(document: Document): number | undefined {
   return at;
 }
 
-/** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
-export function readPolicy(file: string): string {
-  let text: string;
+/** What JSON has no form for: a key that is no word, as in a template that nobody filled in, and a number such as `.inf`. */
+function unlikeJson(document: Document): { at: number; what: string } | undefined {
+  let found: { at: number; what: string } | undefined;
+  const is = (range: readonly number[] | null | undefined, what: string) => {
+    found = { at: range?.[0] ?? 0, what };
+    return visit.BREAK;
+  };
+  visit(document, {
+    Pair(_key, { key }) {
+      return isCollection(key) ? is(key.range, "a key that is a map or a list: expected a word") : undefined;
+    },
+    Scalar(_key, { range, source, value }) {
+      const isNumber = typeof value !== "number" || Number.isFinite(value);
+      return isNumber ? undefined : is(range, `${source}: expected a number as JSON has it`);
+    },
+  });
+  return found;
+}
+
+/** The text of `file`. Throws WeirError: what is not UTF-8 would be read as other letters, and a pattern in it never found. */
+function textOf(file: string): string {
+  let bytes: Buffer;
   try {
-    text = readFileSync(file === "-" ? 0 : file, "utf8");
+    bytes = readFileSync(file === "-" ? 0 : file);
   } catch (thrown) {
     throw unreadable(file, thrown);
   }
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  const line = bytes
+    .toString("latin1")
+    .split("\n")
+    .findIndex((text) => !isUtf8(Buffer.from(text, "latin1")));
+  throw new WeirError("invalid_argument", `${file}:${line + 1}: not UTF-8: expected a policy in UTF-8`);
+}
+
+/** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
+export function readPolicy(file: string): string {
+  const text = textOf(file);
   // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
   if (file.endsWith(".json")) return text;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const refuse = (at: number, what: string): never => {
     const { line, col } = lines.linePos(at);
-    throw new WeirError("invalid_argument", `${file}:${line}:${col}: not YAML: ${what}`);
+    throw new WeirError("invalid_argument", `${file}:${line}:${col}: ${what}`);
   };
   const [error] = document.errors;
   const star = strayStar(document);
   if (star !== undefined && star <= (error?.pos[0] ?? star))
-    refuse(star, 'a star that no anchor belongs to: what begins with one stands in quotes, such as "*"');
-  if (error?.code === "MULTIPLE_DOCS") refuse(error.pos[0], "a second document begins: expected one policy");
-  if (error) refuse(error.pos[0], error.message);
+    refuse(
+      star,
+      'not YAML: a star that no anchor belongs to: what begins with one stands in quotes, such as "*"',
+    );
+  if (error?.code === "MULTIPLE_DOCS")
+    refuse(error.pos[0], "not YAML: a second document begins: expected one policy");
+  if (error) refuse(error.pos[0], `not YAML: ${error.message}`);
+  const unlike = unlikeJson(document);
+  if (unlike) refuse(unlike.at, unlike.what);
   if (document.contents === null)
     throw new WeirError("invalid_argument", `${file}: nothing in it: expected a policy, which has tiers`);
   try {
