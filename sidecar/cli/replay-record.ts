@@ -42,6 +42,9 @@ const DIGEST = /^[0-9a-fA-F]{64}$/;
 const METHOD = /^[A-Z]{1,16}$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VERDICT = /^[a-z][a-z0-9_]*(;shadow=[a-z0-9_,]+)?$/;
+const SUBJECT = /^(?=.{1,96}$)[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,2}$/;
+/** The last that the filter's clock, 64 bits of nanoseconds, can say: what is beyond was counted in microseconds. */
+const TIME_MAX_MS = Number((2n ** 64n - 1n) / 1_000_000n);
 const SHOWN_MAX = 60;
 /** Where a key may stand by mistake: what is wrong there is not repeated. */
 const SECRET = ["key_sha256", "headers"];
@@ -71,7 +74,7 @@ export function parseRecord(text: string, line: number): ReplayRecord {
   if (address !== undefined && isIP(address) === 0) wrong("address", "an IPv4 or IPv6 address");
   const optional = {
     keySha256: text_("key_sha256", DIGEST, "64 hexadecimal digits")?.toLowerCase(),
-    subject: text_("subject", /^[A-Za-z0-9._/-]{1,96}$/, "a subject such as acme/search/key-7"),
+    subject: text_("subject", SUBJECT, "a subject such as acme/search/key-7"),
     tier: text_("tier", /./, "a tier's name"),
     body: bodyOf(members.body),
     verdict: text_("verdict", VERDICT, "ok or a code"),
@@ -95,10 +98,9 @@ type Wrong = (name: string, expected: string) => never;
 
 function timeOf({ time }: Members, wrong: Wrong): number {
   const expected = "RFC 3339 with an offset, or milliseconds since the epoch";
-  if (Number.isSafeInteger(time) && (time as number) > 0) return time as number;
-  if (typeof time !== "string" || !MOMENT.test(time)) return wrong("time", expected);
-  const ms = Date.parse(time);
-  return Number.isNaN(ms) ? wrong("time", expected) : ms;
+  const ms = typeof time === "string" && MOMENT.test(time) ? Date.parse(time) : time;
+  const isTime = Number.isSafeInteger(ms) && (ms as number) > 0 && (ms as number) <= TIME_MAX_MS;
+  return isTime ? (ms as number) : wrong("time", expected);
 }
 
 function headersOf({ headers = {} }: Members, wrong: Wrong): Record<string, string> {

@@ -79,7 +79,7 @@ function withKeys(policy: Policy, callers: Callers): Policy {
     if (entry) added.push({ ...entry, sha256: digestOf(`weir-replay-${digest}`) });
   }
   for (const [subject, tier] of callers.subjects) {
-    const known = tier !== undefined && tier in policy.tiers ? { subject, tier } : undefined;
+    const known = tier !== undefined && Object.hasOwn(policy.tiers, tier) ? { subject, tier } : undefined;
     const entry = bySubject.get(subject) ?? known;
     if (entry) added.push({ ...entry, sha256: digestOf(`weir-replay-${subject}`) });
   }

@@ -170,13 +170,14 @@ describe("replay", () => {
       at(2, { ...none, subject: "acme/search/key-7", tier: "gone" }),
       at(3, { ...none, subject: "acme/elsewhere/key-1", tier: "pro" }),
       at(4, { ...none, subject: "acme/elsewhere/key-2" }),
+      at(4, { ...none, subject: "acme/elsewhere/key-3", tier: "constructor" }),
       at(5, none),
     ];
     for (const more of [{}, { identity: { headers: ["x-api-key"] } }]) {
       const report = await replay(lines, policy({}, more));
       assert.deepEqual(counts(report), {
         "ok -> ok": 3,
-        "ok -> invalid_api_key": 2,
+        "ok -> invalid_api_key": 3,
         "ok -> missing_api_key": 1,
       });
     }
@@ -231,7 +232,11 @@ test("a record is refused with its line, member and what was expected", () => {
     [{ headers: { authorization: ["Bearer sk-a"] } }, /line 9: headers: expected an object of header names/],
     [{ headers: [] }, /headers/],
     [{ key_sha256: "sk-a-key" }, /line 9: key_sha256: expected 64 hexadecimal digits/],
+    [{ time: 1_767_607_200_000_000 }, /line 9: time: 1767607200000000: expected RFC 3339/],
+    [{ time: Number.MAX_SAFE_INTEGER }, /line 9: time: 9007199254740991: expected RFC 3339/],
     [{ subject: "a b" }, /subject/],
+    [{ subject: "acme/search/key/7" }, /line 9: subject: "acme\/search\/key\/7": expected a subject/],
+    [{ subject: "acme/" }, /line 9: subject: "acme\/": expected a subject/],
     [{ address: "here" }, /address: "here": expected an IPv4 or IPv6 address/],
     [{ verdict: "No." }, /verdict/],
     [{ status: 99 }, /status: 99: expected 100 to 599/],
