@@ -28,11 +28,15 @@ test("a text that is too long is refused", () => {
   assert.throws(() => spansOf("x".repeat((1 << 20) + 1)), /longer than 1048576 bytes/);
 });
 
-test("of a text that is too long its line is told", async () => {
+test("of a text or a line that is too long the line is told", async () => {
   const input = ['{"id":1,"text":"hi"}\n', `{"id":2,"text":"${"x".repeat((1 << 20) + 1)}"}\n`];
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   await assert.rejects(
     run(["--jsonl"], Readable.from(input), nowhere),
     /^WeirError: line 2: a text is longer/,
+  );
+  await assert.rejects(
+    run(["--jsonl"], Readable.from([...Array(33).fill("x".repeat(1 << 20)), "\n"]), nowhere),
+    /^WeirError: line 1: longer than 33554432 bytes/,
   );
 });

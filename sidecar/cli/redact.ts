@@ -8,7 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
-import { linesOf } from "./lines.ts";
+import { LINE_BYTES_MAX, linesOf } from "./lines.ts";
 import { pipedOutput, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir redact --jsonl < TEXTS.jsonl
@@ -95,8 +95,10 @@ export async function run(
   let number = 0;
   for await (const line of linesOf(stdin)) {
     number++;
-    if (line?.trim() === "") continue;
-    const row = line && parse(line);
+    if (line === undefined)
+      throw new WeirError("invalid_argument", `line ${number}: longer than ${LINE_BYTES_MAX} bytes`);
+    if (line.trim() === "") continue;
+    const row = parse(line);
     if (!row) throw new WeirError("invalid_argument", `line ${number}: expected {"id", "text"}`);
     const out = `${JSON.stringify({ id: row.id, text: row.text, spans: spansAt(number, row.text) })}\n`;
     if (!stdout.write(out)) await once(stdout, "drain");
