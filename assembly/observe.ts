@@ -328,6 +328,8 @@ function gather(stream: Stream, draft: Draft, charged: usize): void {
   else if (stream.replaced && !nginx) facts.status = statusOf(Reason.AnswerUnreadable);
   facts.charged = charged;
   if (handle >= 0) gatherUsage(stream, handle);
+  else if (stream.brokenOff) gatherUnanswered(stream);
+  if (facts.usage != UsageSource.None) gatherCost(stream);
   if (!draft.digested) return;
   blake2sEnd(draft.digest, digest);
   facts.digest = digest;
@@ -348,7 +350,9 @@ function gatherUsage(stream: Stream, handle: i32): void {
   const isTold = seen(handle) && finished(handle);
   facts.usage = isTold ? UsageSource.Reported : UsageSource.Estimated;
   facts.promptTokens = promptTokens(handle);
-  if (facts.promptTokens == 0) facts.promptTokens = stream.promptTokens || stream.promptEstimate;
+  // As it is charged where the answer tells the rest.
+  if (facts.promptTokens == 0)
+    facts.promptTokens = isTold && facts.charged != 0 ? stream.promptTokens : stream.promptEstimate;
   facts.completionTokens = completionTokens(handle);
   if (!isTold) {
     const estimate = stream.boundOutput(outputTokensEstimate(handle));
@@ -360,17 +364,25 @@ function gatherUsage(stream: Stream, handle: i32): void {
   facts.cachedTokens = cachedTokens(handle);
   facts.cacheWriteTokens = cacheWriteTokens(handle);
   facts.reasoningTokens = reasoningTokens(handle);
+}
+
+/** The answer ended before anything of it was there: its prompt had been sent. */
+function gatherUnanswered(stream: Stream): void {
+  facts.usage = UsageSource.Estimated;
+  facts.promptTokens = stream.promptEstimate;
+}
+
+function gatherCost(stream: Stream): void {
   const price = changetype<Policy>(stream.policy).price(stream.model);
-  if (price != null) {
-    facts.cost = costOf(
-      price,
-      facts.promptTokens,
-      facts.cachedTokens,
-      facts.cacheWriteTokens,
-      facts.completionTokens,
-      facts.reasoningTokens,
-    );
-  }
+  if (price == null) return;
+  facts.cost = costOf(
+    price,
+    facts.promptTokens,
+    facts.cachedTokens,
+    facts.cacheWriteTokens,
+    facts.completionTokens,
+    facts.reasoningTokens,
+  );
 }
 
 /** What was found in the prompt. */

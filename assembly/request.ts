@@ -387,7 +387,7 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   stream.onlyCounts = prompt.onlyCounts;
   const tools = hasTools();
   let tokens = promptBound(prompt, lenOf(body), tools);
-  let estimate = tier.counts ? promptEstimate(prompt, tools) : 0;
+  let estimate = tier.counts || stream.draft != 0 ? promptEstimate(prompt, tools) : 0;
   if (tokens > tier.promptTokensMax) {
     estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), tools, work);
     if (tokens > tier.promptTokensMax) {

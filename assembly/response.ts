@@ -402,6 +402,7 @@ function brokeOff(stream: Stream, handle: i32): Charged {
   count(Metric.Aborted);
   const rule = changetype<Tier>(stream.tier).onAbort;
   if (stream.phase != Phase.Upstream) return Charged.Nothing;
+  stream.brokenOff = true;
   const whole = stream.outlives || rule == OnAbort.Reserved;
   if (!whole && rule == OnAbort.Zero) return Charged.Nothing;
   if (handle >= 0) takeUsage(stream, handle);

@@ -68,6 +68,8 @@ export class Stream {
   downgraded: bool;
   /** The upstream goes on with the answer when nobody waits for it any more. */
   outlives: bool;
+  /** The answer ended before it was complete: it is charged as the policy says. */
+  brokenOff: bool;
   /** No model is asked for anything, so that only budgets on requests apply. */
   onlyCounts: bool;
   /** The budget to warn of, if `warnPercent` is not 0: its place among those that apply. */

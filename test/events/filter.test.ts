@@ -222,6 +222,37 @@ for (const profile of PROFILES) {
       }
     });
 
+    test("the prompt of an answer that broke off is the same in its event whatever it is charged, also before anything of it came", async () => {
+      // "Hello there" at a token for every two bytes, and what the API adds.
+      const prompt = 13n;
+      for (const on_abort of ["delivered", "reserved", "zero"]) {
+        const tiers = { pro: { ...policy.tiers.pro, response: { on_abort } }, open: policy.tiers.open };
+        const keys = [keyEntry("key-pro", "pro"), keyEntry("key-open", "open")];
+        const { edge, take } = await edgeWithEvents(profile, { ...policy, tiers, keys });
+        const upstream = () => ({
+          status: 200,
+          headers: { "content-type": "text/event-stream" },
+          body: [event({})],
+        });
+        // The first counts its tokens, as it has no lease yet.
+        await edge.send(hello);
+        for (const key of ["key-pro", "key-open"]) await edge.send({ ...hello, key, upstream });
+        const gone = new AbortController();
+        const leaves: Call["upstream"] = () => {
+          gone.abort();
+          return llm({ headers: [], body: Buffer.from("{}"), signal: gone.signal });
+        };
+        await edge.send({ ...hello, signal: gone.signal, upstream: leaves });
+        const [, ...events] = await take();
+        assert.equal(events.length, 3);
+        for (const got of events)
+          assert.deepEqual(
+            [got.ending, got.usage, got.promptTokens, got.completionTokens, got.cost],
+            [Ending.BROKEN_OFF, UsageSource.ESTIMATED, prompt, 0n, 2n * prompt],
+          );
+      }
+    });
+
     test("redactions are counted by type, with their places in the answer as it was sent", async () => {
       const { edge, take } = await edgeWithEvents(profile, policy);
       const content = "Write to jane.doe@example.com, or to jane.doe@example.com; call +1 212-555-0123.";
