@@ -171,7 +171,8 @@ function dispatch(state: State): void {
   if (!state.hasData) return;
   state.hasData = false;
   if (state.docBytes >= DONE_BYTES && (state.head & 0xffffffffffff) == DONE) {
-    state.finished = true;
+    // After an error it ends the stream, not the answer.
+    if (!state.failed) state.finished = true;
     addSpan(Channel.End, ALL, ALL, 0, 0, ENDS);
     if (state.docBytes > HEAD_BYTES || (state.head & ~SPACES) != DONE) state.unreadable++;
   } else if (state.docBytes > 0 && (state.broken || !state.complete)) {

@@ -355,6 +355,7 @@ function cohereShapes(): void {
   const call = inner();
   on(delta, "message", message);
   on(delta, "usage", child(ROOT, name("usage")));
+  on(delta, "error", error);
   on(message, "content", content);
   on(content, "text", text);
   on(content, "thinking", reasoning);

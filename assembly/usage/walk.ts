@@ -389,13 +389,13 @@ function endRoot(state: State): void {
     state.choicesOpen |= 1;
     state.choicesDone |= 1;
   }
-  // Usage that comes with or after the last choice's end is final, though `[DONE]` or the like may be missing.
-  if (state.usageHere && state.choicesDone != 0 && state.choicesDone == state.choicesOpen)
-    state.finished = true;
-  if (state.doneHere) state.finished = true;
   const type = <i32>state.typeId;
-  if (type == 0) return;
   if (type == ERROR || type == FAILED) state.failed = true;
+  // Usage that comes with or after an error or the last choice's end is final, though `[DONE]` or the like may be missing.
+  const ended = state.failed || (state.choicesDone != 0 && state.choicesDone == state.choicesOpen);
+  if (state.usageHere && ended) state.finished = true;
+  if (state.doneHere) state.finished = true;
+  if (type == 0) return;
   if (
     type == MESSAGE_STOP ||
     type == MESSAGE_END ||
