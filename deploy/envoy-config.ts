@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { problemsOf } from "../sidecar/cli/check.ts";
 import { readPolicy } from "../sidecar/cli/policy-file.ts";
-import { authorityOf, integerOf } from "../sidecar/cli/usage.ts";
+import { authorityOf, integerOf, pipedOutput } from "../sidecar/cli/usage.ts";
 import {
   bufferBytes,
   CLUSTER_DEFAULT,
@@ -94,13 +94,15 @@ function main(): void {
   });
   const { policy, wasm, upstream, sidecar, listen } = values;
   if (!policy || !wasm || !upstream || !sidecar)
-    throw new Error("expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT");
+    throw new Error(
+      "expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT [--listen ADDRESS:PORT] [--admin-port PORT]",
+    );
   const adminPort = integerOf("--admin-port", values["admin-port"], 1, 65_535);
   const text = readPolicy(policy);
   const problems = problemsOf(text);
   if (problems.length > 0) throw new Error(`${policy}: ${problems.join("; ")}`);
   const read = JSON.parse(text) as EnvoyConfigOptions["policy"];
-  process.stdout.write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
+  pipedOutput().write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) runScript("envoy-config", main);

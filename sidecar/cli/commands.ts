@@ -2,7 +2,7 @@
 // error in a line or two. What a person gave wrongly never shows a stack trace.
 import project from "../../package.json" with { type: "json" };
 import { WeirError } from "../errors.ts";
-import { UsageError } from "./usage.ts";
+import { noneEmpty, onceEach, UsageError } from "./usage.ts";
 
 export interface Command {
   /** "usage: weir NAME …": first how it is called; after an empty line what else there is to know. */
@@ -76,22 +76,6 @@ function messageOf(thrown: unknown): string {
 const isUsage = (thrown: unknown): boolean =>
   thrown instanceof UsageError ||
   `${(thrown as { code?: unknown } | null)?.code}`.startsWith("ERR_PARSE_ARGS");
-
-/** Of an option that is given twice node:util would take the last, without a word. */
-function onceEach(args: readonly string[], repeatable: readonly string[] = []): void {
-  const names = args.filter((arg) => /^--./.test(arg)).map((arg) => arg.replace(/=.*/s, ""));
-  const twice = names.find((name, i) => names.indexOf(name) < i && !repeatable.includes(name));
-  if (twice) throw new UsageError(`${twice}: given twice: expected once`);
-}
-
-/** A variable of a script that is not set must not stand for what there is without the option: a key that never expires, another ledger. */
-function noneEmpty(args: readonly string[]): void {
-  const at = args.findIndex((arg) => arg === "" || /^--[^=]+=$/.test(arg));
-  if (at < 0) return;
-  const before = args[at - 1] ?? "";
-  const name = args[at] || (before.startsWith("--") ? before : `argument ${at + 1}`);
-  throw new UsageError(`${name.replace(/=$/, "")}: nothing: expected a value`);
-}
 
 /** Runs `weir ARGS…`. Answers with the exit status, and never rejects. */
 export async function runWeir(args: readonly string[]): Promise<number> {

@@ -5,6 +5,22 @@ import { systemReason, WeirError } from "../errors.ts";
 /** Called wrongly: shown with the command's usage, and exit status 2. */
 export class UsageError extends Error {}
 
+/** Of an option that is given twice node:util would take the last, without a word. */
+export function onceEach(args: readonly string[], repeatable: readonly string[] = []): void {
+  const names = args.filter((arg) => /^--./.test(arg)).map((arg) => arg.replace(/=.*/s, ""));
+  const twice = names.find((name, i) => names.indexOf(name) < i && !repeatable.includes(name));
+  if (twice) throw new UsageError(`${twice}: given twice: expected once`);
+}
+
+/** A variable of a script that is not set must not stand for what there is without the option: a key that never expires, another ledger. */
+export function noneEmpty(args: readonly string[]): void {
+  const at = args.findIndex((arg) => arg === "" || /^--[^=]+=$/.test(arg));
+  if (at < 0) return;
+  const before = args[at - 1] ?? "";
+  const name = args[at] || (before.startsWith("--") ? before : `argument ${at + 1}`);
+  throw new UsageError(`${name.replace(/=$/, "")}: nothing: expected a value`);
+}
+
 /** A whole number given as text. */
 export function integerOf(name: string, text: string, min: number, max: number): number {
   const value = Number(text);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -124,6 +124,8 @@ test("the commands of deploy say in one line what is wrong with what they were g
       ["envoy-config", ["--policy", policy, ...rest], /policy\.yaml:2:1: not YAML: Tabs are not allowed/],
       ["envoy-config", ["--policy", join(dir, "none"), ...rest], /none: cannot be read: ENOENT/],
       ["envoy-config", ["--polcy", policy], /Unknown option '--polcy'/],
+      ["envoy-config", ["--policy", policy, ...rest, "--wasm=v"], /--wasm: given twice: expected once/],
+      ["envoy-config", ["--policy", policy, ...rest, "--listen="], /--listen: nothing: expected a value/],
       [
         "envoy-config",
         ["--policy", at("demo/policy.yaml"), ...rest, "--listen", "8080"],
@@ -155,6 +157,21 @@ test("the commands of deploy say in one line what is wrong with what they were g
     }
   } finally {
     rmSync(dir, { recursive: true });
+  }
+});
+
+test("a configuration that cannot be written whole is told in one line, and fails", () => {
+  const full = openSync("/dev/full", "w");
+  try {
+    const args = ["--policy", at("demo/policy.yaml"), "--wasm", "w", "--upstream", "h:1", "--sidecar", "s:1"];
+    const command = ["--import", "tsx", at("deploy/envoy-config.ts"), ...args];
+    const { status, stderr } = spawnSync(process.execPath, command, {
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    assert.deepEqual([status, stderr], [1, "weir: standard output: ENOSPC: no space left on device\n"]);
+  } finally {
+    closeSync(full);
   }
 });
 
