@@ -142,6 +142,10 @@ test("a header that names no time or nobody is refused", () => {
   assert.deepEqual(fieldsOf('a,"b,""c""",'), ["a", 'b,"c"', ""]);
 });
 
+test("names of columns that cannot be read are told, and no other line is taken for them", async () => {
+  await assert.rejects(run('time,"key\n1700000000,k'), /^WeirError: line 1: column 6: a stray quote$/);
+});
+
 test("the command reads a file or standard input", () => {
   const folder = mkdtempSync(join(tmpdir(), "weir-analyze-"));
   const main = fileURLToPath(new URL("./main.ts", import.meta.url));

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { type Anomaly, Detector } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
 import { instant } from "./ledger-text.ts";
-import { type LineInput, linesOf } from "./lines.ts";
+import { type LineInput, linesOf, Unread } from "./lines.ts";
 import type { ScanOutput } from "./scan.ts";
 import { pipedOutput, UsageError, unreadable } from "./usage.ts";
 import { CsvError, UsageCsv } from "./usage-csv.ts";
@@ -122,11 +122,13 @@ export async function analyze(input: LineInput, output: ScanOutput, json: boolea
     number++;
     if (text === "") continue;
     try {
-      if (text === undefined) throw new CsvError("too long");
+      if (text instanceof Unread) throw new CsvError(text.why);
       if (csv) await tell(addRow(detector, summary, csv, text));
       else csv = new UsageCsv(text);
     } catch (error) {
       if (!(error instanceof CsvError)) throw error;
+      // Without the names of columns no other line can be read.
+      if (!csv) throw new WeirError("invalid_argument", `line ${number}: ${error.message}`);
       summary.malformed++;
       if (summary.errors.length < ERRORS_SHOWN_MAX) summary.errors.push(`line ${number}: ${error.message}`);
     }

@@ -8,7 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
-import { LINE_BYTES_MAX, linesOf } from "./lines.ts";
+import { linesOf, Unread } from "./lines.ts";
 import { pipedOutput, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir redact --jsonl < TEXTS.jsonl
@@ -95,8 +95,7 @@ export async function run(
   let number = 0;
   for await (const line of linesOf(stdin)) {
     number++;
-    if (line === undefined)
-      throw new WeirError("invalid_argument", `line ${number}: longer than ${LINE_BYTES_MAX} bytes`);
+    if (line instanceof Unread) throw new WeirError("invalid_argument", `line ${number}: ${line.why}`);
     if (line.trim() === "") continue;
     const row = parse(line);
     if (!row) throw new WeirError("invalid_argument", `line ${number}: expected {"id", "text"}`);

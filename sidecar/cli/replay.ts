@@ -12,7 +12,7 @@ import { WeirError } from "../errors.ts";
 import { problemsOf } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { instant } from "./ledger-text.ts";
-import { linesOf } from "./lines.ts";
+import { linesOf, Unread } from "./lines.ts";
 import { readPolicy } from "./policy-file.ts";
 import { LineError, parseRecord, type ReplayRecord } from "./replay-record.ts";
 import { moveTo, newCallers, noteCaller, Replayed, type Verdict } from "./replay-run.ts";
@@ -68,7 +68,7 @@ async function* recordsOf(file: string): AsyncGenerator<ReplayRecord | LineError
   let number = 0;
   for await (const text of linesOf(createReadStream(file))) {
     number++;
-    if (text === undefined) yield new LineError(`line ${number}: longer than a body may be`);
+    if (text instanceof Unread) yield new LineError(`line ${number}: ${text.why}`);
     else if (text.trim() !== "") yield readLine(text, number);
   }
 }

@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
-import { LINE_BYTES_MAX, type LineInput, linesOf } from "./lines.ts";
+import { type LineInput, linesOf, Unread } from "./lines.ts";
 import { pipedOutput, UsageError } from "./usage.ts";
 
 /** As the filter's BODY_BYTES_MAX. */
@@ -151,8 +151,8 @@ async function scanLines(inspector: Inspector, stdin: LineInput, stdout: ScanOut
   let failed = 0;
   for await (const line of linesOf(stdin)) {
     number++;
-    if (line?.trim() === "") continue;
-    const answer = line === undefined ? tooLong(number) : lineVerdict(inspector, line, number);
+    if (typeof line === "string" && line.trim() === "") continue;
+    const answer = line instanceof Unread ? unread(number, line) : lineVerdict(inspector, line, number);
     if ("error" in answer) failed++;
     out += `${JSON.stringify(answer)}\n`;
     if (out.length < CHUNK_CHARACTERS) continue;
@@ -180,6 +180,6 @@ function lineVerdict(inspector: Inspector, line: string, number: number): object
   return textVerdict(inspector, id ?? null, text);
 }
 
-function tooLong(number: number): object {
-  return { id: null, error: `line ${number}: longer than ${LINE_BYTES_MAX} bytes` };
+function unread(number: number, { why }: Unread): object {
+  return { id: null, error: `line ${number}: ${why}` };
 }
