@@ -263,7 +263,7 @@ describe("weir", () => {
       await refusal(["train", "--labels", at("labels.jsonl", `${good}${line}\n`)], message);
   });
 
-  it("tells before the training that the pack in use is none", async () => {
+  it("tells before the training that the pack in use is none, or that the project's texts are not there", async () => {
     const texts = Array.from({ length: 40 }, (_, i) => `{"text":"text ${i}","label":${i % 2}}\n`);
     // Without texts of the project the training could not begin.
     const args = ["train", "--labels", at("many.jsonl", texts.join("")), "--corpus", at("none"), "--current"];
@@ -274,6 +274,8 @@ describe("weir", () => {
     );
     const zeros = "\0".repeat(HEADER_BYTES + SLOTS);
     await refusal([...args, at("zeros.bin", zeros)], /zeros\.bin: not a classifier pack\n$/);
+    const missing = /weir train: \S*none: cannot be read: ENOENT: no such file or directory\n$/;
+    await refusal([...args.slice(0, -1), "--out", directory], missing);
   });
 
   it("tells before the training that it cannot write where it is to", { timeout: 60_000 }, () => {

@@ -147,6 +147,15 @@ function readLabels(file: string): Sample[] {
   }
 }
 
+/** The project's own texts under `directory`. Throws WeirError that names it where there are none. */
+function readCorpus(directory: string, seed: number): Sample[] {
+  try {
+    return ownCorpus(directory, seed);
+  } catch (thrown) {
+    throw thrown instanceof WeirError ? thrown : unreadable(directory, thrown);
+  }
+}
+
 /** Makes a directory where there is none. Node's own way to make those above it, too, never ends in /proc. */
 function makeDirectory(path: string): void {
   try {
@@ -206,7 +215,7 @@ export async function run(args: string[]): Promise<number> {
   // Before the training, which takes a while: what is no pack, and no directory to write to, is told at once.
   makeDirectory(resolve(out));
   const present = judgeCurrent(wasm, rules, current, test);
-  const own = ownCorpus(corpus, seed);
+  const own = readCorpus(corpus, seed);
   const presentOwn = judgeCurrent(wasm, rules, current, own);
   const trained = trainPackOf(featureModule(wasm), [...own, ...rest], { rules, hash, seed });
   const pack = raised(wasm, rules, trained.pack, own, presentOwn.falsePositives);
