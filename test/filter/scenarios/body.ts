@@ -266,7 +266,11 @@ export const bodies: Scenario[] = [
         { role: "user", content: "Hi" },
       ];
       passed(await edge.send({ key: "k1", body: { model: "gpt-4o", messages } }));
-      refused(edge, await edge.send({ key: "k2", body: { model: "gpt-4o", messages } }), "injection_detected");
+      refused(
+        edge,
+        await edge.send({ key: "k2", body: { model: "gpt-4o", messages } }),
+        "injection_detected",
+      );
     },
   },
   {
