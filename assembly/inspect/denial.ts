@@ -11,13 +11,13 @@
 //
 // Bounds: REACH bytes before one place and WORDS_BEHIND words behind it.
 import { reserve } from "../memory";
-import { is, lenOf, ptrOf, slice, Slice } from "../slice";
+import { endOf, is, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { same } from "../same";
 import { isWordByte } from "./rules-seek";
 
 /** What a question costs at the most, in blocks read. */
-export const DENIAL_STEPS: i32 = 16;
-/** How many words behind a verb, or an order, may deny it. */
+export const DENIAL_STEPS: i32 = 24;
+/** How many words what is to be ignored may have before it. */
 const WORDS_BEHIND: i32 = 3;
 /** How many words back a rule's verb may stand. */
 const VERB_BACK: i32 = 8;
@@ -29,6 +29,8 @@ const REACH: usize = 128;
 const BETWEEN_MAX: i32 = 2;
 const APOSTROPHE: u32 = 0x27;
 const SPACE: u32 = 0x20;
+const COMMA: u32 = 0x2c;
+const HYPHEN: u32 = 0x2d;
 
 /** Beginnings of verbs. */
 const VERBS = list(
@@ -38,42 +40,103 @@ const VERBS = list(
     "vergiss vergess verrat verra zeig gib preisgeb vergeet vergeten negeer negeren onthul toon deel zapomn pomin pomij ujawn pokaz " +
     "игнорир проигнорир забуд забыва раскр показ выдав сообщ abaikan lupakan mengabaikan tunjukkan bocorkan تجاهل تتجاهل تكشف",
 );
-/** Words that deny the verb behind them. */
+/** Those of German and Dutch, which are denied behind them. */
+const GERMANIC = list(
+  "ignorier vergiss vergess verrat verra zeig gib preisgeb vergeet vergeten negeer negeren onthul toon deel",
+);
+/** Those of what may be an attempt. */
+const IGNORES = list("ignor zignor disregard dismiss discard negeer negeren игнорир проигнорир abaikan");
+/** Words behind a verb between which and the verb no rule has another's: the order has begun. */
+const CLAUSES = list("you that are is am now from then and will must und y et");
+/** Words that deny the verb behind them; and those that do so in English, which no other language denies. */
 const DENIALS = list(
   "not never cannot dont cant wont no nunca jamas nao non mai ne jamais nicht niemals nie niet nooit nigdy не никогда jangan tidak " +
     "dung đung khong لا मत",
 );
-/** Words that deny the verb, or the order, before them; and what else is to be ignored than an order. */
-const BEHIND = list(
-  "nicht niemals nie niet nooit nunca jamais मत attempt attempts intento intentos tentative tentatives tentativo tentativi tentativa " +
-    "tentativas versuch versuche poging pogingen попытки попытку",
+const ENGLISH_DENIALS = list("not never cannot dont cant wont t n");
+/** What stands behind a verb in English. */
+const ENGLISH = list(
+  "all any every the your my our these those this that previous prior earlier above me us it them system hidden secret initial " +
+    "instructions rules",
 );
+/** Words that deny the German or Dutch verb, or order, before them. */
+const BEHIND = list("nicht niemals nie niet nooit");
+const PLEASE = list("bitte alsjeblieft mir ihm ihnen");
+/** Beginnings of what a rule may leave of such an order. */
+const OBJECTS = list("anweis regel vorgab instru befehl opdracht prompt system");
+/** What denies Hindi's orders, right behind them. */
+const NOT_HINDI = list("मत");
+/** What else is to be ignored than an order, what may stand before it, and what is behind it. */
+const ATTEMPTED = list(
+  "attempt attempts intento intentos tentative tentatives tentativo tentativi tentativa tentativas versuch versuche poging pogingen " +
+    "попытки попытку",
+);
+const ANY = list(
+  "any all every such these the other further user cualquier todo todos los toute toutes les qualsiasi tutti i qualquer os jeden jede " +
+    "alle elke любые любую все",
+);
+const ATTEMPTED_AT = list("to at by from of de da di du zu von om");
 /** Turkish denies within the verb: `görmezden gelme`. */
 const ENDINGS = list("me meyin meyiniz ma mayin mayiniz");
-/** What begins another order. */
-const JOINS = list("und oder aber sondern en of maar y o pero et ou mais और");
-/** `under no circumstances should you …` */
+/** `under no circumstances should you …`, and what stands between these words and the verb. */
 const CIRCUMSTANCES = list(
   "circumstances circumstance umstanden circunstancia circunstancias circostanza circonstance",
 );
+const SHOULD = list(
+  "should must may can will shall are do you ever be allowed permitted to darfst sollst du",
+);
 const NONE_AT_ALL = list("no not never keinen ninguna ningun nessuna aucune");
 /** What may stand between. */
-const BETWEEN = list("ever to please me te se le la les lo bitte");
-/** A denial under a condition is a threat, and `why not` an order. */
-const CONDITIONS = list("if why unless wenn warum falls si se pourquoi perche porque por если почему als");
-/** Who is spoken of, where somebody may ask for it. */
+const BETWEEN = list("ever to please allowed permitted pas me te se le la les lo bitte");
+/** A denial under a condition is a threat, `why not` an order, and `no reason not to` too; but `por favor no` asks. */
+const CONDITIONS = list(
+  "if why unless wenn warum falls si se pourquoi perche porque por если почему als reason reasons circumstances excuse wrong mistake forbidden",
+);
+const POLITE = list("favor prega");
+/** `whether you like it or not`; and a denial of a denial. */
+const ALTERNATIVES = list(
+  "or whether than oder of o ou oppure lub czy или atau quer never not cannot cant t",
+);
+/** Who is spoken of, where somebody may ask for it, and how. */
 const OTHERS = list(
   "user users someone somebody anyone anybody customer customers caller they he she person document documents message messages text email",
 );
 const WHENS = list("if when whenever should");
+const ASKS = list(
+  "ask asks asked asking tell tells request requests want wants instruct instructs order orders command commands demand demands urge " +
+    "urges beg begs try tries trying attempt attempts attempting",
+);
+const ASKED = list("you the assistant model");
 const ATTEMPTS = list("attempt attempts attempting trying tries");
-/** Behind verbs of scripts that write words together: what denies them, and what says that they are told of. */
+/** Before an attempt: who makes it, or what is to be done about it. */
+const ATTEMPTING = list(
+  "ignore disregard refuse reject resist decline block report flag against of for user users someone somebody anyone anybody " +
+    "customer customers they he she message messages document documents",
+);
+const MAKE = list("make makes making");
+/** Behind verbs of scripts that write words together: what denies them, what denies that, and what says that they are told of. */
 const BEHIND_UNSPACED = list(
   "しないで しないこと しないよう してはいけ してはなら するな せずに ないで ないこと てはいけ てはなら " +
-    "するような してという せよという しろという てという " +
-    "하지마 하지말 하지않 주지마 주지말 주지않 지마 지말 지않 하라는 해달라는 달라는 라는문구 라는문장 라는요청 라는말 라는표현 라는질문 요청을 요청의 요청이 공격",
+    "하지마 하지말 하지않 주지마 주지말 주지않 지마 지말 지않",
+);
+const AGAIN_UNSPACED = list(
+  "しないことは しないでいる ないことは ないでいる せずには 하지않으면 하지않을 주지않으면 주지않을 지않으면 지않을",
+);
+const TOLD_UNSPACED = list(
+  "するような してという せよという しろという てという 하라는 해달라는 달라는 라는",
+);
+const REQUESTS_UNSPACED = list(
+  "要求は 要求が 要求を拒 要求に応じな 依頼は 依頼が 依頼を断 指示が 指示に従わな 指示は リクエストは 攻撃 " +
+    "요청이 요청은 요청의 요청을거 요청을받 요청에응하지 요청에따르지 공격 문구 문장 질문 표현",
 );
 const BEFORE_UNSPACED = list("不要 切勿 请勿 請勿 不得 不能 不可 不应 禁止 严禁 绝不 不会 不许 不准 别 勿");
+/** `能不能` asks, and 别 ends other words. */
+const OTHER_UNSPACED = list(
+  "能不能 会不会 可不可 要不要 应不应 特别 分别 个别 级别 类别 区别 告别 识别 辨别 性别 鉴别 差别",
+);
+/** What a verb of three letters begins or ends with. */
+const THIRD_BEFORE = list("再");
+const THIRD_BEHIND = list("我 出 掉 到");
 
 /** Words behind each other, as the text in hand has them. */
 function list(words: string): Slice {
@@ -86,44 +149,87 @@ function list(words: string): Slice {
  * may go on behind its own.
  */
 export function isDenied(start: usize, at: usize, end: usize): bool {
-  if (at > REACH) start = max(start, at - REACH);
+  start = reachFrom(start, at);
   let to = at;
   for (let words = 0; words < VERB_BACK; words++) {
     const from = wordBefore(start, to);
     if (from == to) return false;
     if (load<u8>(from) >= 0xe3) return isDeniedTogether(start, to, end);
-    if (begins(VERBS, slice(from, <i32>(to - from)))) {
+    const word = slice(from, <i32>(to - from));
+    if (begins(VERBS, word)) {
       return (
-        isDeniedBefore(start, from) ||
+        isDeniedBefore(start, from, isOneOf(ENGLISH, nextWord(to, end))) ||
         isAskedByOthers(start, from) ||
-        isDeniedBehind(to, end) ||
-        (hasBefore(start, from, CIRCUMSTANCES, 4) && hasBefore(start, from, NONE_AT_ALL, 6))
+        isUnderNone(start, from) ||
+        isEndedDenied(to, end) ||
+        (begins(GERMANIC, word) && isNotBehind(to, end)) ||
+        (begins(IGNORES, word) && isAttempt(to, end))
       );
     }
-    if (from == start || load<u8>(from - 1) != SPACE) return false;
+    if (from == start || load<u8>(from - 1) != SPACE || isOneOf(CLAUSES, word)) return false;
     to = from - 1;
   }
   return false;
 }
 
-/** Whether what ends at `at` is denied by what follows: `… nicht`, `…しないで`, `…하지 마`. */
-export function isDeniedBehind(at: usize, end: usize): bool {
-  if (startsUnspaced(at, end)) return true;
+/** Whether the order that ends at `at` is denied by what follows: `… nicht`, `…しないで`, `…하지 마`. */
+export function isDeniedBehind(start: usize, at: usize, end: usize): bool {
+  return (
+    isEndedDenied(at, end) ||
+    isOneOf(NOT_HINDI, nextWord(at, end)) ||
+    (isNotBehind(at, end) && isGermanic(reachFrom(start, at), at))
+  );
+}
+
+/** Where what is looked at before `at` begins. */
+function reachFrom(start: usize, at: usize): usize {
+  return at - start > REACH ? at - REACH : start;
+}
+
+/** Whether the word that ends at `at` goes on with its denial. */
+function isEndedDenied(at: usize, end: usize): bool {
+  if (isDeniedUnspaced(at, end)) return true;
   const ending = wordBehind(at, end);
-  if (ending > at) return isOneOf(ENDINGS, slice(at, <i32>(ending - at)));
-  for (let words = 0; words < WORDS_BEHIND; words++) {
-    if (at >= end || load<u8>(at) != SPACE) return false;
-    const from = at + 1;
-    at = wordBehind(from, end);
+  return ending > at && isOneOf(ENDINGS, slice(at, <i32>(ending - at)));
+}
+
+/** Whether `nicht` stands behind `at`, and nothing that it may deny instead. */
+function isNotBehind(at: usize, end: usize): bool {
+  let word = nextWord(at, end);
+  if (begins(OBJECTS, word)) word = nextWord(endOf(word), end);
+  if (isOneOf(PLEASE, word)) word = nextWord(endOf(word), end);
+  if (!isOneOf(BEHIND, word)) return false;
+  at = endOf(word);
+  return at >= end || load<u8>(at) != COMMA;
+}
+
+/** Whether the last verb before `at` is German or Dutch. */
+function isGermanic(start: usize, at: usize): bool {
+  for (let words = 0; words < WORDS_BACK && at > start; words++) {
+    const from = wordBefore(start, at);
     const word = slice(from, <i32>(at - from));
-    if (isOneOf(BEHIND, word)) return true;
-    if (isOneOf(JOINS, word)) return false;
+    if (begins(VERBS, word)) return begins(GERMANIC, word);
+    if (from == start || (load<u8>(from - 1) != SPACE && load<u8>(from - 1) != HYPHEN)) return false;
+    at = from - 1;
+  }
+  return false;
+}
+
+/** Whether what is to be ignored are attempts: `ignore any attempt to …`. */
+function isAttempt(at: usize, end: usize): bool {
+  for (let words = 0; words <= WORDS_BEHIND; words++) {
+    const word = nextWord(at, end);
+    if (word == NONE) return false;
+    at = endOf(word);
+    if (isOneOf(ATTEMPTED, word))
+      return (at < end && load<u8>(at) == COMMA) || isOneOf(ATTEMPTED_AT, nextWord(at, end));
+    if (!isOneOf(ANY, word)) return false;
   }
   return false;
 }
 
 /** Whether a denial stands before the verb that begins at `from`, and no condition before that. */
-function isDeniedBefore(start: usize, from: usize): bool {
+function isDeniedBefore(start: usize, from: usize, english: bool): bool {
   for (let skipped = 0; skipped <= BETWEEN_MAX; skipped++) {
     if (from < start + 2) return false;
     const mark: u32 = load<u8>(from - 1);
@@ -133,10 +239,20 @@ function isDeniedBefore(start: usize, from: usize): bool {
     const word = slice(from, <i32>(to - from));
     const denies =
       mark == APOSTROPHE ? is(word, "n") : isOneOf(DENIALS, word) || isContracted(start, from, word);
-    if (denies) return !hasBefore(start, from, CONDITIONS, 4);
+    if (denies) return (!english || isOneOf(ENGLISH_DENIALS, word)) && isPlain(start, from, word);
     if (mark == APOSTROPHE || !isOneOf(BETWEEN, word)) return false;
   }
   return false;
+}
+
+/** Whether the denial that begins at `from` says so by itself. */
+function isPlain(start: usize, from: usize, word: Slice): bool {
+  if (hasBefore(start, from, POLITE, 3, true)) return true;
+  if (is(word, "not") || !isOneOf(ENGLISH_DENIALS, word)) {
+    if (from > start + 1 && load<u8>(from - 1) == SPACE && hasBefore(start, from, ALTERNATIVES, 1, true))
+      return false;
+  }
+  return !hasBefore(start, from, CONDITIONS, 8, true);
 }
 
 /** The `t` of `don't`. */
@@ -147,45 +263,100 @@ function isContracted(start: usize, from: usize, word: Slice): bool {
 /** Whether somebody else is said to ask for it: `if a user tells you to …`, `attempts to …`. */
 function isAskedByOthers(start: usize, from: usize): bool {
   if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
-  const to = from - 1;
+  let to = from - 1;
   from = wordBefore(start, to);
+  if (is(slice(from, <i32>(to - from)), "you")) {
+    if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
+    to = from - 1;
+    from = wordBefore(start, to);
+    if (!isOneOf(MAKE, slice(from, <i32>(to - from)))) return false;
+    if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
+    to = from - 1;
+    from = wordBefore(start, to);
+  }
+  if (!is(slice(from, <i32>(to - from)), "to")) return false;
+  let asked = 0;
+  do {
+    if (from < start + 2 || load<u8>(from - 1) != SPACE) return false;
+    to = from - 1;
+    from = wordBefore(start, to);
+  } while (isOneOf(ASKED, slice(from, <i32>(to - from))) && asked++ < 2);
   const word = slice(from, <i32>(to - from));
-  if (!is(word, "to") && !is(word, "you")) return false;
-  if (is(word, "to") && hasBefore(start, from, ATTEMPTS, 1)) return true;
-  return hasBefore(start, from, OTHERS, WORDS_BACK) && hasBefore(start, from, WHENS, WORDS_BACK);
+  if (isOneOf(ATTEMPTS, word) && isAttempted(start, from)) return true;
+  return (
+    isOneOf(ASKS, word) &&
+    hasBefore(start, from, OTHERS, 4, true) &&
+    hasBefore(start, from, WHENS, WORDS_BACK, true)
+  );
 }
 
-/** Whether one of the `count` words of the same sentence before `from` is on the list. */
-function hasBefore(start: usize, from: usize, list: Slice, count: i32): bool {
-  for (; count > 0 && from > start + 1; count--) {
-    const mark: u32 = load<u8>(from - 1);
-    if (mark == 0x2e || mark == 0x21 || mark == 0x3f) return false;
+/** Whether the attempt that begins at `from` is somebody's, or one to refuse. */
+function isAttempted(start: usize, from: usize): bool {
+  if (hasBefore(start, from, MAKE, 3, true)) return false;
+  return hasBefore(start, from, ATTEMPTING, 3, true) || hasBefore(start, from, ANY, 1, true);
+}
+
+/** `under no circumstances`, with nothing behind it but who must not. */
+function isUnderNone(start: usize, from: usize): bool {
+  for (let words = 0; words < 5; words++) {
+    if (from < start + 2) return false;
     let to = from - 1;
-    while (to > start && !isWordByte(load<u8>(to - 1))) {
-      const sign: u32 = load<u8>(to - 1);
-      if (sign == 0x2e || sign == 0x21 || sign == 0x3f) return false;
+    if (load<u8>(to) != SPACE) return false;
+    if (load<u8>(to - 1) == COMMA) to--;
+    from = wordBefore(start, to);
+    const word = slice(from, <i32>(to - from));
+    if (isOneOf(CIRCUMSTANCES, word)) return hasBefore(start, from, NONE_AT_ALL, 3, false);
+    if (!isOneOf(SHOULD, word)) return false;
+  }
+  return false;
+}
+
+/** Whether one of the `count` words of the same sentence, or `clause`, before `from` is on the list. */
+function hasBefore(start: usize, from: usize, list: Slice, count: i32, clause: bool): bool {
+  for (; count > 0 && from > start + 1; count--) {
+    let to = from;
+    do {
+      if (endsHere(load<u8>(to - 1), clause)) return false;
       to--;
-    }
+    } while (to > start && !isWordByte(load<u8>(to - 1)));
     from = wordBefore(start, to);
     if (isOneOf(list, slice(from, <i32>(to - from)))) return true;
   }
   return false;
 }
 
-/** The same in scripts without spaces: 不要忽略, 無視しないで. */
-function isDeniedTogether(start: usize, at: usize, end: usize): bool {
-  if (startsUnspaced(at, end)) return true;
-  // Verbs of two and three letters.
-  for (let verb: usize = 6; verb <= 9; verb += 3) {
-    if (at - start >= verb && endsWith(BEFORE_UNSPACED, slice(start, <i32>(at - verb - start)))) return true;
-  }
-  return false;
+/** Whether a sentence, or a clause, ends with this byte. */
+function endsHere(byte: u32, clause: bool): bool {
+  if (byte == 0x2e || byte == 0x21 || byte == 0x3f) return true;
+  return clause && (byte == COMMA || byte == 0x3b || byte == 0x3a);
 }
 
-/** Whether the text from `at` on begins with one of BEHIND_UNSPACED, whose spaces it may have. */
-function startsUnspaced(at: usize, end: usize): bool {
-  const list = BEHIND_UNSPACED;
+/** The same in scripts without spaces: 不要忽略, 無視しないで. */
+function isDeniedTogether(start: usize, at: usize, end: usize): bool {
+  return (
+    isDeniedUnspaced(at, end) || isDeniedBeforeUnspaced(start, at, 6) || isDeniedBeforeUnspaced(start, at, 9)
+  );
+}
+
+/** Whether a verb of so many bytes (two letters, or three) that ends at `at` is denied before it. */
+function isDeniedBeforeUnspaced(start: usize, at: usize, bytes: usize): bool {
+  if (at - start < bytes) return false;
+  const verb = slice(at - bytes, <i32>bytes);
+  if (bytes > 6 && !begins(THIRD_BEFORE, verb) && !endsWith(THIRD_BEHIND, verb)) return false;
+  const before = slice(start, <i32>(at - bytes - start));
+  return endsWith(BEFORE_UNSPACED, before) && !endsWith(OTHER_UNSPACED, before);
+}
+
+function isDeniedUnspaced(at: usize, end: usize): bool {
+  if (unspacedEnd(BEHIND_UNSPACED, at, end)) return !unspacedEnd(AGAIN_UNSPACED, at, end);
+  const told = unspacedEnd(TOLD_UNSPACED, at, end);
+  return told != 0 && unspacedEnd(REQUESTS_UNSPACED, told, end) != 0;
+}
+
+/** Behind the word of `list` that the text from `at` on begins with, whose spaces it may have; 0: with none. */
+function unspacedEnd(list: Slice, at: usize, end: usize): usize {
   const listEnd = ptrOf(list) + <usize>lenOf(list);
+  end = min(end, at + REACH);
   for (let word = ptrOf(list); word < listEnd; word++) {
     const next = listedEnd(word, listEnd);
     let here = at;
@@ -195,15 +366,23 @@ function startsUnspaced(at: usize, end: usize): bool {
       if (byte != load<u8>(word)) break;
       word++;
     }
-    if (word == next) return true;
+    if (word == next) return here;
     word = next;
   }
-  return false;
+  return 0;
 }
 
 function wordBefore(start: usize, at: usize): usize {
   while (at > start && isWordByte(load<u8>(at - 1))) at--;
   return at;
+}
+
+/** The word behind one space at `at`, or NONE. */
+function nextWord(at: usize, end: usize): Slice {
+  if (at >= end || load<u8>(at) != SPACE) return NONE;
+  const from = at + 1;
+  const to = wordBehind(from, end);
+  return to > from ? slice(from, <i32>(to - from)) : NONE;
 }
 
 function wordBehind(at: usize, end: usize): usize {

@@ -306,7 +306,8 @@ function take(use: usize, now: u32, at: usize): void {
   }
   const next: u32 = load<u8>(use, 4);
   if (next == 0) {
-    if (!isDeniable(use) || !isDeniedBehind(at, textEnd)) hit(load<u16>(use), <i32>(now - passed) - 1);
+    if (!isDeniable(use) || !isDeniedBehind(textStart, at, textEnd))
+      hit(load<u16>(use), <i32>(now - passed) - 1);
     return;
   }
   const own = ends + (slot << 3);
