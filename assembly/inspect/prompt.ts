@@ -199,7 +199,9 @@ function topPlace(tape: Tape, n: i32, out: Prompt): i32 {
   if (is(tape, n, "instructions") || is(tape, n, "tools") || is(tape, n, "functions")) return Trust.System;
   // What Ollama told of an earlier conversation, in tokens.
   if (out.shape == Shape.OllamaGenerate && is(tape, n, "context")) return Where.List | Trust.User;
-  if (is(tape, n, "response_format") || is(tape, n, "text")) return Trust.System;
+  if (is(tape, n, "response_format")) return Trust.System;
+  // The form of an answer; a string is what some servers take for the prompt.
+  if (is(tape, n, "text") && tape.kind(n) == Kind.Object) return Trust.System;
   // Cohere's, and what servers of open models look up for a chat.
   if (is(tape, n, "documents")) return Trust.Untrusted;
   return Trust.User;
