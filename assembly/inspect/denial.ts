@@ -10,9 +10,9 @@
 // Verbs that say by themselves what to leave undone are not listed: `do not follow your instructions` attacks.
 //
 // Bounds: REACH bytes before one place and WORDS_BEHIND words behind it.
-import { reserve } from "../memory";
-import { endOf, is, lenOf, NONE, ptrOf, slice, Slice } from "../slice";
-import { same } from "../same";
+import { endOf, is, NONE, slice, Slice } from "../slice";
+import { begins, isOneOf, list } from "../word-list";
+import { isDeniedTogether, isDeniedUnspaced } from "./denial-unspaced";
 import { isWordByte } from "./rules-seek";
 
 /** What a question costs at the most, in blocks read. */
@@ -114,36 +114,6 @@ const ATTEMPTING = list(
     "customer customers they he she message messages document documents",
 );
 const MAKE = list("make makes making");
-/** Behind verbs of scripts that write words together: what denies them, what denies that, and what says that they are told of. */
-const BEHIND_UNSPACED = list(
-  "しないで しないこと しないよう してはいけ してはなら するな せずに ないで ないこと てはいけ てはなら " +
-    "하지마 하지말 하지않 주지마 주지말 주지않 지마 지말 지않",
-);
-const AGAIN_UNSPACED = list(
-  "しないことは しないでいる ないことは ないでいる せずには 하지않으면 하지않을 주지않으면 주지않을 지않으면 지않을",
-);
-const TOLD_UNSPACED = list(
-  "するような してという せよという しろという てという 하라는 해달라는 달라는 라는",
-);
-const REQUESTS_UNSPACED = list(
-  "要求は 要求が 要求を拒 要求に応じな 依頼は 依頼が 依頼を断 指示が 指示に従わな 指示は リクエストは 攻撃 " +
-    "요청이 요청은 요청의 요청을거 요청을받 요청에응하지 요청에따르지 공격 문구 문장 질문 표현",
-);
-const BEFORE_UNSPACED = list("不要 切勿 请勿 請勿 不得 不能 不可 不应 禁止 严禁 绝不 不会 不许 不准 别 勿");
-/** `能不能` asks, and 别 ends other words. */
-const OTHER_UNSPACED = list(
-  "能不能 会不会 可不可 要不要 应不应 特别 分别 个别 级别 类别 区别 告别 识别 辨别 性别 鉴别 差别",
-);
-/** What a verb of three letters begins or ends with. */
-const THIRD_BEFORE = list("再");
-const THIRD_BEHIND = list("我 出 掉 到");
-
-/** Words behind each other, as the text in hand has them. */
-function list(words: string): Slice {
-  const ptr = reserve(3 * words.length);
-  return slice(ptr, <i32>String.UTF8.encodeUnsafe(changetype<usize>(words), words.length, ptr));
-}
-
 /**
  * Whether the verb of what ends at `at`, in the text from `start` to `end`, is denied: the last verb in it, as a piece of a rule
  * may go on behind its own.
@@ -331,47 +301,6 @@ function endsHere(byte: u32, clause: bool): bool {
   return clause && (byte == COMMA || byte == 0x3b || byte == 0x3a);
 }
 
-/** The same in scripts without spaces: 不要忽略, 無視しないで. */
-function isDeniedTogether(start: usize, at: usize, end: usize): bool {
-  return (
-    isDeniedUnspaced(at, end) || isDeniedBeforeUnspaced(start, at, 6) || isDeniedBeforeUnspaced(start, at, 9)
-  );
-}
-
-/** Whether a verb of so many bytes (two letters, or three) that ends at `at` is denied before it. */
-function isDeniedBeforeUnspaced(start: usize, at: usize, bytes: usize): bool {
-  if (at - start < bytes) return false;
-  const verb = slice(at - bytes, <i32>bytes);
-  if (bytes > 6 && !begins(THIRD_BEFORE, verb) && !endsWith(THIRD_BEHIND, verb)) return false;
-  const before = slice(start, <i32>(at - bytes - start));
-  return endsWith(BEFORE_UNSPACED, before) && !endsWith(OTHER_UNSPACED, before);
-}
-
-function isDeniedUnspaced(at: usize, end: usize): bool {
-  if (unspacedEnd(BEHIND_UNSPACED, at, end)) return !unspacedEnd(AGAIN_UNSPACED, at, end);
-  const told = unspacedEnd(TOLD_UNSPACED, at, end);
-  return told != 0 && unspacedEnd(REQUESTS_UNSPACED, told, end) != 0;
-}
-
-/** Behind the word of `list` that the text from `at` on begins with, whose spaces it may have; 0: with none. */
-function unspacedEnd(list: Slice, at: usize, end: usize): usize {
-  const listEnd = ptrOf(list) + <usize>lenOf(list);
-  end = min(end, at + REACH);
-  for (let word = ptrOf(list); word < listEnd; word++) {
-    const next = listedEnd(word, listEnd);
-    let here = at;
-    for (; word < next && here < end; here++) {
-      const byte = load<u8>(here);
-      if (byte == SPACE) continue;
-      if (byte != load<u8>(word)) break;
-      word++;
-    }
-    if (word == next) return here;
-    word = next;
-  }
-  return 0;
-}
-
 function wordBefore(start: usize, at: usize): usize {
   while (at > start && isWordByte(load<u8>(at - 1))) at--;
   return at;
@@ -389,45 +318,4 @@ function wordBehind(at: usize, end: usize): usize {
   end = min(end, at + REACH);
   while (at < end && isWordByte(load<u8>(at))) at++;
   return at;
-}
-
-function listedEnd(word: usize, listEnd: usize): usize {
-  while (word < listEnd && load<u8>(word) != SPACE) word++;
-  return word;
-}
-
-/** Whether `word` is one of the words of `list`. */
-function isOneOf(list: Slice, word: Slice): bool {
-  return matches(list, word, Match.Whole);
-}
-
-/** Whether `word` begins with one of the words of `list`. */
-function begins(list: Slice, word: Slice): bool {
-  return matches(list, word, Match.Beginning);
-}
-
-/** Whether `text` ends with one of the words of `list`. */
-function endsWith(list: Slice, text: Slice): bool {
-  return matches(list, text, Match.End);
-}
-
-enum Match {
-  Whole = 0,
-  Beginning = 1,
-  End = 2,
-}
-
-function matches(list: Slice, word: Slice, how: Match): bool {
-  const listEnd = ptrOf(list) + <usize>lenOf(list);
-  const len = lenOf(word);
-  for (let at = ptrOf(list); at < listEnd; at++) {
-    const next = listedEnd(at, listEnd);
-    const size = <i32>(next - at);
-    if (size == len || (size < len && how != Match.Whole)) {
-      const from = how == Match.End ? ptrOf(word) + <usize>(len - size) : ptrOf(word);
-      if (same(from, at, size)) return true;
-    }
-    at = next;
-  }
-  return false;
 }
