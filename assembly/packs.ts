@@ -23,7 +23,7 @@ export const CL100K_VOCABULARY = 3;
 const PACKS = 4;
 
 /** Bytes kept for a pack that may be replaced; `scripts/attach-packs.ts` repeats them. */
-export const RULES_BYTES_MAX = 13 << 17;
+export const RULES_BYTES_MAX = 11 << 17;
 export const CLASSIFIER_BYTES_MAX = 64 + (1 << 17);
 
 /** Address of the directory. The module must export it under this name. */

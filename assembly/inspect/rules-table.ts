@@ -71,7 +71,7 @@ export function checkRules(ptr: usize, len: i32, table: usize, first: i32): bool
   const nUses: u32 = load<u16>(ptr, 32);
   const nReports: u32 = load<u16>(ptr, 34);
   const nEntries = load<u32>(ptr, 36);
-  if (nRules > <u32>RULES_MAX || nEntries > 5 << 16 || nEntries < 256) return false;
+  if (nRules > <u32>RULES_MAX || nEntries > 1 << 18 || nEntries < 256) return false;
   const longBits: u32 = load<u8>(ptr, 30);
   const shortBits: u32 = load<u8>(ptr, 31);
   if (longBits - 1 >= <u32>LONG_HASH_BITS || shortBits - 1 >= <u32>SHORT_HASH_BITS) return false;

@@ -23,7 +23,7 @@ export class RuleError extends Error {
 }
 
 export const STATES_MAX = 150_000;
-export const COMB_MAX = 5 << 16;
+export const COMB_MAX = 1 << 18;
 /** The class of a state's report. */
 export const REPORT = 254;
 

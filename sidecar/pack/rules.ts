@@ -43,7 +43,7 @@ import {
 
 export const PACK_MAGIC = 0x4c555257;
 export const PACK_VERSION = 3;
-export const PACK_BYTES_MAX = 13 << 17;
+export const PACK_BYTES_MAX = 11 << 17;
 export const RULES_MAX = 1024;
 
 export const categories = [
