@@ -2,8 +2,8 @@
 // stands right before it or right behind it; and so does what says that it is told of: …という要求は, …라는 문구. See denial.ts.
 //
 // Bounds: REACH bytes behind one place, and a few letters before it.
-import { endsWith, list, listedEnd, begins } from "../word-list";
 import { lenOf, ptrOf, slice, Slice } from "../slice";
+import { begins, endsWith, list, listedEnd } from "../word-list";
 
 /** How far behind a verb anything is looked at, in bytes. */
 const REACH: usize = 128;

@@ -10,10 +10,10 @@
 // Verbs that say by themselves what to leave undone are not listed: `do not follow your instructions` attacks.
 //
 // Bounds: REACH bytes before one place and WORDS_BEHIND words behind it.
-import { endOf, is, NONE, slice, Slice } from "../slice";
+import { endOf, is, NONE, ptrOf, slice, Slice } from "../slice";
 import { begins, isOneOf, list } from "../word-list";
 import { isDeniedTogether, isDeniedUnspaced } from "./denial-unspaced";
-import { isWordByte } from "./rules-seek";
+import { endsSentence, isWordByte } from "./rules-seek";
 
 /** What a question costs at the most, in blocks read. */
 export const DENIAL_STEPS: i32 = 24;
@@ -27,10 +27,14 @@ const WORDS_BACK: i32 = 12;
 const REACH: usize = 128;
 /** Words that may stand between a denial and its verb. */
 const BETWEEN_MAX: i32 = 2;
+/** Words that may say who is asked: `the assistant`. */
+const ASKED_MAX: i32 = 2;
 const APOSTROPHE: u32 = 0x27;
 const SPACE: u32 = 0x20;
 const COMMA: u32 = 0x2c;
 const HYPHEN: u32 = 0x2d;
+const COLON: u32 = 0x3a;
+const SEMICOLON: u32 = 0x3b;
 
 /** Beginnings of verbs. */
 const VERBS = list(
@@ -50,7 +54,7 @@ const IGNORES = list("ignor zignor disregard dismiss discard negeer negeren иг
 const CLAUSES = list("you that are is am now from then and will must und y et");
 /** Words that deny the verb behind them; and those that do so in English, which no other language denies. */
 const DENIALS = list(
-  "not never cannot dont cant wont no nunca jamas nao non mai ne jamais nicht niemals nie niet nooit nigdy не никогда jangan tidak " +
+  "not never cannot dont cant wont no nunca jamas nao non mai ne nicht niemals nie niet nooit nigdy не никогда jangan tidak " +
     "dung đung khong لا मत",
 );
 const ENGLISH_DENIALS = list("not never cannot dont cant wont t n");
@@ -114,6 +118,7 @@ const ATTEMPTING = list(
     "customer customers they he she message messages document documents",
 );
 const MAKE = list("make makes making");
+
 /**
  * Whether the verb of what ends at `at`, in the text from `start` to `end`, is denied: the last verb in it, as a piece of a rule
  * may go on behind its own.
@@ -232,26 +237,17 @@ function isContracted(start: usize, from: usize, word: Slice): bool {
 
 /** Whether somebody else is said to ask for it: `if a user tells you to …`, `attempts to …`. */
 function isAskedByOthers(start: usize, from: usize): bool {
-  if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
-  let to = from - 1;
-  from = wordBefore(start, to);
-  if (is(slice(from, <i32>(to - from)), "you")) {
-    if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
-    to = from - 1;
-    from = wordBefore(start, to);
-    if (!isOneOf(MAKE, slice(from, <i32>(to - from)))) return false;
-    if (from < start + 3 || load<u8>(from - 1) != SPACE) return false;
-    to = from - 1;
-    from = wordBefore(start, to);
+  let word = previousWord(start, from);
+  if (is(word, "you")) {
+    word = previousWord(start, ptrOf(word));
+    if (!isOneOf(MAKE, word)) return false;
+    word = previousWord(start, ptrOf(word));
   }
-  if (!is(slice(from, <i32>(to - from)), "to")) return false;
-  let asked = 0;
-  do {
-    if (from < start + 2 || load<u8>(from - 1) != SPACE) return false;
-    to = from - 1;
-    from = wordBefore(start, to);
-  } while (isOneOf(ASKED, slice(from, <i32>(to - from))) && asked++ < 2);
-  const word = slice(from, <i32>(to - from));
+  if (!is(word, "to")) return false;
+  word = previousWord(start, ptrOf(word));
+  for (let asked = 0; asked < ASKED_MAX && isOneOf(ASKED, word); asked++)
+    word = previousWord(start, ptrOf(word));
+  from = ptrOf(word);
   if (isOneOf(ATTEMPTS, word) && isAttempted(start, from)) return true;
   return (
     isOneOf(ASKS, word) &&
@@ -297,13 +293,20 @@ function hasBefore(start: usize, from: usize, list: Slice, count: i32, clause: b
 
 /** Whether a sentence, or a clause, ends with this byte. */
 function endsHere(byte: u32, clause: bool): bool {
-  if (byte == 0x2e || byte == 0x21 || byte == 0x3f) return true;
-  return clause && (byte == COMMA || byte == 0x3b || byte == 0x3a);
+  return endsSentence(byte) || (clause && (byte == COMMA || byte == SEMICOLON || byte == COLON));
 }
 
 function wordBefore(start: usize, at: usize): usize {
   while (at > start && isWordByte(load<u8>(at - 1))) at--;
   return at;
+}
+
+/** The word before one space before `from`, or NONE. */
+function previousWord(start: usize, from: usize): Slice {
+  if (from < start + 2 || load<u8>(from - 1) != SPACE) return NONE;
+  const to = from - 1;
+  from = wordBefore(start, to);
+  return from < to ? slice(from, <i32>(to - from)) : NONE;
 }
 
 /** The word behind one space at `at`, or NONE. */

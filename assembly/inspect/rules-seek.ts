@@ -106,6 +106,11 @@ export function isWordByte(byte: u32): bool {
   return byte >= 0x80 || byte - 97 < 26 || byte - 48 < 10 || byte == 0x5f;
 }
 
+/** `.`, `!` or `?`. */
+export function endsSentence(byte: u32): bool {
+  return byte == 0x2e || byte == 0x21 || byte == 0x3f;
+}
+
 /**
  * The first place from `at` on where a first piece may begin, or one of the groups `follow` if it is before `watch`; `end`
  * if there is none. `start`: of the text.

@@ -28,6 +28,7 @@ import { DENIAL_STEPS, isDenied, isDeniedBehind } from "./denial";
 import { addPlace, clearPlaces } from "./rules-places";
 import {
   beginSeek,
+  endsSentence,
   FIRST,
   INSIDE_BYTES,
   isWordByte,
@@ -68,6 +69,8 @@ const LAST_ORDER: u32 = 2;
 const FOUND_BYTES: usize = (2 * RULES_MAX) >> 3;
 const foundBits = reserve(FOUND_BYTES);
 const curated = reserve(RULE_TABLE_BYTES);
+/** A bit for each slot of the curated pack: whether its piece begins a pattern. */
+const firstSlots = reserve(SLOTS_MAX >> 3);
 let own: usize = 0;
 // Where a piece last ended, and where before that, as places. Places go on from text to text, so that what an earlier text
 // left here, or another pack, lies behind the text in hand and need not be cleared.
@@ -114,8 +117,20 @@ let follow: u32 = FIRST;
 export function loadRules(ptr: usize, len: i32): bool {
   if (!checkRules(ptr, len, curated, 0)) return false;
   use(curated);
+  noteFirsts(uses, load<u16>(ptr, 32));
   begin(SPAN_TRUSTED);
   return true;
+}
+
+/** Notes the slots of the pieces that begin a pattern, of `count` uses at `at`. */
+function noteFirsts(at: usize, count: u32): void {
+  memory.fill(firstSlots, 0, SLOTS_MAX >> 3);
+  for (const last = at + <usize>count * 12; at < last; at += 12) {
+    const slot: u32 = load<u16>(at, 2);
+    if (load<u8>(at, 5) != 255 || slot == 0xffff) continue;
+    const byte = firstSlots + (slot >> 3);
+    store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (slot & 7)));
+  }
 }
 
 /** From here on texts are also read by the pack whose table is at `table` (see `checkRules`); 0: by none. */
@@ -293,18 +308,12 @@ function isPending(use: usize): bool {
 function take(use: usize, now: u32, at: usize): void {
   const slot = <usize>load<u16>(use, 2);
   const words: u32 = load<u8>(use, 5);
-  if (words == 255) {
-    if (isDeniable(use)) {
-      steps += DENIAL_STEPS;
-      if (isDenied(textStart, at, textEnd)) return;
-    }
-  } else {
+  const next: u32 = load<u8>(use, 4);
+  if (words != 255) {
     const before = ends + ((slot - 1) << 3);
     // The latest end may lie within this piece (`del` in `prompt del sistema`); then the one before it counts.
-    if (!follows(use, load<u32>(before), now, words) && !follows(use, load<u32>(before, 4), now, words))
-      return;
-  }
-  const next: u32 = load<u8>(use, 4);
+    if (!leads(use, load<u32>(before), now, words) && !leads(use, load<u32>(before, 4), now, words)) return;
+  } else if (next == 0 && isDeniable(use) && isDeniedAt(now)) return;
   if (next == 0) {
     if (!isDeniable(use) || !isDeniedBehind(textStart, at, textEnd))
       hit(load<u16>(use), <i32>(now - passed) - 1);
@@ -323,6 +332,23 @@ function take(use: usize, now: u32, at: usize): void {
 /** Whether the rule orders what may be denied (denial.ts): a curated one of what to ignore, to show or to be. */
 function isDeniable(use: usize): bool {
   return base == 0 && load<u8>(rules + ((<usize>load<u16>(use)) << 3), 5) <= LAST_ORDER;
+}
+
+/** Whether the piece that ends at `now` goes on with that which ended at `before`: no verb that is denied begins a rule. */
+function leads(use: usize, before: u32, now: u32, words: u32): bool {
+  if (!follows(use, before, now, words)) return false;
+  return !isDeniable(use) || !isFirst(<u32>load<u16>(use, 2) - 1) || !isDeniedAt(before);
+}
+
+/** Whether the verb of the piece that ended at the place `end` is denied. Asked where a rule goes on, which few pieces come to. */
+function isDeniedAt(end: u32): bool {
+  steps += DENIAL_STEPS;
+  return isDenied(textStart, textStart + (end - passed) - 1, textEnd);
+}
+
+/** Whether the slot is that of a piece of the curated pack which begins a pattern. */
+function isFirst(slot: u32): bool {
+  return (load<u8>(firstSlots + (slot >> 3)) & ((<u32>1) << (slot & 7))) != 0;
 }
 
 /** Whether the piece that ends at `now` stands in reach of an end before it. */
@@ -346,7 +372,7 @@ function spaces(before: u32, now: u32, most: u32): u32 {
       const blanks = i8x16.eq(v128.load(at), i8x16.splat(32));
       const bits: u32 = i8x16.bitmask(blanks);
       if (bits == 0) continue;
-      if (v128.any_true(v128.and(blanks, endsSentence(v128.load(at - 1))))) return most + 1;
+      if (v128.any_true(v128.and(blanks, sentenceEnds(v128.load(at - 1))))) return most + 1;
       count += <u32>popcnt(bits);
     }
   }
@@ -354,7 +380,7 @@ function spaces(before: u32, now: u32, most: u32): u32 {
   for (; at < stop && count <= most; at++) {
     const byte: u32 = load<u8>(at);
     if (byte == 32) {
-      if (last == 0x2e || last == 0x21 || last == 0x3f) return most + 1;
+      if (endsSentence(last)) return most + 1;
       count++;
     }
     last = byte;
@@ -362,7 +388,8 @@ function spaces(before: u32, now: u32, most: u32): u32 {
   return count;
 }
 
-function endsSentence(block: v128): v128 {
+/** The bytes of a block that `endsSentence`. */
+function sentenceEnds(block: v128): v128 {
   const dot = i8x16.eq(block, i8x16.splat(0x2e));
   return v128.or(dot, v128.or(i8x16.eq(block, i8x16.splat(0x21)), i8x16.eq(block, i8x16.splat(0x3f))));
 }
