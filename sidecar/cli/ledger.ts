@@ -133,9 +133,8 @@ function statusOf(found: number, subject: string | undefined): number {
 }
 
 async function show(books: Books, subject: string | undefined): Promise<number> {
-  const now = Date.now();
   let found = 0;
-  for await (const { budgets, leases, journal } of kept(books, subject)) {
+  for await (const { now, budgets, leases, journal } of kept(books, subject)) {
     found += budgets.length;
     for (const record of budgets) console.log(`${budgetText(record, now)}\n`);
     if (leases.length > 0)
@@ -154,8 +153,7 @@ async function find(books: Books, subject: string, name: string | undefined): Pr
   if (subject.includes("|") && name !== undefined)
     throw new UsageError(`${name}: a key names the budget and its window: expected no NAME after it`);
   const path = subject.split("|", 1)[0] ?? "";
-  const all = await books.budgets(path);
-  const now = Date.now();
+  const { now, budgets: all } = await books.book(path);
   const matches = subject.includes("|")
     ? all.filter(({ key }) => key === subject)
     : all.filter(({ key, end }) => {

@@ -44,6 +44,8 @@ export interface Books extends Pick<Ledger, "organisations" | "budgets" | "adjus
 }
 
 export interface Book {
+  /** The ledger's time, in ms since the epoch. */
+  readonly now: number;
   readonly budgets: BudgetRecord[];
   readonly leases: LeaseRecord[];
   readonly journal: JournalEntry[];
@@ -67,6 +69,7 @@ async function bookOf(ledger: Ledger, subject: string): Promise<Book> {
   const leases = await ledger.leases(organisation);
   const journal = await ledger.journal(organisation);
   return {
+    now: ledger.now(),
     budgets,
     leases: leases.filter(({ entries }) => entries.some(({ budget }) => concerns(budget))),
     journal: journal.filter(({ budget }) => concerns(budget)),
@@ -107,11 +110,12 @@ export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string,
         create(ListOrganisationsResponseSchema, { organisations: await ledger.organisations() }),
       ),
     getOrganisation: async function* ({ organisation, subject }, context) {
-      const { budgets, leases, journal } = await guarded(context, () =>
+      const { now, budgets, leases, journal } = await guarded(context, () =>
         bookOf(ledger, subject || organisation),
       );
       const part = (some: MessageInitShape<typeof GetOrganisationResponseSchema>) =>
         create(GetOrganisationResponseSchema, some);
+      yield part({ nowMs: BigInt(now) });
       for (const some of parts(budgets)) yield part({ budgets: some.map(budgetState) });
       for (const some of parts(leases)) yield part({ leases: some.map(leaseState) });
       for (const some of parts(journal)) yield part({ journal: some.map(journalLine) });
@@ -231,12 +235,14 @@ export function remoteBooks(baseUrl: string, token: string): Books {
     asked(
       (async () => {
         const all = {
+          now: Date.now(),
           budgets: [] as BudgetRecord[],
           leases: [] as LeaseRecord[],
           journal: [] as JournalEntry[],
         };
         const request = { organisation: organisationOf(subject), subject };
         for await (const part of client.getOrganisation(request, { headers, timeoutMs: BOOK_MS })) {
+          if (part.nowMs > 0n) all.now = Number(part.nowMs);
           all.budgets.push(...part.budgets.map(budgetRecord));
           all.leases.push(...part.leases.map(leaseRecord));
           all.journal.push(...part.journal.map(journalEntry));

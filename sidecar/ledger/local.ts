@@ -124,6 +124,10 @@ export class LocalLedger implements Ledger {
     await this.#kept();
   }
 
+  now(): number {
+    return this.#clock();
+  }
+
   async ready(): Promise<number> {
     return this.#failure === undefined ? 1 : 0;
   }

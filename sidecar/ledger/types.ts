@@ -270,6 +270,8 @@ export interface Ledger {
   untold(organisation: string): Promise<Notice[]>;
   /** These are told: they need not be kept. Ids that are not there are no error. */
   told(organisation: string, ids: readonly string[]): Promise<void>;
+  /** Its own time, in ms since the epoch: of Redis as of when it told it last. Which window is the current one is told by no other. */
+  now(): number;
   /** Which part of it can answer now, 0 to 1: of Redis Cluster how many of its nodes, of any other all or nothing. */
   ready(): Promise<number>;
   close(): Promise<void>;

@@ -35,7 +35,7 @@ const AT_ONCE = 20;
 class TimedRedisLedger extends RedisLedger {
   time = 0;
 
-  protected override now(): number {
+  override now(): number {
     return this.time;
   }
 

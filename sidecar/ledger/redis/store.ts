@@ -250,7 +250,7 @@ export class RedisLedger implements Ledger {
   }
 
   /** Redis' time as we guess it, in ms. */
-  protected now(): number {
+  now(): number {
     return Date.now() + this.#offset;
   }
 
