@@ -167,7 +167,7 @@ function reverseInto(ptr: usize, len: i32, to: usize): void {
  * Single letters at equal distance joined to words: `i g n o r e`, `i.g.n`, `i - g - n`. The separator is
  * whatever stands between the first two letters (1 to 3 bytes, no letter or digit) and must stay the same;
  * at least 3 letters, or 2 right
- * after another run. Two spaces, or any other separator, end the word.
+ * after another run unless two spaces are between them, which end the word of any other separator.
  */
 export function decodeSpaced(from: Slice, to: usize): i32 {
   const end = endOf(from);
@@ -189,7 +189,7 @@ export function decodeSpaced(from: Slice, to: usize): i32 {
     const width = letterWidth(at, end);
     const alone = width > 0 && (at == start || !isWordByte(load<u8>(at - 1)));
     const gap = alone ? gapWidth(at + width, end) : 0;
-    if (gap == 0 || runLength(at, width, gap, end) < (joining ? 2 : 3)) {
+    if (gap == 0 || runLength(at, width, gap, end) < (joining && !isWide(at + width, gap) ? 2 : 3)) {
       const byte = load<u8>(at++);
       if (width > 0) joining = false;
       if (byte != 32 || out == to || load<u8>(out - 1) != 32) store<u8>(out++, byte);
@@ -246,9 +246,12 @@ function letterWidth(at: usize, end: usize): usize {
 function gapWidth(at: usize, end: usize): usize {
   let width: usize = 0;
   while (width < 4 && at + width < end && !isWordByte(load<u8>(at + width))) width++;
-  if (width == 0 || width > 3 || at + width >= end) return 0;
-  // Two spaces end a word, whatever else does not.
-  return width == 2 && load<u16>(at) == 0x2020 ? 0 : width;
+  return width > 3 || at + width >= end ? 0 : width;
+}
+
+/** Whether the `gap` bytes between two letters are two spaces: the most that a gapped text has, and what ends most words. */
+function isWide(at: usize, gap: usize): bool {
+  return gap == 2 && load<u16>(at) == 0x2020;
 }
 
 /** Whether the separator stands at `at`, one lone letter follows it, and the separator is not longer there. */

@@ -56,11 +56,25 @@ export function isLeet(recent: u32): bool {
   return (recent * 0x01010101) >> 24 >= LEET_MIN;
 }
 
-/** Lone characters of two bytes with two more at equal distance behind them, as `loneLetters` in views-gate.ts. */
-export function lonePairs(last: u32, high: u32): i32 {
+/**
+ * Lone characters of two bytes, or of three, with two more before them at equal distance, 1 to 3 bytes between them; as
+ * `loneLetters` in views-gate.ts. Counted are those of which both neighbours are known.
+ */
+export function loneWide(last: u32, high: u32): i32 {
   const wide = last | (high << 16);
-  const pair = wide & (wide >> 1) & ~(wide << 1) & ~(wide >> 2);
-  return popcnt(pair & (pair << 3) & (pair << 6) & 0x3fffc000);
+  const two = wide & (wide >> 1);
+  const begins = ~(wide << 1);
+  const pair = two & begins & ~(wide >> 2);
+  const triple = two & begins & (wide >> 2) & ~(wide >> 3);
+  return (
+    popcnt(pair & (thirdsAt(pair, 3) | thirdsAt(pair, 4) | thirdsAt(pair, 5)) & 0x3fffc000) +
+    popcnt(triple & (thirdsAt(triple, 4) | thirdsAt(triple, 5) | thirdsAt(triple, 6)) & 0x1fffe000)
+  );
+}
+
+/** Where two of `lone` are at this distance and twice as far before. */
+function thirdsAt(lone: u32, distance: u32): u32 {
+  return (lone << distance) & (lone << (2 * distance));
 }
 
 /** `%` and a hexadecimal digit, `&` and a letter or `#`, a backslash and `x` or `u`. */

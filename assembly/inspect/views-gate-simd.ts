@@ -11,7 +11,7 @@
 // Bound: each byte is classified once, a block counted at most once for each gate, and with up to three blocks before it.
 import { reserve } from "../memory";
 import { eq, fillFew, highNibbles, padded, within } from "../vectors";
-import { begins, isCode, isLeet, isMirrored, isTurned, lonePairs, oddsIn, opened } from "./views-gate-marks";
+import { begins, isCode, isLeet, isMirrored, isTurned, loneWide, oddsIn, opened } from "./views-gate-marks";
 
 const GROUP: i32 = 64;
 
@@ -169,10 +169,10 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
       const highB: u32 = i8x16.bitmask(b);
       const highC: u32 = i8x16.bitmask(c);
       const highD: u32 = i8x16.bitmask(d);
-      spaced += lonePairs(highs, highA);
-      if (left > 16) spaced += lonePairs(highA, highB);
-      if (left > 32) spaced += lonePairs(highB, highC);
-      if (left > 48) spaced += lonePairs(highC, highD);
+      spaced += loneWide(highs, highA);
+      if (left > 16) spaced += loneWide(highA, highB);
+      if (left > 32) spaced += loneWide(highB, highC);
+      if (left > 48) spaced += loneWide(highC, highD);
       highs = highD;
     }
 

@@ -2,7 +2,8 @@
 // by counting bit masks; what is benign pays for this pass alone.
 //
 //  leet      digits and signs of leetspeak beside letters: ≥ 4 within 64 bytes; amid letters or before two they count twice
-//  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`)
+//  spaced    three single letters at equal distance 2, 3 or 4 (`i g n`, `i.g.n`, `i, g, n`, `i - g - n`), or so three
+//            characters of two bytes, or of three (`и г н`, `忽 - 略 - 之`)
 //  rot13     within 48 bytes the letters r g n b v, images of e t a o i, outnumber them by 7 : 4 (and are ≥ 9)
 //  reversed  the digraphs ht gn dn uo outnumber th ng nd ou, whose mirrors they are, by 3 : 2, or within 64 bytes 3 : 1
 //  escapes   ≥ 3 of `%`, `&` or `\`, of which one begins an escape
@@ -14,7 +15,7 @@
 // Bound: each byte is read once. Here is the pass over bytes; the one that SIMD makes is views-gate-simd.ts, and what they
 // share views-gate-marks.ts.
 
-import { begins, isCode, isLeet, isMirrored, isTurned, lonePairs, oddsIn, opened } from "./views-gate-marks";
+import { begins, isCode, isLeet, isMirrored, isTurned, loneWide, oddsIn, opened } from "./views-gate-marks";
 import { gatesOfBlocks } from "./views-gate-simd";
 
 /** The gates that `len` bytes of normalised text at `from` open: a bit set of GATE_*. */
@@ -77,7 +78,7 @@ function gatesOfBytes(from: usize, len: i32): u32 {
     }
     leetRecent = (leetRecent << 8) | <u32>oddsIn(letter, odd);
     leet = leet || isLeet(leetRecent);
-    spaced += loneLetters(letterBefore, letter) + lonePairs(highBefore, high);
+    spaced += loneLetters(letterBefore, letter) + loneWide(highBefore, high);
     letterBefore = letter;
     highBefore = high;
     codes = codes || (width == 16 && isCode(hex, dots, gap));

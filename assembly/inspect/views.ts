@@ -72,7 +72,7 @@ export const VIEW_ERASED: i32 = 12;
 export const VIEW_RENDERED: i32 = 13;
 
 /** Bytes that joining letters must save: less is a lone `u.s.a.` or a list of variables. */
-const SPACED_MIN: i32 = 6;
+const SPACED_MIN: i32 = 5;
 
 /** So many letters on their heads are no transcription of one word. */
 const TURNED_MIN: i32 = 5;
