@@ -21,6 +21,7 @@ import { reserve } from "../memory";
 import { endOf, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
 import { escapeWidth, unescape } from "./escapes";
+import { forgetSyllable, isHangulLetter, joinLetter } from "./hangul";
 import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";
 
 /** Letters of one word that are decided together, and how far back its start is looked for, in bytes. */
@@ -121,6 +122,7 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
   bitCount = 0;
   unwritten = 0;
   inWord = false;
+  forgetSyllable();
   base = to;
   out = to;
   limit = to + <usize>(<u32>max);
@@ -275,6 +277,13 @@ function emit(code: u32, width: usize): void {
     if (code >= 0xe0000 && code < 0xe1000) return smuggle(code);
     endWord();
     return keep(code, width);
+  }
+  if (isHangulLetter(code)) {
+    endWord();
+    const end = joinLetter(code, base, out);
+    if (end == out) leaveOut();
+    else if (end) out = end;
+    if (end) return;
   }
   const page = <u32>load<u8>(PAGES + (code >> 7));
   const record = load<u64>(RECORDS + ((<usize>load<u16>(FOLDS + (((page << 7) | (code & 127)) << 1))) << 3));
