@@ -20,8 +20,8 @@
 import { reserve } from "../memory";
 import { endOf, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
+import { characterAt, forgetSyllable, isHangulLetter, joinLetter, joinPart } from "./compose";
 import { escapeWidth, unescape } from "./escapes";
-import { forgetSyllable, isHangulLetter, joinLetter } from "./hangul";
 import { FOLDS, PAGES, RECORDS } from "./normalise-table.gen";
 
 /** Letters of one word that are decided together, and how far back its start is looked for, in bytes. */
@@ -69,6 +69,8 @@ const KIND_MARK: u32 = 4;
 const KIND_ALPHABET: u32 = 8;
 const KIND_NARROW: u32 = 16;
 const KIND_STYLED: u32 = 64;
+/** In a record: the text is the second part of a pair. */
+const JOINS: u64 = 1 << 24;
 
 const smuggledText = reserve(SMUGGLED_MAX);
 let smuggledLen: i32 = 0;
@@ -286,7 +288,8 @@ function emit(code: u32, width: usize): void {
     if (end) return;
   }
   const page = <u32>load<u8>(PAGES + (code >> 7));
-  const record = load<u64>(RECORDS + ((<usize>load<u16>(FOLDS + (((page << 7) | (code & 127)) << 1))) << 3));
+  const place = RECORDS + ((<usize>load<u16>(FOLDS + (((page << 7) | (code & 127)) << 1))) << 3);
+  const record = load<u64>(place);
   const kind = <u32>(record & 0xff);
   if (kind & (KIND_INVISIBLE | KIND_MARK)) {
     if (kind & KIND_MARK) {
@@ -301,6 +304,10 @@ function emit(code: u32, width: usize): void {
   }
   if (kind & KIND_SPACE) return space();
   const len = <usize>((record >> 8) & 0xff);
+  if (record & JOINS) {
+    endWord();
+    if (joinPart(len == 0 ? code : characterAt(place + 4), base, out)) return leaveOut();
+  }
   turnedLetters += i32(isTurned(code));
   if (kind & KIND_ALPHABET) {
     letter();

@@ -4,10 +4,12 @@
 // A test compares the committed table with what this file makes of the specification.
 //
 //   code point < 0x20000:  pages[code >> 7] → page;  folds[page << 7 | code & 127] → record
-//   record, 8 bytes:  kind u8 | length u8 (0: keep the character) | lookalike u8 (0: none) | 0 | UTF-8, ≤ 4 bytes
+//   record, 8 bytes:  kind u8 | length u8 (0: keep the character) | lookalike u8 (0: none) | joins u8 | UTF-8, ≤ 4 bytes
+//   joins: 1 if the text is the second part of a pair
+//   pairs, by their keys:  second << 16 | first u32;  whole u16
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { fold } from "./regex-fold.ts";
+import { fold, pairs } from "./regex-fold.ts";
 
 export const tableFile = new URL("../../assembly/inspect/normalise-table.gen.ts", import.meta.url);
 const last = 0x20000;
@@ -19,6 +21,8 @@ export function foldTableSource(): string {
   const pages: number[] = [];
   const folds: number[] = [];
   const seen = new Map<string, number>();
+  const joined = pairs();
+  const seconds = new Set(joined.map(({ second }) => String.fromCodePoint(second)));
   for (let page = 0; page < last >> 7; page++) {
     const entries: number[] = [];
     for (let code = page << 7; code < (page + 1) << 7; code++) entries.push(record(code));
@@ -38,7 +42,13 @@ export function foldTableSource(): string {
       code >= 0xd800 && code < 0xe000 ? { kind: 0, look: "", text: String.fromCodePoint(code) } : fold(code);
     const kept = f.text === String.fromCodePoint(code);
     const utf8 = kept ? [] : [...Buffer.from(f.text)];
-    const fields = [f.kind, utf8.length, f.look ? f.look.charCodeAt(0) : 0, 0, ...utf8];
+    const fields = [
+      f.kind,
+      utf8.length,
+      f.look ? f.look.charCodeAt(0) : 0,
+      seconds.has(f.text) ? 1 : 0,
+      ...utf8,
+    ];
     while (fields.length < 8) fields.push(0);
     const key = fields.join();
     let index = records.get(key);
@@ -61,6 +71,17 @@ export function foldTableSource(): string {
     table("PAGES", "u8", pages),
     table("FOLDS", "u16", folds),
     table("RECORDS", "u8", recordBytes),
+    table(
+      "PAIR_KEYS",
+      "u32",
+      joined.map(({ first, second }) => second * 0x10000 + first),
+    ),
+    table(
+      "PAIR_WHOLES",
+      "u16",
+      joined.map(({ whole }) => whole),
+    ),
+    `export const PAIR_COUNT: i32 = ${joined.length};\n`,
   ].join("");
 }
 

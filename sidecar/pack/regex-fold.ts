@@ -194,6 +194,37 @@ export function fold(code: number): Fold {
   return { kind, look, text };
 }
 
+/** A mark or vowel sign joins the character before it, and both are one. */
+export interface Pair {
+  first: number;
+  second: number;
+  whole: number;
+}
+
+/**
+ * Every pair of normalised text, by its second part and then its first: the canonical compositions of Unicode (NFC) up to
+ * U+3100 of characters that folding leaves as they are, as か and its mark. Korean syllables are reckoned (assembly/inspect/compose.ts).
+ */
+export function pairs(): Pair[] {
+  const found: Pair[] = [];
+  const isKept = (c: string) => fold(c.codePointAt(0) as number).text === c;
+  for (let whole = 0x370; whole < 0x3100; whole++) {
+    const c = String.fromCodePoint(whole);
+    const parts = [...c.normalize("NFD")];
+    // Of three parts two are one first.
+    const last = parts.pop() ?? "";
+    const before = parts.join("").normalize("NFC");
+    if ([...before].length !== 1 || (before + last).normalize("NFC") !== c) continue;
+    if (![c, before, last].every(isKept)) continue;
+    found.push({
+      first: before.codePointAt(0) as number,
+      second: last.codePointAt(0) as number,
+      whole,
+    });
+  }
+  return found.sort((a, b) => a.second - b.second || a.first - b.first);
+}
+
 /** Folds text code point by code point: normalised text, but for homoglyphs and runs of spaces. */
 export function foldText(text: string): string {
   let out = "";

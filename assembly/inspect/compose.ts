@@ -1,10 +1,11 @@
-// Korean spelt letter by letter, put together into syllables: conjoining letters (U+1100 …) as NFC does, which is how some systems
-// write file names, and the letters that a keyboard sends (U+3131 …, or of half width) as the keyboard's program does: a
-// consonant closes the syllable before it, until a vowel follows that begins the next one with it.
+// Characters written in parts, put together as NFC does (Unicode Standard Annex #15): か and its mark, a vowel sign of two halves,
+// and Korean syllables of conjoining letters (U+1100 …), which is how some systems write file names. Syllables of the letters that a
+// keyboard sends (U+3131 …, or of half width) are put together as the keyboard's program does: a consonant closes the syllable
+// before it, until a vowel follows that begins the next one with it. Only what was put together here takes a consonant on that may
+// begin a syllable: `하ㅋㅋ` stays. Source of the arithmetic: The Unicode Standard, 3.12.
 //
-// Only what was put together here takes a consonant on that may begin a syllable: `하ㅋㅋ` stays. Source of the arithmetic: The Unicode Standard, 3.12.
-//
-// Bound: each letter looks at one character before it; a syllable is no longer than its letters.
+// Bound: each part looks at one character before it, and at most 8 pairs; what is whole is no longer than its parts.
+import { PAIR_COUNT, PAIR_KEYS, PAIR_WHOLES } from "./normalise-table.gen";
 
 const SYLLABLES: u32 = 0xac00;
 const TAILS: u32 = 28;
@@ -38,6 +39,22 @@ const TAIL_OF_KEY = memory.data<u8>([
 /** Where the last syllable that was put together ends, which may take more on; and the consonant that closes it, if a vowel may take that. */
 let open: usize = 0;
 let closing: u32 = NONE;
+
+/** Joins the second part of a pair to the text from `start` to `end`; false if it makes none with the character before it. */
+export function joinPart(second: u32, start: usize, end: usize): bool {
+  if (end - start < 3) return false;
+  const key = (second << 16) | characterAt(end - 3);
+  let from = 0;
+  let to = PAIR_COUNT;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (load<u32>(PAIR_KEYS + ((<usize>middle) << 2)) < key) from = middle + 1;
+    else to = middle;
+  }
+  if (from == PAIR_COUNT || load<u32>(PAIR_KEYS + ((<usize>from) << 2)) != key) return false;
+  put(end - 3, load<u16>(PAIR_WHOLES + ((<usize>from) << 1)));
+  return true;
+}
 
 /** A new text begins: nothing is open. */
 export function forgetSyllable(): void {
@@ -111,8 +128,8 @@ function keyOf(code: u32): u32 {
   return code - KEYS;
 }
 
-/** The character of three bytes at `at`; some number that is none of theirs, if another is there. */
-function characterAt(at: usize): u32 {
+/** The character of three bytes at `at`; 0 if another is there. */
+export function characterAt(at: usize): u32 {
   if ((load<u8>(at) & 0xf0) != 0xe0) return 0;
   return ((load<u8>(at) & 15) << 12) | ((load<u8>(at + 1) & 63) << 6) | (load<u8>(at + 2) & 63);
 }
