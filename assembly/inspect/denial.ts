@@ -54,7 +54,7 @@ const IGNORES = list("ignor zignor disregard dismiss discard negeer negeren иг
 const CLAUSES = list("you that are is am now from then and will must und y et");
 /** Words that deny the verb behind them; and those that do so in English, which no other language denies. */
 const DENIALS = list(
-  "not never cannot dont cant wont no nunca jamas nao non mai ne nicht niemals nie niet nooit nigdy не никогда jangan tidak " +
+  "not never cannot dont cant wont no nunca jamas nao non mai ne jamais nicht niemals nie niet nooit nigdy не никогда jangan tidak " +
     "dung đung khong لا मत",
 );
 const ENGLISH_DENIALS = list("not never cannot dont cant wont t n");
