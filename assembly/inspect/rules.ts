@@ -78,6 +78,9 @@ const ends = reserve(SLOTS_MAX << 3);
 const PLACES_MAX: u32 = 1 << 30;
 /** The place before the first byte of the text in hand. */
 let passed: u32 = 0;
+/** The place that was last asked about, which many rules ask in a row, and whether the verb there is denied. */
+let asked: u32 = 0;
+let denied: bool = false;
 
 /** Rules found since `begin`. */
 export let found: i32 = 0;
@@ -265,6 +268,7 @@ function search(text: Slice, first: i32, last: i32): void {
   if (passed < PLACES_MAX) return;
   memory.fill(ends, 0, SLOTS_MAX << 3);
   passed = 0;
+  asked = 0;
 }
 
 /** The state before the byte at `at` with no piece in hand. */
@@ -322,7 +326,8 @@ function take(use: usize, now: u32, at: usize): void {
   const own = ends + (slot << 3);
   const latest = load<u32>(own);
   if (latest == now) return;
-  store<u32>(own, latest, 4);
+  if (words != 255 || !isCrowded(use, load<u32>(own, 4), now) || !isDeniedAt(latest))
+    store<u32>(own, latest, 4);
   store<u32>(own, now);
   if (at > watch) follow = FIRST;
   follow |= 1 << next;
@@ -340,10 +345,18 @@ function leads(use: usize, before: u32, now: u32, words: u32): bool {
   return !isDeniable(use) || !isFirst(<u32>load<u16>(use, 2) - 1) || !isDeniedAt(before);
 }
 
+/** Whether the end before the latest is still in reach of `now`: a verb that is denied takes no other's place. */
+function isCrowded(use: usize, before: u32, now: u32): bool {
+  return before > passed && now - before <= <u32>load<u16>(use, 10) >> 1 && isDeniable(use);
+}
+
 /** Whether the verb of the piece that ended at the place `end` is denied. Asked where a rule goes on, which few pieces come to. */
 function isDeniedAt(end: u32): bool {
+  if (end == asked) return denied;
   steps += DENIAL_STEPS;
-  return isDenied(textStart, textStart + (end - passed) - 1, textEnd);
+  asked = end;
+  denied = isDenied(textStart, textStart + (end - passed) - 1, textEnd);
+  return denied;
 }
 
 /** Whether the slot is that of a piece of the curated pack which begins a pattern. */
