@@ -97,6 +97,8 @@ const CONDITIONS = list(
   "if why unless wenn warum falls si se pourquoi perche porque por если почему als reason reasons circumstances excuse wrong mistake forbidden",
 );
 const POLITE = list("favor prega");
+/** `could you not …?` asks for it. */
+const MAY = list("could would can will do must might should");
 /** `whether you like it or not`; and a denial of a denial. */
 const ALTERNATIVES = list(
   "or whether than oder of o ou oppure lub czy или atau quer never not cannot cant t",
@@ -223,6 +225,8 @@ function isDeniedBefore(start: usize, from: usize, english: bool): bool {
 /** Whether the denial that begins at `from` says so by itself. */
 function isPlain(start: usize, from: usize, word: Slice): bool {
   if (hasBefore(start, from, POLITE, 3, true)) return true;
+  const before = previousWord(start, from);
+  if (is(before, "you") && isOneOf(MAY, previousWord(start, ptrOf(before)))) return false;
   if (is(word, "not") || !isOneOf(ENGLISH_DENIALS, word)) {
     if (from > start + 1 && load<u8>(from - 1) == SPACE && hasBefore(start, from, ALTERNATIVES, 1, true))
       return false;
