@@ -45,9 +45,14 @@ function isDeniedBefore(start: usize, at: usize, bytes: usize): bool {
   return endsWith(BEFORE, before) && !endsWith(OTHER, before);
 }
 
-/** Whether what ends at `at` is denied by what follows right behind it, or told of. */
+/** Whether the verb that ends at `at` is denied by what follows right behind it, or told of. */
 export function isDeniedUnspaced(at: usize, end: usize): bool {
   if (listedWordEnd(BEHIND, at, end)) return !listedWordEnd(AGAIN, at, end);
+  return isToldOf(at, end);
+}
+
+/** Whether what ends at `at` is told of by what follows right behind it. */
+export function isToldOf(at: usize, end: usize): bool {
   const told = listedWordEnd(TOLD, at, end);
   return told != 0 && listedWordEnd(REQUESTS, told, end) != 0;
 }

@@ -12,7 +12,7 @@
 // Bounds: REACH bytes before one place and WORDS_BEHIND words behind it.
 import { endOf, is, NONE, ptrOf, slice, Slice } from "../slice";
 import { begins, isOneOf, list } from "../word-list";
-import { isDeniedTogether, isDeniedUnspaced } from "./denial-unspaced";
+import { isDeniedTogether, isDeniedUnspaced, isToldOf } from "./denial-unspaced";
 import { endsSentence, isWordByte } from "./rules-seek";
 
 /** What a question costs at the most, in blocks read. */
@@ -29,6 +29,8 @@ const REACH: usize = 128;
 const BETWEEN_MAX: i32 = 2;
 /** Words that may say who is asked: `the assistant`. */
 const ASKED_MAX: i32 = 2;
+/** Bytes of a letter of a script that writes words together. */
+const LETTER_BYTES: usize = 3;
 const APOSTROPHE: u32 = 0x27;
 const SPACE: u32 = 0x20;
 const COMMA: u32 = 0x2c;
@@ -152,7 +154,9 @@ export function isDenied(start: usize, at: usize, end: usize): bool {
 /** Whether the order that ends at `at` is denied by what follows: `… nicht`, `…しないで`, `…하지 마`. */
 export function isDeniedBehind(start: usize, at: usize, end: usize): bool {
   return (
-    isEndedDenied(at, end) ||
+    (endsVerb(start, at) && isDeniedUnspaced(at, end)) ||
+    isToldOf(at, end) ||
+    hasDenyingEnding(at, end) ||
     isOneOf(NOT_HINDI, nextWord(at, end)) ||
     (isNotBehind(at, end) && isGermanic(reachFrom(start, at), at))
   );
@@ -163,9 +167,20 @@ function reachFrom(start: usize, at: usize): usize {
   return at - start > REACH ? at - REACH : start;
 }
 
-/** Whether the word that ends at `at` goes on with its denial. */
+/** Whether a verb ends at `at` that 하지 마 or しないで may deny, which English orders do not end with: one of such a script, or `reveal`. */
+function endsVerb(start: usize, at: usize): bool {
+  if (at - start >= LETTER_BYTES && load<u8>(at - LETTER_BYTES) >= 0xe3) return true;
+  const from = wordBefore(reachFrom(start, at), at);
+  return begins(VERBS, slice(from, <i32>(at - from)));
+}
+
+/** Whether the verb that ends at `at` goes on with its denial. */
 function isEndedDenied(at: usize, end: usize): bool {
-  if (isDeniedUnspaced(at, end)) return true;
+  return isDeniedUnspaced(at, end) || hasDenyingEnding(at, end);
+}
+
+/** Whether the word goes on at `at` with a Turkish denial. */
+function hasDenyingEnding(at: usize, end: usize): bool {
   const ending = wordBehind(at, end);
   return ending > at && isOneOf(ENDINGS, slice(at, <i32>(ending - at)));
 }
