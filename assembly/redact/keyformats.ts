@@ -5,9 +5,7 @@
 // secret-scanning list). Each is found at the first byte of its prefix that is a trigger; rows are chained by
 // that byte and the one before it, so a trigger in ordinary text costs one bit test.
 //
-//   row (16 bytes): prefix ptr u32 | prefix length u8 | trigger offset u8 | alphabet u8 | flags u8
-//                   | least u16 | most u16 (0: open) | next row u8 | …
-//   heads: 256 × u8, row number + 1 by (byte before × 31 + byte) & 255
+//   heads: 256 × pointer to the first row, by (byte before × 31 + byte) & 255
 import { reserve } from "../memory";
 import { putAscii } from "../slice";
 import { BASE64, DASHES, DIGIT, HEX, LOWER, UPPER } from "./chars";
@@ -25,48 +23,30 @@ export const DOTS: u8 = 2;
 /** A letter or digit may stand before the prefix. */
 export const INSIDE: u8 = 4;
 
-const ROWS_MAX: i32 = 160;
-const ROW_BYTES: i32 = 16;
-const heads: usize = reserve(256);
-const rows: usize = reserve(ROWS_MAX * ROW_BYTES);
-let rowCount: i32 = 0;
-
-export function rowAt(n: i32): usize {
-  return rows + <usize>((n - 1) * ROW_BYTES);
+@unmanaged
+export class Row {
+  prefix: usize;
+  prefixLength: i32;
+  /** Where in the prefix its trigger is. */
+  offset: i32;
+  alphabet: u8;
+  flags: u8;
+  /** How much follows the prefix; `most` 0: any more. */
+  least: i32;
+  most: i32;
+  /** The next with the same head, or null. */
+  next: Row | null;
 }
 
-export function prefixOf(row: usize): usize {
-  return <usize>load<u32>(row);
-}
-export function prefixLength(row: usize): i32 {
-  return load<u8>(row, 4);
-}
-export function triggerOffset(row: usize): i32 {
-  return load<u8>(row, 5);
-}
-export function alphabetOf(row: usize): u8 {
-  return load<u8>(row, 6);
-}
-export function flagsOf(row: usize): u8 {
-  return load<u8>(row, 7);
-}
-export function leastOf(row: usize): i32 {
-  return load<u16>(row, 8);
-}
-export function mostOf(row: usize): i32 {
-  return load<u16>(row, 10);
-}
-export function nextRow(row: usize): i32 {
-  return load<u8>(row, 12);
+const heads: usize = reserve(256 * sizeof<usize>());
+
+function head(before: u32, byte: u32): usize {
+  return heads + <usize>((before * 31 + byte) & 255) * sizeof<usize>();
 }
 
-function bucket(before: u32, byte: u32): usize {
-  return heads + <usize>((before * 31 + byte) & 255);
-}
-
-/** The first row whose trigger may be `byte` after `before`, or 0. */
-export function firstRow(before: u32, byte: u32): i32 {
-  return load<u8>(bucket(before, byte));
+/** The first row whose trigger may be `byte` after `before`, or null. */
+export function firstRow(before: u32, byte: u32): Row | null {
+  return changetype<Row | null>(load<usize>(head(before, byte)));
 }
 
 function isKeyTrigger(c: i32): bool {
@@ -88,20 +68,17 @@ function isKeyTrigger(c: i32): bool {
 function add(prefix: string, alphabet: u8, least: i32, most: i32, flags: u8 = 0): void {
   let offset = 1;
   while (!isKeyTrigger(prefix.charCodeAt(offset))) offset++;
-  const at = reserve(prefix.length);
-  putAscii(at, prefix);
-  rowCount++;
-  const row = rowAt(rowCount);
-  store<u32>(row, <u32>at);
-  store<u8>(row, <u8>prefix.length, 4);
-  store<u8>(row, <u8>offset, 5);
-  store<u8>(row, alphabet, 6);
-  store<u8>(row, flags, 7);
-  store<u16>(row, <u16>least, 8);
-  store<u16>(row, <u16>most, 10);
-  const head = bucket(prefix.charCodeAt(offset - 1), prefix.charCodeAt(offset));
-  store<u8>(row, load<u8>(head), 12);
-  store<u8>(head, <u8>rowCount);
+  const row = changetype<Row>(reserve(offsetof<Row>()));
+  row.prefix = reserve(prefix.length);
+  putAscii(row.prefix, prefix);
+  row.prefixLength = prefix.length;
+  row.offset = offset;
+  row.alphabet = alphabet;
+  row.flags = flags;
+  row.least = least;
+  row.most = most;
+  row.next = firstRow(prefix.charCodeAt(offset - 1), prefix.charCodeAt(offset));
+  store<usize>(head(prefix.charCodeAt(offset - 1), prefix.charCodeAt(offset)), changetype<usize>(row));
 }
 
 function fill(): void {

@@ -5,21 +5,7 @@
 // must not spell "example", "your" or a run of x.
 import { reserve } from "../memory";
 import { ALNUM, ALPHA, BASE64, DASHES, DIGIT, has, HEX, isDigit, LOCAL, LOWER, SPACE, UPPER } from "./chars";
-import {
-  alphabetOf,
-  DOTS,
-  firstRow,
-  flagsOf,
-  INSIDE,
-  leastOf,
-  mostOf,
-  nextRow,
-  prefixLength,
-  prefixOf,
-  rowAt,
-  triggerOffset,
-  VALUE_ONLY,
-} from "./keyformats";
+import { DOTS, firstRow, INSIDE, Row, VALUE_ONLY } from "./keyformats";
 import { TAIL_JWT, TAIL_PEM, TAIL_TOKEN } from "./tail";
 import { API_KEY, JWT, PRIVATE_KEY } from "./types";
 import { at, back, floorOf, found, here, joined } from "./view";
@@ -63,57 +49,44 @@ function spells(p: usize, lower: string): bool {
 
 /** Any key whose prefix has its trigger byte at `p`. */
 export function key(p: usize): bool {
-  let n = firstRow(back(p, 1), load<u8>(p));
-  while (n) {
-    const row = rowAt(n);
+  let row: Row | null = firstRow(back(p, 1), load<u8>(p));
+  while (row != null) {
     if (tryRow(row, p)) return true;
-    n = nextRow(row);
+    row = row.next;
   }
   return false;
 }
 
-function tryRow(row: usize, p: usize): bool {
-  const offset = <usize>triggerOffset(row);
-  const from = p - offset;
-  if (p < floorOf(p) + offset) return false;
-  const prefix = prefixOf(row);
-  const len = prefixLength(row);
-  for (let i: usize = 0; i < <usize>len; i++) if (at(from + i) != <u32>load<u8>(prefix + i)) return false;
-  const flags = flagsOf(row);
-  if ((flags & INSIDE) == 0 && joined(from)) return false;
-  let value = from + len;
-  if ((flags & VALUE_ONLY) != 0) {
-    const most = value + 8;
-    while (value < most && isAssignment(at(value))) value++;
-    if (value == from + len && load<u8>(value - 1) != 61) return false;
+function tryRow(row: Row, p: usize): bool {
+  const from = p - row.offset;
+  if (p < floorOf(p) + row.offset) return false;
+  for (let i = 0; i < row.prefixLength; i++) if (at(from + i) != load<u8>(row.prefix + i)) return false;
+  if ((row.flags & INSIDE) == 0 && joined(from)) return false;
+  let value = from + row.prefixLength;
+  const valueOnly = (row.flags & VALUE_ONLY) != 0;
+  if (valueOnly) {
+    const name = value;
+    while (value < name + 8 && isAssignment(at(value))) value++;
+    if (value == name && load<u8>(value - 1) != 61) return false;
   }
-  const alphabet = alphabetOf(row);
-  const least = leastOf(row);
-  const most = mostOf(row);
-  const limit = most == 0 ? least : most + 1;
+  const isOpen = row.most == 0;
+  const alphabet = row.alphabet;
+  const dots = (row.flags & DOTS) != 0;
+  const limit = isOpen ? row.least : row.most + 1;
   let to = value;
   while (<i32>(to - value) < limit) {
     const b = at(to);
-    if (!has(b, alphabet) && !((flags & DOTS) != 0 && b == 46 && has(at(to + 1), alphabet))) break;
+    if (!has(b, alphabet) && !(dots && b == 46 && has(at(to + 1), alphabet))) break;
     to++;
   }
-  // A sentence may end in a dash that the alphabet has as well.
   const run = <i32>(to - value);
-  if (run < least || (most != 0 && run > most)) return false;
-  if ((flags & VALUE_ONLY) != 0) {
-    if (at(to) == 61 && (alphabet & BASE64) != 0) while (at(to) == 61 && to - value < 88) to++;
-    if (has(at(to), ALNUM)) return false;
-    return isRandom(value, to, (alphabet & LOWER) == 0) && found(value, to, API_KEY);
-  }
+  if (run < row.least || (!isOpen && run > row.most)) return false;
+  const base64 = (alphabet & BASE64) != 0;
+  if (valueOnly && base64) while (at(to) == 61 && to - value < 88) to++;
+  if (!isOpen && has(at(to), ALNUM)) return false;
   if (!isRandom(value, to, (alphabet & LOWER) == 0)) return false;
-  if (most != 0) return !has(at(to), ALNUM) && found(from, to, API_KEY);
-  return found(
-    from,
-    to,
-    API_KEY,
-    TAIL_TOKEN,
-    ((alphabet & BASE64) != 0 ? 1 : 0) | ((flags & DOTS) != 0 ? 2 : 0),
-  );
+  if (!isOpen) return found(valueOnly ? value : from, to, API_KEY);
+  return found(from, to, API_KEY, TAIL_TOKEN, (base64 ? 1 : 0) | (dots ? 2 : 0));
 }
 
 /** What may stand between a name and its value. */
