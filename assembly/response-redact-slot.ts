@@ -4,12 +4,12 @@
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
-import { BODY_BYTES, hasTokens, openBody, TEXT_AT } from "./redact/body";
+import { BODY_BYTES, hasTokens, openBody, textOf } from "./redact/body";
 import { closeSet, createRecords, openSet, recordsOf, SET_BYTES } from "./redact/channels";
+import { Written } from "./redact/decoded";
 import { expectLines } from "./redact/event";
 import { extend, put, setOutput } from "./redact/output";
 import { openPassage } from "./redact/passage";
-import { PLAIN } from "./redact/restore";
 import { BLOCK, FLAG, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
 import { Form } from "./media-type";
@@ -133,7 +133,7 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   redaction.form = <u8>form;
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
-  if (form == Form.Text) openPassage(redaction.body + TEXT_AT, redaction.answer, PLAIN);
+  if (form == Form.Text) openPassage(textOf(redaction.body), redaction.answer, Written.Plain);
   if (form == Form.Lines) expectLines(redaction.body);
 }
 

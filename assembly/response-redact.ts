@@ -7,7 +7,7 @@
 // any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
 import { Tier } from "./policy/policy";
 import { blockedBy, marksOf } from "./redact/answer";
-import { endBody, feedBody, isOddBody, TEXT_AT } from "./redact/body";
+import { endBody, feedBody, isOddBody, textOf } from "./redact/body";
 import { allowRecords, isCrowded } from "./redact/channels";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
@@ -64,7 +64,7 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
   const body = redaction.body;
   const len = lenOf(chunk);
   if (redaction.form == Form.Text) {
-    if (pass(body + TEXT_AT, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
+    if (pass(textOf(body), ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
   } else {
     let at = 0;
     while (at < len) {

@@ -12,15 +12,13 @@
 //   16 is-object bits (512 levels) | 80 name (32) | 112 depth of tokens u32 | 116 depth of a tool's input u32
 //   120 record (passage.ts)
 import { isFolded, slice } from "../slice";
+import { Written } from "./decoded";
 import { Literal, mayEndLiteral, nextLiteral } from "./literal";
 import { put, room } from "./output";
-import { openPassage, pass, PASSAGE_BYTES } from "./passage";
+import { openPassage, pass, Passage, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
-import { NESTED, QUOTED } from "./restore";
 
 export const BODY_BYTES: i32 = 120 + PASSAGE_BYTES;
-/** Where the text at hand is redacted. */
-export const TEXT_AT: usize = 120;
 const LEVELS: u32 = 512;
 const NAME_MAX: u32 = 32;
 
@@ -34,6 +32,11 @@ const NO_JSON: u8 = 1;
 const TOKENS: u8 = 2;
 /** Not odd: its root has begun. Another one is no JSON, but could be where the text of the first goes on. */
 const BEGUN: u8 = 4;
+
+/** Where the text at hand is redacted. */
+export function textOf(body: usize): Passage {
+  return changetype<Passage>(body + 120);
+}
 
 /** Starts a body of `answer` at `body` (BODY_BYTES). */
 export function openBody(body: usize, answer: usize): void {
@@ -96,7 +99,7 @@ export function feedBody(body: usize, ptr: usize, len: i32): i32 {
 
 /** Ends a body that was cut off inside a string: puts out what was held. */
 export function endBody(body: usize): void {
-  if (<u32>load<u8>(body, 4) == VALUE) pass(body + TEXT_AT, 0, 0, true);
+  if (<u32>load<u8>(body, 4) == VALUE) pass(textOf(body), 0, 0, true);
   store<u8>(body, OUTSIDE, 4);
 }
 
@@ -175,7 +178,8 @@ function beginString(body: usize): void {
   if (isKept(body) && !toTool) store<u8>(body, <u8>KEPT, 4);
   else {
     store<u8>(body, <u8>VALUE, 4);
-    openPassage(body + TEXT_AT, <usize>load<u32>(body), isNested(body) && !toTool ? NESTED : QUOTED);
+    const written = isNested(body) && !toTool ? Written.Nested : Written.Quoted;
+    openPassage(textOf(body), <usize>load<u32>(body), written);
   }
 }
 
@@ -202,7 +206,7 @@ function inString(body: usize, p: usize, end: usize, state: u32): usize {
   store<u8>(body, escaped ? 1 : 0, 5);
   if (state == VALUE) {
     put(asIs, from);
-    pass(body + TEXT_AT, from, <i32>(p - from), closed);
+    pass(textOf(body), from, <i32>(p - from), closed);
     asIs = p;
   } else if (state == NAME) addName(body, from, p);
   if (!closed) return p;

@@ -18,11 +18,12 @@ import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { aloneFrom, aloneSplit, aloneTo, leaveAlone } from "./alone";
 import { noted } from "./answer";
 import { BODY_BYTES, isAtStart, openBody, roomForBody } from "./body";
+import { Written } from "./decoded";
 import { feedEvent } from "./event";
 import { put, putByte, room } from "./output";
-import { isPassagePending, openPassage, pass, PASSAGE_BYTES } from "./passage";
+import { openPassage, pass, Passage, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
-import { NESTED, QUOTED, restored } from "./restore";
+import { restored } from "./restore";
 import {
   beginOutline,
   copyOutline,
@@ -59,7 +60,7 @@ let free: usize = 0;
 let freeCount: i32 = 0;
 /** How many more records the stream at hand may take. */
 let allowed: i32 = CHANNELS_MAX;
-const spare: usize = reserve(PASSAGE_BYTES);
+const spare = changetype<Passage>(reserve(PASSAGE_BYTES));
 const spareBody: usize = reserve(BODY_BYTES);
 
 /** Makes `count` records. At configuration. */
@@ -139,7 +140,7 @@ function create(set: usize, channel: u32): usize {
     free = <usize>load<u32>(record);
     freeCount--;
     allowed--;
-    openPassage(record, <usize>load<u32>(set), levelOf(channel));
+    openPassage(changetype<Passage>(record), <usize>load<u32>(set), writtenIn(channel));
     store<u32>(slot, channel);
     store<u32>(slot, <u32>record, 4);
     return slot;
@@ -147,8 +148,8 @@ function create(set: usize, channel: u32): usize {
   return 0;
 }
 
-function levelOf(channel: u32): u32 {
-  return channel == WHOLE_JSON || channel >> KIND_SHIFT == JSON_KIND ? NESTED : QUOTED;
+function writtenIn(channel: u32): Written {
+  return channel == WHOLE_JSON || channel >> KIND_SHIFT == JSON_KIND ? Written.Nested : Written.Quoted;
 }
 
 /** The room that `rewrite` needs for an event of `len` bytes with `count` pieces. */
@@ -291,11 +292,11 @@ function feedPiece(set: usize, named: u32, ptr: usize, len: i32): void {
   if (slot == 0 && !last) slot = create(set, channel);
   if (slot == 0) {
     if (!last) store<u32>(set, 1, 4);
-    openPassage(spare, <usize>load<u32>(set), levelOf(channel));
+    openPassage(spare, <usize>load<u32>(set), writtenIn(channel));
     pass(spare, ptr, len, true);
     return;
   }
-  pass(<usize>load<u32>(slot, 4), ptr, len, last);
+  pass(changetype<Passage>(load<u32>(slot, 4)), ptr, len, last);
   if (last) release(slot);
 }
 
@@ -308,7 +309,7 @@ export function channelAt(set: usize, i: i32): u32 {
 /** Whether `channel` holds text back. */
 export function isHolding(set: usize, channel: u32): bool {
   const slot = find(set, channel);
-  return slot != 0 && isPassagePending(<usize>load<u32>(slot, 4));
+  return slot != 0 && changetype<Passage>(load<u32>(slot, 4)).isPending;
 }
 
 /**
@@ -319,14 +320,14 @@ export function remember(set: usize, event: Slice, pieces: usize, count: i32, wh
   const slot = find(set, load<u32>(pieces + <usize>(which * PIECE_BYTES)));
   const record = slot ? <usize>load<u32>(slot, 4) : 0;
   if (record == 0 || isLike) return true;
-  if (!isPassagePending(record) && load<i32>(record + LENGTH_AT) != 0) return true;
+  if (!changetype<Passage>(record).isPending && load<i32>(record + LENGTH_AT) != 0) return true;
   const length = makeTemplate(event, pieces, count, which, record + TEMPLATE_AT);
   if (length >= 0) {
     store<i32>(record + LENGTH_AT, length);
     store<i32>(record + LENGTH_AT, templateSplit, 4);
     store<i32>(record + LENGTH_AT, isClean ? 1 : 0, 8);
   }
-  return load<i32>(record + LENGTH_AT) != 0 || !isPassagePending(record);
+  return load<i32>(record + LENGTH_AT) != 0 || !changetype<Passage>(record).isPending;
 }
 
 /** As `remember`, for the `part` of an event that was rewritten last; it `begins` the event. */
@@ -369,7 +370,7 @@ export function rememberParts(set: usize): bool {
     if (length > 0) {
       store<i32>(record + LENGTH_AT, length);
       store<i32>(record + LENGTH_AT, templateSplit, 4);
-    } else if (isPassagePending(record)) all = false;
+    } else if (changetype<Passage>(record).isPending) all = false;
   }
   release(outlined);
   return all;
@@ -386,13 +387,13 @@ export function flush(set: usize, channel: u32): void {
   if (slot == 0) return;
   const record = <usize>load<u32>(slot, 4);
   const length = load<i32>(record + LENGTH_AT);
-  if (length != 0 && isPassagePending(record)) {
+  if (length != 0 && changetype<Passage>(record).isPending) {
     const from = record + TEMPLATE_AT;
     leaveAlone(from, from + length, from + load<u32>(record + LENGTH_AT, 4));
     const clean = load<u32>(record + LENGTH_AT, 8) != 0;
     openBody(spareBody, <usize>load<u32>(set));
     putAround(clean, aloneFrom, aloneSplit);
-    pass(record, 0, 0, true);
+    pass(changetype<Passage>(record), 0, 0, true);
     putAround(clean, aloneSplit, aloneTo);
     // The LF of a CR LF may have come in another piece than the event.
     if (load<u8>(aloneTo - 1) == CR) putByte(LF);

@@ -105,16 +105,21 @@ function unescapeNested(p: usize, to: usize, nested: bool): u32 {
   return value;
 }
 
-/** Whether nothing in [from, to) stands for anything else: then it is text as it is. `escapes`: a backslash begins one. */
-export function isPlain(from: usize, to: usize, whole: bool, escapes: bool): bool {
-  return findUnseen(from, to, whole, escapes) == to;
+/** Whether nothing in [from, to) stands for anything else: then it is text as it is. */
+export function isPlain(from: usize, to: usize, whole: bool, written: Written): bool {
+  return findUnseen(from, to, whole, written != Written.Plain) == to;
 }
 
-/** How far a backslash is undone: as JSON, as JSON that may hold JSON, or does. */
-export enum Depth {
-  Single = 0,
-  Double = 1,
+/** How a text is written, and so what its backslashes stand for. */
+export enum Written {
+  /** As it is: for themselves. */
+  Plain = 0,
+  /** In a JSON string, and it may turn out to be JSON. */
+  Quoted = 1,
+  /** In a JSON string, and it is JSON, as the arguments of a tool are. */
   Nested = 2,
+  /** In a JSON string, of which one level is read: a prompt's. */
+  Once = 3,
 }
 
 /** What `readItem` read last: its end, what it stands for (AS_IS: for itself), its size so, and what is left behind it. */
@@ -125,7 +130,7 @@ export let itemSlack: i32 = 0;
 const AS_IS: u32 = 0xffffffff;
 
 /** Reads what `findUnseen` found at `p`; false when it may be cut off at `to`. `slack`: what the character before has left. */
-export function readItem(p: usize, to: usize, whole: bool, depth: Depth, slack: i32): bool {
+export function readItem(p: usize, to: usize, whole: bool, written: Written, slack: i32): bool {
   if (load<u8>(p) != BACKSLASH) {
     const length = unseen(p, to, whole);
     if (length == CUT) return false;
@@ -145,8 +150,9 @@ export function readItem(p: usize, to: usize, whole: bool, depth: Depth, slack: 
     itemSlack = 0;
     return true;
   }
-  if (!whole && isNestedCut(p, to, depth == Depth.Nested)) return false;
-  if (depth != Depth.Single) itemPoint = unescapeNested(p, to, depth == Depth.Nested);
+  const nested = written == Written.Nested;
+  if (!whole && isNestedCut(p, to, nested)) return false;
+  if (written != Written.Once) itemPoint = unescapeNested(p, to, nested);
   else {
     itemPoint = unescape(p, to);
     nestedTo = min(escapeEnd(), to);
@@ -166,27 +172,26 @@ export function putItem(o: usize, p: usize): void {
 
 /**
  * Decodes [from, to) and returns where the text begins; it ends at `decodedTo`. Unless `whole`, what is cut off at the end
- * is left out. `escapes`: it is the inside of a JSON string.
+ * is left out. `slack`: what the character before has left.
  */
-export function decodeText(
-  from: usize,
-  to: usize,
-  whole: bool,
-  escapes: bool,
-  depth: Depth,
-  slack: i32,
-): usize {
-  plainText(from, slack);
+export function decodeText(from: usize, to: usize, whole: bool, written: Written, slack: i32): usize {
+  count = 0;
+  cursor = 0;
+  rawFrom = from;
+  slackFrom = slack;
+  textFrom = from;
+  decodedTo = to;
+  if (isPlain(from, to, whole, written)) return from;
   textFrom = text;
   let o = text;
   let p = from;
   for (;;) {
-    const stop = findUnseen(p, to, whole, escapes);
+    const stop = findUnseen(p, to, whole, written != Written.Plain);
     memory.copy(o, p, stop - p);
     o += stop - p;
     if (stop > p) slack = SLACK;
     p = stop;
-    if (p >= to || !readItem(p, to, whole, depth, slack)) break;
+    if (p >= to || !readItem(p, to, whole, written, slack)) break;
     const event = events + <usize>(count++ << 4);
     if (itemSize == 1 && itemPoint < 0x80) store<u8>(o, <u8>itemPoint);
     else putItem(o, p);
@@ -201,15 +206,6 @@ export function decodeText(
   }
   decodedTo = o;
   return text;
-}
-
-/** Takes [from, …) as text in which nothing stands for anything else. */
-export function plainText(from: usize, slack: i32): void {
-  count = 0;
-  cursor = 0;
-  rawFrom = from;
-  textFrom = from;
-  slackFrom = slack;
 }
 
 /** The raw address of the decoded address `d`, behind what was left out there. Addresses must not go down between calls. */

@@ -4,10 +4,10 @@
 //   body + 14: bytes of `data:` so far u8, or IN_DATA, or IN_OTHER
 //        + 15: bytes of the stream's byte order mark u8, or ALL_DATA: its events are lines of JSON
 import { isLineEnd, lineEnd } from "../line-end";
-import { feedBody, TEXT_AT } from "./body";
+import { feedBody, textOf } from "./body";
+import { Written } from "./decoded";
 import { put } from "./output";
-import { feed, openChannel } from "./redactor";
-import { PLAIN } from "./restore";
+import { feed, openRedactor } from "./redactor";
 
 const IN_DATA: u32 = 5;
 const IN_OTHER: u32 = 6;
@@ -39,7 +39,7 @@ export function feedEvent(body: usize, ptr: usize, len: i32): void {
     const stop = lineEnd(p, end);
     const after = min(stop + 1, end);
     if (<u32>load<u8>(body, 14) == IN_DATA) feedBody(body, p, <i32>(after - p));
-    else feed(body + TEXT_AT, p, <i32>(after - p), stop < end);
+    else feed(textOf(body).redactor, p, <i32>(after - p), stop < end);
     if (stop < end) store<u8>(body, 0, 14);
     p = after;
   }
@@ -64,8 +64,8 @@ function beginLine(body: usize, p: usize, end: usize): usize {
       return p + 1;
     }
     store<u8>(body, <u8>IN_OTHER, 14);
-    openChannel(body + TEXT_AT, <usize>load<u32>(body), PLAIN);
-    if (seen != 0) feed(body + TEXT_AT, DATA, <i32>seen, false);
+    openRedactor(textOf(body).redactor, <usize>load<u32>(body), Written.Plain);
+    if (seen != 0) feed(textOf(body).redactor, DATA, <i32>seen, false);
   }
   return p;
 }

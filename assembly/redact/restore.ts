@@ -1,54 +1,52 @@
 // Puts the originals of a prompt back into its answer: `[EMAIL_1]` becomes what the vault holds for it. A
 // placeholder may be cut anywhere between pieces; at most PLACEHOLDER_MAX bytes are held back.
-//
-//   record: level u32 | held u32 | held bytes (24)
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice } from "../slice";
-import { put, putByte, putText } from "./output";
+import { Written } from "./decoded";
+import { put, putByte, putHex, putText } from "./output";
 import { cut, findOpen, PLACEHOLDER_MAX, placeholderEnd, readNumber, readType } from "./placeholder";
 import { original } from "./vault";
 
-export const RESTORER_BYTES: i32 = 8 + PLACEHOLDER_MAX;
-const HELD_AT: usize = 8;
+@unmanaged
+export class Restorer {
+  written: Written;
+  heldLength: i32;
 
-/** How a text is written, and so how an original must be. */
-export const PLAIN: u32 = 0;
-/** The inside of a JSON string. */
-export const QUOTED: u32 = 1;
-/** The inside of a JSON string that holds JSON, as the arguments of a tool: in there, too, it stands in a string. */
-export const NESTED: u32 = 2;
+  /** The beginning of a placeholder. */
+  get held(): usize {
+    return changetype<usize>(this) + offsetof<Restorer>();
+  }
+}
+
+export const RESTORER_BYTES: i32 = <i32>offsetof<Restorer>() + PLACEHOLDER_MAX;
 
 /** Originals that were put back into all answers, modulo 2^32. */
 export let restored: u32 = 0;
 
 const joined: usize = reserve(2 * PLACEHOLDER_MAX);
 
-/** Starts a text that is written as `level` says. */
-export function openRestorer(record: usize, level: u32): void {
-  memory.fill(record, 0, RESTORER_BYTES);
-  store<u32>(record, level);
-}
-
-export function isRestorerHolding(record: usize): bool {
-  return load<u32>(record, 4) != 0;
+/** Starts a text that is `written` so. */
+export function openRestorer(restorer: Restorer, written: Written): void {
+  memory.fill(changetype<usize>(restorer), 0, RESTORER_BYTES);
+  restorer.written = written;
 }
 
 /** Puts out the `len` bytes at `ptr` with the placeholders that `vault` knows restored. `last`: hold nothing. */
-export function restore(record: usize, vault: usize, ptr: usize, len: i32, last: bool): void {
+export function restore(restorer: Restorer, vault: usize, ptr: usize, len: i32, last: bool): void {
   const end = ptr + len;
   let p = ptr;
-  if (load<u32>(record, 4)) {
-    p = goOn(record, vault, ptr, end, last);
-    if (load<u32>(record, 4)) return;
+  if (restorer.heldLength) {
+    p = goOn(restorer, vault, ptr, end, last);
+    if (restorer.heldLength) return;
   }
   while (p < end) {
     const open = findOpen(p, end);
     put(p, open);
     if (open == end) return;
     const to = placeholderEnd(open, end);
-    if (to) putKnown(record, vault, open, to);
+    if (to) putKnown(restorer, vault, open, to);
     else if (cut && !last) {
-      hold(record, open, end);
+      hold(restorer, open, end);
       return;
     } else putByte(91);
     p = to ? to : open + 1;
@@ -56,44 +54,44 @@ export function restore(record: usize, vault: usize, ptr: usize, len: i32, last:
 }
 
 /** With the beginning of a placeholder held; returns where the text goes on. */
-function goOn(record: usize, vault: usize, p: usize, end: usize, last: bool): usize {
-  const held = <usize>load<u32>(record, 4);
+function goOn(restorer: Restorer, vault: usize, p: usize, end: usize, last: bool): usize {
+  const held = <usize>restorer.heldLength;
   const more = min<usize>(end - p, PLACEHOLDER_MAX);
-  memory.copy(joined, record + HELD_AT, held);
+  memory.copy(joined, restorer.held, held);
   memory.copy(joined + held, p, more);
   const to = placeholderEnd(joined, joined + held + more);
   if (to == 0 && cut && !last) {
-    hold(record, joined, joined + held + more);
+    hold(restorer, joined, joined + held + more);
     return end;
   }
-  store<u32>(record, 0, 4);
+  restorer.heldLength = 0;
   if (to == 0) {
     // What begins like a placeholder has no other bracket in it.
     put(joined, joined + held);
     return p;
   }
-  putKnown(record, vault, joined, to);
+  putKnown(restorer, vault, joined, to);
   return p + (to - joined - held);
 }
 
 /** What is cut is shorter than PLACEHOLDER_MAX. */
-function hold(record: usize, from: usize, end: usize): void {
-  memory.copy(record + HELD_AT, from, end - from);
-  store<u32>(record, <u32>(end - from), 4);
+function hold(restorer: Restorer, from: usize, end: usize): void {
+  memory.copy(restorer.held, from, end - from);
+  restorer.heldLength = <i32>(end - from);
 }
 
 /** The placeholder [from, to) that was read last: its original, or itself if it is none of the vault's. */
-function putKnown(record: usize, vault: usize, from: usize, to: usize): void {
+function putKnown(restorer: Restorer, vault: usize, from: usize, to: usize): void {
   const value = original(vault, readType, readNumber);
   if (value == NONE) put(from, to);
   else {
     restored++;
-    putOriginal(value, load<u32>(record));
+    putOriginal(value, restorer.written);
   }
 }
 
-function putOriginal(text: Slice, level: u32): void {
-  if (level == PLAIN) {
+function putOriginal(text: Slice, written: Written): void {
+  if (written == Written.Plain) {
     put(ptrOf(text), endOf(text));
     return;
   }
@@ -104,13 +102,12 @@ function putOriginal(text: Slice, level: u32): void {
       continue;
     }
     // The inner string's backslash is one character more of the outer one.
-    putText(level == NESTED ? "\\\\" : "\\");
+    putText(written == Written.Nested ? "\\\\" : "\\");
     if (b < 32) {
-      putText("u00");
-      putByte(48 + (b >> 4));
-      putByte((b & 15) < 10 ? 48 + (b & 15) : 87 + (b & 15));
+      putText("u");
+      putHex(b, 4);
     } else {
-      if (level == NESTED) putByte(92);
+      if (written == Written.Nested) putByte(92);
       putByte(b);
     }
   }

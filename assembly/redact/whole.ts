@@ -10,7 +10,7 @@
 import { escapeEnd, findBackslash, unescape } from "../json/escape";
 import { endOf, ptrOf, Slice, slice } from "../slice";
 import { actionOf, blockedBy, note, startAfter } from "./answer";
-import { Depth, isPlain, itemSize, itemSlack, itemTo, putItem, readItem, SLACK } from "./decoded";
+import { isPlain, itemSize, itemSlack, itemTo, putItem, readItem, SLACK, Written } from "./decoded";
 import { matchEnd, next } from "./detect";
 import { outFrom, outTo, overflow, put, setOutput } from "./output";
 import { findOpen, OPEN, PLACEHOLDER_MAX, placeholderEnd, readNumber, readType } from "./placeholder";
@@ -124,7 +124,7 @@ export function decodeWhole(raw: Slice, escaped: bool, work: usize): usize {
   let p = ptrOf(raw);
   let o = p;
   wholeTo = rawEnd;
-  if (!isPlain(p, rawEnd, true, escapes)) {
+  if (!isPlain(p, rawEnd, true, escaped ? Written.Once : Written.Plain)) {
     o = work;
     begin(p, o);
     while (item < rawEnd) {
@@ -132,7 +132,7 @@ export function decodeWhole(raw: Slice, escaped: bool, work: usize): usize {
       o += item - p;
       if (item > p) slack = SLACK;
       p = item;
-      readItem(p, rawEnd, true, Depth.Single, slack);
+      readItem(p, rawEnd, true, Written.Once, slack);
       putItem(o, p);
       o += itemSize;
       pass();
@@ -169,7 +169,7 @@ export function rawOf(decoded: usize, behind: bool): usize {
     decodedAt += run;
     if (run > 0) slack = SLACK;
     if (rawAt < item || rawAt == rawEnd || (!behind && decodedAt == decoded)) return rawAt;
-    readItem(rawAt, rawEnd, true, Depth.Single, slack);
+    readItem(rawAt, rawEnd, true, Written.Once, slack);
     if (decodedAt == decoded && itemSize != 0) return rawAt;
     pass();
   }

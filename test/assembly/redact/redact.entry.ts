@@ -2,7 +2,7 @@ import { addPhrase, phraseTableBytes, usePhrases } from "../../../assembly/redac
 import { ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "../../../assembly/redact/answer";
 import { matchEnd, next } from "../../../assembly/redact/detect";
 import { outTo, overflow, setOutput } from "../../../assembly/redact/output";
-import { feed, heldIn, openChannel, RECORD_BYTES } from "../../../assembly/redact/redactor";
+import { feed, openRedactor, Redactor, REDACTOR_BYTES } from "../../../assembly/redact/redactor";
 import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
 import { closeVault, createVaults, isEmpty, openVault } from "../../../assembly/redact/vault";
 import { beginWhole, endWhole, isTooLong, redactWhole, unkept } from "../../../assembly/redact/whole";
@@ -41,13 +41,13 @@ export {
   seedSip,
 };
 export { closeVault, createVaults, follow, isEmpty, openPassage, openVault, pass };
-export { blockedBy, countOf, feed, heldIn, openAnswer, openChannel, setOutput };
+export { blockedBy, countOf, feed, openAnswer, openRedactor, setOutput };
 
 export function sizes(which: i32): i32 {
   return which == 0
     ? ANSWER_BYTES
     : which == 1
-      ? RECORD_BYTES
+      ? REDACTOR_BYTES
       : which == 2
         ? PASSAGE_BYTES
         : which == 3
@@ -85,6 +85,10 @@ export function whole(
 }
 export function wasUnkept(): bool {
   return unkept;
+}
+/** Raw bytes that are held back. */
+export function heldIn(redactor: Redactor): i32 {
+  return redactor.heldLength;
 }
 export function written(): usize {
   return outTo;

@@ -73,7 +73,7 @@ export async function redactor(scalar = false, textMax = 1 << 20, options: LeafO
     const actions = TYPES.map((type) => ACTIONS[options.actions?.[type] ?? options.action ?? "redact"]);
     write(profile, Uint8Array.from(actions));
     exports.openAnswer(answer, profile, 0);
-    exports.openChannel(channel, answer, options.nested ? 2 : options.escaped ? 1 : 0);
+    exports.openRedactor(channel, answer, options.nested ? 2 : options.escaped ? 1 : 0);
   }
 
   /** Feeds one piece to the open channel; gives what came out. */
