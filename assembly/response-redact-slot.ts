@@ -4,10 +4,9 @@
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
-import { BODY_BYTES, hasTokens, openBody, textOf } from "./redact/body";
+import { Body, BODY_BYTES, openBody } from "./redact/body";
 import { closeSet, createRecords, openSet, recordsOf, SET_BYTES } from "./redact/channels";
 import { Written } from "./redact/decoded";
-import { expectLines } from "./redact/event";
 import { extend, put, setOutput } from "./redact/output";
 import { openPassage } from "./redact/passage";
 import { BLOCK, FLAG, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
@@ -39,8 +38,8 @@ export class Redaction {
   get set(): usize {
     return changetype<usize>(this) + SET_AT;
   }
-  get body(): usize {
-    return changetype<usize>(this) + BODY_AT;
+  get body(): Body {
+    return changetype<Body>(changetype<usize>(this) + BODY_AT);
   }
   /** Something must not leave, so that nothing may pass unread; else only originals are put back. */
   get acts(): bool {
@@ -133,8 +132,8 @@ export function beginRedaction(redaction: Redaction, form: Form): void {
   redaction.form = <u8>form;
   openBody(redaction.body, redaction.answer);
   // Plain text has no strings: its one channel takes the place of a string's.
-  if (form == Form.Text) openPassage(textOf(redaction.body), redaction.answer, Written.Plain);
-  if (form == Form.Lines) expectLines(redaction.body);
+  if (form == Form.Text) openPassage(redaction.body.text, redaction.answer, Written.Plain);
+  redaction.body.lines = form == Form.Lines;
 }
 
 /** Matches so far that were only flagged, or (otherwise) replaced. */
@@ -173,5 +172,5 @@ export function withhold(redaction: Redaction, reason: Reason): void {
 
 /** The answer's tokens, one by one, say it all again. */
 export function bringsTokens(redaction: Redaction): bool {
-  return redaction.acts && hasTokens(redaction.body);
+  return redaction.acts && redaction.body.hasTokens;
 }

@@ -7,7 +7,7 @@
 // any. Memory, once a policy redacts: REDACTED_MAX × 4.1 KB, RECORDS_MAX × 4.4 KB and OUTPUT_BYTES.
 import { Tier } from "./policy/policy";
 import { blockedBy, marksOf } from "./redact/answer";
-import { endBody, feedBody, isOddBody, textOf } from "./redact/body";
+import { endBody, feedBody } from "./redact/body";
 import { allowRecords, isCrowded } from "./redact/channels";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
@@ -64,7 +64,7 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
   const body = redaction.body;
   const len = lenOf(chunk);
   if (redaction.form == Form.Text) {
-    if (pass(textOf(body), ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
+    if (pass(body.text, ptrOf(chunk), len, last) < len) withhold(redaction, Reason.AnswerUnreadable);
   } else {
     let at = 0;
     while (at < len) {
@@ -72,7 +72,7 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
       if (taken == 0) break;
       at += taken;
     }
-    if (at < len || (redaction.acts && isOddBody(body))) withhold(redaction, Reason.AnswerUnreadable);
+    if (at < len || (redaction.acts && body.isOdd)) withhold(redaction, Reason.AnswerUnreadable);
     else if (last) endBody(body);
   }
   check(redaction);

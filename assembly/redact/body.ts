@@ -1,76 +1,100 @@
 // Redacts a whole JSON answer that arrives in chunks cut anywhere: every string value, wherever it is, except
-// the members in KEPT, which hold identifiers and enumerations that clients parse. Names of members, numbers and
+// some members (`isKept`), which hold identifiers and enumerations that clients parse. Names of members, numbers and
 // punctuation pass untouched, so what was valid JSON stays so. (Text that is JSON inside a string, such as tool
 // arguments, is redacted as text: a bare number there becomes a placeholder.) What a tool is called with is the
 // model's from its names on: inside of it, names are texts like values, and none is that of an identifier.
 //
 // What stands outside strings is checked (literal.ts), since nothing there is redacted: text
-// that is no JSON, or that says the answer again token by token, is found out before it is past (`isOddBody`).
-//
-//   0 answer u32 | 4 state u8 | 5 after a backslash u8 | 6 name length u8 | 7 a name comes next u8 | 8 depth u32
-//   12 word u8 (literal.ts) | 13 what was odd u8 | 14 line u8, 15 byte order mark u8 (event.ts)
-//   16 is-object bits (512 levels) | 80 name (32) | 112 depth of tokens u32 | 116 depth of a tool's input u32
-//   120 record (passage.ts)
-import { isFolded, slice } from "../slice";
+// that is no JSON, or that says the answer again token by token, is found out before it is past (`isOdd`, `hasTokens`).
+import { isFolded, lenOf, slice, Slice } from "../slice";
 import { Written } from "./decoded";
 import { Literal, mayEndLiteral, nextLiteral } from "./literal";
 import { put, room } from "./output";
 import { openPassage, pass, Passage, PASSAGE_BYTES } from "./passage";
 import { roomFor } from "./redactor";
 
-export const BODY_BYTES: i32 = 120 + PASSAGE_BYTES;
+/** Levels of which it is known whether they are objects. */
 const LEVELS: u32 = 512;
 const NAME_MAX: u32 = 32;
 
-const OUTSIDE: u32 = 0;
-const NAME: u32 = 1;
-const VALUE: u32 = 2;
-const KEPT: u32 = 3;
-
-// What is odd about a body.
-const NO_JSON: u8 = 1;
-const TOKENS: u8 = 2;
-/** Not odd: its root has begun. Another one is no JSON, but could be where the text of the first goes on. */
-const BEGUN: u8 = 4;
-
-/** Where the text at hand is redacted. */
-export function textOf(body: usize): Passage {
-  return changetype<Passage>(body + 120);
+enum Place {
+  Outside = 0,
+  Name = 1,
+  Value = 2,
+  /** In a value that passes as it is. */
+  Kept = 3,
 }
 
-/** Starts a body of `answer` at `body` (BODY_BYTES). */
-export function openBody(body: usize, answer: usize): void {
-  memory.fill(body, 0, BODY_BYTES);
-  store<u32>(body, <u32>answer);
+@unmanaged
+export class Body {
+  answer: usize;
+  place: Place;
+  /** What stands outside of strings (literal.ts). */
+  literal: Literal;
+  /** After a backslash. */
+  escaped: bool;
+  /** The string that comes next is a name. */
+  expectsName: bool;
+  /** Bytes of the last name; NAME_MAX + 1: it is longer. */
+  nameLength: u8;
+  /** A root has begun. Another one is no JSON, but could be where the text of the first goes on. */
+  begun: bool;
+  /** Something has come that is no JSON. */
+  isOdd: bool;
+  /** Tokens of the answer have come, one by one (the values of log probabilities). */
+  hasTokens: bool;
+  depth: u32;
+  /** The depths at which tokens, and what a tool is called with, began; 0: outside of them. */
+  tokensDepth: u32;
+  toolDepth: u32;
+  // Of a stream of events (event.ts): what of the line and of a byte order mark has come, and whether all lines are data.
+  line: i32;
+  mark: i32;
+  lines: bool;
+
+  /** One bit each: whether the level is an object. */
+  get objects(): usize {
+    return changetype<usize>(this) + OBJECTS_AT;
+  }
+  get nameAt(): usize {
+    return changetype<usize>(this) + NAME_AT;
+  }
+  get name(): Slice {
+    return slice(this.nameAt, this.nameLength);
+  }
+  /** Where the text at hand is redacted. */
+  get text(): Passage {
+    return changetype<Passage>(changetype<usize>(this) + TEXT_AT);
+  }
+  /** Whether the next byte begins a document. */
+  get isAtStart(): bool {
+    return this.place == Place.Outside && this.depth == 0 && this.line == 0;
+  }
+}
+
+const OBJECTS_AT: usize = offsetof<Body>();
+const NAME_AT: usize = OBJECTS_AT + (LEVELS >> 3);
+const TEXT_AT: usize = (NAME_AT + NAME_MAX + 7) & ~7;
+export const BODY_BYTES: i32 = <i32>TEXT_AT + PASSAGE_BYTES;
+
+/** Starts a body of `answer`. */
+export function openBody(body: Body, answer: usize): void {
+  memory.fill(changetype<usize>(body), 0, BODY_BYTES);
+  body.answer = answer;
 }
 
 /** Forgets where in a document the body was: the next byte begins one. */
-export function restartBody(body: usize): void {
-  store<u32>(body, OUTSIDE, 4);
-  store<u32>(body, 0, 8);
-  store<u8>(body, <u8>Literal.None, 12);
-  store<u8>(body, load<u8>(body, 13) & ~BEGUN, 13);
-  store<u8>(body, 0, 14);
-  store<u64>(body, 0, 112);
-}
-
-/** Whether something has come that is no JSON. */
-export function isOddBody(body: usize): bool {
-  return (load<u8>(body, 13) & NO_JSON) != 0;
-}
-
-/** Whether tokens of the answer have come, one by one (the values of log probabilities). */
-export function hasTokens(body: usize): bool {
-  return (load<u8>(body, 13) & TOKENS) != 0;
-}
-
-function note(body: usize, what: u8): void {
-  store<u8>(body, load<u8>(body, 13) | what, 13);
-}
-
-/** Whether the next byte begins a document. */
-export function isAtStart(body: usize): bool {
-  return <u32>load<u8>(body, 4) == OUTSIDE && load<u32>(body, 8) == 0 && load<u8>(body, 14) == 0;
+export function restartBody(body: Body): void {
+  body.place = Place.Outside;
+  body.literal = Literal.None;
+  body.escaped = false;
+  body.expectsName = false;
+  body.nameLength = 0;
+  body.begun = false;
+  body.depth = 0;
+  body.tokensDepth = 0;
+  body.toolDepth = 0;
+  body.line = 0;
 }
 
 /** The room in which a chunk of `len` bytes is certain to be taken in one call. */
@@ -82,7 +106,7 @@ export function roomForBody(len: i32): i32 {
 let asIs: usize = 0;
 
 /** Feeds a chunk; returns how many bytes were taken, fewer than `len` only for want of room in the output. */
-export function feedBody(body: usize, ptr: usize, len: i32): i32 {
+export function feedBody(body: Body, ptr: usize, len: i32): i32 {
   let most = <i32>min<usize>(room(), 0x3fffffff) - roomForBody(0);
   most /= roomForBody(1) - roomForBody(0);
   if (most < 0) most = 0;
@@ -90,25 +114,24 @@ export function feedBody(body: usize, ptr: usize, len: i32): i32 {
   let p = ptr;
   asIs = ptr;
   while (p < end) {
-    const state = <u32>load<u8>(body, 4);
-    p = state == OUTSIDE ? outside(body, p, end) : inString(body, p, end, state);
+    p = body.place == Place.Outside ? outside(body, p, end) : inString(body, p, end);
   }
   put(asIs, end);
   return <i32>(end - ptr);
 }
 
 /** Ends a body that was cut off inside a string: puts out what was held. */
-export function endBody(body: usize): void {
-  if (<u32>load<u8>(body, 4) == VALUE) pass(textOf(body), 0, 0, true);
-  store<u8>(body, OUTSIDE, 4);
+export function endBody(body: Body): void {
+  if (body.place == Place.Value) pass(body.text, 0, 0, true);
+  body.place = Place.Outside;
 }
 
-function outside(body: usize, p: usize, end: usize): usize {
-  let word = <Literal>load<u8>(body, 12);
+function outside(body: Body, p: usize, end: usize): usize {
+  let word = body.literal;
   while (p < end) {
     const b = <u32>load<u8>(p++);
     if (b == 34) {
-      if (!mayEndLiteral(word)) note(body, NO_JSON);
+      if (!mayEndLiteral(word)) body.isOdd = true;
       // The next literal stands behind a comma or the like.
       word = Literal.Over;
       beginString(body);
@@ -116,101 +139,90 @@ function outside(body: usize, p: usize, end: usize): usize {
     }
     const before = word;
     word = nextLiteral(word, b);
-    if (word == Literal.Odd) note(body, NO_JSON);
+    if (word == Literal.Odd) body.isOdd = true;
     else if (word == Literal.None) {
       if (b == 123 || b == 91) nest(body, b == 123);
-      else if (b == 44) store<u8>(body, isObject(body) ? 1 : 0, 7);
-      else if (b == 58) store<u8>(body, 0, 7);
+      else if (b == 44) body.expectsName = isObject(body);
+      else if (b == 58) body.expectsName = false;
     } else if (b == 125 || b == 93) close(body);
     else if (before == Literal.None && b - 48 < 10) value(body);
   }
-  store<u8>(body, <u8>word, 12);
+  body.literal = word;
   return p;
 }
 
-function close(body: usize): void {
-  const depth = load<u32>(body, 8);
-  if (depth) store<u32>(body, depth - 1, 8);
-  if (depth == load<u32>(body, 112)) store<u32>(body, 0, 112);
-  if (depth == load<u32>(body, 116)) store<u32>(body, 0, 116);
+function close(body: Body): void {
+  const depth = body.depth;
+  if (depth) body.depth--;
+  if (depth == body.tokensDepth) body.tokensDepth = 0;
+  if (depth == body.toolDepth) body.toolDepth = 0;
   // What follows in an array has no name.
-  store<u8>(body, 0, 6);
+  body.nameLength = 0;
 }
 
 /** A string or a number begins. */
-function value(body: usize): void {
-  if (load<u32>(body, 112)) note(body, TOKENS);
+function value(body: Body): void {
+  if (body.tokensDepth) body.hasTokens = true;
 }
 
-/** The root begins. */
-function beginRoot(body: usize): void {
-  note(body, (load<u8>(body, 13) & BEGUN) == 0 ? BEGUN : NO_JSON);
+function beginRoot(body: Body): void {
+  if (body.begun) body.isOdd = true;
+  body.begun = true;
 }
 
-function nest(body: usize, object: bool): void {
-  const depth = load<u32>(body, 8);
-  if (depth == 0) beginRoot(body);
-  store<u32>(body, depth + 1, 8);
-  if (load<u32>(body, 112) == 0 && isTokens(body)) store<u32>(body, depth + 1, 112);
-  if (load<u32>(body, 116) == 0 && isInput(body)) store<u32>(body, depth + 1, 116);
-  store<u8>(body, object && depth < LEVELS ? 1 : 0, 7);
-  if (depth >= LEVELS) return;
-  const at = body + 16 + <usize>(depth >> 3);
-  const bit = (<u32>1) << (depth & 7);
+function nest(body: Body, object: bool): void {
+  const level = body.depth++;
+  if (level == 0) beginRoot(body);
+  if (body.tokensDepth == 0 && isTokens(body.name)) body.tokensDepth = body.depth;
+  if (body.toolDepth == 0 && isInput(body.name)) body.toolDepth = body.depth;
+  body.expectsName = object && level < LEVELS;
+  if (level >= LEVELS) return;
+  const at = body.objects + <usize>(level >> 3);
+  const bit = (<u32>1) << (level & 7);
   store<u8>(at, <u8>(object ? load<u8>(at) | bit : load<u8>(at) & ~bit));
 }
 
-function isObject(body: usize): bool {
-  const depth = load<u32>(body, 8);
-  if (depth == 0 || depth > LEVELS) return false;
-  return ((load<u8>(body + 16 + <usize>((depth - 1) >> 3)) >> <u8>((depth - 1) & 7)) & 1) != 0;
+function isObject(body: Body): bool {
+  const level = body.depth - 1;
+  return level < LEVELS && ((load<u8>(body.objects + <usize>(level >> 3)) >> <u8>(level & 7)) & 1) != 0;
 }
 
-function beginString(body: usize): void {
-  const toTool = load<u32>(body, 116) != 0;
-  if (load<u8>(body, 7) && !toTool) {
-    store<u8>(body, 0, 6);
-    store<u8>(body, <u8>NAME, 4);
+function beginString(body: Body): void {
+  const toTool = body.toolDepth != 0;
+  if (body.expectsName && !toTool) {
+    body.nameLength = 0;
+    body.place = Place.Name;
     return;
   }
   value(body);
-  if (load<u32>(body, 8) == 0) beginRoot(body);
-  if (isKept(body) && !toTool) store<u8>(body, <u8>KEPT, 4);
-  else {
-    store<u8>(body, <u8>VALUE, 4);
-    const written = isNested(body) && !toTool ? Written.Nested : Written.Quoted;
-    openPassage(textOf(body), <usize>load<u32>(body), written);
+  if (body.depth == 0) beginRoot(body);
+  if (body.depth != 0 && !toTool && isKept(body.name)) {
+    body.place = Place.Kept;
+    return;
   }
+  body.place = Place.Value;
+  // What a tool is called with, as JSON in a string.
+  const isNested = !toTool && isFolded(body.name, "arguments");
+  openPassage(body.text, body.answer, isNested ? Written.Nested : Written.Quoted);
 }
 
 /** The rest of a string up to and with its closing quote. */
-function inString(body: usize, p: usize, end: usize, state: u32): usize {
+function inString(body: Body, p: usize, end: usize): usize {
   const from = p;
-  let escaped = load<u8>(body, 5) != 0;
-  let closed = false;
-  if (escaped) {
-    p++;
-    escaped = false;
-  }
-  while (p < end) {
-    p = skipPlain(p, end);
-    if (p >= end) break;
-    if (load<u8>(p) == 34) {
-      closed = true;
-      break;
-    }
-    if (p + 1 >= end) escaped = true;
-    p += 2;
-  }
+  if (body.escaped) p++;
+  p = skipPlain(p, end);
+  while (p < end && load<u8>(p) != 34) p = skipPlain(p + 2, end);
+  // One past the end: the last byte is a backslash.
+  body.escaped = p > end;
+  const closed = p < end;
   p = min(p, end);
-  store<u8>(body, escaped ? 1 : 0, 5);
-  if (state == VALUE) {
+  if (body.place == Place.Value) {
     put(asIs, from);
-    pass(textOf(body), from, <i32>(p - from), closed);
+    pass(body.text, from, <i32>(p - from), closed);
     asIs = p;
-  } else if (state == NAME) addName(body, from, p);
+  } else if (body.place == Place.Name) addName(body, from, p);
   if (!closed) return p;
-  store<u8>(body, OUTSIDE, 4);
+  body.place = Place.Outside;
   return p + 1;
 }
 
@@ -228,45 +240,39 @@ function skipPlain(p: usize, end: usize): usize {
   return p;
 }
 
-/** A name longer than NAME_MAX is none of the kept ones; its length then stays above. */
-function addName(body: usize, from: usize, to: usize): void {
-  const have = <u32>load<u8>(body, 6);
+/** A name longer than NAME_MAX is none of those that are known. */
+function addName(body: Body, from: usize, to: usize): void {
+  const have = <u32>body.nameLength;
   const more = <u32>(to - from);
-  if (have + more <= NAME_MAX) memory.copy(body + 80 + have, from, more);
-  store<u8>(body, <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1), 6);
-}
-
-/** Whether the string holds JSON: what a tool is called with. */
-function isNested(body: usize): bool {
-  const len = <i32>load<u8>(body, 6);
-  return len == 9 && isFolded(slice(body + 80, len), "arguments");
+  if (have + more <= NAME_MAX) memory.copy(body.nameAt + have, from, more);
+  body.nameLength = <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1);
 }
 
 /** Whether what begins is what a tool is called with, as JSON in place. */
-function isInput(body: usize): bool {
-  const len = <i32>load<u8>(body, 6);
-  const name = slice(body + 80, len);
-  if (len == 4) return isFolded(name, "args");
-  if (len == 5) return isFolded(name, "input");
-  // The Responses API's shells and computers.
-  if (len == 6) return isFolded(name, "action");
-  return (len == 9 && isFolded(name, "arguments")) || (len == 10 && isFolded(name, "parameters"));
+function isInput(name: Slice): bool {
+  return (
+    isFolded(name, "args") ||
+    isFolded(name, "input") ||
+    isFolded(name, "arguments") ||
+    isFolded(name, "parameters") ||
+    // The Responses API's shells and computers.
+    isFolded(name, "action")
+  );
 }
 
 /** Whether the name is that of the answer's tokens, or of parts of what a tool is called with, each by itself. */
-function isTokens(body: usize): bool {
-  const len = <i32>load<u8>(body, 6);
-  const name = slice(body + 80, len);
-  if (len == 8) return isFolded(name, "logprobs");
-  if (len == 11) return isFolded(name, "partialargs");
-  return (len == 9 && isFolded(name, "token_ids")) || (len == 14 && isFolded(name, "logprobsresult"));
+function isTokens(name: Slice): bool {
+  return (
+    isFolded(name, "logprobs") ||
+    isFolded(name, "logprobsresult") ||
+    isFolded(name, "token_ids") ||
+    isFolded(name, "partialargs")
+  );
 }
 
-function isKept(body: usize): bool {
-  const len = <i32>load<u8>(body, 6);
-  if (len == 0 || len > <i32>NAME_MAX || load<u32>(body, 8) == 0) return false;
-  const name = slice(body + 80, len);
-  switch (len) {
+/** Whether the value of that name is an identifier, or of an enumeration. */
+function isKept(name: Slice): bool {
+  switch (lenOf(name)) {
     case 2:
       return isFolded(name, "id");
     case 4:

@@ -17,7 +17,7 @@ import { same } from "../same";
 import { endOf, lenOf, ptrOf, Slice } from "../slice";
 import { aloneFrom, aloneSplit, aloneTo, leaveAlone } from "./alone";
 import { noted } from "./answer";
-import { BODY_BYTES, isAtStart, openBody, roomForBody } from "./body";
+import { Body, BODY_BYTES, openBody, roomForBody } from "./body";
 import { Written } from "./decoded";
 import { feedEvent } from "./event";
 import { put, putByte, room } from "./output";
@@ -61,7 +61,7 @@ let freeCount: i32 = 0;
 /** How many more records the stream at hand may take. */
 let allowed: i32 = CHANNELS_MAX;
 const spare = changetype<Passage>(reserve(PASSAGE_BYTES));
-const spareBody: usize = reserve(BODY_BYTES);
+const spareBody = changetype<Body>(reserve(BODY_BYTES));
 
 /** Makes `count` records. At configuration. */
 export function createRecords(count: i32): void {
@@ -167,7 +167,7 @@ export function roomForEvent(len: i32, count: i32): i32 {
  */
 export function rewrite(
   set: usize,
-  body: usize,
+  body: Body,
   event: Slice,
   pieces: usize,
   count: i32,
@@ -208,8 +208,8 @@ let isLike: bool = false;
 let isClean: bool = false;
 
 /** As `rewrite`, for an event with one text. Most events of a stream differ in nothing else. */
-function rewriteOne(set: usize, body: usize, event: Slice, piece: usize, like: u32, gaps: i32): void {
-  const isBegun = isAtStart(body);
+function rewriteOne(set: usize, body: Body, event: Slice, piece: usize, like: u32, gaps: i32): void {
+  const isBegun = body.isAtStart;
   const isKnown = isBegun && like != 0 && cleanLike(set, piece) == like;
   isLike = isBegun && !isKnown && isLikeTemplate(set, event, piece);
   if (isKnown || isLike) {

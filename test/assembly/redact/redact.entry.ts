@@ -10,7 +10,7 @@ import { openPassage, pass, PASSAGE_BYTES } from "../../../assembly/redact/passa
 import { reserve } from "../../../assembly/memory";
 import { lenOf, ptrOf, slice } from "../../../assembly/slice";
 
-import { BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
+import { Body, BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
 import {
   closeSet,
   createRecords,
@@ -57,7 +57,7 @@ export function sizes(which: i32): i32 {
             : RESTORER_BYTES;
 }
 /** Keeps a template of the event too, as the filter does. */
-export function rewriteEvent(set: usize, body: usize, ptr: usize, len: i32, pieces: usize, count: i32): bool {
+export function rewriteEvent(set: usize, body: Body, ptr: usize, len: i32, pieces: usize, count: i32): bool {
   if (!rewrite(set, body, slice(ptr, len), pieces, count, 0, 0)) return false;
   for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), pieces, count, i)) return false;
   return true;
