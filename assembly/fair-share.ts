@@ -9,7 +9,7 @@
 // subject's answers too.
 import { acquiresInFlight, acquiresOf } from "./budget/acquire";
 import { ACQUIRES_MAX, STREAMS_MAX } from "./limits";
-import { CHANNELS_MAX, recordsFree } from "./redact/channels";
+import { CHANNELS_MAX, recordsFree } from "./redact/records";
 import { RECORDS_MAX, REDACTED_MAX } from "./redact/types";
 import { channelsOf, Redaction, redactionsFree } from "./response-redact-slot";
 import { nextOf, Stream, streamAt, streamsOpen } from "./stream";

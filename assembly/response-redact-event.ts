@@ -5,23 +5,29 @@ import { blockedBy } from "./redact/answer";
 import { restartBody } from "./redact/body";
 import {
   channelAt,
-  CHANNELS_MAX,
   flush,
-  isCrowded,
   isOutlined,
-  LAST_PIECE,
-  NO_CHANNEL,
   outlinePart,
   remember,
   rememberParts,
   rewrite,
   roomForFlush,
+} from "./redact/channels";
+import { outTo, overflow, put, rewind, room } from "./redact/output";
+import {
+  addGap,
+  addPiece,
+  clearPieces,
+  KIND_SHIFT,
+  LAST_PIECE,
+  NO_CHANNEL,
+  pieceAt,
+  pieceCount,
   UNTOUCHED,
   WHOLE_JSON,
   WHOLE_TEXT,
-} from "./redact/channels";
-import { outTo, overflow, put, rewind, room } from "./redact/output";
-import { KIND_SHIFT, PIECE_BYTES } from "./redact/types";
+} from "./redact/pieces";
+import { CHANNELS_MAX } from "./redact/records";
 import { CR, isLineEnd, LF } from "./line-end";
 import { Form } from "./media-type";
 import { bringsTokens, Redaction, withhold } from "./response-redact-slot";
@@ -44,8 +50,6 @@ import {
 } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
 
-/** Pieces in one event; the texts of an event are fewer (usage/spans.ts). */
-const PIECES_MAX: i32 = 4224;
 /** Channels of one event of which the last text is known. */
 const LAST_MAX: i32 = 16;
 /** The channel that ends all others. */
@@ -53,15 +57,7 @@ const EVERYTHING: u32 = (ALL << 14) | ALL;
 const TEXT: u32 = Channel.Text << KIND_SHIFT;
 const LINE_ENDS: usize = memory.data<u8>([10, 10]);
 
-let list: usize = 0;
-let ended: usize = 0;
-
-/** Makes room for the texts of one event. At configuration; once is enough. */
-export function createLists(): void {
-  if (list) return;
-  list = reserve(PIECES_MAX * PIECE_BYTES);
-  ended = reserve(LAST_MAX << 2);
-}
+const ended: usize = reserve(LAST_MAX << 2);
 
 /** Puts out all that the answer's channels still hold, at its end. */
 export function endChannels(redaction: Redaction): void {
@@ -75,7 +71,8 @@ function endEvent(redaction: Redaction): bool {
   // One more does no harm, and after a CR the first ends no line.
   const ends = slice(LINE_ENDS, redaction.form == Form.Lines ? 1 : 2);
   put(ptrOf(ends), endOf(ends));
-  outlinePart(redaction.set, ends, list, 0, false);
+  clearPieces();
+  outlinePart(redaction.set, ends, false);
   redaction.inEvent = false;
   if (!rememberParts(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
   return redaction.withheld == Reason.None;
@@ -86,35 +83,35 @@ export function redactEvent(redaction: Redaction, bytes: Slice): void {
   const begins = !redaction.inEvent;
   // Of an event that is the stream's last, its end may be missing.
   const ends = pieceEnds() && (!begins || endsEvent(bytes, redaction.form == Form.Lines));
-  const count = listTexts(bytes);
-  finishChannels(redaction, count);
+  listTexts(bytes);
+  finishChannels(redaction);
   // What ends here may be what blocks: then clients are not told that the answer is complete.
   if (blockedBy(redaction.answer) >= 0 || redaction.withheld != Reason.None) return;
   const from = outTo;
-  const like = begins && ends && count == 1 ? likeOf(bytes) : 0;
-  const gaps = like ? listPaddings(bytes, count) : 0;
-  if (!rewrite(redaction.set, redaction.body, bytes, list, count, like, gaps) || overflow) {
+  const like = begins && ends && pieceCount == 1 ? likeOf(bytes) : 0;
+  if (like) listPaddings(bytes);
+  if (!rewrite(redaction.set, redaction.body, bytes, like) || overflow) {
     // Of an event that does not fit, nothing goes out.
     rewind(from);
     withhold(redaction, Reason.AnswerUnreadable);
     return;
   }
   // What found no record was not held against what follows it: of that event, too, nothing goes out.
-  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction) || isCrowded(redaction.set)) {
+  if (blockedBy(redaction.answer) >= 0 || bringsTokens(redaction) || redaction.set.isCrowded) {
     rewind(from);
     return;
   }
   redaction.inEvent = !ends;
   if (ends) restartBody(redaction.body);
   if (!begins || !ends) {
-    outlinePart(redaction.set, bytes, list, count, begins);
+    outlinePart(redaction.set, bytes, begins);
     if (!ends) return;
     if (!rememberParts(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
     else endLater(redaction);
     return;
   }
-  for (let i = 0; i < count; i++) {
-    if (!remember(redaction.set, bytes, list, count, i)) {
+  for (let i = 0; i < pieceCount; i++) {
+    if (!remember(redaction.set, bytes, i)) {
       withhold(redaction, Reason.AnswerUnreadable);
       return;
     }
@@ -131,10 +128,10 @@ function endsEvent(bytes: Slice, single: bool): bool {
   return end == from || isLineEnd(load<u8>(end - 1));
 }
 
-/** Lists the texts of the piece that was read last; returns their number. */
-function listTexts(bytes: Slice): i32 {
-  let count = 0;
-  for (let i = 0; i < spanCount && count < PIECES_MAX; i++) {
+/** Lists the texts of the piece that was read last. */
+function listTexts(bytes: Slice): void {
+  clearPieces();
+  for (let i = 0; i < spanCount; i++) {
     let channel = spanChannel(i);
     const kind = channel >> KIND_SHIFT;
     if (kind == <u32>Channel.End) continue;
@@ -146,39 +143,27 @@ function listTexts(bytes: Slice): i32 {
     }
     // As long as its event does not say, it is text.
     else if (kind == <u32>Channel.Unknown) channel = TEXT | (channel & EVERYTHING);
-    listPiece(count, channel, bytes, spanFrom(i), spanTo(i));
-    count++;
+    addPiece(channel, <u32>(spanFrom(i) - ptrOf(bytes)), <u32>(spanTo(i) - ptrOf(bytes)));
   }
-  return count;
 }
 
-/** Makes [from, to) of `bytes` the `i`th of the list. */
-function listPiece(i: i32, channel: u32, bytes: Slice, from: usize, to: usize): void {
-  const at = list + <usize>(i * PIECE_BYTES);
-  store<u32>(at, channel);
-  store<u32>(at, <u32>(from - ptrOf(bytes)), 4);
-  store<u32>(at, <u32>(to - ptrOf(bytes)), 8);
-}
-
-/** Lists the paddings of an event that is like an earlier one, behind its `count` texts; returns their number. */
-function listPaddings(bytes: Slice, count: i32): i32 {
-  const total = paddingCount();
-  for (let i = 0; i < total; i++) {
+/** Lists the paddings of an event that is like an earlier one. */
+function listPaddings(bytes: Slice): void {
+  for (let i = 0; i < paddingCount(); i++) {
     const padding = paddingAt(i);
-    listPiece(count + i, WHOLE_TEXT | LAST_PIECE, bytes, ptrOf(padding), endOf(padding));
+    addGap(<u32>(ptrOf(padding) - ptrOf(bytes)), <u32>(endOf(padding) - ptrOf(bytes)));
   }
-  return total;
 }
 
 /**
  * What ends with this event must be out by then: with the last text of its channel in the event itself, or in an event
  * before it. Within an event in parts there is no place for another: then it is after it.
  */
-function finishChannels(redaction: Redaction, count: i32): void {
+function finishChannels(redaction: Redaction): void {
   for (let i = 0; i < spanCount; i++) {
     const ending = spanChannel(i);
     if (ending >> KIND_SHIFT != <u32>Channel.End) continue;
-    const marked = markLast(ending, count);
+    const marked = markLast(ending);
     for (let n = 0; n < CHANNELS_MAX; n++) {
       const channel = channelAt(redaction.set, n);
       if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
@@ -207,13 +192,13 @@ function belongs(channel: u32, ending: u32): bool {
 }
 
 /** Marks the last piece of each channel that ends with `ending`; returns how many channels that are. */
-function markLast(ending: u32, count: i32): i32 {
+function markLast(ending: u32): i32 {
   let marked = 0;
-  for (let i = count - 1; i >= 0; i--) {
-    const at = list + <usize>(i * PIECE_BYTES);
-    const channel = load<u32>(at) & ~LAST_PIECE;
+  for (let i = pieceCount - 1; i >= 0; i--) {
+    const piece = pieceAt(i);
+    const channel = piece.channel & ~LAST_PIECE;
     if (!belongs(channel, ending) || isMarked(channel, marked)) continue;
-    store<u32>(at, channel | LAST_PIECE);
+    piece.channel = channel | LAST_PIECE;
     if (marked == LAST_MAX) continue;
     store<u32>(ended + ((<usize>marked) << 2), channel);
     marked++;

@@ -1,14 +1,15 @@
 // What is known of one answer that is being redacted: a slot of a fixed pool, taken while its request can still be refused.
 //
-//   slot: | fields 24 | answer (redact/answer.ts) | set (redact/channels.ts) | body (redact/body.ts) |
+//   slot: | fields 24 | answer (redact/answer.ts) | set (redact/records.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
 import { Body, BODY_BYTES, openBody } from "./redact/body";
-import { closeSet, createRecords, openSet, recordsOf, SET_BYTES } from "./redact/channels";
 import { Written } from "./redact/decoded";
 import { extend, put, setOutput } from "./redact/output";
 import { openPassage } from "./redact/passage";
+import { createPieces } from "./redact/pieces";
+import { ChannelSet, closeSet, createRecords, openSet, recordsOf, SET_BYTES } from "./redact/records";
 import { BLOCK, FLAG, RECORDS_MAX, REDACTED_MAX, TYPE_COUNT } from "./redact/types";
 import { closeVault, createVaults } from "./redact/vault";
 import { Form } from "./media-type";
@@ -35,8 +36,8 @@ export class Redaction {
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;
   }
-  get set(): usize {
-    return changetype<usize>(this) + SET_AT;
+  get set(): ChannelSet {
+    return changetype<ChannelSet>(changetype<usize>(this) + SET_AT);
   }
   get body(): Body {
     return changetype<Body>(changetype<usize>(this) + BODY_AT);
@@ -67,11 +68,12 @@ let freeCount: i32 = 0;
 let output: usize = 0;
 let vaults: bool = false;
 
-/** Makes the pool. At configuration; once is enough. */
+/** Makes room for all answers that are redacted at a time. At configuration; once is enough. */
 export function createSlots(): void {
   if (output) return;
   output = reserve(OUTPUT_BYTES + WITHHELD_MAX);
   createRecords(RECORDS_MAX);
+  createPieces();
   for (let i = 0; i < REDACTED_MAX; i++) {
     const slot = reserve(SLOT_BYTES);
     store<u32>(slot, free);

@@ -8,23 +8,17 @@
 import { Tier } from "./policy/policy";
 import { blockedBy, marksOf } from "./redact/answer";
 import { endBody, feedBody } from "./redact/body";
-import { allowRecords, isCrowded } from "./redact/channels";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
 import { pass } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
+import { allowRecords } from "./redact/records";
 import { Form } from "./media-type";
-import { createLists, endChannels, redactEvent } from "./response-redact-event";
-import { beginOutput, bringsTokens, createSlots, Redaction, withhold } from "./response-redact-slot";
+import { endChannels, redactEvent } from "./response-redact-event";
+import { beginOutput, bringsTokens, Redaction, withhold } from "./response-redact-slot";
 import { lenOf, ptrOf, Slice, slice } from "./slice";
 import { feed, hidesUsage, isUnfollowed, nextPiece, piece, pieces } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
-
-/** Makes room for all answers that are redacted at a time. At configuration; once is enough. */
-export function createRedactions(): void {
-  createSlots();
-  createLists();
-}
 
 /**
  * The bytes to send on for `chunk`, which are ours until the next call. `handle`: the usage reader, or -1; `hide`: the
@@ -95,5 +89,5 @@ function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hid
 function check(redaction: Redaction): void {
   if (blockedBy(redaction.answer) >= 0) withhold(redaction, Reason.AnswerBlocked);
   else if (bringsTokens(redaction)) withhold(redaction, Reason.AnswerUnreadable);
-  else if (overflow || isCrowded(redaction.set)) withhold(redaction, Reason.AnswerUnreadable);
+  else if (overflow || redaction.set.isCrowded) withhold(redaction, Reason.AnswerUnreadable);
 }

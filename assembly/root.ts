@@ -26,8 +26,7 @@ import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
 import { learnHost, nginx } from "./proxy-wasm/kind";
 import { random } from "./proxy-wasm/random";
 import { seedSip } from "./redact/sip";
-import { createRedactions } from "./response-redact";
-import { createOriginals, OUTPUT_BYTES } from "./response-redact-slot";
+import { createOriginals, createSlots, OUTPUT_BYTES } from "./response-redact-slot";
 import { sharedCreate, sharedGet } from "./proxy-wasm/shared-data";
 import { GROWTH_MAX } from "./rewrite";
 import { createShards } from "./shards";
@@ -163,7 +162,7 @@ function prepare(policy: Policy): bool {
   seedSip(mix(seed), mix(~seed));
   seedKeys(random(), random());
   configureMemo(random(), random());
-  if (policy.redacts) createRedactions();
+  if (policy.redacts) createSlots();
   if (policy.restores) createOriginals();
   if (!configureEvents(policy))
     return fail("the policies of one VM name more sidecars than 4 for their events");

@@ -51,11 +51,6 @@ export const VAULT_TEXT_MAX: u32 = 8 << 10;
 export const RECORDS_MAX: i32 = 1024;
 /** Bytes of an event around its texts that are kept so that held text can go out in one like it. */
 export const TEMPLATE_MAX: i32 = 2048;
-/** The kind of a channel is its bits from here on; those of JSON_KIND hold what tools are called with, those below it what is said. */
-export const KIND_SHIFT: u32 = 28;
-export const JSON_KIND: u32 = 4;
-/** A text in an event (channels.ts): channel u32 | start u32 | end u32. */
-export const PIECE_BYTES: i32 = 12;
 
 /** The stable name of `type`, as in placeholders, events and `weir redact`. */
 export function typeName(type: i32): string {

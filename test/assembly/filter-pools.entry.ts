@@ -2,7 +2,7 @@
 import { acquiresInFlight } from "../../assembly/budget/acquire";
 import { heldCount } from "../../assembly/budget/held";
 import { calloutsInFlight } from "../../assembly/proxy-wasm/callouts";
-import { recordsFree } from "../../assembly/redact/channels";
+import { recordsFree } from "../../assembly/redact/records";
 import { redactionsFree } from "../../assembly/response-redact-slot";
 import { streamsOpen } from "../../assembly/stream";
 import { statesFree } from "../../assembly/usage/state";

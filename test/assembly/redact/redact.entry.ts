@@ -11,17 +11,16 @@ import { reserve } from "../../../assembly/memory";
 import { lenOf, ptrOf, slice } from "../../../assembly/slice";
 
 import { Body, BODY_BYTES, endBody, feedBody, openBody } from "../../../assembly/redact/body";
+import { flush, remember, rewrite } from "../../../assembly/redact/channels";
+import { addPiece, clearPieces, createPieces, Piece } from "../../../assembly/redact/pieces";
 import {
+  ChannelSet,
   closeSet,
   createRecords,
-  flush,
-  isCrowded,
-  isHolding,
+  find,
   openSet,
-  remember,
-  rewrite,
   SET_BYTES,
-} from "../../../assembly/redact/channels";
+} from "../../../assembly/redact/records";
 import { openRestorer, restore, RESTORER_BYTES } from "../../../assembly/redact/restore";
 import { seedSip } from "../../../assembly/redact/sip";
 
@@ -32,8 +31,6 @@ export {
   endBody,
   feedBody,
   flush,
-  isCrowded,
-  isHolding,
   openBody,
   openRestorer,
   openSet,
@@ -56,10 +53,31 @@ export function sizes(which: i32): i32 {
             ? BODY_BYTES
             : RESTORER_BYTES;
 }
-/** Keeps a template of the event too, as the filter does. */
-export function rewriteEvent(set: usize, body: Body, ptr: usize, len: i32, pieces: usize, count: i32): bool {
-  if (!rewrite(set, body, slice(ptr, len), pieces, count, 0, 0)) return false;
-  for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), pieces, count, i)) return false;
+/** Whether `channel` holds text back. */
+export function isHolding(set: ChannelSet, channel: u32): bool {
+  const record = find(set, channel);
+  return record != null && record.passage.isPending;
+}
+export function isCrowded(set: ChannelSet): bool {
+  return set.isCrowded;
+}
+/** Keeps a template of the event too, as the filter does. `pieces`: `count` of Piece. */
+export function rewriteEvent(
+  set: ChannelSet,
+  body: Body,
+  ptr: usize,
+  len: i32,
+  pieces: usize,
+  count: i32,
+): bool {
+  createPieces();
+  clearPieces();
+  for (let i = 0; i < count; i++) {
+    const piece = changetype<Piece>(pieces + <usize>i * offsetof<Piece>());
+    addPiece(piece.channel, piece.start, piece.end);
+  }
+  if (!rewrite(set, body, slice(ptr, len), 0)) return false;
+  for (let i = 0; i < count; i++) if (!remember(set, slice(ptr, len), i)) return false;
   return true;
 }
 /** Redacts `count` texts of a body, each | start u32 | end u32 | escaped u32 |; the new body's slice, 0 when it does not fit. */
