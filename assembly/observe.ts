@@ -76,6 +76,7 @@ import {
   spanFlags,
   spanFrom,
   spanTo,
+  State,
   WHOLE,
 } from "./usage/usage";
 import { Reason, statusOf } from "./verdicts.gen";
@@ -254,7 +255,7 @@ export function observeForm(stream: Stream, kind: AnswerKind): void {
   capture.cut = capture.cut || restores(stream);
   if (restores(stream)) return;
   capture.events = kind != AnswerKind.Json;
-  capture.reader = openAnswer(kind) + 1;
+  capture.reader = changetype<usize>(openAnswer(kind));
 }
 
 /** Whether originals of the prompt are put back into the answer. */
@@ -279,7 +280,7 @@ export function observeBytes(stream: Stream, bytes: Slice, last: bool): void {
 
 function keepAnswer(capture: Capture, bytes: Slice, last: bool): void {
   if (capture.reader == 0 || !capture.wantsAnswer) return;
-  pieces(capture.reader - 1, bytes, last);
+  pieces(changetype<State>(capture.reader), bytes, last);
   while (nextPiece()) {
     for (let i = 0; i < spanCount; i++) {
       if (spanChannel(i) >> 28 != <u32>Channel.Text || repeats(spanFlags(i), capture)) continue;
@@ -321,13 +322,13 @@ export function finishObserved(stream: Stream, charged: usize): void {
 
 function gather(stream: Stream, draft: Draft, charged: usize): void {
   facts.clear();
-  const handle = stream.answer - 1;
-  facts.ending = endingOf(stream, draft, handle);
+  const answer = changetype<State | null>(stream.answer);
+  facts.ending = endingOf(stream, draft, answer);
   facts.status = stream.status;
   if (stream.phase == Phase.Denied) facts.status = statusOf(stream.reason);
   else if (stream.replaced && !nginx) facts.status = statusOf(Reason.AnswerUnreadable);
   facts.charged = charged;
-  if (handle >= 0) gatherUsage(stream, handle);
+  if (answer != null) gatherUsage(stream, answer);
   else if (stream.brokenOff) gatherUnanswered(stream);
   if (facts.usage != UsageSource.None) gatherCost(stream);
   if (!draft.digested) return;
@@ -335,35 +336,35 @@ function gather(stream: Stream, draft: Draft, charged: usize): void {
   facts.digest = digest;
 }
 
-function endingOf(stream: Stream, draft: Draft, handle: i32): Ending {
+function endingOf(stream: Stream, draft: Draft, answer: State | null): Ending {
   if (stream.phase == Phase.Denied) return Ending.Refused;
   if (stream.reason != Reason.None) return Ending.Withheld;
   if (stream.status == 0) return Ending.BrokenOff;
   if (stream.status >= 400) return Ending.Failed;
-  if (handle < 0) return draft.answered || nginx ? Ending.Complete : Ending.BrokenOff;
-  if (failed(handle)) return Ending.Failed;
-  return finished(handle) ? Ending.Complete : Ending.BrokenOff;
+  if (answer == null) return draft.answered || nginx ? Ending.Complete : Ending.BrokenOff;
+  if (failed(answer)) return Ending.Failed;
+  return finished(answer) ? Ending.Complete : Ending.BrokenOff;
 }
 
-function gatherUsage(stream: Stream, handle: i32): void {
-  facts.modelAnswered = model(handle);
-  const isTold = seen(handle) && finished(handle);
+function gatherUsage(stream: Stream, answer: State): void {
+  facts.modelAnswered = model(answer);
+  const isTold = seen(answer) && finished(answer);
   facts.usage = isTold ? UsageSource.Reported : UsageSource.Estimated;
-  facts.promptTokens = promptTokens(handle);
+  facts.promptTokens = promptTokens(answer);
   // As it is charged where the answer tells the rest.
   if (facts.promptTokens == 0)
     facts.promptTokens = isTold && facts.charged != 0 ? stream.promptTokens : stream.promptEstimate;
-  facts.completionTokens = completionTokens(handle);
+  facts.completionTokens = completionTokens(answer);
   if (!isTold) {
-    const estimate = stream.boundOutput(outputTokensEstimate(handle));
+    const estimate = stream.boundOutput(outputTokensEstimate(answer));
     facts.completionTokens = max(facts.completionTokens, estimate);
-  } else if (promptTokens(handle) == 0) {
+  } else if (promptTokens(answer) == 0) {
     // What of a total is not the prompt that was counted here is charged as output.
     facts.completionTokens = max(facts.completionTokens, stream.completionTokens);
   }
-  facts.cachedTokens = cachedTokens(handle);
-  facts.cacheWriteTokens = cacheWriteTokens(handle);
-  facts.reasoningTokens = reasoningTokens(handle);
+  facts.cachedTokens = cachedTokens(answer);
+  facts.cacheWriteTokens = cacheWriteTokens(answer);
+  facts.reasoningTokens = reasoningTokens(answer);
 }
 
 /** The answer ended before anything of it was there: its prompt had been sent. */
@@ -413,7 +414,7 @@ function putTexts(capture: Capture): void {
   const answer = capture.answer(text);
   if (lenOf(answer) > 0) addAnswerText(withoutSecrets(answer));
   if (capture.cut) markCut();
-  if (capture.reader) closeAnswer(capture.reader - 1);
+  if (capture.reader) closeAnswer(changetype<State>(capture.reader));
   giveCaptureBack(capture);
 }
 

@@ -17,16 +17,16 @@ import { Form } from "./media-type";
 import { endChannels, redactEvent } from "./response-redact-event";
 import { beginOutput, bringsTokens, Redaction, withhold } from "./response-redact-slot";
 import { lenOf, ptrOf, Slice, slice } from "./slice";
-import { feed, hidesUsage, isUnfollowed, nextPiece, piece, pieces } from "./usage/usage";
+import { feed, hidesUsage, isUnfollowed, nextPiece, piece, pieces, State } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
 
 /**
- * The bytes to send on for `chunk`, which are ours until the next call. `handle`: the usage reader, or -1; `hide`: the
+ * The bytes to send on for `chunk`, which are ours until the next call. `answer`: what is read of it; `hide`: the
  * extra usage event is not for the client; `channels`: so many more may be open.
  */
 export function redactChunk(
   redaction: Redaction,
-  handle: i32,
+  answer: State | null,
   chunk: Slice,
   last: bool,
   hide: bool,
@@ -35,9 +35,9 @@ export function redactChunk(
   allowRecords(channels);
   usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
   beginOutput();
-  if (redaction.streams) events(redaction, handle, chunk, last, hide);
+  if (redaction.streams) events(redaction, answer!, chunk, last, hide);
   else {
-    if (handle >= 0) feed(handle, chunk, last);
+    if (answer != null) feed(answer, chunk, last);
     if (redaction.withheld == Reason.None) whole(redaction, chunk, last);
   }
   if (outTo > outFrom) redaction.begun = true;
@@ -72,12 +72,12 @@ function whole(redaction: Redaction, chunk: Slice, last: bool): void {
   check(redaction);
 }
 
-function events(redaction: Redaction, handle: i32, chunk: Slice, last: bool, hide: bool): void {
-  pieces(handle, chunk, last);
+function events(redaction: Redaction, answer: State, chunk: Slice, last: bool, hide: bool): void {
+  pieces(answer, chunk, last);
   while (nextPiece()) {
     // An answer that is withheld is still read for its usage.
     if (redaction.withheld != Reason.None || (hide && hidesUsage())) continue;
-    if (redaction.acts && isUnfollowed(handle)) withhold(redaction, Reason.AnswerUnreadable);
+    if (redaction.acts && isUnfollowed(answer)) withhold(redaction, Reason.AnswerUnreadable);
     else redactEvent(redaction, piece());
     check(redaction);
   }

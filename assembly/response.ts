@@ -68,6 +68,7 @@ import {
   promptTokens,
   reasoningTokens,
   seen,
+  State,
   totalTokens,
 } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
@@ -152,7 +153,7 @@ function readAnswer(stream: Stream, tier: Tier, end: bool): void {
   const usable = (isCharged(stream) || stream.draft != 0) && stream.status < NO_ANSWER;
   // One without a body is whole and tells nothing: read, it would be taken for one that broke off.
   if (!end && ((streams && stream.redaction != 0) || (kind >= 0 && usable)))
-    stream.answer = openAnswer(kind) + 1;
+    stream.answer = changetype<usize>(openAnswer(kind));
   if (stream.redaction) {
     if (form >= Form.Binary) dropRedaction(stream);
     else beginRedaction(redactionOf(stream), form);
@@ -184,6 +185,17 @@ enum Replaced {
   Sent = 2,
 }
 
+/** What is read of the answer, or null. */
+function answerOf(stream: Stream): State | null {
+  return changetype<State | null>(stream.answer);
+}
+
+function dropAnswer(stream: Stream): void {
+  const answer = answerOf(stream);
+  if (answer != null) closeAnswer(answer);
+  stream.answer = 0;
+}
+
 function redactionOf(stream: Stream): Redaction {
   return changetype<Redaction>(stream.redaction);
 }
@@ -207,20 +219,19 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   end = end || endsHere(stream, size);
   const chunk = size > 0 ? bufferBytes(BufferType.ResponseBody, size) : NONE;
   if (lenOf(chunk) != size) return unread(stream, size);
-  const handle = stream.answer - 1;
   if (stream.redaction) {
     const channels = channelsLeft(stream);
-    const passed = redactChunk(redactionOf(stream), handle, chunk, end, stream.hideUsage, channels);
+    const passed = redactChunk(redactionOf(stream), answerOf(stream), chunk, end, stream.hideUsage, channels);
     stream.reason = redactionOf(stream).withheld;
     if (lenOf(passed) != size || !same(ptrOf(passed), ptrOf(chunk), size)) {
       if (!replaceBuffer(BufferType.ResponseBody, size, passed) && !nginx) return lose(stream);
     }
     if (stream.draft) observeBytes(stream, passed, end);
   } else if (!stream.hideUsage) {
-    feed(handle, chunk, end);
+    feed(answerOf(stream)!, chunk, end);
     if (stream.draft) observeBytes(stream, chunk, end);
   } else {
-    const passed = filter(handle, chunk, end);
+    const passed = filter(answerOf(stream)!, chunk, end);
     if (passed != chunk && !replaceBuffer(BufferType.ResponseBody, size, passed) && !nginx)
       return lose(stream);
     const head = filterHead();
@@ -261,8 +272,7 @@ function waitsForAll(stream: Stream): bool {
 
 /** A chunk could not be had. What follows cannot be trusted to be the whole usage, and may not pass unredacted. */
 function unread(stream: Stream, size: i32): Action {
-  if (stream.answer) closeAnswer(stream.answer - 1);
-  stream.answer = 0;
+  dropAnswer(stream);
   if (stream.redaction == 0) return Action.Continue;
   replaceBuffer(BufferType.ResponseBody, size, withholdChunk(redactionOf(stream)));
   stream.reason = Reason.AnswerUnreadable;
@@ -287,8 +297,7 @@ export function onLog(context: u32): void {
   const settled = stream.reservedOpen;
   if (settled) settle(stream);
   if (stream.draft) finishObserved(stream, settled ? spent : 0);
-  if (stream.answer) closeAnswer(stream.answer - 1);
-  stream.answer = 0;
+  dropAnswer(stream);
   if (stream.redaction) {
     countMatches(redactionOf(stream));
     dropRedaction(stream);
@@ -336,17 +345,17 @@ enum Charged {
 
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
-  if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, -1) : Charged.Nothing;
+  if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, null) : Charged.Nothing;
   // The client left, or the upstream broke off, before there was an answer; or Envoy follows one that sends it elsewhere.
-  if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, -1);
-  if (stream.answer == 0) return untold();
-  const handle = stream.answer - 1;
-  if (isMislabelled(handle)) return Charged.Reserved;
-  if (!finished(handle)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, handle);
+  if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, null);
+  const answer = answerOf(stream);
+  if (answer == null) return untold();
+  if (isMislabelled(answer)) return Charged.Reserved;
+  if (!finished(answer)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, answer);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
-  if (!seen(handle)) return failed(handle) ? brokeOff(stream, handle) : untold();
-  takeUsage(stream, handle);
-  if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(handle));
+  if (!seen(answer)) return failed(answer) ? brokeOff(stream, answer) : untold();
+  takeUsage(stream, answer);
+  if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(answer));
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
@@ -358,12 +367,12 @@ function untold(): Charged {
 }
 
 /** Takes over what the answer said so far. */
-function takeUsage(stream: Stream, handle: i32): void {
-  stream.promptTokens = promptTokens(handle);
-  stream.completionTokens = completionTokens(handle);
-  stream.cachedTokens = cachedTokens(handle);
-  stream.cacheWriteTokens = cacheWriteTokens(handle);
-  stream.reasoningTokens = reasoningTokens(handle);
+function takeUsage(stream: Stream, answer: State): void {
+  stream.promptTokens = promptTokens(answer);
+  stream.completionTokens = completionTokens(answer);
+  stream.cachedTokens = cachedTokens(answer);
+  stream.cacheWriteTokens = cacheWriteTokens(answer);
+  stream.reasoningTokens = reasoningTokens(answer);
 }
 
 /** The answer tells no prompt (Ollama before 0.2 leaves out one that it had in its cache): it is as we counted it, in a `total` that is told. */
@@ -398,16 +407,16 @@ function outgrewBuffer(stream: Stream): bool {
  * provider or else our count has it, and the output: what the provider said so far, or an estimate from the texts that
  * passed if that is more.
  */
-function brokeOff(stream: Stream, handle: i32): Charged {
+function brokeOff(stream: Stream, answer: State | null): Charged {
   count(Metric.Aborted);
   const rule = changetype<Tier>(stream.tier).onAbort;
   if (stream.phase != Phase.Upstream) return Charged.Nothing;
   stream.brokenOff = true;
   const whole = stream.outlives || rule == OnAbort.Reserved;
   if (!whole && rule == OnAbort.Zero) return Charged.Nothing;
-  if (handle >= 0) takeUsage(stream, handle);
-  if (whole) return handle < 0 ? Charged.Reserved : Charged.AtLeastReserved;
-  if (handle < 0) {
+  if (answer != null) takeUsage(stream, answer);
+  if (whole) return answer == null ? Charged.Reserved : Charged.AtLeastReserved;
+  if (answer == null) {
     stream.promptTokens = stream.promptEstimate;
     stream.completionTokens = 0;
     stream.cachedTokens = 0;
@@ -416,7 +425,7 @@ function brokeOff(stream: Stream, handle: i32): Charged {
     return Charged.Usage;
   }
   if (stream.promptTokens == 0) stream.promptTokens = stream.promptEstimate;
-  const estimate = stream.boundOutput(outputTokensEstimate(handle));
+  const estimate = stream.boundOutput(outputTokensEstimate(answer));
   stream.completionTokens = max(stream.completionTokens, estimate);
   return Charged.Usage;
 }

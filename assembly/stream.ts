@@ -99,8 +99,8 @@ export class Stream {
   bodyHeld: i32;
   answerHeld: i32;
   status: i32;
-  /** 1 + the handle of the usage reader; 0 when the answer is not read. */
-  answer: i32;
+  /** What is read of the answer (usage/state.ts); 0: nothing. */
+  answer: usize;
   /** Bytes of the answer that are still to come, where its length was told; else 0. */
   answerLeft: u64;
   /** What is being redacted in the answer (response-redact-slot.ts); 0: nothing. */

@@ -16,8 +16,8 @@ export class Capture {
   nextFree: usize;
   texts: i32;
   answerLength: i32;
-  /** 1 + the reader of the answer as it is sent (usage/), or 0. */
-  reader: i32;
+  /** The reader of the answer as it is sent (usage/state.ts), or 0. */
+  reader: usize;
   /** The answer is a stream of events. */
   events: bool;
   /** Some text was left out. */

@@ -11,7 +11,7 @@ import { hold, recycle, retire } from "./hold";
 import { readAnswer } from "./read";
 import { forgetLike } from "./repeat";
 import { clearSpans, PIECE_MAX } from "./spans";
-import { AnswerKind, State, stateOf } from "./state";
+import { AnswerKind, State } from "./state";
 
 /** The longest chunk that `filter` can put behind a held event. */
 export const CHUNK_MAX: i32 = 1 << 20;
@@ -19,7 +19,7 @@ export const CHUNK_MAX: i32 = 1 << 20;
 const joined: usize = reserve(PIECE_MAX + CHUNK_MAX);
 
 // The chunk at hand: what is left of it, how far it is known to be without an event's end, and its last piece.
-let state: State = stateOf(0);
+let state: State = changetype<State>(0);
 let at: usize = 0;
 let stop: usize = 0;
 let framedTo: usize = 0;
@@ -29,9 +29,9 @@ let hidden: bool = false;
 let head: Slice = NONE;
 
 /** Begins with the next bytes of the answer; then call `nextPiece` until it says no. */
-export function pieces(handle: i32, chunk: Slice, isLast: bool): void {
+export function pieces(answer: State, chunk: Slice, isLast: bool): void {
   recycle();
-  state = stateOf(handle);
+  state = answer;
   at = ptrOf(chunk);
   stop = endOf(chunk);
   framedTo = at;
@@ -77,8 +77,8 @@ export function hidesUsage(): bool {
  * `chunk` itself if nothing is to be done. They lie in the chunk's memory, which may be rewritten, or in ours, and
  * are valid until the next call.
  */
-export function filter(handle: i32, chunk: Slice, isLast: bool): Slice {
-  pieces(handle, chunk, isLast);
+export function filter(answer: State, chunk: Slice, isLast: bool): Slice {
+  pieces(answer, chunk, isLast);
   head = NONE;
   let from = at;
   let to = at;

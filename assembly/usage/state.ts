@@ -1,4 +1,4 @@
-// What is remembered of one answer while it is read: a slot of fixed size in a fixed pool, found by its handle.
+// What is remembered of one answer while it is read: a slot of fixed size in a fixed pool.
 //
 //   slot, about 1 KiB: | fields | counters u64 × COUNTERS | nodes u8 × 16 | model (128) | carry (128) | envelope (480) |
 //
@@ -35,8 +35,9 @@ export enum Cut {
 
 @unmanaged
 export class State {
+  /** Of one that nobody has: the next. */
+  next: State | null;
   scanner: usize;
-  open: bool;
   kind: u8;
 
   // The answer so far.
@@ -186,36 +187,31 @@ const STATE_BYTES: usize = (ENVELOPE_AT + ENVELOPE_MAX + 15) & ~15;
 /** Each stream's answer, and once more those of which the text is kept. */
 const ANSWERS_MAX: i32 = STREAMS_MAX + CAPTURES_MAX;
 const states: usize = reserve(STATE_BYTES * ANSWERS_MAX);
-const free: usize = reserve(ANSWERS_MAX << 2);
+let free: State | null = null;
 let freeCount: i32 = 0;
 
 for (let i = ANSWERS_MAX - 1; i >= 0; i--) {
-  stateOf(i).scanner = changetype<usize>(new Scanner(true));
-  giveBack(i);
+  const state = changetype<State>(states + <usize>i * STATE_BYTES);
+  state.scanner = changetype<usize>(new Scanner(true));
+  giveBack(state);
 }
 
-/** A handle must be one that `takeState` gave. */
-export function stateOf(handle: i32): State {
-  return changetype<State>(states + <usize>handle * STATE_BYTES);
-}
-
-/** A cleared state's handle, or -1 when all are taken. */
-export function takeState(kind: AnswerKind): i32 {
-  if (freeCount == 0) return -1;
+/** A cleared state, or null when all are taken. */
+export function takeState(kind: AnswerKind): State | null {
+  const state = free;
+  if (state == null) return null;
+  free = state.next;
   freeCount--;
-  const handle = load<i32>(free + ((<usize>freeCount) << 2));
-  const state = stateOf(handle);
   const scanner = state.scanner;
   memory.fill(changetype<usize>(state), 0, ENVELOPE_AT);
   state.scanner = scanner;
   state.kind = <u8>kind;
-  state.open = true;
-  return handle;
+  return state;
 }
 
-export function giveBack(handle: i32): void {
-  stateOf(handle).open = false;
-  store<i32>(free + ((<usize>freeCount) << 2), handle);
+export function giveBack(state: State): void {
+  state.next = free;
+  free = state;
   freeCount++;
 }
 

@@ -143,7 +143,7 @@ test("when no room is left for cut events they pass as they are, and the room co
   let passed = 0;
   for (;;) {
     const handle = exports.openAnswer(1);
-    if (handle < 0) break;
+    if (handle === 0) break;
     handles.push(handle);
     write(input, body.subarray(0, 40));
     const first = bytesOf(exports.filterBytes(handle, input, 40, 0));
