@@ -8,6 +8,7 @@
 //   copy       {"tool_calls":[{"index":0,"function":{"arguments":""}}]}
 import { isLineEnd, lineEnd } from "../line-end";
 import { same } from "../same";
+import { lit, ptrOf } from "../slice";
 import { TEMPLATE_MAX } from "./types";
 
 /** Stands in a template where another text was: no byte of JSON. */
@@ -17,9 +18,9 @@ const QUOTE: u32 = 34;
 const COMMA: u32 = 44;
 const BACKSLASH: u32 = 92;
 
-const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
-const ID: usize = memory.data<u8>([34, 105, 100, 34]);
-const NAME: usize = memory.data<u8>([34, 110, 97, 109, 101, 34]);
+const DATA = ptrOf(lit("data:"));
+const ID = ptrOf(lit('"id"'));
+const NAME = ptrOf(lit('"name"'));
 const copied: usize = memory.data(TEMPLATE_MAX);
 /** Of each level that is open: where in the copy it begins, and its element or member at hand. */
 const starts: usize = memory.data(4 * LEVELS, 4);

@@ -13,7 +13,7 @@ export const S_SLASH: u32 = 8;
 export const S_OPEN: u32 = 16;
 export const S_CLOSE: u32 = 32;
 
-export const GROUPS_MAX: i32 = 8;
+const GROUPS_MAX: i32 = 8;
 const GROUP_DIGITS_MAX: usize = 24;
 const groups: usize = reserve(16 * (GROUPS_MAX + 1));
 
@@ -49,14 +49,14 @@ export function valueOf(k: i32): u32 {
   return value;
 }
 
-/** Whether groups 0…k−1 have the lengths written in decimal in `shape`, from the left. */
+/** Whether groups `first`…k−1 have the lengths that are the digits of `shape`. */
 export function shaped(first: i32, k: i32, shape: string): bool {
   if (k - first != shape.length) return false;
   for (let i = first; i < k; i++) if (lengthOf(i) != shape.charCodeAt(i - first) - 48) return false;
   return true;
 }
 
-/** Whether all separators among groups `first`…k−1 are of kind `kinds` or, each, exactly alike. */
+/** Whether all separators among groups `first`…k−1 are alike. */
 export function uniform(first: i32, k: i32): bool {
   for (let i = first + 1; i < k - 1; i++) if (separatorOf(i) != separatorOf(first)) return false;
   return true;

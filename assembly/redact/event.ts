@@ -1,6 +1,7 @@
 // Redacts what of an event is no text of a channel: its data is JSON (body.ts); any other line, a comment or a field, is a
 // text by itself. Fed in parts that are cut anywhere.
 import { isLineEnd, lineEnd } from "../line-end";
+import { lit, ptrOf } from "../slice";
 import { Body, feedBody } from "./body";
 import { Written } from "./decoded";
 import { put } from "./output";
@@ -12,7 +13,7 @@ const IN_OTHER: i32 = 6;
 /** So many bytes of a byte order mark have come, or it was not there. */
 const NO_MARK: i32 = 3;
 
-const DATA: usize = memory.data<u8>([100, 97, 116, 97, 58]);
+const DATA = ptrOf(lit("data:"));
 
 /** Feeds `len` bytes of an event; there must be room for them in the output (`roomForBody`). */
 export function feedEvent(body: Body, ptr: usize, len: i32): void {

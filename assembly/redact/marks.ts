@@ -3,7 +3,7 @@
 //   marks (at the end of an answer's state): │ bytes put out before u32 │ count u32 │ mark (12 bytes): type, start, end │ × 16
 import { outFrom } from "./output";
 
-export const MARKS_MAX: i32 = 16;
+const MARKS_MAX: i32 = 16;
 export const MARKS_BYTES: i32 = 8 + 12 * MARKS_MAX;
 
 /** A match of `type` went out, or what stands for it, as [from, to) of the output. */

@@ -50,18 +50,7 @@ export function phone(near: u32): bool {
       bracket = true;
     }
   }
-  if (joined(from)) return false;
-  if (before == 35 || before == 36 || before == 47 || before == 46 || before == 37 || before == 94)
-    return false;
-  if (before == 45 && !plus) return false;
-  if (isDigit(back(from, 2)) && (before == 58 || before == 44 || before == 45) && !plus && !isRow(from))
-    return false;
-  // £, €, ¥ and § before a number.
-  if (before == 0xa3 || before == 0xa7 || before == 0xa5 || (before == 0xac && back(from, 2) == 0x82))
-    return false;
-
-  // The middle of 4-4-4-4: the chain was refused as a whole.
-  if (!plus && lengthOf(0) == 4 && afterFour(from)) return false;
+  if (!mayBegin(from, before)) return false;
 
   said = says(near, W_PHONE, 4, W_ORDER);
   // The middle of 8 045 311 447: its beginning was refused.
@@ -85,6 +74,21 @@ export function phone(near: u32): bool {
   return false;
 }
 
+/** Whether a number may begin at `from`, behind the byte `before`. */
+function mayBegin(from: usize, before: u32): bool {
+  if (joined(from)) return false;
+  if (before == 35 || before == 36 || before == 47 || before == 46 || before == 37 || before == 94)
+    return false;
+  // £, €, ¥ and §.
+  if (before == 0xa3 || before == 0xa7 || before == 0xa5 || (before == 0xac && back(from, 2) == 0x82))
+    return false;
+  if (plus) return true;
+  if (before == 45) return false;
+  if (isDigit(back(from, 2)) && (before == 58 || before == 44) && !isRow(from)) return false;
+  // The middle of 4-4-4-4: the chain was refused as a whole.
+  return !(lengthOf(0) == 4 && afterFour(from));
+}
+
 /** Whether a digit and a space, as between thousands, stand before `p`. */
 function afterDigit(p: usize): bool {
   const b = back(p, 1);
@@ -106,9 +110,7 @@ function closes(k: i32): bool {
 /** Whether the groups after group k−1 may belong to something else. */
 function mayBeFollowed(k: i32): bool {
   const s = separatorOf(k - 1);
-  return (
-    s == S_SPACE || s == (S_SPACE | S_DASH | S_SPACE) || s == (S_SPACE | S_SLASH) || s == (S_SPACE | S_OPEN)
-  );
+  return s == S_SPACE || s == (S_SPACE | S_DASH) || s == (S_SPACE | S_SLASH) || s == (S_SPACE | S_OPEN);
 }
 
 function reads(k: i32, n: i32): bool {
@@ -120,7 +122,7 @@ function reads(k: i32, n: i32): bool {
     return !warned && international(k, n, 2);
   }
   if (northAmerican(k)) return !warned || k > 1;
-  if (warned || cardGroups(k)) return false;
+  if (warned || inFours(k)) return false;
   if (bracket) return bracketed(k, n);
   if (load<u8>(startOf(0)) == 48 && trunk(k, n)) return true;
   if (national(k, n)) return true;
@@ -268,7 +270,7 @@ function isThousands(k: i32): bool {
 }
 
 /** 4-4-4-4 and longer: cards, serial numbers, keys. */
-function cardGroups(k: i32): bool {
+function inFours(k: i32): bool {
   if (k < 4) return false;
   for (let i = 0; i < 4; i++) if (lengthOf(i) != 4) return false;
   return true;

@@ -11,7 +11,7 @@ import { mark } from "./marks";
 import { outTo, put, room } from "./output";
 import { putReplacement } from "./replace";
 import { SIP_BYTES, sipBegin, sipEnd, sipUpdate } from "./sip";
-import { swallow, tailDone, tailLeft } from "./tail";
+import { swallow, TAIL_NONE, tailDone, tailLeft } from "./tail";
 import { BLOCK_BYTES, FLAG, HOLD_RAW_MAX, IGNORE, LOOK_BACK } from "./types";
 import { matchFrom, matchTail, matchTailLeft, matchTo, matchType, setView } from "./view";
 
@@ -148,7 +148,7 @@ function take(redactor: Redactor): usize {
     redactor.tailLeft = tailLeft;
   } else if (action > FLAG && blockedBy(answer) < 0) {
     // What can go on past its end is never quoted, or a cut would show in the output.
-    const isOpen = matchTail != 0;
+    const isOpen = matchTail != TAIL_NONE;
     const hash = sipEnd(redactor.hash);
     putReplacement(answer, action, type, hash, isOpen ? 0 : from, isOpen ? 0 : to, redactor.last);
   }

@@ -52,30 +52,21 @@ export const RECORDS_MAX: i32 = 1024;
 /** Bytes of an event around its texts that are kept so that held text can go out in one like it. */
 export const TEMPLATE_MAX: i32 = 2048;
 
+const NAMES: StaticArray<string> = [
+  "EMAIL",
+  "PHONE",
+  "CREDIT_CARD",
+  "IBAN",
+  "US_SSN",
+  "IP",
+  "API_KEY",
+  "PRIVATE_KEY",
+  "JWT",
+  "CUSTOM",
+  "CANARY",
+];
+
 /** The stable name of `type`, as in placeholders, events and `weir redact`. */
 export function typeName(type: i32): string {
-  switch (type) {
-    case EMAIL:
-      return "EMAIL";
-    case PHONE:
-      return "PHONE";
-    case CREDIT_CARD:
-      return "CREDIT_CARD";
-    case IBAN:
-      return "IBAN";
-    case US_SSN:
-      return "US_SSN";
-    case IP:
-      return "IP";
-    case API_KEY:
-      return "API_KEY";
-    case PRIVATE_KEY:
-      return "PRIVATE_KEY";
-    case JWT:
-      return "JWT";
-    case CUSTOM:
-      return "CUSTOM";
-    default:
-      return "CANARY";
-  }
+  return NAMES[type];
 }

@@ -46,7 +46,7 @@ export function relist(channel: u32, from: usize, to: usize, flags: u32): void {
   store<u32>(at, flags, 12);
 }
 
-export function channelOf(kind: i32, major: i32, minor: i32): u32 {
+function channelOf(kind: i32, major: i32, minor: i32): u32 {
   return ((<u32>kind) << 28) | (min<u32>(<u32>major, ALL) << 14) | min<u32>(<u32>minor, ALL);
 }
 

@@ -24,7 +24,7 @@ export const CARRY_BYTES_MAX: i32 = 128;
 /** The longest event, without its text, whose like is known again. */
 export const ENVELOPE_MAX: i32 = 480;
 /** No counter goes above this, so that sums of a few cannot overflow. */
-export const TOKENS_MAX: u64 = 1 << 48;
+const TOKENS_MAX: u64 = 1 << 48;
 
 /** A token that the end of the piece has cut: a text, which is only measured, or one that is carried. */
 export enum Cut {
