@@ -4,7 +4,7 @@
 //
 //   block       │t│e│l│l│ │m│e│ │<│|│s│…   64 bytes
 //   words        1 1 1 1 0 1 1 0 0 0 1     letters, digits, `_` and bytes beyond ASCII
-//   candidates   1 0 0 0 0 1 0 0 1 0 1     first bytes of words, and bytes of `inside`
+//   candidates   1 0 0 0 0 1 0 0 1 0 1     first bytes of words, also of those behind `\n`, and bytes of `inside`
 //   hits         1 0 0 0 0 0 0 0 1 0 0     those that the bit tables know: one bit for pieces that begin a pattern,
 //                                          one for all pieces
 //
@@ -35,6 +35,7 @@ export const FIRST: u32 = 1;
 const ANY_PIECE: u32 = 2;
 const LONG_KEY: u32 = 6;
 const LONG_KIND: u64 = (<u64>7) << 48;
+const BACKSLASH: u8 = 0x5c;
 const BLOCK: usize = 64;
 /** A block reads so many bytes from its start. */
 const BLOCK_READS: usize = BLOCK + 16;
@@ -106,6 +107,17 @@ export function isWordByte(byte: u32): bool {
   return byte >= 0x80 || byte - 97 < 26 || byte - 48 < 10 || byte == 0x5f;
 }
 
+/** `n`, `r` or `t`: behind a backslash, white space that nobody has undone, as in JSON that a text has in a string of its own. */
+function isBlankLetter(byte: u32): bool {
+  return byte == 0x6e || byte == 0x72 || byte == 0x74;
+}
+
+/** Whether a word may begin at `at`. */
+export function mayBegin(start: usize, at: usize): bool {
+  if (at == start || !isWordByte(load<u8>(at - 1))) return true;
+  return at - start > 1 && load<u8>(at - 2) == BACKSLASH && isBlankLetter(load<u8>(at - 1));
+}
+
 /** `.`, `!` or `?`. */
 export function endsSentence(byte: u32): bool {
   return byte == 0x2e || byte == 0x21 || byte == 0x3f;
@@ -138,14 +150,16 @@ function scan(start: usize, at: usize, end: usize): void {
   blockStart = at;
   blockEnd = min(at + BLOCK, end);
   blockBytes = at + BLOCK_READS > end ? padded(lastBytes, at, end - at, BLOCK_READS) : at;
-  const carry: u64 = at > start ? u64(isWordByte(load<u8>(at - 1))) : 0;
+  const carry: u64 = u64(!mayBegin(start, at));
   let anywhere: u64 = 0;
+  let backslashes: u64 = 0;
   if (ASC_FEATURE_SIMD) {
     words = 0;
     for (let i: u64 = 0; i < 64; i += 16) {
       const block = v128.load(blockBytes + <usize>i);
       words |= (<u64>wordBits(block)) << i;
       anywhere |= (<u64>insideBits(block)) << i;
+      backslashes |= (<u64>i8x16.bitmask(i8x16.eq(block, i8x16.splat(BACKSLASH)))) << i;
     }
     wordsAhead = <u64>wordBits(v128.load(blockBytes, 64));
   } else {
@@ -155,11 +169,18 @@ function scan(start: usize, at: usize, end: usize): void {
       const byte: u32 = load<u8>(blockBytes + <usize>i);
       words |= (<u64>isWordByte(byte)) << i;
       anywhere |= (<u64>((load<u8>(inside + (byte >> 3)) >> <u8>(byte & 7)) & 1)) << i;
+      backslashes |= u64(byte == BACKSLASH) << i;
     }
     for (let i: u64 = 0; i < 4; i++)
       wordsAhead |= (<u64>isWordByte(load<u8>(blockBytes + <usize>i, 64))) << i;
   }
   let candidates = (words & ~((words << 1) | carry)) | anywhere;
+  if (at > start && load<u8>(at - 1) == BACKSLASH && mayBegin(start, at + 1)) candidates |= words & 2;
+  for (; backslashes; backslashes &= backslashes - 1) {
+    const behind = ctz(backslashes) + 2;
+    if (behind < 64 && isBlankLetter(load<u8>(blockBytes + <usize>behind - 1)))
+      candidates |= words & ((<u64>1) << behind);
+  }
   if (end - at < BLOCK) candidates &= ((<u64>1) << (<u64>(end - at))) - 1;
   seekSteps += 4 + <i32>popcnt(candidates);
   let first: u64 = 0;

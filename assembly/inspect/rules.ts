@@ -32,6 +32,7 @@ import {
   FIRST,
   INSIDE_BYTES,
   isWordByte,
+  mayBegin,
   seek,
   seekLength,
   seekSteps,
@@ -273,7 +274,7 @@ function search(text: Slice, first: i32, last: i32): void {
 
 /** The state before the byte at `at` with no piece in hand. */
 function stateAt(at: usize): u32 {
-  return at > textStart && isWordByte(load<u8>(at - 1)) ? idleState : startState;
+  return mayBegin(textStart, at) ? startState : idleState;
 }
 
 /** The first byte from `at` on that is no lower-case letter or digit, or where fewer than 16 are left. */

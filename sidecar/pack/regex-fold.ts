@@ -2,7 +2,8 @@
 // compiler share, so that a rule's literal and the text it must find are folded by the same table.
 //
 // A code point folds to: its compatibility form (NFKC), lower case, without the marks that decorate Latin,
-// Greek, Cyrillic, Hebrew and Arabic; nothing, if it is invisible; a space, if it is white space or a control.
+// Greek, Cyrillic, Hebrew and Arabic; nothing, if it is invisible; a space, if it is white space, a control or a
+// symbol without letters, as an emoji or an arrow: it stands between words and is part of none.
 // What NFKC does not know (small capitals, turned and stroked letters, typographic quotes, regional
 // indicators) is in `manual`. Letters of other alphabets that pass for Latin carry the Latin letter they look
 // like; whether it is used depends on the word (assembly/inspect/normalise.ts decides).
@@ -16,7 +17,7 @@
 export const Kind = {
   /** Dropped: zero width, bidi control, soft hyphen, filler. */
   invisible: 1,
-  /** White space or control. */
+  /** White space, control or symbol. */
   space: 2,
   /** Dropped: a combining mark of décor. */
   mark: 4,
@@ -137,6 +138,8 @@ for (const [c, latin] of [...lookOf]) if (!lookOf.has(c.toLowerCase())) lookOf.s
 
 const alphabets =
   /\p{Script=Cyrillic}|\p{Script=Greek}|\p{Script=Armenian}|\p{Script=Cherokee}|\p{Script=Lisu}|\p{Script=Coptic}/u;
+/** Beyond ASCII, and not what stands for bytes that are no UTF-8. */
+const symbols = /(?![\0-\x7f\ufffd])[\p{So}\p{Sm}\p{Sk}]/gu;
 const bytes = (s: string) => Buffer.byteLength(s);
 
 function compatible(c: string): string {
@@ -170,7 +173,8 @@ export function fold(code: number): Fold {
   if (/\p{Cf}|\p{Default_Ignorable_Code_Point}/u.test(c)) return { kind: Kind.invisible, look: "", text: "" };
   if (code < 128) return { kind: 0, look: "", text: c.toLowerCase() };
 
-  let text = manual.get(c) ?? compatible(c).trim().replace(/\s+/g, " ");
+  let text = (manual.get(c) ?? compatible(c)).replace(symbols, " ").trim().replace(/\s+/g, " ");
+  if (text === "" && c.replace(symbols, "") === "") return { kind: Kind.space, look: "", text: " " };
   // A square of Latin and another alphabet (the unit ㎶, "μv") is one word of both: it is read as it would be spelt out.
   if (/[a-z]/.test(text)) text = [...text].map((x) => lookOf.get(x) ?? x).join("");
   if (text === "" || bytes(text) > bytes(c)) text = c;

@@ -109,7 +109,7 @@ test("every disguise of a text has the same normal form", () => {
 
 test("JSON escapes are decoded, with surrogate pairs and whatever is malformed", () => {
   assert.equal(run('\\u0049gn\\u006fre\\n\\t\\"x\\"', true), 'ignore "x"');
-  assert.equal(run("\\ud835\\udcf2 \\ud83d\\ude00 \\ud83d!", true), "i 😀 \ufffd!");
+  assert.equal(run("\\ud835\\udcf2 \\ud83d\\ude00 \\ud83d!", true), "i \ufffd!");
   assert.equal(run("a\\u12", true), "a\\u12");
   assert.equal(run("a\\nb", false), "a\\nb");
   fc.assert(

@@ -91,8 +91,13 @@ test("a rule is found wherever in a text it lies, by the scalar twin too", async
   const noise = "of the override you act in the new show me write a sudo mode on; guardrails off; ";
   for (const [i, rule] of curated.rules.entries()) {
     for (const [n, positive] of rule.positive.entries()) {
-      for (const before of [0, 13 + n, 64 - (i % 16), 190 + i]) {
-        const bytes = Buffer.from(`${noise.repeat(4).slice(-before - 1, -1)}. ${positive}`);
+      // A line's end that nobody has undone, as JSON in a string has it, is before a word and no part of it; but letters that look
+      // Latin make a Latin word with its `n`, and what begins as another rule does with it (`never`) is read on as that.
+      const joins = /^[\p{Script=Cyrillic}\p{Script=Greek}]|^every/iu.test(positive);
+      const betweens = joins ? [". "] : [". ", ".\\n", ".\\r\\n\\t"];
+      const places = [0, 13 + n, 64 - (i % 16), 190 + i];
+      for (const [before, between] of places.flatMap((place) => betweens.map((b) => [place, b] as const))) {
+        const bytes = Buffer.from(`${noise.repeat(4).slice(-before - 1, -1)}${between}${positive}`);
         assert.ok(inspect(bytes.toString()).includes(i), `${rule.id} misses: ${bytes}`);
         twin.write(text, bytes);
         twin.exports.inspect(text, bytes.length, 0, work, 0, 2);
