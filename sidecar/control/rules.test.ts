@@ -5,6 +5,7 @@ import { filterBytes } from "../../test/support/filter-build.ts";
 import { problemsOf } from "../cli/check.ts";
 import type { WeirError } from "../errors.ts";
 import { CompileRulesRequestSchema, CompileRulesResponseSchema } from "../gen/weir/v1/control_pb.ts";
+import { customRule } from "../pack/rules.ts";
 import { controlCallouts } from "./callouts.ts";
 import { compileOwnRules, OWN_TABLE_BYTES_MAX, type OwnRule } from "./rules.ts";
 import { controlHandlers } from "./service.ts";
@@ -44,6 +45,17 @@ test("each rule that does not compile is told with its path, its text and what i
     '/rules/5/phrase: "   ": expected a phrase that compiles: an empty piece',
     `/rules/6/pattern: "(${"long ".repeat(11)}long...": expected a pattern that compiles: a parenthesis is not closed`,
   ]);
+});
+
+test("a symbol, which is read as a space, is one in a phrase, and refused where it would stand for any space", () => {
+  const compiled = (rule: OwnRule) => compileOwnRules([rule]);
+  assert.deepEqual(customRule("a", ["★ secret → door ≤ 5"], [], "score").patterns, ["secret door 5"]);
+  const why = "is a symbol: texts are read with a space in its place";
+  assert.deepEqual(compiled({ id: "a", phrase: "🍆 " }).problems, [
+    `/rules/0/phrase: "🍆 ": expected a phrase that compiles: "🍆" ${why}`,
+  ]);
+  for (const pattern of ["price (≤|<) 5", "a\\→b"])
+    assert.match(compiled({ id: "a", pattern }).problems.join(), new RegExp(why), pattern);
 });
 
 test("an escape that is none of the language is refused, not taken as its letter", () => {

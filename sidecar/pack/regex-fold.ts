@@ -162,6 +162,11 @@ function digit(c: string): string {
   return String.fromCharCode(48 + ((code - zero) % 10));
 }
 
+/** Text with a space for each symbol, as it is read. */
+export function withoutSymbols(text: string): string {
+  return text.replace(symbols, " ");
+}
+
 /** Folds one code point (not a surrogate). */
 export function fold(code: number): Fold {
   const c = String.fromCodePoint(code);
@@ -173,8 +178,10 @@ export function fold(code: number): Fold {
   if (/\p{Cf}|\p{Default_Ignorable_Code_Point}/u.test(c)) return { kind: Kind.invisible, look: "", text: "" };
   if (code < 128) return { kind: 0, look: "", text: c.toLowerCase() };
 
-  let text = (manual.get(c) ?? compatible(c)).replace(symbols, " ").trim().replace(/\s+/g, " ");
-  if (text === "" && c.replace(symbols, "") === "") return { kind: Kind.space, look: "", text: " " };
+  let text = withoutSymbols(manual.get(c) ?? compatible(c))
+    .trim()
+    .replace(/\s+/g, " ");
+  if (text === "" && withoutSymbols(c) === " ") return { kind: Kind.space, look: "", text: " " };
   // A square of Latin and another alphabet (the unit ㎶, "μv") is one word of both: it is read as it would be spelt out.
   if (/[a-z]/.test(text)) text = [...text].map((x) => lookOf.get(x) ?? x).join("");
   if (text === "" || bytes(text) > bytes(c)) text = c;

@@ -11,7 +11,7 @@
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
 // Japanese, Thai; Korean, which puts endings to words). Capitals in a class are small letters, as in the text. `*` and `+` are allowed on a class of ASCII characters only; what
 // may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
-import { foldText } from "./regex-fold.ts";
+import { foldText, withoutSymbols } from "./regex-fold.ts";
 
 export const REPEAT_MAX = 16;
 export const GAP_MAX = 12;
@@ -154,6 +154,12 @@ function edgeBound(node: Node, last: boolean): boolean {
   return true;
 }
 
+function character(c: string): Node {
+  if (withoutSymbols(c) !== c)
+    throw new PatternError(`"${c}" is a symbol: texts are read with a space in its place`);
+  return literal(foldText(c));
+}
+
 class Parser {
   private at = 0;
   private readonly chars: string[];
@@ -203,12 +209,12 @@ class Parser {
       if (name === "w" || name === "_") this.at++;
       if (name === "w") return { type: "bytes", set: new Set([...wordBytes].filter((b) => b < 0x80)) };
       if (name === "_") return byte(32);
-      return literal(foldText(this.sign()));
+      return character(this.sign());
     }
     if (c === "$" && [undefined, "|", ")"].includes(this.chars[this.at])) throw anchor("$");
     if ("?*+{}]".includes(c))
       throw new PatternError(`"${c}" has nothing to repeat; write \\${c} for the character`);
-    return literal(foldText(c));
+    return character(c);
   }
 
   /** What a backslash was before: only signs stand for themselves, so that `\d` is no `d`. */

@@ -40,6 +40,7 @@ import {
   parse,
   variants,
 } from "./regex.ts";
+import { withoutSymbols } from "./regex-fold.ts";
 
 export const PACK_MAGIC = 0x4c555257;
 export const PACK_VERSION = 3;
@@ -125,8 +126,8 @@ export function readRules(directory: string): { rules: Rule[]; source: string } 
 }
 
 /**
- * A rule of a policy: phrases are found as they are, patterns are in the language of regex.ts. One that does not block only
- * reports: it adds nothing to a score.
+ * A rule of a policy: phrases are found as they are, but for symbols, which are read as spaces; patterns are in the
+ * language of regex.ts. One that does not block only reports: it adds nothing to a score.
  */
 export function customRule(
   id: string,
@@ -135,10 +136,8 @@ export function customRule(
   severity: "block" | "score",
 ): Rule {
   const plain = phrases.map((p) =>
-    p
-      .trim()
-      .replace(/\s+/g, " ")
-      .replace(/[\\()|?[\]{}.*+~^$]/g, "\\$&"),
+    // One of symbols alone is refused as a pattern is.
+    (withoutSymbols(p).trim() || p.trim()).replace(/\s+/g, " ").replace(/[\\()|?[\]{}.*+~^$]/g, "\\$&"),
   );
   return {
     id,
