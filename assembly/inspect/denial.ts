@@ -13,7 +13,7 @@
 import { endOf, is, NONE, ptrOf, slice, Slice } from "../slice";
 import { begins, isOneOf, list } from "../word-list";
 import { isDeniedTogether, isDeniedUnspaced, isToldOf } from "./denial-unspaced";
-import { endsSentence, isWordByte } from "./rules-seek";
+import { endsSentence, isWordByte, mayBegin } from "./rules-seek";
 
 /** What a question costs at the most, in blocks read. */
 export const DENIAL_STEPS: i32 = 24;
@@ -316,7 +316,7 @@ function endsHere(byte: u32, clause: bool): bool {
 }
 
 function wordBefore(start: usize, at: usize): usize {
-  while (at > start && isWordByte(load<u8>(at - 1))) at--;
+  while (!mayBegin(start, at)) at--;
   return at;
 }
 
