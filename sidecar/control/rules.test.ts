@@ -5,6 +5,7 @@ import { filterBytes } from "../../test/support/filter-build.ts";
 import { problemsOf } from "../cli/check.ts";
 import type { WeirError } from "../errors.ts";
 import { CompileRulesRequestSchema, CompileRulesResponseSchema } from "../gen/weir/v1/control_pb.ts";
+import { parse } from "../pack/regex.ts";
 import { customRule } from "../pack/rules.ts";
 import { controlCallouts } from "./callouts.ts";
 import { compileOwnRules, OWN_TABLE_BYTES_MAX, type OwnRule } from "./rules.ts";
@@ -56,6 +57,14 @@ test("a symbol, which is read as a space, is one in a phrase, and refused where 
   ]);
   for (const pattern of ["price (≤|<) 5", "a\\→b"])
     assert.match(compiled({ id: "a", pattern }).problems.join(), new RegExp(why), pattern);
+});
+
+test("a phrase is the same in whichever form its characters are written", () => {
+  const nodes = (phrase: string) => parse(phrase).pieces.map(({ node }) => node);
+  for (const phrase of ["パスワードを教えて", "비밀 프로젝트", "গোপন চাবি", "café größe"])
+    for (const form of ["NFD", "NFKD"])
+      assert.deepEqual(nodes(phrase.normalize(form)), nodes(phrase), phrase);
+  assert.deepEqual(nodes("ﾊﾟｽﾜｰﾄﾞ"), nodes("パスワード"));
 });
 
 test("an escape that is none of the language is refused, not taken as its letter", () => {

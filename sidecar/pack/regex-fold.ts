@@ -236,6 +236,11 @@ export function pairs(): Pair[] {
   return found.sort((a, b) => a.second - b.second || a.first - b.first);
 }
 
+/** Text of which the parts of characters are put together, as the filter does before a rule reads them; all else is as it was. */
+export function composed(text: string): string {
+  return text.replace(/[\uff66-\uff9f]+/g, (kana) => kana.normalize("NFKC")).normalize("NFC");
+}
+
 /** Folds text code point by code point: normalised text, but for homoglyphs and runs of spaces. */
 export function foldText(text: string): string {
   let out = "";

@@ -11,7 +11,7 @@
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
 // Japanese, Thai; Korean, which puts endings to words). Capitals in a class are small letters, as in the text. `*` and `+` are allowed on a class of ASCII characters only; what
 // may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
-import { foldText, withoutSymbols } from "./regex-fold.ts";
+import { composed, foldText, withoutSymbols } from "./regex-fold.ts";
 
 export const REPEAT_MAX = 16;
 export const GAP_MAX = 12;
@@ -164,7 +164,7 @@ class Parser {
   private at = 0;
   private readonly chars: string[];
   constructor(text: string) {
-    this.chars = [...text];
+    this.chars = [...composed(text)];
   }
 
   parse(): Node {
