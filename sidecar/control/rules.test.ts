@@ -51,6 +51,10 @@ test("each rule that does not compile is told with its path, its text and what i
 test("a symbol, which is read as a space, is one in a phrase, and refused where it would stand for any space", () => {
   const compiled = (rule: OwnRule) => compileOwnRules([rule]);
   assert.deepEqual(customRule("a", ["★ secret → door ≤ 5"], [], "score").patterns, ["secret door 5"]);
+  assert.deepEqual(customRule("a", ["i ❤️ door", "👨‍👩‍👧 trip"], [], "score").patterns, ["i door", "trip"]);
+  const lettered = ["Foo™bar", "№ 5", "5 ℃", "🇩🇪", "a´b", "🅱eta"];
+  assert.deepEqual(customRule("a", lettered, [], "score").patterns, lettered);
+  assert.deepEqual(compiled({ id: "a", pattern: "foo™|№|℃" }).problems, []);
   const why = "is a symbol: texts are read with a space in its place";
   assert.deepEqual(compiled({ id: "a", phrase: "🍆 " }).problems, [
     `/rules/0/phrase: "🍆 ": expected a phrase that compiles: "🍆" ${why}`,
@@ -65,6 +69,7 @@ test("a phrase is the same in whichever form its characters are written", () => 
     for (const form of ["NFD", "NFKD"])
       assert.deepEqual(nodes(phrase.normalize(form)), nodes(phrase), phrase);
   assert.deepEqual(nodes("ﾊﾟｽﾜｰﾄﾞ"), nodes("パスワード"));
+  assert.deepEqual(nodes("ㅎㅏㄴㄱㅡㄹㅇㅣ ㄱㅏㅄ"), nodes("한글이 값"));
 });
 
 test("an escape that is none of the language is refused, not taken as its letter", () => {

@@ -162,9 +162,15 @@ function digit(c: string): string {
   return String.fromCharCode(48 + ((code - zero) % 10));
 }
 
-/** Text with a space for each symbol, as it is read. */
+/** Whether a character is a symbol that is read as a space; `™` and `№` have letters of their own. */
+export function isSymbol(c: string): boolean {
+  return c.replace(symbols, "") === "" && fold(c.codePointAt(0) as number).kind === Kind.space;
+}
+
+/** Text with a space for each symbol, and without what is invisible, as it is read: an emoji may be several, joined. */
 export function withoutSymbols(text: string): string {
-  return text.replace(symbols, " ");
+  const isInvisible = (c: string) => fold(c.codePointAt(0) as number).kind & Kind.invisible;
+  return [...text].map((c) => (isSymbol(c) ? " " : isInvisible(c) ? "" : c)).join("");
 }
 
 /** Folds one code point (not a surrogate). */
@@ -178,10 +184,8 @@ export function fold(code: number): Fold {
   if (/\p{Cf}|\p{Default_Ignorable_Code_Point}/u.test(c)) return { kind: Kind.invisible, look: "", text: "" };
   if (code < 128) return { kind: 0, look: "", text: c.toLowerCase() };
 
-  let text = withoutSymbols(manual.get(c) ?? compatible(c))
-    .trim()
-    .replace(/\s+/g, " ");
-  if (text === "" && withoutSymbols(c) === " ") return { kind: Kind.space, look: "", text: " " };
+  let text = (manual.get(c) ?? compatible(c)).replace(symbols, " ").trim().replace(/\s+/g, " ");
+  if (text === "" && c.replace(symbols, "") === "") return { kind: Kind.space, look: "", text: " " };
   // A square of Latin and another alphabet (the unit ㎶, "μv") is one word of both: it is read as it would be spelt out.
   if (/[a-z]/.test(text)) text = [...text].map((x) => lookOf.get(x) ?? x).join("");
   if (text === "" || bytes(text) > bytes(c)) text = c;
@@ -236,9 +240,45 @@ export function pairs(): Pair[] {
   return found.sort((a, b) => a.second - b.second || a.first - b.first);
 }
 
-/** Text of which the parts of characters are put together, as the filter does before a rule reads them; all else is as it was. */
+const wholes = new Map(pairs().map(({ first, second, whole }) => [`${first} ${second}`, whole]));
+/** Letters of the keyboard: a syllable, whose last consonant begins the next one if a vowel follows. */
+const keyed = /([ㄱ-ㅎ](?<![ㄳㄵㄶㄺ-ㅀㅄ]))([ㅏ-ㅣ])(?:([ㄱ-ㅎ](?<![ㄳㄵㄶㄺ-ㅀㅄㄸㅃㅉ]))(?![ㅏ-ㅣ]))?/g;
+/** A syllable and a letter that only closes one. */
+const closed = /([가-힣])([ㄳㄵㄶㄺ-ㅀㅄ])/g;
+const tails = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ";
+
+/** The letter of the keyboard that one of half width is: vowels stand in sixes, two places apart. */
+function fullWidth(c: string): string {
+  const vowel = c.charCodeAt(0) - 0xffc2;
+  if (vowel < 0) return String.fromCharCode(c.charCodeAt(0) - 0xffa1 + 0x3131);
+  return vowel % 8 < 6 ? String.fromCharCode(0x314f + (vowel >> 3) * 6 + (vowel % 8)) : c;
+}
+
+/**
+ * Text of which the parts of characters are put together, as the filter does before a rule reads them (assembly/inspect/compose.ts);
+ * marks of décor are dropped, and all else is as it was, also where NFC would take it apart (য়) or put signs in another order.
+ */
 export function composed(text: string): string {
-  return text.replace(/[\uff66-\uff9f]+/g, (kana) => kana.normalize("NFKC")).normalize("NFC");
+  const tail = (c: string) => String.fromCharCode(0x11a8 + tails.indexOf(c));
+  const letters = text
+    .replace(/[\uffa1-\uffbe\uffc2-\uffdc]/g, fullWidth)
+    .replace(keyed, (_, lead: string, vowel: string, closing?: string) =>
+      ((lead + vowel).normalize("NFKC") + (closing ? tail(closing) : "")).normalize("NFC"),
+    )
+    .replace(closed, (both, syllable: string, closing: string) => {
+      const whole = (syllable + tail(closing)).normalize("NFC");
+      return whole.length === 1 ? whole : both;
+    })
+    .replace(/[\u1100-\u11ff가-힣]+/g, (syllables) => syllables.normalize("NFC"));
+  const out: string[] = [];
+  for (const c of letters) {
+    const part = /[\u309b\u309c\uff66-\uff9f]/.test(c) ? fold(c.charCodeAt(0)).text : c;
+    const whole = wholes.get(`${out.at(-1)?.codePointAt(0)} ${part.codePointAt(0)}`);
+    if (whole === undefined) {
+      if (out.length === 0 || fold(part.codePointAt(0) as number).kind !== Kind.mark) out.push(part);
+    } else out[out.length - 1] = String.fromCodePoint(whole);
+  }
+  return out.join("");
 }
 
 /** Folds text code point by code point: normalised text, but for homoglyphs and runs of spaces. */

@@ -11,7 +11,7 @@
 // the word", with punctuation, or with a letter of a script that does not put spaces between words (Chinese,
 // Japanese, Thai; Korean, which puts endings to words). Capitals in a class are small letters, as in the text. `*` and `+` are allowed on a class of ASCII characters only; what
 // may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
-import { composed, foldText, withoutSymbols } from "./regex-fold.ts";
+import { composed, foldText, isSymbol } from "./regex-fold.ts";
 
 export const REPEAT_MAX = 16;
 export const GAP_MAX = 12;
@@ -155,8 +155,7 @@ function edgeBound(node: Node, last: boolean): boolean {
 }
 
 function character(c: string): Node {
-  if (withoutSymbols(c) !== c)
-    throw new PatternError(`"${c}" is a symbol: texts are read with a space in its place`);
+  if (isSymbol(c)) throw new PatternError(`"${c}" is a symbol: texts are read with a space in its place`);
   return literal(foldText(c));
 }
 
