@@ -1,6 +1,7 @@
 // Normalised text: what the rules, the decoded views and the classifier read. Different spellings of one text
-// become the same bytes: JSON escapes decoded, compatibility forms and case folded, marks and invisible
-// characters dropped, runs of white space one space (none at the ends), lookalike letters read as Latin.
+// become the same bytes: JSON escapes decoded, compatibility forms and case folded, characters put together of their
+// parts (compose.ts), marks and invisible characters dropped, runs of white space and symbols one space (none at the
+// ends), lookalike letters read as Latin.
 //
 // Lookalikes are decided word by word (a word: letters and digits with nothing else between), because `сор`
 // is a Russian word and `сору` a disguised English one:

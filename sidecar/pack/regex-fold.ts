@@ -216,21 +216,31 @@ export interface Pair {
   whole: number;
 }
 
+const PAIRS_FROM = 0x370;
+const PAIRS_TO = 0x3100;
+
 /**
- * Every pair of normalised text, by its second part and then its first: the canonical compositions of Unicode (NFC) up to
- * U+3100 of characters that folding leaves as they are, as か and its mark. Korean syllables are reckoned (assembly/inspect/compose.ts).
+ * What two characters of normalised text are together, if they are one: a canonical composition of Unicode (NFC) up to U+3100 of
+ * characters that folding leaves as they are, as か and its mark. Korean syllables are reckoned (assembly/inspect/compose.ts).
  */
+function wholeOf(first: string, second: string): string | undefined {
+  const whole = (first + second).normalize("NFC");
+  const code = whole.codePointAt(0) as number;
+  if (code < PAIRS_FROM || code >= PAIRS_TO || [...whole].length !== 1) return undefined;
+  const isKept = (c: string) => fold(c.codePointAt(0) as number).text === c;
+  return [whole, first, second].every(isKept) ? whole : undefined;
+}
+
+/** Every pair of normalised text, by its second part and then its first. */
 export function pairs(): Pair[] {
   const found: Pair[] = [];
-  const isKept = (c: string) => fold(c.codePointAt(0) as number).text === c;
-  for (let whole = 0x370; whole < 0x3100; whole++) {
+  for (let whole = PAIRS_FROM; whole < PAIRS_TO; whole++) {
     const c = String.fromCodePoint(whole);
     const parts = [...c.normalize("NFD")];
     // Of three parts two are one first.
     const last = parts.pop() ?? "";
     const before = parts.join("").normalize("NFC");
-    if ([...before].length !== 1 || (before + last).normalize("NFC") !== c) continue;
-    if (![c, before, last].every(isKept)) continue;
+    if ([...before].length !== 1 || wholeOf(before, last) !== c) continue;
     found.push({
       first: before.codePointAt(0) as number,
       second: last.codePointAt(0) as number,
@@ -240,7 +250,6 @@ export function pairs(): Pair[] {
   return found.sort((a, b) => a.second - b.second || a.first - b.first);
 }
 
-const wholes = new Map(pairs().map(({ first, second, whole }) => [`${first} ${second}`, whole]));
 /** Letters of the keyboard: a syllable, whose last consonant begins the next one if a vowel follows. */
 const keyed = /([ㄱ-ㅎ](?<![ㄳㄵㄶㄺ-ㅀㅄ]))([ㅏ-ㅣ])(?:([ㄱ-ㅎ](?<![ㄳㄵㄶㄺ-ㅀㅄㄸㅃㅉ]))(?![ㅏ-ㅣ]))?/g;
 /** A syllable and a letter that only closes one. */
@@ -259,6 +268,7 @@ function fullWidth(c: string): string {
  * marks of décor are dropped, and all else is as it was, also where NFC would take it apart (য়) or put signs in another order.
  */
 export function composed(text: string): string {
+  if (!/[^\0-\x7f]/.test(text)) return text;
   const tail = (c: string) => String.fromCharCode(0x11a8 + tails.indexOf(c));
   const letters = text
     .replace(/[\uffa1-\uffbe\uffc2-\uffdc]/g, fullWidth)
@@ -273,10 +283,10 @@ export function composed(text: string): string {
   const out: string[] = [];
   for (const c of letters) {
     const part = /[\u309b\u309c\uff66-\uff9f]/.test(c) ? fold(c.charCodeAt(0)).text : c;
-    const whole = wholes.get(`${out.at(-1)?.codePointAt(0)} ${part.codePointAt(0)}`);
-    if (whole === undefined) {
-      if (out.length === 0 || fold(part.codePointAt(0) as number).kind !== Kind.mark) out.push(part);
-    } else out[out.length - 1] = String.fromCodePoint(whole);
+    const before = out.at(-1);
+    const whole = before === undefined ? undefined : wholeOf(before, part);
+    if (whole !== undefined) out[out.length - 1] = whole;
+    else if (before === undefined || fold(part.codePointAt(0) as number).kind !== Kind.mark) out.push(part);
   }
   return out.join("");
 }
