@@ -101,6 +101,16 @@ test("regression: a time after the last that there is was taken, and ended the c
   assert.deepEqual([rows, malformed.count], [1, 1]);
 });
 
+test("regression: 30 February was read as 2 March", () => {
+  const csv = new UsageCsv("time,key");
+  for (const time of ["2026-02-30T10:00:00Z", "2026-02-29 10:00", "2026-04-31T10:00:00+02:00"])
+    assert.throws(
+      () => csv.row(`${time},k`),
+      /^Error: time: 2026-0.*: expected RFC 3339 of a day that exists/,
+    );
+  assert.equal(csv.row("2028-02-29 10:00,k").timeMs, Date.UTC(2028, 1, 29, 10));
+});
+
 test("a line that cannot be read is named, counted and changes the exit status; the others count", async () => {
   const bad = [...lines];
   bad.splice(
@@ -118,7 +128,7 @@ test("a line that cannot be read is named, counted and changes the exit status; 
   assert.deepEqual(summary.malformed, {
     count: 4,
     errors: [
-      "line 11: time: yesterday: expected RFC 3339, or seconds or milliseconds since the epoch",
+      "line 11: time: yesterday: expected RFC 3339 of a day that exists, or seconds or milliseconds since the epoch",
       "line 12: 2 fields: expected 6",
       "line 13: requests: -1: expected a number, not negative",
       "line 14: column 26: a stray quote",

@@ -4,17 +4,19 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { listening } from "../../test/support/listening.ts";
+import { ownCorpus } from "../pack/train-corpus.ts";
 import { SLOTS } from "../pack/train-model.ts";
 import { HEADER_BYTES } from "../pack/train-pack.ts";
 import { COMMANDS, runWeir } from "./commands.ts";
 import { builtFile } from "./filter.ts";
+import { readPolicy } from "./policy-file.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-commands-"));
 const at = (name: string, text?: string | Uint8Array): string => {
@@ -202,12 +204,52 @@ describe("weir", () => {
     const json = '{"tiers":{"pro":{"response":{"canaries":["über alles"]}}}}';
     await refusal(
       ["check", at("latin1.yaml", latin1(yaml))],
-      /latin1\.yaml:2: not UTF-8: expected a policy in UTF-8\n$/,
+      /latin1\.yaml:2: not in UTF-8: expected UTF-8\n$/,
     );
-    await refusal(["check", at("latin1.json", latin1(json))], /latin1\.json:1: not UTF-8/);
+    await refusal(["check", at("latin1.json", latin1(json))], /latin1\.json:1: not in UTF-8/);
     await refusal(
       ["check", at("utf16.yaml", Buffer.from(`\ufeff${yaml}`, "utf16le"))],
-      /utf16\.yaml:1: not UTF-8/,
+      /utf16\.yaml:1: not in UTF-8/,
+    );
+  });
+
+  it("regression: of labels, a corpus, a usage CSV and an export in Latin-1 other letters were read", async () => {
+    const latin1 = (name: string, text: string) => at(name, Buffer.from(text, "latin1"));
+    const labels = latin1("latin1.jsonl", '{"text":"hi","label":0}\n{"text":"Müller","label":1}\n');
+    await refusal(["train", "--labels", labels], /latin1\.jsonl:2: not in UTF-8: expected UTF-8\n$/);
+    const usage = latin1("latin1.csv", "date,subject,tokens\n2026-01-05,acme,1\n2026-01-05,zürich,1\n");
+    await refusal(["ledger", "reconcile", usage], /latin1\.csv:3: not in UTF-8: expected UTF-8\n$/);
+    const csv = at("utf8.csv", "date,subject,tokens\n2026-01-05,zürich,1\n");
+    await refusal(["ledger", "reconcile", csv, "--export", labels], /latin1\.jsonl:2: not in UTF-8/);
+    mkdirSync(at("texts/benign"), { recursive: true });
+    latin1("texts/benign/de.txt", "Guten Tag\nGrüße\n");
+    assert.throws(() => ownCorpus(at("texts"), 1), /benign\/de\.txt:2: not in UTF-8: expected UTF-8$/);
+  });
+
+  it("regression: YAML's merge keys were unknown keys", async () => {
+    const base = "tiers:\n  free: &free { requests: 60/min, prompt: { injection: shadow } }\n";
+    const merged = at(
+      "merged.yaml",
+      `${base}  pro: { requests: 600/min, <<: *free }\n  own: { <<: [*free] }\n`,
+    );
+    assert.deepEqual(JSON.parse(readPolicy(merged)).tiers, {
+      free: { requests: "60/min", prompt: { injection: "shadow" } },
+      pro: { requests: "600/min", prompt: { injection: "shadow" } },
+      own: { requests: "60/min", prompt: { injection: "shadow" } },
+    });
+    assert.equal((await weir("check", merged)).code, 0);
+    for (const [value, where] of [
+      ["3", "3:10"],
+      ["[*free, 3]", "3:10"],
+      ["&n [*free, *n]", "3:10"],
+    ])
+      await refusal(
+        ["check", at("merge.yaml", `${base}  pro: { <<: ${value} }\n`)],
+        new RegExp(`merge\\.yaml:${where}: <<: expected an alias of a map, or a list of such\\n$`),
+      );
+    await refusal(
+      ["check", at("merge.yaml", "tiers: &t\n  pro: { <<: *t }\n")],
+      /merge\.yaml: too many aliases, or one of itself/,
     );
   });
 

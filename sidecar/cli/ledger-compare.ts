@@ -1,5 +1,4 @@
 // `weir ledger reconcile`: windows that have ended against a provider's usage CSV, in words.
-import { readFileSync } from "node:fs";
 import { WeirError } from "../errors.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
 import {
@@ -12,19 +11,11 @@ import {
 } from "../ledger/reconcile.ts";
 import type { BudgetRecord } from "../ledger/types.ts";
 import { amount as shown } from "./ledger-text.ts";
-import { UsageError, unreadable } from "./usage.ts";
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (thrown) {
-    throw unreadable(file, thrown);
-  }
-}
+import { textOf, UsageError } from "./usage.ts";
 
 function readExport(file: string): BudgetRecord[] {
   const records: BudgetRecord[] = [];
-  for (const [i, line] of read(file).split("\n").entries()) {
+  for (const [i, line] of textOf(file).split("\n").entries()) {
     if (line === "") continue;
     let item: (Partial<BudgetRecord> & { type?: unknown }) | null;
     try {
@@ -87,7 +78,7 @@ export async function compare(
     if (name === "") throw new UsageError(`--class: ${text}: expected CLASS=MODEL,MODEL`);
     return [name, models.split(",")];
   });
-  const usage = parseUsage(read(file));
+  const usage = parseUsage(textOf(file));
   const options = { now: Date.now(), timeZone, classes: new Map(classes), tolerance };
   const records = values.export === undefined ? await ask() : readExport(values.export);
   const differences = reconcile(records, usage, options);

@@ -1,9 +1,17 @@
 // A policy as people keep it: YAML or JSON in a file. The filter takes JSON, and not all of what YAML takes for it.
-import { isUtf8 } from "node:buffer";
-import { readFileSync } from "node:fs";
-import { type Document, isCollection, LineCounter, parseDocument, visit } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+} from "yaml";
 import { WeirError } from "../errors.ts";
-import { unreadable } from "./usage.ts";
+import { textOf } from "./usage.ts";
 
 /** Where an alias stands that names no anchor: of a star that was meant as one, YAML says something else or nothing. */
 function strayStar(document: Document): number | undefined {
@@ -26,8 +34,13 @@ function unlikeJson(document: Document): { at: number; what: string } | undefine
     return visit.BREAK;
   };
   visit(document, {
-    Pair(_key, { key }) {
-      return isCollection(key) ? is(key.range, "a key that is a map or a list: expected a word") : undefined;
+    Pair(_key, { key, value }) {
+      if (isCollection(key)) return is(key.range, "a key that is a map or a list: expected a word");
+      // What the package makes of a `<<` without quotes.
+      if (!isScalar(key) || typeof key.value !== "symbol") return undefined;
+      const sources = isSeq(value) ? value.items : [value];
+      const isMerge = sources.every((source) => isMap(isAlias(source) ? source.resolve(document) : source));
+      return isMerge ? undefined : is(key.range, "<<: expected an alias of a map, or a list of such");
     },
     Scalar(_key, { range, source, value }) {
       const isNumber = typeof value !== "number" || Number.isFinite(value);
@@ -37,29 +50,18 @@ function unlikeJson(document: Document): { at: number; what: string } | undefine
   return found;
 }
 
-/** The text of `file`. Throws WeirError: what is not UTF-8 would be read as other letters, and a pattern in it never found. */
-function textOf(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file === "-" ? 0 : file);
-  } catch (thrown) {
-    throw unreadable(file, thrown);
-  }
-  if (isUtf8(bytes)) return bytes.toString("utf8");
-  const line = bytes
-    .toString("latin1")
-    .split("\n")
-    .findIndex((text) => !isUtf8(Buffer.from(text, "latin1")));
-  throw new WeirError("invalid_argument", `${file}:${line + 1}: not UTF-8: expected a policy in UTF-8`);
-}
-
 /** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
 export function readPolicy(file: string): string {
-  const text = textOf(file);
+  const text = textOf(file, file === "-" ? 0 : file);
   // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
   if (file.endsWith(".json")) return text;
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    uniqueKeys: true,
+  });
   const refuse = (at: number, what: string): never => {
     const { line, col } = lines.linePos(at);
     throw new WeirError("invalid_argument", `${file}:${line}:${col}: ${what}`);

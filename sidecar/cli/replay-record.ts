@@ -14,6 +14,7 @@
 //
 // Other members are ignored.
 import { isIP } from "node:net";
+import { momentOf } from "../moment.ts";
 
 export interface ReplayRecord {
   readonly line: number;
@@ -37,7 +38,6 @@ export class LineError extends Error {}
 
 type Members = Record<string, unknown>;
 
-const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 const DIGEST = /^[0-9a-fA-F]{64}$/;
 const METHOD = /^[A-Z]{1,16}$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -97,8 +97,8 @@ export function parseRecord(text: string, line: number): ReplayRecord {
 type Wrong = (name: string, expected: string) => never;
 
 function timeOf({ time }: Members, wrong: Wrong): number {
-  const expected = "RFC 3339 with an offset, or milliseconds since the epoch";
-  const ms = typeof time === "string" && MOMENT.test(time) ? Date.parse(time) : time;
+  const expected = "RFC 3339 with an offset, of a day that exists, or milliseconds since the epoch";
+  const ms = typeof time === "string" ? momentOf(time) : time;
   const isTime = Number.isSafeInteger(ms) && (ms as number) > 0 && (ms as number) <= TIME_MAX_MS;
   return isTime ? (ms as number) : wrong("time", expected);
 }

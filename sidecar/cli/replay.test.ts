@@ -250,6 +250,14 @@ test("a record is refused with its line, member and what was expected", () => {
     );
 });
 
+test("regression: 30 February was read as 2 March", () => {
+  for (const time of ["2026-02-30T10:00:00Z", "2026-06-31T10:00:00+02:00"])
+    assert.throws(
+      () => parseRecord(JSON.stringify({ time }), 9),
+      /line 9: time: "2026-0.*": expected RFC 3339 with an offset, of a day that exists/,
+    );
+});
+
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const weir = (...args: string[]) =>
   spawnSync(process.execPath, ["--import", "tsx", main, "replay", ...args], { encoding: "utf8" });

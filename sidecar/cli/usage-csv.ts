@@ -13,6 +13,7 @@
 // At least one of address, key, subject and organisation must be there.
 import type { UsageRow } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
+import { momentOf } from "../moment.ts";
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   time: ["time", "timestamp", "ts"],
@@ -106,15 +107,16 @@ const MILLISECONDS_MAX = 8.64e15;
 
 function timeOf(text: string): number {
   const expected = () =>
-    new CsvError(`time: ${text}: expected RFC 3339, or seconds or milliseconds since the epoch`);
+    new CsvError(
+      `time: ${text}: expected RFC 3339 of a day that exists, or seconds or milliseconds since the epoch`,
+    );
   if (/^\d+(\.\d+)?$/.test(text)) {
     const value = Number(text);
     if (value <= 0 || value > MILLISECONDS_MAX) throw expected();
     return value < MILLISECONDS_MIN ? value * 1000 : value;
   }
-  if (!/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.test(text)) throw expected();
   const iso = text.replace(" ", "T");
-  const ms = Date.parse(/(Z|[+-]\d\d:\d\d)$/.test(iso) ? iso : `${iso}Z`);
-  if (Number.isNaN(ms)) throw expected();
+  const ms = momentOf(iso) ?? momentOf(`${iso}Z`);
+  if (ms === undefined) throw expected();
   return ms;
 }

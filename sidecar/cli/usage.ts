@@ -1,6 +1,8 @@
 // What the subcommands share in how they are called: the error for a wrong call, and what arguments must look like. Each
 // message is `what: value: expected`.
+import { readFileSync } from "node:fs";
 import { systemReason, WeirError } from "../errors.ts";
+import { utf8Of } from "../utf8.ts";
 
 /** Called wrongly: shown with the command's usage, and exit status 2. */
 export class UsageError extends Error {}
@@ -65,6 +67,17 @@ export function secretOf(variable: string): string {
 /** For a file that the operating system does not give. */
 export function unreadable(file: string, thrown: unknown): WeirError {
   return new WeirError("invalid_argument", `${file}: cannot be read: ${systemReason(thrown)}`, thrown);
+}
+
+/** The text of `file`, of whose name `source` is read. Throws WeirError where it cannot be read, or is not in UTF-8. */
+export function textOf(file: string, source: string | 0 = file): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(source);
+  } catch (thrown) {
+    throw unreadable(file, thrown);
+  }
+  return utf8Of(bytes, file);
 }
 
 /**

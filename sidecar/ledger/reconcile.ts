@@ -18,6 +18,7 @@
  * Bounds: the report is held in memory.
  */
 import { WeirError } from "../errors.ts";
+import { isDate } from "../moment.ts";
 import { type BudgetRecord, describeKey } from "./types.ts";
 
 const METERS = ["requests", "prompt_tokens", "completion_tokens", "tokens", "cost"] as const;
@@ -126,10 +127,7 @@ function amountOf(text: string, meter: MeterName, line: number): number {
 /** The day of a date, with or without a time after it. */
 function dateOf(text: string, line: number): string {
   const date = /^(\d{4}-\d\d-\d\d)(?:[T ]\d.*)?$/.exec(text)?.[1] ?? "";
-  // A day that there is not, as February 30, is another one or none when it is written again.
-  const time = Date.parse(`${date}T00:00:00Z`);
-  if (Number.isNaN(time) || !new Date(time).toISOString().startsWith(date))
-    refuse(line, `date: ${text}: expected YYYY-MM-DD`);
+  if (!isDate(date)) refuse(line, `date: ${text}: expected YYYY-MM-DD of a day that exists`);
   return date;
 }
 

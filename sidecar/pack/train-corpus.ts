@@ -6,6 +6,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { WeirError } from "../errors.ts";
+import { utf8Of } from "../utf8.ts";
 import { DISGUISES, disguise, pick } from "./train-disguise.ts";
 import { expand, type Grammar, parseGrammar, random, type Template } from "./train-grammar.ts";
 
@@ -87,7 +88,7 @@ export function labelledFile(path: string): string | undefined {
 /** Labelled rows of a JSONL file. Throws WeirError `invalid_argument` that names the line of one that is no label. */
 export function readSamples(file: string): Sample[] {
   const samples: Sample[] = [];
-  const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+  const text = utf8Of(readFileSync(file), file).replace(/^\uFEFF/, "");
   for (const [index, line] of text.split("\n").entries()) {
     if (!line.trim()) continue;
     const row = parsed(line);
@@ -114,7 +115,8 @@ function lines(dir: string, part: string): Line[] {
   const all: Line[] = [];
   for (const file of readdirSync(join(dir, part)).sort()) {
     if (!file.endsWith(".txt")) continue;
-    const grammar = parseGrammar(readFileSync(join(dir, part, file), "utf8"), `${part}/${file}`);
+    const path = join(dir, part, file);
+    const grammar = parseGrammar(utf8Of(readFileSync(path), path), `${part}/${file}`);
     for (const template of grammar.templates) all.push({ grammar, template, language: file.slice(0, -4) });
   }
   return all;
