@@ -120,13 +120,35 @@ describe("the embedded ledger", () => {
     await ledger.close();
   });
 
+  it("regression: a new ledger on a full disk ended the process without a word, and one that is there is read", (t) => {
+    const directory = join(root, "no-room");
+    const open = `
+import { openEmbedded } from "./sidecar/ledger/embedded.ts";
+for (const name of ["old", "new"])
+  await openEmbedded({ directory: process.argv[1] + "/" + name })
+    .then((ledger) => ledger.close())
+    .then(() => console.log("opened"), ({ message }) => console.log(message));
+`;
+    const shell = `mount -t tmpfs -o size=1m none "$2" || exit 99
+      mkdir "$2/old" "$2/new" && cp "$3"/*.mdb "$2/old" && head -c 2m /dev/zero > "$2/filler"
+      exec "$0" --import tsx --input-type=module -e "$1" "$2"`;
+    mkdirSync(directory);
+    const from = join(root, "made");
+    const args = ["-rm", "sh", "-c", shell, process.execPath, open, directory, from];
+    const { status, stdout, stderr, error } = spawnSync("unshare", args, { encoding: "utf8" });
+    if (error || status === 99 || /unshare/.test(stderr))
+      return t.skip("this system lets nobody mount a small disk");
+    const why = `the ledger's directory ${directory}/new: 0 bytes are free on its disk: expected at least 262144`;
+    assert.deepEqual([status, stdout], [0, `opened\n${why}\n`], stderr);
+  });
+
   it("refuses everything once its disk is full, says why, goes on living, and has all that it answered when there is room", async () => {
     const directory = join(root, "full");
     const shell = 'ulimit -f 2048 && exec "$0" --import tsx --input-type=module -e "$1" "$2"';
     const child = spawnSync("sh", ["-c", shell, process.execPath, FILL, directory], { encoding: "utf8" });
     assert.equal(child.status, 0, child.stderr);
     const [answered, message, cause, next, ready] = JSON.parse(child.stdout);
-    assert.equal(message, "the ledger cannot write; restart it");
+    assert.match(message, /^the ledger cannot write: (EFBIG: file too large|EIO: i\/o error); restart it$/);
     // The system's reason, or LMDB's where the first part of a write had room.
     assert.match(cause, /^Error: (File too large|Input\/output error)/);
     assert.deepEqual([next, ready], ["unavailable", 0]);

@@ -17,7 +17,7 @@
  *
  * Bounds: the state is held in memory as well (≈ 1 KiB per record); start reads all of it.
  */
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { systemReason, WeirError } from "../errors.ts";
@@ -48,6 +48,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Ledger> {
     lock = await lockDirectory(options.directory);
     const file = join(options.directory, "data.mdb");
     checkLmdbFile(file);
+    checkRoom(options.directory);
     const db = open<Value, string>({ path: options.directory, noSubdir: false, overlappingSync: false });
     const state = recover(db, file);
     const keeper = new LmdbKeeper(db, lock);
@@ -69,6 +70,27 @@ function makeDirectory(directory: string): void {
   } catch (thrown) {
     if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) throw thrown;
   }
+}
+
+/** What LMDB's two files take at first, with room to spare. */
+const ROOM_BYTES_MIN = 256 << 10;
+
+/**
+ * Throws WeirError `unavailable` if a new ledger has no room: LMDB writes to its files through memory, and the system ends the
+ * process, without a word, where a page of one has no place on the disk. What has its files can be read on a full disk.
+ */
+function checkRoom(directory: string): void {
+  const holds = (name: string) =>
+    (statSync(join(directory, name), { throwIfNoEntry: false })?.blocks ?? 0) > 0;
+  if (holds("data.mdb") && holds("lock.mdb")) return;
+  const { bavail, blocks, bsize } = statfsSync(directory);
+  const free = bavail * bsize;
+  // Some file systems do not tell how large they are.
+  if (blocks > 0 && free < ROOM_BYTES_MIN)
+    throw new WeirError(
+      "unavailable",
+      `the ledger's directory ${directory}: ${free} bytes are free on its disk: expected at least ${ROOM_BYTES_MIN}`,
+    );
 }
 
 class LmdbKeeper implements Keeper {
@@ -104,9 +126,12 @@ class LmdbKeeper implements Keeper {
 const ignore = (): void => undefined;
 
 /** Why a commit failed is told by a promise of its own, which ends the process if nobody listens. Rejects with it, if it is known. */
-function reasonOf(thrown: { readonly commitError?: Promise<never> }): Promise<never> {
+async function reasonOf(thrown: { readonly commitError?: Promise<never> }): Promise<never> {
   const failed = Promise.reject(thrown);
-  return Promise.race([thrown.commitError ?? failed, failed]);
+  return Promise.race([thrown.commitError ?? failed, failed]).catch((error: Error & { code?: unknown }) => {
+    // LMDB's numbers above zero are the system's, for which Node has negative ones.
+    throw typeof error.code === "number" ? Object.assign(error, { errno: -error.code }) : error;
+  });
 }
 
 function keyOf(change: Change): string {

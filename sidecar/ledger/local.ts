@@ -7,7 +7,7 @@
  * while the keeper writes share its next write (group commit). If the keeper fails, memory is ahead of the disk:
  * the ledger then refuses everything until it is opened again.
  */
-import { WeirError } from "../errors.ts";
+import { systemReason, WeirError } from "../errors.ts";
 import { apply } from "./machine.ts";
 import { type Change, State } from "./state.ts";
 import {
@@ -183,7 +183,11 @@ export class LocalLedger implements Ledger {
     try {
       await this.#keeper?.keep(changes, this.#state);
     } catch (thrown) {
-      this.#failure = new WeirError("unavailable", "the ledger cannot write; restart it", thrown);
+      this.#failure = new WeirError(
+        "unavailable",
+        `the ledger cannot write: ${systemReason(thrown)}; restart it`,
+        thrown,
+      );
       throw this.#failure;
     }
   }
