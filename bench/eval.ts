@@ -14,7 +14,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { readRules } from "../sidecar/pack/rules.ts";
+import { compileRules } from "../sidecar/pack/rules-pack.ts";
 import { FALSE_POSITIVES, trainPack } from "../sidecar/pack/train.ts";
 import { thresholdAt } from "../sidecar/pack/train-calibrate.ts";
 import { labelledFile } from "../sidecar/pack/train-corpus.ts";

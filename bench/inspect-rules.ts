@@ -2,7 +2,8 @@
 // per byte of JSON-escaped text (best of 9), and together in MB/s. CPU time, so that a busy machine does not count.
 //   npx tsx bench/inspect-rules.ts
 import { fileURLToPath } from "node:url";
-import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { readRules } from "../sidecar/pack/rules.ts";
+import { compileRules } from "../sidecar/pack/rules-pack.ts";
 import { leaf } from "../test/support/leaf.ts";
 
 const SIZE = 32 * 1024;

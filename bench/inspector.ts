@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { readRules } from "../sidecar/pack/rules.ts";
+import { compileRules } from "../sidecar/pack/rules-pack.ts";
 import { type Leaf, leaf } from "../test/support/leaf.ts";
 
 const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));

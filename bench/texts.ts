@@ -14,7 +14,7 @@ const modules = join(root, "node_modules");
 const CORPUS_BYTES = 1 << 20;
 
 /** Texts of files under node_modules whose names match; lines that came before are dropped. */
-export function fromFiles(pattern: RegExp): string[] {
+function fromFiles(pattern: RegExp): string[] {
   const seen = new Set<string>();
   const texts: string[] = [];
   let size = 0;

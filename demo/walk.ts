@@ -30,7 +30,7 @@ export interface Outcome {
 }
 
 /** What a row expects of an engine. */
-export function expectedOf(row: Row, engine: Engine): string {
+function expectedOf(row: Row, engine: Engine): string {
   return (engine !== "envoy" && row.differs?.[engine]?.expected) || row.expected;
 }
 

@@ -42,7 +42,7 @@ function embedded(node: Json, top = true): Json {
 }
 
 /** values.schema.json as text. */
-export function valuesSchema(chart: string, policy: string): string {
+function valuesSchema(chart: string, policy: string): string {
   const values = JSON.parse(chart) as Schema;
   const source = JSON.parse(policy) as Schema;
   const definitions = Object.entries(source.$defs as Schema).map(([name, node]) => [

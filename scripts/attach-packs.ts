@@ -5,7 +5,7 @@
 //   npx tsx scripts/attach-packs.ts IN.wasm OUT.wasm NAME=FILE …
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { PACK_BYTES_MAX } from "../sidecar/pack/rules.ts";
+import { PACK_BYTES_MAX } from "../sidecar/pack/rules-pack.ts";
 import { SLOTS } from "../sidecar/pack/train-model.ts";
 import { HEADER_BYTES } from "../sidecar/pack/train-pack.ts";
 

@@ -9,7 +9,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { readRules } from "../sidecar/pack/rules.ts";
+import { compileRules } from "../sidecar/pack/rules-pack.ts";
 import { attachPacks } from "./attach-packs.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
 import { at, files, hashOf, root } from "./sources.ts";

@@ -5,7 +5,8 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileRules, readRules } from "../sidecar/pack/rules.ts";
+import { readRules } from "../sidecar/pack/rules.ts";
+import { compileRules } from "../sidecar/pack/rules-pack.ts";
 import { attachPacks, type PackName } from "./attach-packs.ts";
 import { buildComponent } from "./build-component.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";

@@ -1,7 +1,7 @@
 // A rules pack, checked: where its sections lie. Every offset and index in it is looked at once here, so that matching
 // (rules.ts) needs no checks; a pack that does not pass is refused.
 //
-// The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts.
+// The pack's layout is in sidecar/pack/rules-pack.ts, the comb's in comb.ts.
 import {
   INSIDE_BYTES,
   KEY_BYTES,

@@ -4,7 +4,7 @@
 //
 //   begin(trust); for (main view, decoded views ...) { classify(view); match(view) }   then read found, score
 //
-// The pack's layout is in sidecar/pack/rules.ts, the comb's in dfa.ts. rules-table.ts checks every offset and index in
+// The pack's layout is in sidecar/pack/rules-pack.ts, the comb's in comb.ts. rules-table.ts checks every offset and index in
 // it once, so that matching needs no checks; a pack that does not pass is refused and the old one stays.
 //
 // Two packs read each text: the curated one, and the own rules of the policy in hand, if it has any (`setOwnRules`). What

@@ -37,7 +37,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
 /** An anomaly as JSON has it. */
-export function anomalyJson(anomaly: Anomaly): object {
+function anomalyJson(anomaly: Anomaly): object {
   const { startMs, lengthMs, kind, name, severity, measure, value, usual, z, basis } = anomaly;
   return {
     type: "anomaly",

@@ -116,7 +116,7 @@ async function readBody(stdin: LineInput): Promise<Buffer | undefined> {
 }
 
 /** The verdict on one request body sent to `path`. */
-export function bodyVerdict(inspector: Inspector, body: Uint8Array, path: string): object {
+function bodyVerdict(inspector: Inspector, body: Uint8Array, path: string): object {
   const { score, tokens, spans, ...rest } = inspector.scan(body, path, OPTIONS);
   const { verdict, code, detail, param, why, rules, promptTokens, shape, model } = rest;
   return {
@@ -136,7 +136,7 @@ export function bodyVerdict(inspector: Inspector, body: Uint8Array, path: string
 }
 
 /** The verdict on one text, as a line of JSONL has it. */
-export function textVerdict(inspector: Inspector, id: unknown, text: string): object {
+function textVerdict(inspector: Inspector, id: unknown, text: string): object {
   const { score, verdict, rules, tokens } = inspector.scanText(text, "user", OPTIONS);
   return { id, score: score / 1000, verdict, rules, tokens: named(tokens) };
 }

@@ -9,8 +9,10 @@
  * STATES_MAX states, WORK_MAX steps and OWN_TABLE_BYTES_MAX of the table: room for some 1,200 words of phrases.
  */
 import { createHash } from "node:crypto";
+import { RuleError } from "../pack/dfa.ts";
 import { type Node, PatternError, parse } from "../pack/regex.ts";
-import { compileRules, customRule, type Rule, RuleError } from "../pack/rules.ts";
+import { customRule, type Rule } from "../pack/rules.ts";
+import { compileRules } from "../pack/rules-pack.ts";
 
 /** A rule as the policy has it. */
 export interface OwnRule {

@@ -15,7 +15,7 @@ import { unstabilised } from "./statistics.ts";
 
 export const MINUTE_MS = 60_000;
 const LENGTHS_MS = [MINUTE_MS, 5 * MINUTE_MS] as const;
-export const GRACE_MS = 60_000;
+const GRACE_MS = 60_000;
 const SUBJECTS_MAX = 2_048;
 /** Keys of an address, or addresses of a key, that are told apart in one window. */
 const OTHERS_TOLD_MAX = 1_024;

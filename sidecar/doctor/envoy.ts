@@ -328,7 +328,7 @@ function sumOf(stats: string, name: string): number {
   );
 }
 
-export function statsFindings({ stats, statsTags }: EnvoySeen): Finding[] {
+function statsFindings({ stats, statsTags }: EnvoySeen): Finding[] {
   if (!/^weir_/m.test(stats))
     return [
       fail(

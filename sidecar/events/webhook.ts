@@ -54,7 +54,7 @@ function keyOf(secret: string): Buffer {
 }
 
 /** What `webhook-signature` says of a message. */
-export function signatureOf(key: Buffer, id: string, timestamp: number, body: string): string {
+function signatureOf(key: Buffer, id: string, timestamp: number, body: string): string {
   return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
 }
 

@@ -1,335 +1,200 @@
-// Pieces of patterns → one deterministic automaton that finds all of them in one pass → a comb table.
+// The automaton of all pieces (nfa.ts) made deterministic, by subset construction over classes of bytes, with equal states merged.
 //
-// Subset construction over byte classes. Every pattern may start after each word boundary; instead of carrying
-// hundreds of start positions in every set, a state is (did a boundary just pass, positions in hand), and the
-// start positions are added by transition. Whether a word ends where a piece does is left to the reader of the
-// table: as a transition it would cost every piece one state for each kind of punctuation.
-// Equal states are then merged.
+// Every pattern may start after each word boundary; instead of carrying hundreds of start positions in every set, a state is
+// (did a boundary just pass, positions in hand), and the start positions are added by transition. Whether a word ends where a
+// piece does is left to the reader of the table: as a transition it would cost every piece one state for each kind of punctuation.
 //
-// Most states differ from one of two default rows (right after a boundary; inside a word) in a few classes, so
-// only those transitions are stored, in a comb: a state IS its offset, and the entry at offset + class belongs
-// to it exactly if the entry names that class, because offsets are unique.
+// States 0 and 1 are those without a position in hand, inside a word and after a boundary. Most others differ from the one of
+// their kind in a few classes, and have only those in their rows.
 //
-//   entry u32:   next state (24 bits) | class + 1 (8 bits); a reporting state has one more tooth, at the class
-//                REPORT that no byte is of, and in it the number of its report in place of a state
-//   state:       offset (22 bits) | reports pieces (1) | a boundary just passed (1)
-//
-// Bound: STATES_MAX states; what would need more is refused, naming the rule that grew it.
-import { type Node, type Piece, wordBytes } from "./regex.ts";
+// Bound: the states and the work that the caller allows; what would need more is refused, naming the rule that grew it.
+import type { ByteClasses, Nfa } from "./nfa.ts";
 
 /** Rules that do not compile: the message names one of them. */
 export class RuleError extends Error {
   override name = "RuleError";
 }
 
-export const STATES_MAX = 150_000;
-export const COMB_MAX = 1 << 18;
-/** The class of a state's report. */
-export const REPORT = 254;
-
-export interface Comb {
-  /** Class of each byte. */
-  classes: Uint8Array;
-  /** Rows of the states inside a word (0) and after a boundary (1): a state for each class. */
-  defaults: [Uint32Array, Uint32Array];
-  entries: Uint32Array;
-  /** The pieces that a state reports, by the number in its tooth REPORT. */
-  reports: number[][];
-  start: number;
-  idle: number;
-  states: number;
-}
-
-interface Nfa {
-  /** Byte transitions: [set index, to] for each position. */
-  steps: [number, number][][];
-  empty: number[][];
-  report: (number | undefined)[];
-}
-
-const nonWord = new Set(Array.from({ length: 256 }, (_, b) => b).filter((b) => !wordBytes.has(b)));
-
 /** Where the construction gives up. */
-export interface CombLimits {
+export interface DfaLimits {
   states: number;
-  /** Entries of the comb, at most COMB_MAX. */
-  entries: number;
   /** Transitions of single positions looked at. */
   work: number;
 }
 
-/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. Throws RuleError. */
-export function compileComb(
-  pieces: Piece[],
-  nameOf: (piece: number) => string,
-  { states: statesMax, entries: combMax, work: workMax }: CombLimits,
-): Comb {
-  const sets: Set<number>[] = [];
-  const setIndex = new Map<string, number>();
-  const intern = (set: Set<number>) => {
-    const key = [...set].sort((a, b) => a - b).join();
-    let index = setIndex.get(key);
-    if (index === undefined) {
-      index = sets.push(set) - 1;
-      setIndex.set(key, index);
-    }
-    return index;
-  };
-  intern(nonWord);
+export interface State {
+  /** 1: a boundary just passed. */
+  readonly after: 0 | 1;
+  /** The pieces that end here. */
+  readonly reports: readonly number[];
+  /** The last of the pieces in its set; -1: none. */
+  readonly grownBy: number;
+  /** Class → state. */
+  row: ReadonlyMap<number, number>;
+}
 
-  const nfa: Nfa = { steps: [], empty: [], report: [] };
-  const add = () => {
-    nfa.steps.push([]);
-    nfa.empty.push([]);
-    return nfa.report.push(undefined) - 1;
-  };
-  const build = (node: Node, from: number): number => {
-    if (node.type === "bytes") {
-      const to = add();
-      nfa.steps[from]?.push([intern(node.set), to]);
-      return to;
-    }
-    if (node.type === "seq") return node.items.reduce((at, item) => build(item, at), from);
-    if (node.type === "alt") {
-      const to = add();
-      for (const item of node.items) nfa.empty[build(item, from)]?.push(to);
-      return to;
-    }
-    let at = from;
-    for (let i = 0; i < node.min; i++) at = build(node.item, at);
-    if (node.max === Number.POSITIVE_INFINITY) {
-      const loop = add();
-      nfa.empty[at]?.push(loop);
-      nfa.empty[build(node.item, loop)]?.push(loop);
-      return loop;
-    }
-    const end = add();
-    nfa.empty[at]?.push(end);
-    for (let i = node.min; i < node.max; i++) {
-      at = build(node.item, at);
-      nfa.empty[at]?.push(end);
-    }
-    return end;
-  };
+export interface Dfa {
+  readonly bytes: ByteClasses;
+  readonly states: readonly State[];
+}
 
-  const bounded: number[] = [];
-  const anywhere: number[] = [];
-  const owner: number[] = [];
-  pieces.forEach((piece, index) => {
-    const from = add();
-    (piece.startBound ? bounded : anywhere).push(from);
-    nfa.report[build(piece.node, from)] = index;
-    while (owner.length < nfa.steps.length) owner.push(index);
-  });
+/** Where `state` leads by a class: as its own row says, else that of its kind. */
+export function target({ states, bytes }: Dfa, state: number, byClass: number): number {
+  const { row, after } = states[state] as State;
+  return row.get(byClass) ?? states[after]?.row.get(byClass) ?? (bytes.isBoundary[byClass] ? 1 : 0);
+}
 
-  // Byte classes: bytes that every set treats alike.
-  const classes = new Uint8Array(256);
-  const classKeys = new Map<string, number>();
-  const sample: number[] = [];
-  for (let b = 0; b < 256; b++) {
-    let key = "";
-    for (let i = 0; i < sets.length; i++) if (sets[i]?.has(b)) key += `${i},`;
-    let c = classKeys.get(key);
-    if (c === undefined) {
-      c = classKeys.size;
-      classKeys.set(key, c);
-      sample.push(b);
-    }
-    classes[b] = c;
+const NONE: ReadonlySet<number> = new Set();
+
+class Subsets {
+  readonly #nfa: Nfa;
+  readonly #bytes: ByteClasses;
+  readonly #nameOf: (piece: number) => string;
+  readonly #limits: DfaLimits;
+  readonly #closures = new Map<number, number[]>();
+  readonly #numbers = new Map<string, number>();
+  readonly #sets: ReadonlySet<number>[] = [];
+  readonly #states: State[] = [];
+  #work = 0;
+
+  constructor(nfa: Nfa, bytes: ByteClasses, nameOf: (piece: number) => string, limits: DfaLimits) {
+    this.#nfa = nfa;
+    this.#bytes = bytes;
+    this.#nameOf = nameOf;
+    this.#limits = limits;
   }
-  const count = sample.length;
-  if (count > REPORT) throw new RuleError(`the rules tell ${count} kinds of bytes apart: at most ${REPORT}`);
-  const classesOf = sets.map((set) => {
-    const out = new Set<number>();
-    for (const b of set) out.add(classes[b] as number);
-    return [...out];
-  });
-  const isBoundary = sample.map((b) => nonWord.has(b));
 
-  const closed = new Map<number, number[]>();
-  const closure = (position: number): number[] => {
-    let out = closed.get(position);
-    if (out) return out;
+  construct(): State[] {
+    const { anywhere, bounded } = this.#nfa;
+    const starts = [anywhere, [...anywhere, ...bounded]].map((from) =>
+      this.#step(from.flatMap((position) => this.#closure(position))),
+    );
+    this.#stateOf(0, NONE);
+    this.#stateOf(1, NONE);
+    for (let number = 0; number < this.#states.length; number++) {
+      const state = this.#states[number] as State;
+      const set = this.#sets[number] as ReadonlySet<number>;
+      state.row = this.#rowOf(set, starts[state.after] as Steps, number < 2);
+      // Not needed any more, and there may be very many.
+      this.#sets[number] = NONE;
+    }
+    return this.#states;
+  }
+
+  /** Only what differs from the row of its kind, which is `whole`. */
+  #rowOf(set: ReadonlySet<number>, starts: Steps, whole: boolean): Map<number, number> {
+    const own = this.#step(set);
+    if (this.#work > this.#limits.work) {
+      const rule = this.#nameOf(this.#nfa.owner[[...set][0] ?? 0] as number);
+      throw new RuleError(`rule ${rule}: the rules take too long to compile; make their pieces simpler`);
+    }
+    const row = new Map<number, number>();
+    for (const byClass of (whole ? starts : own).keys()) {
+      const mine = own.get(byClass);
+      const theirs = starts.get(byClass);
+      const all = mine && theirs ? new Set([...mine, ...theirs]) : (mine ?? theirs ?? NONE);
+      row.set(byClass, this.#stateOf(this.#bytes.isBoundary[byClass] ? 1 : 0, all));
+    }
+    return row;
+  }
+
+  /** What a position is at the same time. Only positions that step or end a piece matter to a set. */
+  #closure(position: number): number[] {
+    const known = this.#closures.get(position);
+    if (known) return known;
+    const { empty, steps, ends } = this.#nfa;
     const seen = new Set([position]);
-    for (const p of seen) for (const q of nfa.empty[p] as number[]) seen.add(q);
-    // Only positions that step or report matter to a set.
-    out = [...seen].filter((p) => nfa.steps[p]?.length || nfa.report[p] !== undefined);
-    closed.set(position, out);
-    return out;
-  };
-  let work = 0;
-  /** Class → positions reached from `positions` by one byte. */
-  const step = (positions: Iterable<number>): Map<number, Set<number>> => {
-    const out = new Map<number, Set<number>>();
+    for (const p of seen) for (const q of empty[p] as number[]) seen.add(q);
+    const found = [...seen].filter((p) => steps[p]?.length || ends[p] !== undefined);
+    this.#closures.set(position, found);
+    return found;
+  }
+
+  #step(positions: Iterable<number>): Steps {
+    const { steps } = this.#nfa;
+    const { ofSet } = this.#bytes;
+    const found: Steps = new Map();
     for (const p of positions) {
-      for (const [set, to] of nfa.steps[p] as [number, number][]) {
-        for (const c of classesOf[set] as number[]) {
-          let into = out.get(c);
+      for (const [set, to] of steps[p] as [number, number][]) {
+        const closure = this.#closure(to);
+        const classes = ofSet[set] as readonly number[];
+        this.#work += classes.length;
+        for (const byClass of classes) {
+          let into = found.get(byClass);
           if (!into) {
             into = new Set();
-            out.set(c, into);
+            found.set(byClass, into);
           }
-          for (const q of closure(to)) into.add(q);
-          work++;
+          for (const q of closure) into.add(q);
         }
       }
     }
-    return out;
-  };
-  const startSteps = [
-    step(anywhere.flatMap(closure)),
-    step([...anywhere, ...bounded].flatMap(closure)),
-  ] as const;
-
-  // Subset construction.
-  const rows: Map<number, number>[] = [];
-  const flags: number[] = [];
-  /** The last of the pieces in a state's set. */
-  const grownBy: number[] = [];
-  const reported: number[][] = [];
-  const index = new Map<string, number>();
-  const queue: Set<number>[] = [];
-  const stateOf = (after: number, set: Set<number>): number => {
-    const sorted = [...set].sort((a, b) => a - b);
-    const key = `${after}:${sorted.join()}`;
-    let state = index.get(key);
-    if (state === undefined) {
-      state = queue.push(set) - 1;
-      if (state >= statesMax) {
-        const rule = nameOf(owner[sorted[sorted.length - 1] as number] as number);
-        throw new RuleError(
-          `rule ${rule}: the automaton grew past ${statesMax} states; make its pieces shorter`,
-        );
-      }
-      index.set(key, state);
-      flags.push(after);
-      grownBy.push(sorted.length ? (owner[sorted[sorted.length - 1] as number] as number) : -1);
-      reported.push([...new Set(sorted.map((p) => nfa.report[p]).filter((x) => x !== undefined))]);
-    }
-    return state;
-  };
-  const none: Set<number> = new Set();
-  stateOf(0, none);
-  stateOf(1, none);
-  for (let state = 0; state < queue.length; state++) {
-    // Only what differs from the default row is kept; the default rows themselves (0 and 1) are whole.
-    const own = step(queue[state] as Set<number>);
-    if (work > workMax) {
-      const rule = nameOf(owner[[...(queue[state] as Set<number>)][0] ?? 0] as number);
-      throw new RuleError(`rule ${rule}: the rules take too long to compile; make their pieces simpler`);
-    }
-    const starts = startSteps[flags[state] as 0 | 1];
-    const row = new Map<number, number>();
-    for (const c of state < 2 ? starts.keys() : own.keys()) {
-      const mine = own.get(c);
-      const theirs = starts.get(c);
-      const all = mine && theirs ? new Set([...mine, ...theirs]) : (mine ?? theirs ?? none);
-      row.set(c, stateOf(isBoundary[c] ? 1 : 0, all));
-    }
-    rows.push(row);
-    queue[state] = none;
+    return found;
   }
-  const target = (state: number, c: number) =>
-    rows[state]?.get(c) ?? rows[flags[state] as number]?.get(c) ?? (isBoundary[c] ? 1 : 0);
 
-  // Equal states are merged from the ends of the pieces back: states are numbered breadth first, so one pass in
-  // reverse merges all but what hangs on a loop, and a merge is right whenever one stops.
-  const same = Int32Array.from(rows, (_, s) => s);
-  const find = (s: number): number => {
-    let root = s;
+  #stateOf(after: 0 | 1, set: ReadonlySet<number>): number {
+    const positions = [...set].sort((a, b) => a - b);
+    const key = `${after}:${positions.join()}`;
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    const { owner, ends } = this.#nfa;
+    const last = positions.at(-1);
+    const grownBy = last === undefined ? -1 : (owner[last] as number);
+    if (this.#states.length >= this.#limits.states)
+      throw new RuleError(
+        `rule ${this.#nameOf(grownBy)}: the automaton grew past ${this.#limits.states} states; make its pieces shorter`,
+      );
+    const ending = positions.map((p) => ends[p]).filter((piece) => piece !== undefined);
+    const reports = [...new Set(ending)];
+    const number = this.#states.push({ after, reports, grownBy, row: new Map() }) - 1;
+    this.#numbers.set(key, number);
+    this.#sets.push(set);
+    return number;
+  }
+}
+
+/** Class → the positions that one byte of it leads to. */
+type Steps = Map<number, Set<number>>;
+
+/** Makes `nfa` deterministic; `nameOf` tells the rule of a piece. Throws RuleError. */
+export function dfaOf(
+  nfa: Nfa,
+  bytes: ByteClasses,
+  nameOf: (piece: number) => string,
+  limits: DfaLimits,
+): Dfa {
+  return { bytes, states: new Subsets(nfa, bytes, nameOf, limits).construct() };
+}
+
+/**
+ * For each state the one that stands for it and all that are equal to it. They are merged from the ends of the pieces back:
+ * states are numbered breadth first, so one pass in reverse merges all but what hangs on a loop, and a merge is right
+ * whenever one stops.
+ */
+export function mergedStates(dfa: Dfa): number[] {
+  const same = Int32Array.from(dfa.states, (_, number) => number);
+  const find = (number: number): number => {
+    let root = number;
     while (same[root] !== root) root = same[root] as number;
-    same[s] = root;
+    same[number] = root;
     return root;
   };
   for (let pass = 0; pass < 3; pass++) {
     const known = new Map<string, number>();
-    for (let s = rows.length - 1; s > 1; s--) {
-      if (same[s] !== s) continue;
-      const base = flags[s] as number;
-      let key = `${base}:${reported[s]?.join()}`;
-      for (const [c, to] of [...(rows[s] as Map<number, number>)].sort((a, b) => a[0] - b[0])) {
-        if (find(to) !== find(target(base, c))) key += `,${c}:${find(to)}`;
-      }
+    for (let number = dfa.states.length - 1; number > 1; number--) {
+      if (same[number] !== number) continue;
+      const { after, reports, row } = dfa.states[number] as State;
+      let key = `${after}:${reports.join()}`;
+      for (const [byClass, to] of sorted(row))
+        if (find(to) !== find(target(dfa, after, byClass))) key += `,${byClass}:${find(to)}`;
       const twin = known.get(key);
-      if (twin === undefined) known.set(key, s);
-      else same[s] = twin;
+      if (twin === undefined) known.set(key, number);
+      else same[number] = twin;
     }
   }
-  const representative = [...same.keys()].filter((s) => same[s] === s);
-  const numberOf = new Map(representative.map((s, b) => [s, b]));
-  const block = rows.map((_, s) => numberOf.get(find(s)) as number);
-
-  // The comb: states with most transitions first, each at the lowest offset where its teeth fit.
-  const reports: number[][] = [];
-  const teeth = representative.map((s) => {
-    const out: [number, number][] = [];
-    const base = flags[s] as number;
-    if (s < 2) return out;
-    for (const [c, state] of [...(rows[s] as Map<number, number>)].sort((a, b) => a[0] - b[0])) {
-      const to = block[state] as number;
-      if (to !== block[target(base, c)]) out.push([c, to]);
-    }
-    if (reported[s]?.length) out.push([REPORT, reports.push(reported[s] as number[]) - 1]);
-    return out;
-  });
-  const largest = () => {
-    const states = new Map<string, number>();
-    for (const s of representative) {
-      const piece = grownBy[s] as number;
-      if (piece >= 0) states.set(nameOf(piece), (states.get(nameOf(piece)) ?? 0) + 1);
-    }
-    return [...states].sort((a, b) => b[1] - a[1])[0]?.[0];
-  };
-  const offsets = new Int32Array(representative.length).fill(-1);
-  const taken = new Uint8Array(combMax + 512);
-  const usedOffset = new Uint8Array(combMax + 512);
-  let low = 0;
-  const next = new Map<string, number>();
-  let used = 0;
-  const order = representative
-    .map((_, b) => b)
-    .sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
-  for (const b of order) {
-    const mine = teeth[b] as [number, number][];
-    while (taken[low]) low++;
-    // What did not fit below cannot fit now: the same teeth go on where the last ones found room.
-    const shape = mine.map(([c]) => c).join();
-    let offset = next.get(shape) ?? Math.max(0, mine.length ? low - (mine[0] as [number, number])[0] : 0);
-    while (usedOffset[offset] || mine.some(([c]) => taken[offset + c])) {
-      offset++;
-      if (offset >= combMax) {
-        throw new RuleError(
-          `rule ${largest()}: the rules do not fit in ${combMax} entries; it takes most of them`,
-        );
-      }
-    }
-    offsets[b] = offset;
-    next.set(shape, offset + 1);
-    usedOffset[offset] = 1;
-    for (const [c] of mine) taken[offset + c] = 1;
-    used = Math.max(used, offset + 256);
-  }
-  const encode = (b: number) => {
-    const s = representative[b] as number;
-    return ((offsets[b] as number) << 2) | (reported[s]?.length ? 2 : 0) | (flags[s] as number);
-  };
-  const entries = new Uint32Array(used);
-  teeth.forEach((mine, b) => {
-    for (const [c, to] of mine) {
-      const value = c === REPORT ? to : encode(to);
-      entries[(offsets[b] as number) + c] = ((value << 8) | (c + 1)) >>> 0;
-    }
-  });
-  const defaults = [0, 1].map((s) =>
-    Uint32Array.from({ length: 256 }, (_, c) => encode(block[target(s, Math.min(c, count - 1))] as number)),
-  ) as [Uint32Array, Uint32Array];
-  return {
-    classes,
-    defaults,
-    entries,
-    reports,
-    start: encode(block[1] as number),
-    idle: encode(block[0] as number),
-    states: representative.length,
-  };
+  return dfa.states.map((_, number) => find(number));
 }
+
+/** A row in the order of its classes. */
+export const sorted = (row: ReadonlyMap<number, number>): [number, number][] =>
+  [...row].sort((a, b) => a[0] - b[0]);

@@ -9,7 +9,7 @@
 // that is punctuation.
 //
 // A key's place is the upper bits of its hash; it lies there or in one of the PROBES − 1 slots behind.
-import type { Comb } from "./dfa.ts";
+import type { Comb } from "./comb.ts";
 import { inWord, LONG_BITS, longHash, numberOf, SHORT_BITS, shortHash } from "./prefix.ts";
 
 const PROBES = 32;

@@ -13,8 +13,8 @@
 // may be long is a gap, because an open loop would multiply the states of all other rules. Literals are folded like the text (regex-fold.ts).
 import { composed, foldText, isSymbol } from "./regex-fold.ts";
 
-export const REPEAT_MAX = 16;
-export const GAP_MAX = 12;
+const REPEAT_MAX = 16;
+const GAP_MAX = 12;
 /** Bytes that a gap of n words may span. */
 export const gapBytes = (words: number) => 12 * words + 2;
 

@@ -65,7 +65,7 @@ const EASY = 0.03;
 const EASY_REST = 3;
 
 /** The window of bag `index` with the highest value under `weights`. */
-export function bestWindow(
+function bestWindow(
   data: Dataset,
   index: number,
   weights: ArrayLike<number>,

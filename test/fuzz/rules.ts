@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { compileOwnRules, type OwnRule } from "../../sidecar/control/rules.ts";
-import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
+import { readRules } from "../../sidecar/pack/rules.ts";
+import { compileRules } from "../../sidecar/pack/rules-pack.ts";
 import { type Leaf, leaf } from "../support/leaf.ts";
 import { random } from "../support/random.ts";
 import { fuzzText, PIECES, rounds, TEXT_MAX } from "./inspect-texts.ts";

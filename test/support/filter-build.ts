@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../scripts/attach-packs.ts";
-import { compileRules, readRules } from "../../sidecar/pack/rules.ts";
+import { readRules } from "../../sidecar/pack/rules.ts";
+import { compileRules } from "../../sidecar/pack/rules-pack.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");

@@ -226,12 +226,8 @@ export class LocalEdge implements Edge {
 }
 
 /** From here on the filter must not allocate. */
-export function seal(vm: Vm): void {
+function seal(vm: Vm): void {
   new DataView(vm.exports.memory.buffer).setUint32(SEAL, 1, true);
-}
-
-export function unseal(vm: Vm): void {
-  new DataView(vm.exports.memory.buffer).setUint32(SEAL, 0, true);
 }
 
 /** `configuration`, or the same policy again, as another root context in the first one's place: what a proxy does when its configuration changes. */

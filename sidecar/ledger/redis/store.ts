@@ -88,7 +88,7 @@ export async function openRedis(options: RedisOptions): Promise<Ledger> {
   throw new WeirError("unavailable", `Redis cannot be used: ${old.slice(TOO_OLD.length)}`);
 }
 
-export function keyPrefix(organisation: string): string {
+function keyPrefix(organisation: string): string {
   return `weir:{${organisation}}:`;
 }
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { compileRules, PACK_BYTES_MAX, readRules } from "../../../sidecar/pack/rules.ts";
+import { readRules } from "../../../sidecar/pack/rules.ts";
+import { compileRules, PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { leaf } from "../../support/leaf.ts";
 
 const CAPACITY = 1 << 16;

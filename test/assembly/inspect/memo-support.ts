@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
-import { compileRules, readRules } from "../../../sidecar/pack/rules.ts";
+import { readRules } from "../../../sidecar/pack/rules.ts";
+import { compileRules } from "../../../sidecar/pack/rules-pack.ts";
 import { compile } from "../../support/leaf.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));

@@ -2,13 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import {
-  compileRules,
-  customRule,
-  PACK_BYTES_MAX,
-  RuleError,
-  readRules,
-} from "../../../sidecar/pack/rules.ts";
+import { RuleError } from "../../../sidecar/pack/dfa.ts";
+import { customRule, readRules } from "../../../sidecar/pack/rules.ts";
+import { compileRules, PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { leaf } from "../../support/leaf.ts";
 
 const capacity = 1 << 16;

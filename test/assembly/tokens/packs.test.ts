@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
-import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules.ts";
+import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { SLOTS } from "../../../sidecar/pack/train-model.ts";
 import { HEADER_BYTES } from "../../../sidecar/pack/train-pack.ts";
 import { compile } from "../../support/leaf.ts";

@@ -1,0 +1,150 @@
+// The automaton of the rules (dfa.ts) → the comb table that the filter reads.
+//
+// Most states differ from one of two default rows (right after a boundary; inside a word) in a few classes, so only those
+// transitions, its teeth, are stored, in a comb: a state IS its offset, and the entry at offset + class belongs to it exactly
+// if the entry names that class, because offsets are unique.
+//
+//   entry u32:   next state (24 bits) | class + 1 (8 bits); a reporting state has one more tooth, at the class
+//                REPORT that no byte is of, and in it the number of its report in place of a state
+//   state:       offset (22 bits) | reports pieces (1) | a boundary just passed (1)
+import {
+  type Dfa,
+  type DfaLimits,
+  dfaOf,
+  mergedStates,
+  RuleError,
+  type State,
+  sorted,
+  target,
+} from "./dfa.ts";
+import { byteClasses, nfaOf } from "./nfa.ts";
+import type { Piece } from "./regex.ts";
+
+export const STATES_MAX = 150_000;
+export const COMB_MAX = 1 << 18;
+/** The class of a state's report. */
+const REPORT = 254;
+
+export interface Comb {
+  /** Class of each byte. */
+  classes: Uint8Array;
+  /** Rows of the states inside a word (0) and after a boundary (1): a state for each class. */
+  defaults: [Uint32Array, Uint32Array];
+  entries: Uint32Array;
+  /** The pieces that a state reports, by the number in its tooth REPORT. */
+  reports: (readonly number[])[];
+  start: number;
+  idle: number;
+  states: number;
+}
+
+/** Where the construction gives up. */
+export interface CombLimits extends DfaLimits {
+  /** Of the comb, at most COMB_MAX. */
+  entries: number;
+}
+
+type Tooth = readonly [byClass: number, to: number];
+
+/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. Throws RuleError. */
+export function compileComb(
+  pieces: readonly Piece[],
+  nameOf: (piece: number) => string,
+  limits: CombLimits,
+): Comb {
+  const nfa = nfaOf(pieces);
+  const bytes = byteClasses(nfa);
+  if (bytes.count > REPORT)
+    throw new RuleError(`the rules tell ${bytes.count} kinds of bytes apart: at most ${REPORT}`);
+  const dfa = dfaOf(nfa, bytes, nameOf, limits);
+  const standsFor = mergedStates(dfa);
+  const kept = dfa.states.flatMap((state, number) => (standsFor[number] === number ? { state, number } : []));
+  const places = new Map(kept.map(({ number }, place) => [number, place]));
+  /** The place in `kept` of the state that stands for `number`. */
+  const placeOf = (number: number) => places.get(standsFor[number] as number) as number;
+  const reports: (readonly number[])[] = [];
+  const teeth = kept.map(({ state, number }): Tooth[] => {
+    // The default rows are whole.
+    if (number < 2) return [];
+    const report: Tooth[] = state.reports.length > 0 ? [[REPORT, reports.push(state.reports) - 1]] : [];
+    return [...teethOf(dfa, state, placeOf), ...report];
+  });
+  const offsets = offsetsOf(teeth, limits.entries);
+  if (offsets === undefined) {
+    const rule = mostFrequent(kept.flatMap(({ state }) => (state.grownBy < 0 ? [] : nameOf(state.grownBy))));
+    throw new RuleError(
+      `rule ${rule}: the rules do not fit in ${limits.entries} entries; it takes most of them`,
+    );
+  }
+  const encoded = kept.map(
+    ({ state }, place) =>
+      ((offsets[place] as number) << 2) | (state.reports.length > 0 ? 2 : 0) | state.after,
+  );
+  const encode = (number: number) => encoded[placeOf(number)] as number;
+  const defaultRow = (state: 0 | 1) =>
+    Uint32Array.from({ length: 256 }, (_, c) => encode(target(dfa, state, Math.min(c, bytes.count - 1))));
+  return {
+    classes: bytes.of,
+    defaults: [defaultRow(0), defaultRow(1)],
+    entries: entriesOf(teeth, offsets, encoded),
+    reports,
+    start: encode(1),
+    idle: encode(0),
+    states: kept.length,
+  };
+}
+
+/** Where a state leads elsewhere than the default row of its kind. */
+function teethOf(dfa: Dfa, { row, after }: State, placeOf: (number: number) => number): Tooth[] {
+  return sorted(row)
+    .map(([byClass, to]): Tooth => [byClass, placeOf(to)])
+    .filter(([byClass, to]) => to !== placeOf(target(dfa, after, byClass)));
+}
+
+/**
+ * The offset of each state: those with most teeth first, each at the lowest where its teeth fit. Undefined: they do not fit
+ * in `most` entries.
+ */
+function offsetsOf(teeth: readonly (readonly Tooth[])[], most: number): Int32Array | undefined {
+  const offsets = new Int32Array(teeth.length);
+  const taken = new Uint8Array(most + 512);
+  const used = new Uint8Array(most + 512);
+  let low = 0;
+  // What did not fit below cannot fit now: the same teeth go on where the last ones found room.
+  const next = new Map<string, number>();
+  const order = [...teeth.keys()].sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
+  for (const place of order) {
+    const mine = teeth[place] as readonly Tooth[];
+    while (taken[low]) low++;
+    const shape = mine.map(([byClass]) => byClass).join();
+    let offset = next.get(shape) ?? Math.max(0, low - (mine[0]?.[0] ?? low));
+    while (used[offset] || mine.some(([byClass]) => taken[offset + byClass]))
+      if (++offset >= most) return undefined;
+    offsets[place] = offset;
+    next.set(shape, offset + 1);
+    used[offset] = 1;
+    for (const [byClass] of mine) taken[offset + byClass] = 1;
+  }
+  return offsets;
+}
+
+function entriesOf(
+  teeth: readonly (readonly Tooth[])[],
+  offsets: Int32Array,
+  encoded: readonly number[],
+): Uint32Array {
+  const entries = new Uint32Array(offsets.reduce((most, offset) => Math.max(most, offset)) + 256);
+  teeth.forEach((mine, place) => {
+    for (const [byClass, to] of mine) {
+      const value = byClass === REPORT ? to : (encoded[to] as number);
+      entries[(offsets[place] as number) + byClass] = ((value << 8) | (byClass + 1)) >>> 0;
+    }
+  });
+  return entries;
+}
+
+function mostFrequent(names: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+}
