@@ -3,117 +3,9 @@
  * judgements are pure functions of what Envoy tells (/config_dump, /clusters, /stats/prometheus), which is only read.
  */
 import metrics from "../../catalog/metrics.json" with { type: "json" };
+import { type EnvoySeen, type Installed, isObject, type Loose, objects, seenIn } from "./envoy-seen.ts";
 import { ask, type Finding, fail, ok, warn } from "./finding.ts";
 import { bodyBytesMax, ledgerCluster, type PolicyDocument, parsePolicy, withoutSidecar } from "./policy.ts";
-
-/** Parts of Envoy's JSON; any member may be missing. */
-type Loose = { readonly [name: string]: unknown };
-
-/** The filter as it is configured in one place. */
-export interface Installed {
-  /** As the connection manager calls it, and routes that change it. */
-  readonly name: string;
-  /** Of the listener it is in; empty where it came on its own (ECDS). */
-  readonly listener: string;
-  readonly bufferBytes: number | undefined;
-  readonly holdsHeaders: boolean;
-  readonly failurePolicy: string;
-  /** Of the connection manager it is in. */
-  readonly manager: Loose | undefined;
-  /** As JSON text. */
-  readonly configuration: string;
-}
-
-export interface EnvoySeen {
-  readonly filters: readonly Installed[];
-  /** Names of filters that run only where a route turns them on. */
-  readonly disabled: readonly string[];
-  /** Names of filters that a route, or what is around it, turns off. */
-  readonly turnedOff: readonly string[];
-  readonly statsTags: readonly string[];
-  readonly clusters: readonly Loose[];
-  readonly clusterStatuses: readonly Loose[];
-  readonly stats: string;
-}
-
-/** What Envoy takes where a listener does not say. */
-const BUFFER_BYTES_DEFAULT = 1 << 20;
-
-const isObject = (value: unknown): value is Loose => typeof value === "object" && value !== null;
-
-/** What an object is inside of, at the closest. */
-interface Around {
-  readonly listener?: Loose;
-  readonly manager?: Loose;
-  /** What has a name and settings of a type, such as a filter. */
-  readonly extension?: Loose;
-}
-
-/** Every object inside `value`, with the listener, the HTTP connection manager and the extension around it. */
-function* objects(value: unknown, around: Around = {}): Generator<[Loose, Around]> {
-  if (!isObject(value)) return;
-  const inside = {
-    ...around,
-    ...(("filter_chains" in value || "default_filter_chain" in value) && { listener: value }),
-    ...("http_filters" in value && { manager: value }),
-    ...("typed_config" in value && { extension: value }),
-  };
-  yield [value, inside];
-  for (const child of Object.values(value)) yield* objects(child, inside);
-}
-
-function installedIn(object: Loose, { listener, manager, extension }: Around): Installed | undefined {
-  if (!String(object["@type"]).endsWith("http.wasm.v3.Wasm") || !isObject(object.config)) return undefined;
-  const config = object.config;
-  const given = isObject(config.configuration) ? config.configuration.value : undefined;
-  const configuration = typeof given === "string" ? given : JSON.stringify(given ?? null);
-  if (config.name !== "weir" && config.root_id !== "weir" && !parsePolicy(configuration)) return undefined;
-  const bytes = listener?.per_connection_buffer_limit_bytes;
-  return {
-    name: String(extension?.name ?? ""),
-    listener: String(listener?.name ?? ""),
-    bufferBytes: listener ? (typeof bytes === "number" ? bytes : BUFFER_BYTES_DEFAULT) : undefined,
-    holdsHeaders: config.allow_on_headers_stop_iteration === true,
-    failurePolicy: config.fail_open === true ? "FAIL_OPEN" : String(config.failure_policy ?? "UNSPECIFIED"),
-    manager,
-    configuration,
-  };
-}
-
-/** The filters that an object of a route configuration turns off. */
-function turnedOffIn({ typed_per_filter_config: settings }: Loose): string[] {
-  if (!isObject(settings)) return [];
-  const off = (one: unknown) =>
-    isObject(one) && String(one["@type"]).endsWith("route.v3.FilterConfig") && one.disabled === true;
-  return Object.keys(settings).filter((name) => off(settings[name]));
-}
-
-/** The filters of a connection manager, also those that come on their own (ECDS), that are there and do not run. */
-function disabledIn({ http_filters: filters }: Loose): string[] {
-  if (!Array.isArray(filters)) return [];
-  return filters.flatMap((one: unknown) =>
-    isObject(one) && one.disabled === true ? [String(one.name)] : [],
-  );
-}
-
-/** Reads what Envoy told. */
-export function readEnvoy(configDump: unknown, clusters: unknown, stats: string): EnvoySeen {
-  const all = [...objects(configDump)];
-  const bootstrap = all.find(([object]) => isObject(object.bootstrap))?.[0].bootstrap as Loose | undefined;
-  const tags = isObject(bootstrap?.stats_config) ? bootstrap.stats_config.stats_tags : undefined;
-  return {
-    filters: all.flatMap(([object, around]) => installedIn(object, around) ?? []),
-    disabled: all.flatMap(([object]) => disabledIn(object)),
-    turnedOff: all.flatMap(([object]) => turnedOffIn(object)),
-    statsTags: (Array.isArray(tags) ? tags : []).map((tag: Loose) => String(tag.tag_name)),
-    clusters: all
-      .filter(([object]) => String(object["@type"]).endsWith("cluster.v3.Cluster"))
-      .map(([one]) => one),
-    clusterStatuses:
-      (isObject(clusters) ? (clusters.cluster_statuses as Loose[] | undefined) : undefined) ?? [],
-    stats,
-  };
-}
 
 /**
  * Where the client's address comes from: the filter leaves out what Envoy itself appends to x-forwarded-for, and so counts
@@ -191,114 +83,114 @@ function bypassFinding({ filters, disabled, turnedOff }: EnvoySeen): Finding {
   return ok(check, "no route turns the filter off");
 }
 
+/** Whether Envoy holds headers, and the policy wants it. */
+function headersFinding(isHeld: boolean, isWanted: boolean): Finding {
+  const check = "envoy.hold_headers";
+  if (isWanted && isHeld) return ok(check, "request headers wait for the verdict on the body");
+  if (isWanted)
+    return fail(
+      check,
+      "the policy holds headers and Envoy was not told to allow it: every request with a body hangs",
+      "set allow_on_headers_stop_iteration: true beside root_id (Envoy 1.35 and later), or hold_headers: false in the policy",
+    );
+  if (isHeld)
+    return warn(
+      check,
+      "Envoy could hold headers and the policy says hold_headers: false: upstreams may see headers of refused requests",
+      "take hold_headers out of the policy",
+    );
+  return ok(check, "request headers are not held, as the policy says");
+}
+
+function failureFinding(policy: string): Finding {
+  const check = "envoy.failure_policy";
+  if (policy === "FAIL_RELOAD") return ok(check, "a trap fails the request closed");
+  if (policy === "FAIL_OPEN")
+    return fail(
+      check,
+      "if the filter cannot run, requests pass unchecked",
+      "set failure_policy: FAIL_RELOAD, and take fail_open out",
+    );
+  return warn(
+    check,
+    `${policy}: after a trap a worker refuses everything until Envoy is restarted`,
+    "set failure_policy: FAIL_RELOAD",
+  );
+}
+
+/** Undefined where the filter is in no listener that is seen. */
+function bufferFinding(bytes: number | undefined, largest: number): Finding | undefined {
+  const check = "envoy.buffer";
+  if (bytes === undefined) return undefined;
+  if (bytes >= largest) return ok(check, `buffers ${bytes} bytes, bodies have at most ${largest}`);
+  return fail(
+    check,
+    `the listener buffers ${bytes} bytes and the policy lets bodies of ${largest} in: Envoy answers 413 itself between`,
+    `set per_connection_buffer_limit_bytes of the listener to more than ${largest}, or lower prompt.max_bytes`,
+  );
+}
+
 /** A filter's own settings, against what the policy in it asks for. */
 export function filterFindings(filter: Installed, policy: PolicyDocument): Finding[] {
-  const findings: Finding[] = [];
-  const held = policy.hold_headers !== false;
-  if (held && !filter.holdsHeaders)
-    findings.push(
-      fail(
-        "envoy.hold_headers",
-        "the policy holds headers and Envoy was not told to allow it: every request with a body hangs",
-        "set allow_on_headers_stop_iteration: true beside root_id (Envoy 1.35 and later), or hold_headers: false in the policy",
-      ),
-    );
-  else if (held) findings.push(ok("envoy.hold_headers", "request headers wait for the verdict on the body"));
-  else if (filter.holdsHeaders)
-    findings.push(
-      warn(
-        "envoy.hold_headers",
-        "Envoy could hold headers and the policy says hold_headers: false: upstreams may see headers of refused requests",
-        "take hold_headers out of the policy",
-      ),
-    );
-  else findings.push(ok("envoy.hold_headers", "request headers are not held, as the policy says"));
+  return [
+    headersFinding(filter.holdsHeaders, policy.hold_headers !== false),
+    failureFinding(filter.failurePolicy),
+    addressFinding(filter.manager, policy.identity?.trusted_hops ?? 0),
+    tokenFinding(filter.manager, policy.identity?.claims?.metadata),
+    bufferFinding(filter.bufferBytes, bodyBytesMax(policy)),
+  ].filter((finding) => finding !== undefined);
+}
 
-  const failure = filter.failurePolicy;
-  if (failure === "FAIL_RELOAD") findings.push(ok("envoy.failure_policy", "a trap fails the request closed"));
-  else if (failure === "FAIL_OPEN")
-    findings.push(
-      fail(
-        "envoy.failure_policy",
-        "if the filter cannot run, requests pass unchecked",
-        "set failure_policy: FAIL_RELOAD, and take fail_open out",
-      ),
-    );
-  else
-    findings.push(
-      warn(
-        "envoy.failure_policy",
-        `${failure}: after a trap a worker refuses everything until Envoy is restarted`,
-        "set failure_policy: FAIL_RELOAD",
-      ),
-    );
+const isUnhealthy = ({ health_status: health }: Loose): boolean => {
+  const { eds_health_status: eds, ...failed } = (health ?? {}) as Loose;
+  return (eds !== undefined && eds !== "HEALTHY") || Object.values(failed).includes(true);
+};
 
-  const address = addressFinding(filter.manager, policy.identity?.trusted_hops ?? 0);
-  if (address) findings.push(address);
-  const tokens = tokenFinding(filter.manager, policy.identity?.claims?.metadata);
-  if (tokens) findings.push(tokens);
-
-  const largest = bodyBytesMax(policy);
-  const { bufferBytes } = filter;
-  if (bufferBytes === undefined) return findings;
-  if (bufferBytes < largest)
-    findings.push(
-      fail(
-        "envoy.buffer",
-        `the listener buffers ${bufferBytes} bytes and the policy lets bodies of ${largest} in: Envoy answers 413 itself between`,
-        `set per_connection_buffer_limit_bytes of the listener to more than ${largest}, or lower prompt.max_bytes`,
-      ),
+/** Whether the cluster is there and leads somewhere; `harm` is what happens while it does not. */
+function endpointsFinding(name: string, status: Loose | undefined, harm: string): Finding {
+  const check = "envoy.cluster";
+  if (!status)
+    return fail(
+      check,
+      `there is no cluster ${name}: ${harm}`,
+      `add a cluster ${name} that leads to the sidecar, or name yours in ledger.cluster`,
     );
-  else findings.push(ok("envoy.buffer", `buffers ${bufferBytes} bytes, bodies have at most ${largest}`));
-  return findings;
+  const hosts = (status.host_statuses as Loose[] | undefined) ?? [];
+  const bad = hosts.filter(isUnhealthy).length;
+  if (hosts.length === 0)
+    return fail(
+      check,
+      `${name} has no endpoint: ${harm}`,
+      "does its host name resolve, and are there sidecars behind it?",
+    );
+  if (bad === hosts.length)
+    return fail(
+      check,
+      `no endpoint of ${name} is healthy: ${harm}`,
+      "look at the sidecars: curl -i SIDECAR/healthz",
+    );
+  if (bad > 0)
+    return warn(
+      check,
+      `${bad} of ${hosts.length} endpoints of ${name} are not healthy`,
+      "look at these sidecars",
+    );
+  return ok(check, `${name} has ${hosts.length} healthy endpoint${hosts.length > 1 ? "s" : ""}`);
 }
 
 /** The cluster that leads to the sidecar. */
 export function clusterFindings(seen: EnvoySeen, policy: PolicyDocument): Finding[] {
-  const check = "envoy.cluster";
   const name = ledgerCluster(policy);
   const harm = withoutSidecar(policy).join(", ");
-  if (harm === "") return [ok(check, "the policy has no budgets, rules or events, so no sidecar is needed")];
-  const status = seen.clusterStatuses.find((one) => one.name === name);
-  if (!status)
-    return [
-      fail(
-        check,
-        `there is no cluster ${name}: ${harm}`,
-        `add a cluster ${name} that leads to the sidecar, or name yours in ledger.cluster`,
-      ),
-    ];
-  const hosts = (status.host_statuses as Loose[] | undefined) ?? [];
-  const bad = hosts.filter(({ health_status: health }) => {
-    const { eds_health_status: eds, ...failed } = (health ?? {}) as Loose;
-    return (eds !== undefined && eds !== "HEALTHY") || Object.values(failed).includes(true);
-  });
-  if (hosts.length === 0)
-    return [
-      fail(
-        check,
-        `${name} has no endpoint: ${harm}`,
-        "does its host name resolve, and are there sidecars behind it?",
-      ),
-    ];
-  const findings: Finding[] = [];
-  if (bad.length === hosts.length)
-    findings.push(
-      fail(
-        check,
-        `no endpoint of ${name} is healthy: ${harm}`,
-        "look at the sidecars: curl -i SIDECAR/healthz",
-      ),
-    );
-  else if (bad.length > 0)
-    findings.push(
-      warn(
-        check,
-        `${bad.length} of ${hosts.length} endpoints of ${name} are not healthy`,
-        "look at these sidecars",
-      ),
-    );
-  else findings.push(ok(check, `${name} has ${hosts.length} healthy endpoint${hosts.length > 1 ? "s" : ""}`));
+  if (harm === "")
+    return [ok("envoy.cluster", "the policy has no budgets, rules or events, so no sidecar is needed")];
+  const findings = [
+    endpointsFinding(
+      name,
+      seen.clusterStatuses.find((one) => one.name === name),
+      harm,
+    ),
+  ];
   const cluster = seen.clusters.find((one) => one.name === name);
   if (cluster && JSON.stringify(cluster).includes("http2_protocol_options"))
     findings.push(
@@ -363,16 +255,6 @@ function statsFindings({ stats, statsTags }: EnvoySeen): Finding[] {
     );
   else findings.push(ok("envoy.counters", "no counter of trouble has moved since this Envoy started"));
   return findings;
-}
-
-/** What the three pages say; undefined if they are not Envoy's. */
-function seenIn(dump: string, clusters: string, stats: string): EnvoySeen | undefined {
-  try {
-    const config = JSON.parse(dump) as { configs?: unknown } | null;
-    return Array.isArray(config?.configs) ? readEnvoy(config, JSON.parse(clusters), stats) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 export interface EnvoyExamined {
