@@ -222,7 +222,9 @@ class Exchange {
     const trailers = this.#stream.request.trailers?.pairs();
     const call = async () =>
       this.#upstream({
-        ...{ headers: sent.headers, body, signal: this.#gone.signal },
+        headers: sent.headers,
+        body,
+        signal: this.#gone.signal,
         ...(trailers && { trailers }),
       });
     try {

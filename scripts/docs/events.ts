@@ -38,7 +38,7 @@ function written(): Record<string, string[]> {
   return {
     request: [...request.filter((name) => name !== "end_ms" && name !== "moderator"), "time"],
     "budget.notice": [...notice.filter((name) => name !== "time_ms"), "time"],
-    "content.flagged": members(open, /type: "flagged",(.*?)\};/s, /^ {6}(\w+)[,:]/gm),
+    "content.flagged": members(open, /type: "flagged",(.*?)\};/s, /^ {4}(\w+)[,:]/gm),
     anomaly: members(detection, /type: "anomaly",\n( {4}severity:.*?)\};/s, /^ {4}(\w+):/gm),
   };
 }

@@ -110,7 +110,12 @@ export async function examine(options: Options): Promise<Finding[]> {
   // Books that cannot be read have had their finding already.
   const before = books && (await spentBy(books, caller?.subject ?? "").catch(() => undefined));
   const proxy = await examineProxy({
-    ...{ url: options.proxy, timeoutMs, key, path: options.path, model: options.model, caller },
+    url: options.proxy,
+    timeoutMs,
+    key,
+    path: options.path,
+    model: options.model,
+    caller,
     cluster: policy && withoutSidecar(policy).length > 0 ? ledgerCluster(policy) : undefined,
   });
   findings.push(...proxy.findings);
@@ -165,7 +170,11 @@ export async function run(args: string[]): Promise<number> {
   if (!(timeoutMs > 0 && timeoutMs <= 600_000))
     throw new UsageError(`--timeout: ${values.timeout}: expected seconds, above 0 and at most 600`);
   const findings = await examine({
-    ...{ policy, path, model, timeoutMs, ...urls },
+    policy,
+    path,
+    model,
+    timeoutMs,
+    ...urls,
     key: secretOf("WEIR_KEY"),
     adminToken: secretOf("WEIR_ADMIN_TOKEN"),
   });

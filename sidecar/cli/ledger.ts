@@ -88,7 +88,9 @@ async function openBooks(values: Values): Promise<Books> {
     throw new UsageError("--redis: expected redis://HOST:PORT or rediss://HOST:PORT");
   const { WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY } = process.env;
   const environment = {
-    ...{ WEIR_REDIS_URL, WEIR_REDIS_CLUSTER, WEIR_LEDGER_DIRECTORY },
+    WEIR_REDIS_URL,
+    WEIR_REDIS_CLUSTER,
+    WEIR_LEDGER_DIRECTORY,
     ...(values.directory !== undefined && { WEIR_REDIS_URL: "", WEIR_LEDGER_DIRECTORY: values.directory }),
     ...(values.redis !== undefined && { WEIR_REDIS_URL: values.redis }),
   };

@@ -65,27 +65,27 @@ export function parseRecord(text: string, line: number): ReplayRecord {
     const value = SECRET.includes(name) ? "" : `${shown}: `;
     throw new LineError(`line ${line}: ${name}: ${value}expected ${expected}`);
   };
-  const text_ = (name: string, pattern: RegExp, expected: string): string | undefined => {
+  const matching = (name: string, pattern: RegExp, expected: string): string | undefined => {
     const found = members[name];
     if (found === undefined || found === null) return undefined;
     return typeof found === "string" && pattern.test(found) ? found : wrong(name, expected);
   };
-  const address = text_("address", /./, "an IPv4 or IPv6 address");
+  const address = matching("address", /./, "an IPv4 or IPv6 address");
   if (address !== undefined && isIP(address) === 0) wrong("address", "an IPv4 or IPv6 address");
   const optional = {
-    keySha256: text_("key_sha256", DIGEST, "64 hexadecimal digits")?.toLowerCase(),
-    subject: text_("subject", SUBJECT, "a subject such as acme/search/key-7"),
-    tier: text_("tier", /./, "a tier's name"),
+    keySha256: matching("key_sha256", DIGEST, "64 hexadecimal digits")?.toLowerCase(),
+    subject: matching("subject", SUBJECT, "a subject such as acme/search/key-7"),
+    tier: matching("tier", /./, "a tier's name"),
     body: bodyOf(members.body),
-    verdict: text_("verdict", VERDICT, "ok or a code"),
+    verdict: matching("verdict", VERDICT, "ok or a code"),
     status: statusOf(members, wrong),
     usage: usageOf(members, wrong),
   };
   return {
     line,
     timeMs: timeOf(members, wrong),
-    method: text_("method", METHOD, "a method in capitals") ?? "POST",
-    path: text_("path", /^\/[!-~]*$/, "a path that begins with /") ?? "/v1/chat/completions",
+    method: matching("method", METHOD, "a method in capitals") ?? "POST",
+    path: matching("path", /^\/[!-~]*$/, "a path that begins with /") ?? "/v1/chat/completions",
     headers: headersOf(members, wrong),
     address: address ?? "203.0.113.1",
     ...(Object.fromEntries(

@@ -1,5 +1,5 @@
-// What the subcommands share in how they are called: the error for a wrong call, and what arguments must look like. Each
-// message is `what: value: expected`.
+// What the subcommands share in how they are called: the error for a wrong call, what arguments must look like, the files that
+// they name, and output. Each message is `what: value: expected`.
 import { readFileSync } from "node:fs";
 import { systemReason, WeirError } from "../errors.ts";
 import { utf8Of } from "../utf8.ts";

@@ -14,7 +14,7 @@ import { SeverityNumber } from "@opentelemetry/api-logs";
 import type { Registry } from "prom-client";
 import { reasonOf } from "../errors.ts";
 import { attributesOf, errorTypeOf, spanOf } from "../otel/genai.ts";
-import { openOtlp } from "../otel/otlp.ts";
+import { type Otlp, openOtlp } from "../otel/otlp.ts";
 import type { LogFacts } from "../otel/records.ts";
 import { aroundCalls, scriptSpans } from "../otel/spans.ts";
 import type { Extensions } from "../server.ts";
@@ -71,6 +71,51 @@ function requestLog(event: WeirEvent): LogFacts {
   };
 }
 
+function toldLog(told: Told, timeMs: number, span?: LogFacts["span"]): LogFacts {
+  return {
+    eventName: `weir.${told.type}`,
+    timeMs,
+    severity: WARN,
+    body: told.type,
+    attributes: flat(told),
+    ...(span && { span }),
+  };
+}
+
+function toldFlagged({ event, parts, categories }: Flagged) {
+  const { id, traceId, subject, organisation, tier, model, answer } = event;
+  return {
+    type: "flagged",
+    event: id,
+    trace_id: traceId,
+    subject,
+    organisation,
+    tier,
+    model,
+    answer,
+    parts: parts.join(","),
+    categories: categories.join(","),
+  };
+}
+
+/** Where notices of budgets go. */
+function noticePlaces(lines: Lines | undefined, otlp: Otlp, webhooks: Webhooks | undefined): Place[] {
+  const places: Place[] = [];
+  if (lines)
+    places.push(({ timeMs, ...notice }, settled) =>
+      lines.write({ type: "budget.notice", ...notice, time: new Date(timeMs).toISOString() }, settled),
+    );
+  if (otlp.logs)
+    places.push(({ timeMs, ...notice }, settled) =>
+      otlp.log(toldLog({ type: "budget.notice", ...notice }, timeMs), settled),
+    );
+  if (webhooks)
+    places.push(({ id, timeMs, ...data }, settled) =>
+      webhooks.send("budget.notice", data, { id, timeMs, settled }),
+    );
+  return places;
+}
+
 /** Opens every place that the settings name. Rejects with WeirError when one cannot be opened. */
 export async function openEvents(settings: EventsSettings, options: EventsOptions): Promise<EventsPart> {
   const metrics = eventMetrics(options.registry);
@@ -93,51 +138,17 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
           onFailure: problem("webhook"),
         });
 
-  const logOf = (told: Told, timeMs: number, span?: LogFacts["span"]): LogFacts => ({
-    eventName: `weir.${told.type}`,
-    timeMs,
-    severity: WARN,
-    body: told.type,
-    attributes: flat(told),
-    ...(span && { span }),
-  });
-
   const tell = (told: Told, span?: LogFacts["span"]): void => {
     lines?.write({ ...told, time: new Date().toISOString() });
-    otlp.log(logOf(told, Date.now(), span));
+    otlp.log(toldLog(told, Date.now(), span));
   };
 
-  const places: Place[] = [];
-  if (lines)
-    places.push(({ timeMs, ...notice }, settled) =>
-      lines.write({ type: "budget.notice", ...notice, time: new Date(timeMs).toISOString() }, settled),
-    );
-  if (otlp.logs)
-    places.push(({ timeMs, ...notice }, settled) =>
-      otlp.log(logOf({ type: "budget.notice", ...notice }, timeMs), settled),
-    );
-  if (webhooks)
-    places.push(({ id, timeMs, ...data }, settled) =>
-      webhooks.send("budget.notice", data, { id, timeMs, settled }),
-    );
-
-  const onFlagged = ({ event, parts, categories }: Flagged): void => {
-    const { id, traceId, spanId, sampled, subject, organisation, tier, model, answer } = event;
-    const told = {
-      type: "flagged",
-      event: id,
-      trace_id: traceId,
-      subject,
-      organisation,
-      tier,
-      model,
-      answer,
-      parts: parts.join(","),
-      categories: categories.join(","),
-    };
+  const onFlagged = (flagged: Flagged): void => {
+    const { traceId, spanId, sampled } = flagged.event;
+    const told = toldFlagged(flagged);
     tell(told, { traceId, spanId, sampled });
     const { type: _, ...data } = told;
-    webhooks?.send("content.flagged", { ...data, parts, categories });
+    webhooks?.send("content.flagged", { ...data, parts: flagged.parts, categories: flagged.categories });
   };
 
   const moderation = openModerators({
@@ -180,7 +191,7 @@ export async function openEvents(settings: EventsSettings, options: EventsOption
       methods: eventMethods(service),
       around: aroundCalls(otlp),
       onScript: scriptSpans(otlp),
-      tellNotice: noticeTeller(places, pseudonyms),
+      tellNotice: noticeTeller(noticePlaces(lines, otlp, webhooks), pseudonyms),
     },
     close: async () => {
       detection.close();

@@ -134,9 +134,16 @@ export function serveAdmin(router: ConnectRouter, ledger: Ledger, token: string,
 function budgetState(record: BudgetRecord) {
   const { key, leases, notified } = record;
   return {
-    ...{ key, leases, notified, startMs: BigInt(record.start), endMs: BigInt(record.end) },
-    ...{ limit: BigInt(record.limit), limitMax: BigInt(record.limitMax), spent: BigInt(record.spent) },
-    ...{ outstanding: BigInt(record.outstanding), debt: BigInt(record.debt) },
+    key,
+    leases,
+    notified,
+    startMs: BigInt(record.start),
+    endMs: BigInt(record.end),
+    limit: BigInt(record.limit),
+    limitMax: BigInt(record.limitMax),
+    spent: BigInt(record.spent),
+    outstanding: BigInt(record.outstanding),
+    debt: BigInt(record.debt),
     keepUntilMs: BigInt(record.keepUntil),
   };
 }
@@ -144,13 +151,22 @@ function budgetState(record: BudgetRecord) {
 function leaseState(lease: LeaseRecord) {
   const { id, edge, subject, ttlMs, onExpiry } = lease;
   return {
-    ...{ id, edge, subject, ttlMs, onExpiry, sequence: BigInt(lease.sequence) },
-    ...{ windowEndMs: BigInt(lease.windowEnd), usableUntilMs: BigInt(lease.usableUntil) },
+    id,
+    edge,
+    subject,
+    ttlMs,
+    onExpiry,
+    sequence: BigInt(lease.sequence),
+    windowEndMs: BigInt(lease.windowEnd),
+    usableUntilMs: BigInt(lease.usableUntil),
     expiresAtMs: BigInt(lease.expiresAt),
     entries: lease.entries.map((entry) => ({
       budget: entry.budget,
-      ...{ granted: BigInt(entry.granted), spent: BigInt(entry.spent), charged: BigInt(entry.charged) },
-      ...{ returned: BigInt(entry.returned), remaining: BigInt(entry.remaining) },
+      granted: BigInt(entry.granted),
+      spent: BigInt(entry.spent),
+      charged: BigInt(entry.charged),
+      returned: BigInt(entry.returned),
+      remaining: BigInt(entry.remaining),
     })),
   };
 }
@@ -161,13 +177,16 @@ function journalLine({ at, kind, budget, leaseId, edge, amount, reason }: Journa
 
 function budgetRecord(state: MessageShape<typeof BudgetStateSchema>): BudgetRecord {
   return {
-    ...{ key: state.key, start: Number(state.startMs), end: Number(state.endMs), limit: Number(state.limit) },
-    ...{
-      limitMax: Number(state.limitMax),
-      spent: Number(state.spent),
-      outstanding: Number(state.outstanding),
-    },
-    ...{ debt: Number(state.debt), leases: state.leases, keepUntil: Number(state.keepUntilMs) },
+    key: state.key,
+    start: Number(state.startMs),
+    end: Number(state.endMs),
+    limit: Number(state.limit),
+    limitMax: Number(state.limitMax),
+    spent: Number(state.spent),
+    outstanding: Number(state.outstanding),
+    debt: Number(state.debt),
+    leases: state.leases,
+    keepUntil: Number(state.keepUntilMs),
     notified: state.notified as BudgetRecord["notified"],
   };
 }
@@ -175,14 +194,24 @@ function budgetRecord(state: MessageShape<typeof BudgetStateSchema>): BudgetReco
 function leaseRecord(state: MessageShape<typeof LeaseStateSchema>): LeaseRecord {
   const { id, edge, subject, ttlMs } = state;
   return {
-    ...{ id, edge, subject, ttlMs, state: "open", sequence: Number(state.sequence) },
+    id,
+    edge,
+    subject,
+    ttlMs,
+    state: "open",
+    sequence: Number(state.sequence),
     onExpiry: state.onExpiry as LeaseRecord["onExpiry"],
-    ...{ windowEnd: Number(state.windowEndMs), usableUntil: Number(state.usableUntilMs) },
-    ...{ expiresAt: Number(state.expiresAtMs), forgetAt: Number.POSITIVE_INFINITY },
+    windowEnd: Number(state.windowEndMs),
+    usableUntil: Number(state.usableUntilMs),
+    expiresAt: Number(state.expiresAtMs),
+    forgetAt: Number.POSITIVE_INFINITY,
     entries: state.entries.map((entry) => ({
       budget: entry.budget,
-      ...{ granted: Number(entry.granted), spent: Number(entry.spent), charged: Number(entry.charged) },
-      ...{ returned: Number(entry.returned), remaining: Number(entry.remaining) },
+      granted: Number(entry.granted),
+      spent: Number(entry.spent),
+      charged: Number(entry.charged),
+      returned: Number(entry.returned),
+      remaining: Number(entry.remaining),
     })),
   };
 }
