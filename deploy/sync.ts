@@ -4,12 +4,12 @@
  *
  *   npx tsx deploy/sync.ts [--check]      --check writes nothing and fails when a copy is stale
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { deriveByArguments } from "../scripts/derived.ts";
+import { at } from "../scripts/sources.ts";
 
-const root = new URL("../", import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const read = (path: string) => readFileSync(at(path), "utf8");
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Schema = { [key: string]: Json };
@@ -64,30 +64,4 @@ export function outputs(): Record<string, string> {
   return made;
 }
 
-/** The derived files that are not what they should be; writes them unless `check`. */
-export function sync(check: boolean): string[] {
-  const stale: string[] = [];
-  for (const [path, text] of Object.entries(outputs())) {
-    const file = fileURLToPath(new URL(path, root));
-    let now: string | undefined;
-    try {
-      now = readFileSync(file, "utf8");
-    } catch {
-      // Not there yet: as good as different.
-    }
-    if (now === text) continue;
-    stale.push(path);
-    if (check) continue;
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
-  }
-  return stale;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const check = process.argv.includes("--check");
-  const stale = sync(check);
-  for (const path of stale)
-    console.error(check ? `${path} is not what deploy/sync.ts makes: run it` : `wrote ${path}`);
-  process.exit(check && stale.length > 0 ? 1 : 0);
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) deriveByArguments(outputs(), "deploy/sync.ts");

@@ -1,13 +1,13 @@
 // Writes what is derived from the catalogues: the filter's verdict table and its copy of the policy schema.
 // `--check` writes nothing and fails when a file is not what it would write.
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { deriveByArguments } from "./derived.ts";
+import { at } from "./sources.ts";
 
-const root = new URL("../", import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const read = (path: string) => readFileSync(at(path), "utf8");
 
-export interface VerdictEntry {
+interface VerdictEntry {
   code: string;
   status: number;
   type: string;
@@ -138,27 +138,11 @@ export const POLICY_SCHEMA: string = ${JSON.stringify(json)};
 `;
 }
 
-const outputs: Record<string, () => string> = {
-  "assembly/verdicts.gen.ts": verdicts,
-  "assembly/metrics.gen.ts": metrics,
-  "assembly/policy/schema.gen.ts": policySchema,
-};
-
-const check = process.argv.includes("--check");
-let stale = 0;
-for (const [path, make] of Object.entries(outputs)) {
-  const text = make();
-  const file = fileURLToPath(new URL(path, root));
-  let now = "";
-  try {
-    now = readFileSync(file, "utf8");
-  } catch {
-    // Not there yet: as good as different.
-  }
-  if (now === text) continue;
-  if (check) {
-    console.error(`${path} is not what scripts/generate.ts makes of its source: run it`);
-    stale++;
-  } else writeFileSync(file, text);
-}
-process.exit(stale ? 1 : 0);
+deriveByArguments(
+  {
+    "assembly/verdicts.gen.ts": verdicts(),
+    "assembly/metrics.gen.ts": metrics(),
+    "assembly/policy/schema.gen.ts": policySchema(),
+  },
+  "scripts/generate.ts",
+);

@@ -4,10 +4,11 @@
  *
  *   npx tsx scripts/kong-schema.ts [--check]      --check writes nothing and fails when the file is stale
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { deriveByArguments } from "./derived.ts";
+import { at } from "./sources.ts";
 
-const root = new URL("../", import.meta.url);
 const SOURCE = "catalog/policy.schema.json";
 const TARGET = "kong/filter/weir.meta.json";
 
@@ -114,18 +115,5 @@ export function kongMeta(policy: string): string {
   return `${print({ config_schema: schema, metrics: { label_patterns: LABEL_PATTERNS } }, "")}\n`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const made = kongMeta(readFileSync(new URL(SOURCE, root), "utf8"));
-  const file = fileURLToPath(new URL(TARGET, root));
-  let now = "";
-  try {
-    now = readFileSync(file, "utf8");
-  } catch {
-    // Not there yet: as good as different.
-  }
-  if (now !== made && process.argv.includes("--check")) {
-    console.error(`${TARGET} is not what scripts/kong-schema.ts makes of ${SOURCE}: run it`);
-    process.exit(1);
-  }
-  if (now !== made) writeFileSync(file, made);
-}
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  deriveByArguments({ [TARGET]: kongMeta(readFileSync(at(SOURCE), "utf8")) }, "scripts/kong-schema.ts");
