@@ -30,25 +30,7 @@ export const WORD_MAX: i32 = 64;
 /** Bytes of text kept that were written in tag characters or variation selectors. */
 export const SMUGGLED_MAX: i32 = 4096;
 
-/** Bits of `seen`. */
-export const SEEN_INVISIBLE: u32 = 1;
-export const SEEN_MIXED: u32 = 2;
-export const SEEN_STYLED: u32 = 4;
-export const SEEN_MARKS: u32 = 8;
-export const SEEN_SMUGGLED: u32 = 16;
-export const SEEN_TRUNCATED: u32 = 32;
-
-// What the last call of `normalise` met, as features for the classifier.
-/** Bit set of SEEN_*. */
-export let seen: u32 = 0;
-/** Invisible characters right after a letter or digit: joiners in emoji and Indic text do not count. */
-export let invisible: i32 = 0;
-/** Lookalike letters that were read as Latin. */
-export let lookalikes: i32 = 0;
-/** ASCII letters and digits in fancy dress. */
-export let styled: i32 = 0;
-/** Combining marks dropped. */
-export let marks: i32 = 0;
+// What the last call of `normalise` met, which tells what views (views.ts) the text may have.
 /** Letters that stand on their heads, as ɐ and ɥ; those that look like others then (n and u, d and p) are not among them. */
 export let turnedLetters: i32 = 0;
 /** Backspaces. */
@@ -69,12 +51,13 @@ const KIND_SPACE: u32 = 2;
 const KIND_MARK: u32 = 4;
 const KIND_ALPHABET: u32 = 8;
 const KIND_NARROW: u32 = 16;
-const KIND_STYLED: u32 = 64;
 /** In a record: the text is the second part of a pair. */
 const JOINS: u64 = 1 << 24;
 
 const smuggledText = reserve(SMUGGLED_MAX);
 let smuggledLen: i32 = 0;
+/** There was no room for the rest of the text. */
+let truncated: bool = false;
 /** Bits of the byte in hand that invisible characters carry, how many, and where the text was when the last one came. */
 let bits: u32 = 0;
 let bitCount: i32 = 0;
@@ -85,7 +68,21 @@ export function smuggled(): Slice {
   return slice(smuggledText, smuggledLen);
 }
 
-// The lookalikes of the word in hand, 8 bytes each: address u32 | UTF-8 length u8 | Latin letter u8 | 0 u16
+/** A letter of the word in hand that looks like a Latin one. */
+@unmanaged
+class Lookalike {
+  /** Where it was written, and how many bytes it has. */
+  at: usize;
+  width: u8;
+  latin: u8;
+}
+
+function lookalike(i: i32): Lookalike {
+  return changetype<Lookalike>(letters + ((<usize>i) << 3));
+}
+
+// The word in hand: its lookalikes, and how many of its letters are Latin, of other alphabets, and of these not to be told from
+// Latin by eye.
 const letters = reserve(WORD_MAX << 3);
 let letterCount: i32 = 0;
 let inWord: bool = false;
@@ -110,14 +107,10 @@ let limit: usize = 0;
 /**
  * Writes the normal form of `raw` at `to`, at most `max` bytes, and returns its length. `escaped`: `raw` is the
  * inside of a JSON string. Valid UTF-8 in gives valid UTF-8 out; lone surrogates and bad bytes become U+FFFD,
- * or `?` where that would not fit. What does not fit in `max` is left out and SEEN_TRUNCATED set.
+ * or `?` where that would not fit. What does not fit in `max` is left out.
  */
 export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
-  seen = 0;
-  invisible = 0;
-  lookalikes = 0;
-  styled = 0;
-  marks = 0;
+  truncated = false;
   turnedLetters = 0;
   backspaces = 0;
   steps = 0;
@@ -183,12 +176,12 @@ export function normalise(raw: Slice, escaped: bool, to: usize, max: i32): i32 {
       out = at;
       from = single(from, end, escaped);
       at = out;
-      if (seen & SEEN_TRUNCATED) break;
+      if (truncated) break;
       spaced = at == to ? 1 : <u32>(load<u8>(at - 1) == 32);
     }
     out = at;
   }
-  while (from < end && (seen & SEEN_TRUNCATED) == 0) {
+  while (from < end && !truncated) {
     from = single(from, end, escaped);
   }
   endWord();
@@ -251,7 +244,7 @@ function single(from: usize, end: usize, escaped: bool): usize {
     }
     // Room for the widest fold; only a `max` below the input's length can run out of it.
     if (out + 4 > limit && out + width > limit) {
-      seen |= SEEN_TRUNCATED;
+      truncated = true;
       break;
     }
     emit(code, width);
@@ -292,16 +285,10 @@ function emit(code: u32, width: usize): void {
   const place = RECORDS + ((<usize>load<u16>(FOLDS + (((page << 7) | (code & 127)) << 1))) << 3);
   const record = load<u64>(place);
   const kind = <u32>(record & 0xff);
-  if (kind & (KIND_INVISIBLE | KIND_MARK)) {
-    if (kind & KIND_MARK) {
-      marks++;
-      if (marks >= 4) seen |= SEEN_MARKS;
-    } else {
-      notice();
-      carry(code);
-      leaveOut();
-    }
-    return;
+  if (kind & KIND_MARK) return;
+  if (kind & KIND_INVISIBLE) {
+    carry(code);
+    return leaveOut();
   }
   if (kind & KIND_SPACE) return space();
   const len = <usize>((record >> 8) & 0xff);
@@ -319,16 +306,11 @@ function emit(code: u32, width: usize): void {
     const look = <u8>(record >> 16);
     if (look == 0) return;
     if (kind & KIND_NARROW) narrow++;
-    const entry = letters + ((<usize>letterCount) << 3);
-    letterCount++;
-    store<u32>(entry, <u32>at);
-    store<u8>(entry, <u8>(out - at), 4);
-    store<u8>(entry, look, 5);
+    const entry = lookalike(letterCount++);
+    entry.at = at;
+    entry.width = <u8>(out - at);
+    entry.latin = look;
     return;
-  }
-  if (kind & KIND_STYLED) {
-    styled++;
-    seen |= SEEN_STYLED;
   }
   if (len == 0) {
     endWord();
@@ -361,15 +343,6 @@ function leaveOut(): void {
   if (unwrittenAt != out) unwritten = 0;
   unwrittenAt = out;
   unwritten++;
-}
-
-function notice(): void {
-  if (out == base) return;
-  const before: u32 = load<u8>(out - 1);
-  if ((before | 32) - 97 < 26 || before - 48 < 10) {
-    invisible++;
-    seen |= SEEN_INVISIBLE;
-  }
 }
 
 function isTurned(code: u32): bool {
@@ -413,7 +386,6 @@ function keepSmuggled(byte: u32): void {
   if (byte < 32 || smuggledLen == SMUGGLED_MAX) return;
   store<u8>(smuggledText + smuggledLen, <u8>byte);
   smuggledLen++;
-  seen |= SEEN_SMUGGLED;
 }
 
 /** Writes a code point as it is. `width` is what it took in the input, which is less only for bad bytes. */
@@ -469,14 +441,12 @@ function endWord(): void {
   if (latin > 0) {
     if (letterCount != others && latin < others) return;
   } else if (others < 3 || narrow != others || afterForeign()) return;
-  lookalikes += letterCount;
-  seen |= SEEN_MIXED;
-  let to: usize = load<u32>(letters);
+  let to = lookalike(0).at;
   for (let i = 0; i < letterCount; i++) {
-    const entry = letters + ((<usize>i) << 3);
-    const rest = <usize>load<u32>(entry) + <usize>load<u8>(entry, 4);
-    store<u8>(to++, load<u8>(entry, 5));
-    const next = i + 1 < letterCount ? <usize>load<u32>(entry, 8) : out;
+    const letter = lookalike(i);
+    const rest = letter.at + <usize>letter.width;
+    store<u8>(to++, letter.latin);
+    const next = i + 1 < letterCount ? lookalike(i + 1).at : out;
     memory.copy(to, rest, next - rest);
     to += next - rest;
   }

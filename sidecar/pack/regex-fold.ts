@@ -25,12 +25,6 @@ export const Kind = {
   alphabet: 8,
   /** Passes for Latin even in a word of only such letters. */
   narrow: 16,
-  /** A letter of any other script. */
-  foreign: 32,
-  /** Plain letters or digits in fancy dress: full width, mathematical, enclosed, small capitals. */
-  styled: 64,
-  /** A variation selector: invisible, and able to carry a byte. */
-  selector: 128,
 } as const;
 
 export interface Fold {
@@ -176,8 +170,9 @@ export function withoutSymbols(text: string): string {
 /** Folds one code point (not a surrogate). */
 export function fold(code: number): Fold {
   const c = String.fromCodePoint(code);
+  // Variation selectors: no marks, though Unicode counts them among these.
   if ((code >= 0xfe00 && code <= 0xfe0f) || (code >= 0xe0100 && code <= 0xe01ef)) {
-    return { kind: Kind.selector | Kind.invisible, look: "", text: "" };
+    return { kind: Kind.invisible, look: "", text: "" };
   }
   if (/\p{White_Space}|\p{Cc}|\u2800/u.test(c)) return { kind: Kind.space, look: "", text: " " };
   if (c.replace(decor, "") === "") return { kind: Kind.mark, look: "", text: "" };
@@ -196,16 +191,7 @@ export function fold(code: number): Fold {
     const base = c.normalize("NFKD").replace(decor, "");
     look = lookOf.get(base) ?? lookOf.get(text) ?? "";
     if (look && (narrowLetters.has(base) || narrowLetters.has(text))) kind |= Kind.narrow;
-  } else if ([...text].every((x) => x > "\u007f") && /\p{L}/u.test(text)) {
-    kind |= Kind.foreign;
-  } else if (
-    /^[a-z0-9]+$/.test(text) &&
-    !/\p{Nd}/u.test(c) &&
-    /[\u1d00-\u1d7f\u2100-\u24ff\uff00-\uffef]|[\u{1d400}-\u{1f1ff}]/u.test(c)
-  ) {
-    kind |= Kind.styled;
   }
-  if (/[\uff10-\uff19]|[\u{1d7ce}-\u{1d7ff}]/u.test(c)) kind |= Kind.styled;
   return { kind, look, text };
 }
 

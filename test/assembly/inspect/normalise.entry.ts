@@ -1,13 +1,4 @@
-import {
-  invisible,
-  lookalikes,
-  marks,
-  normalise,
-  seen,
-  smuggled,
-  steps,
-  styled,
-} from "../../../assembly/inspect/normalise";
+import { normalise, smuggled, steps } from "../../../assembly/inspect/normalise";
 import { slice } from "../../../assembly/slice";
 
 export { reserve } from "../../../assembly/memory";
@@ -23,12 +14,6 @@ export function runMany(ptr: usize, len: i32, escaped: bool, to: usize, max: i32
   return n;
 }
 
-export function getSeen(): u32 {
-  return seen;
-}
 export function getSteps(): i32 {
   return steps;
-}
-export function getCount(which: i32): i32 {
-  return which == 0 ? invisible : which == 1 ? lookalikes : which == 2 ? styled : marks;
 }

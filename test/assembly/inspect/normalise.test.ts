@@ -253,7 +253,6 @@ test("any bytes give valid UTF-8 that is no longer", () => {
 test("tag characters and variation selectors give up what they carry", () => {
   const tags = [..."do evil"].map((c) => String.fromCodePoint(0xe0000 + c.charCodeAt(0))).join("");
   assert.equal(run(`hi${tags} there`), "hi there");
-  assert.equal(simd.exports.getSeen() & 16, 16);
   assert.equal(Number(BigInt.asUintN(64, simd.exports.smuggled()) & 0xffffffffn), 7);
 });
 
