@@ -17,16 +17,7 @@ import {
   score as classify,
   threshold as calibrated,
 } from "./classifier";
-import {
-  memoJudged,
-  memoLogit,
-  memoOf,
-  memoOfOther,
-  memoReport,
-  memoRule,
-  rememberJudgement,
-  setMemoVersion,
-} from "./memo";
+import { MemoEntry, memoOf, memoOfOther, setMemoVersion } from "./memo";
 import { normalise } from "./normalise";
 import { bestPassage, quotes, quotingLogit } from "./passage";
 import { Prompt, Trust } from "./prompt";
@@ -238,15 +229,15 @@ export function whyBlocked(rule: i32): Slice {
   return rule >= 0 ? ruleId(rule) : CLASSIFIER;
 }
 
-/** The combined score of one text, as its `entry` in the memo (0: none) has it, or read anew; sets `spanRule`. */
-function judgeOnce(entry: usize, raw: Slice, escaped: bool, trust: i32, work: usize): i32 {
-  if (entry && memoJudged(entry)) {
-    spanRule = memoRule(entry);
-    spanReport = memoReport(entry);
-    return memoLogit(entry);
+/** The combined score of one text, as its `entry` in the memo has it, or read anew; sets `spanRule`. */
+function judgeOnce(entry: MemoEntry | null, raw: Slice, escaped: bool, trust: i32, work: usize): i32 {
+  if (entry != null && entry.isJudged()) {
+    spanRule = entry.blocking;
+    spanReport = entry.reporting;
+    return entry.logit;
   }
   const logit = judgeText(raw, escaped, trust, work);
-  if (entry) rememberJudgement(entry, logit, spanRule, spanReport);
+  if (entry != null) entry.judge(logit, spanRule, spanReport);
   return logit;
 }
 

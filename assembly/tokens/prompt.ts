@@ -4,7 +4,7 @@
 // The bound: a token is made of at least one byte of text, and what providers add for each message (chatOverhead)
 // is fewer tokens than the JSON around it has bytes. What is not text in the body is added as constants.
 import { decode } from "../json/text";
-import { memoOf, memoTokens, rememberTokens } from "../inspect/memo";
+import { MemoEntry, memoOf } from "../inspect/memo";
 import { Prompt } from "../inspect/prompt";
 import { lenOf, slice, Slice } from "../slice";
 import { estimateTokensUpper } from "./bounds";
@@ -49,15 +49,15 @@ export function countPrompt(prompt: Prompt, model: Slice, bytes: i32, tools: boo
 function countSpan(prompt: Prompt, i: i32, encoding: i32, model: Slice, work: usize): i32 {
   const raw = prompt.raw(i);
   const escaped = prompt.escaped(i);
-  const entry: usize = encoding == ESTIMATE ? 0 : memoOf(i, raw, escaped, prompt.trust(i));
-  if (entry) {
-    const remembered = memoTokens(entry, encoding);
+  const entry: MemoEntry | null = encoding == ESTIMATE ? null : memoOf(i, raw, escaped, prompt.trust(i));
+  if (entry != null) {
+    const remembered = entry.tokens(encoding);
     if (remembered >= 0) return remembered;
   }
   const text = escaped ? slice(work, decode(raw, work, lenOf(raw))) : raw;
   const exact = encoding == ESTIMATE ? UNCOUNTED : countTokens(encoding, text, i32.MAX_VALUE - 1);
   if (exact == UNCOUNTED) return estimateTokensUpper(text, modelFamily(model));
-  if (entry) rememberTokens(entry, encoding, exact);
+  if (entry != null) entry.count(encoding, exact);
   return exact;
 }
 

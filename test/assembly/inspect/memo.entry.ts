@@ -1,4 +1,4 @@
-import { beginMemo, memoOf } from "../../../assembly/inspect/memo";
+import { beginMemo, MemoEntry, memoOf } from "../../../assembly/inspect/memo";
 import { combine, exceeds, judge, judgedScore, judgedWhy } from "../../../assembly/inspect/injection";
 import { findPrompt, Prompt, SPANS_MAX } from "../../../assembly/inspect/prompt";
 import { Tape } from "../../../assembly/json/tape";
@@ -13,14 +13,7 @@ export {
   configureMemo,
   memoEvictions,
   memoHits,
-  memoJudged,
-  memoLogit,
   memoMisses,
-  memoReport,
-  memoRule,
-  memoTokens,
-  rememberJudgement,
-  rememberTokens,
   setMemoVersion,
 } from "../../../assembly/inspect/memo";
 export { configureTokens } from "../../../assembly/tokens/count";
@@ -31,8 +24,36 @@ const tape = new Tape(1 << 16);
 const prompt = new Prompt(SPANS_MAX);
 const POST = lit("POST");
 
-export function entryOf(span: i32, ptr: usize, len: i32, escaped: bool, trust: i32): usize {
+export function entryOf(span: i32, ptr: usize, len: i32, escaped: bool, trust: i32): MemoEntry | null {
   return memoOf(span, slice(ptr, len), escaped, trust);
+}
+
+export function memoJudged(entry: MemoEntry): bool {
+  return entry.isJudged();
+}
+
+export function memoLogit(entry: MemoEntry): i32 {
+  return entry.logit;
+}
+
+export function memoRule(entry: MemoEntry): i32 {
+  return entry.blocking;
+}
+
+export function memoReport(entry: MemoEntry): i32 {
+  return entry.reporting;
+}
+
+export function rememberJudgement(entry: MemoEntry, logit: i32, rule: i32, reports: i32): void {
+  entry.judge(logit, rule, reports);
+}
+
+export function memoTokens(entry: MemoEntry, encoding: i32): i32 {
+  return entry.tokens(encoding);
+}
+
+export function rememberTokens(entry: MemoEntry, encoding: i32, tokens: i32): void {
+  entry.count(encoding, tokens);
 }
 
 /** JSON and spans of a body for `path`; the number of spans, or -1. */
