@@ -69,9 +69,20 @@ const WORDS = lit(
     "without",
 );
 
-//  a word: | letters as a set u32 | length u16 | known only u16 | pointer u32 |, in the order of groups
-const ENTRY: usize = 12;
+/** A word of the list. */
+@unmanaged
+class Entry {
+  word: Slice;
+  /** Its letters, a bit for each. */
+  letters: u32;
+  /** Nothing is replaced by it. */
+  known: bool;
+}
+
+/** Bytes of an Entry. */
+const ENTRY: usize = 16;
 const ENTRIES_MAX: i32 = 255;
+/** In the order of groups. */
 const entries = reserve(<usize>ENTRIES_MAX * ENTRY);
 /** A group has the words of one first letter and length; where each begins, and behind the last one its end. */
 const LENGTHS: u32 = LETTERS_MAX + 2;
@@ -99,7 +110,7 @@ function listWords(): void {
   }
   let group: u32 = 0;
   for (let i = 0; i < count; i++) {
-    const own = groupOf(listedAt(i));
+    const own = groupOf(entryAt(i).word);
     for (; group <= own; group++) store<u8>(groups + group, <u8>i);
   }
   for (; group <= GROUPS; group++) store<u8>(groups + group, <u8>count);
@@ -108,24 +119,16 @@ function listWords(): void {
 /** Puts a word behind those of the groups up to its own, of `count` words. */
 function insert(word: Slice, known: bool, count: i32): void {
   let i = count;
-  for (; i > 0 && groupOf(listedAt(i - 1)) > groupOf(word); i--)
-    memory.copy(entryAt(i), entryAt(i - 1), ENTRY);
-  store<u32>(entryAt(i), setOf(word));
-  store<u16>(entryAt(i), <u16>lenOf(word), 4);
-  store<u16>(entryAt(i), <u16>known, 6);
-  store<u32>(entryAt(i), <u32>ptrOf(word), 8);
+  for (; i > 0 && groupOf(entryAt(i - 1).word) > groupOf(word); i--)
+    memory.copy(changetype<usize>(entryAt(i)), changetype<usize>(entryAt(i - 1)), ENTRY);
+  const entry = entryAt(i);
+  entry.word = word;
+  entry.letters = setOf(word);
+  entry.known = known;
 }
 
-function entryAt(i: i32): usize {
-  return entries + <usize>i * ENTRY;
-}
-
-function listedAt(i: i32): Slice {
-  return listed(entryAt(i));
-}
-
-function listed(entry: usize): Slice {
-  return slice(<usize>load<u32>(entry, 8), <i32>load<u16>(entry, 4));
+function entryAt(i: i32): Entry {
+  return changetype<Entry>(entries + <usize>i * ENTRY);
 }
 
 function groupOf(word: Slice): u32 {
@@ -266,20 +269,20 @@ function drawnIn(word: Slice): Slice {
 function nearest(word: Slice, exactly: bool): Slice {
   const len = lenOf(word);
   const group = groups + groupOf(word);
-  let entry = entryAt(load<u8>(group - 1));
-  const end = entryAt(load<u8>(group, 2));
-  if (entry == end) return NONE;
+  // Also those with one letter less, and one more.
+  const first: i32 = load<u8>(group - 1);
+  const end: i32 = load<u8>(group, 2);
+  if (first == end) return NONE;
   const set = setOf(word);
   // A digit, or a letter beyond ASCII.
   if (set == 0) return NONE;
   let found: Slice = NONE;
-  for (; entry < end; entry += ENTRY) {
-    const differ = popcnt(set ^ load<u32>(entry));
+  for (let i = first; i < end; i++) {
+    const entry = entryAt(i);
+    const differ = popcnt(set ^ entry.letters);
     if (differ > 2) continue;
-    const other = listed(entry);
-    const known = load<u16>(entry, 6) != 0;
-    if (differ == 0 && eq(word, other)) return exactly && !known ? other : NONE;
-    if (found == NONE && !known && isNearly(word, other)) found = other;
+    if (differ == 0 && eq(word, entry.word)) return exactly && !entry.known ? entry.word : NONE;
+    if (found == NONE && !entry.known && isNearly(word, entry.word)) found = entry.word;
   }
   return found;
 }

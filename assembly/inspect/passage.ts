@@ -34,7 +34,7 @@ import {
   wordKey,
 } from "./classifier";
 import { findQuotations, isQuoted } from "./quotations";
-import { evidenceWithin, placeCount, placeEnd } from "./rules-places";
+import { evidenceWithin, placeAt, placeCount } from "./rules-places";
 import { isWordByte } from "./rules-seek";
 import { evidenceOf, shortened, STRONG_SCORE } from "./weights";
 
@@ -66,11 +66,19 @@ const CHOICE_ALONE: i32 = (5 * LOGIT_ONE) / 4;
 
 /** The text around a place, and 32 bytes to read ahead. */
 const near = reserve(2 * REACH + 64);
-const cuts = reserve((UNITS_MAX + 1) << 2);
-/** Weights before each cut. */
-const sums = reserve((UNITS_MAX + 1) << 2);
-/** Whether a sentence, or the text, ends at a cut. */
-const ends = reserve(UNITS_MAX + 1);
+
+/** Where the text around a place is cut into units. */
+@unmanaged
+class Cut {
+  /** The weights before it. */
+  sum: i32;
+  /** Bytes before it. */
+  at: u16;
+  /** Whether a sentence, or the text, ends here. */
+  ends: bool;
+}
+
+const cuts = reserve((UNITS_MAX + 1) * 8);
 
 /** 。 and ।, as the low three bytes of a word; ！ and ？ are folded to ASCII. */
 const IDEOGRAPHIC_STOP: u32 = 0x8280e3;
@@ -86,7 +94,7 @@ export function bestPassage(text: Slice, least: i32): i32 {
   best = least;
   let last = -STEP;
   for (let i = 0; i < placeCount; i++) {
-    const end = placeEnd(i);
+    const end = placeAt(i).end;
     if (end >= last && end - last < SAME) continue;
     last = end;
     look(text, end - BEFORE_END, CHOICE);
@@ -113,7 +121,7 @@ export function quotes(text: Slice): bool {
 export function quotingLogit(text: Slice): i32 {
   const len = lenOf(text);
   const units = measure(text, 0, len);
-  return shortened(logitOf(sumTo(units), len), len) + evidenceOf(evidenceWithin(0, len, true));
+  return shortened(logitOf(cut(units).sum, len), len) + evidenceOf(evidenceWithin(0, len, true));
 }
 
 /** Looks for passages around offset `centre`. */
@@ -134,15 +142,16 @@ function look(text: Slice, centre: i32, choice: i32): void {
   let least = leastSum(best - bonus);
   if (highestSum(units) < least) return;
   for (let j = 1; j <= units; j++) {
-    const end = cut(j);
-    const total = sumTo(j);
+    const to = cut(j);
     for (let i = j - 1; i >= 0; i--) {
-      if (total - sumTo(i) < least) continue;
-      const bytes = end - cut(i);
+      const from = cut(i);
+      const sum = to.sum - from.sum;
+      if (sum < least) continue;
+      const bytes = <i32>to.at - <i32>from.at;
       if (bytes > PASSAGE_MAX) break;
       if (bytes < shortest) continue;
-      if (sentences && !(endsAt(i) && endsAt(j))) continue;
-      const logit = logitOf(total - sumTo(i), bytes) + bonus;
+      if (sentences && !(from.ends && to.ends)) continue;
+      const logit = logitOf(sum, bytes) + bonus;
       if (logit <= best) continue;
       best = logit;
       least = leastSum(logit - bonus);
@@ -155,7 +164,7 @@ function highestSum(units: i32): i32 {
   let lowest = 0;
   let highest = i32.MIN_VALUE;
   for (let j = 1; j <= units; j++) {
-    const sum = sumTo(j);
+    const sum = cut(j).sum;
     highest = max(highest, sum - lowest);
     lowest = min(lowest, sum);
   }
@@ -183,9 +192,7 @@ function measure(text: Slice, from: i32, to: i32): i32 {
   // Where the last sentence ended, and the last word.
   let sentenceEnd = from == 0 ? 0 : -1;
   let wordEnd = 0;
-  store<i32>(cuts, 0);
-  store<i32>(sums, 0);
-  store<u8>(ends, <u8>(from == 0));
+  setCut(0, 0, 0, from == 0);
   for (let i = 0; i < len; i++) {
     const at = near + i;
     const byte: u32 = load<u8>(at);
@@ -193,10 +200,7 @@ function measure(text: Slice, from: i32, to: i32): i32 {
     const starts = word && !inWord;
     const begins = starts || (word && i == sentenceEnd) || (run >= LONG_WORD && (byte & 0xc0) != 0x80);
     if (i > 0 && units + 1 < UNITS_MAX && begins) {
-      units++;
-      store<i32>(cuts + ((<usize>units) << 2), i);
-      store<i32>(sums + ((<usize>units) << 2), sum);
-      store<u8>(ends + units, <u8>(sentenceEnd >= wordEnd));
+      setCut(++units, i, sum, sentenceEnd >= wordEnd);
       run = 0;
     }
     const stop = stopAt(at, byte);
@@ -215,10 +219,7 @@ function measure(text: Slice, from: i32, to: i32): i32 {
     }
     sum += isQuoted(i) ? weight / QUOTED : weight;
   }
-  units++;
-  store<i32>(cuts + ((<usize>units) << 2), len);
-  store<i32>(sums + ((<usize>units) << 2), sum);
-  store<u8>(ends + units, <u8>(to == lenOf(text) || sentenceEnd >= wordEnd));
+  setCut(++units, len, sum, to == lenOf(text) || sentenceEnd >= wordEnd);
   return units;
 }
 
@@ -229,14 +230,12 @@ function stopAt(at: usize, byte: u32): i32 {
   return sign == IDEOGRAPHIC_STOP || sign == DANDA ? 3 : 0;
 }
 
-function cut(i: i32): i32 {
-  return load<i32>(cuts + ((<usize>i) << 2));
+function cut(i: i32): Cut {
+  return changetype<Cut>(cuts + ((<usize>i) << 3));
 }
 
-function endsAt(i: i32): bool {
-  return load<u8>(ends + i) != 0;
-}
-
-function sumTo(i: i32): i32 {
-  return load<i32>(sums + ((<usize>i) << 2));
+function setCut(i: i32, at: i32, sum: i32, ends: bool): void {
+  cut(i).sum = sum;
+  cut(i).at = <u16>at;
+  cut(i).ends = ends;
 }

@@ -8,8 +8,16 @@ import { isQuoted } from "./quotations";
 export const PLACES_MAX: i32 = 64;
 const NEAR: i32 = 64;
 
-//  a place: | end of what was found, u32 | rule u16 | score u16 |
-const places = reserve(PLACES_MAX << 3);
+@unmanaged
+export class Place {
+  /** Where what was found ends, as an offset. */
+  end: i32;
+  rule: u16;
+  score: u16;
+}
+
+const places = reserve(PLACES_MAX * offsetof<Place>());
+/** The rules that `evidenceWithin` has met. */
 const seen = reserve(PLACES_MAX << 1);
 
 /** Places kept: 0 … PLACES_MAX. */
@@ -25,39 +33,34 @@ export function clearPlaces(): void {
 export function addPlace(end: i32, rule: i32, score: i32): void {
   if (added) {
     const last = placeAt((added - 1) % PLACES_MAX);
-    if (<i32>load<u16>(last, 4) == rule && end - <i32>load<u32>(last) < NEAR) return;
+    if (<i32>last.rule == rule && end - last.end < NEAR) return;
   }
-  const at = placeAt(added % PLACES_MAX);
-  store<u32>(at, end);
-  store<u16>(at, <u16>rule, 4);
-  store<u16>(at, <u16>score, 6);
+  const place = placeAt(added % PLACES_MAX);
+  place.end = end;
+  place.rule = <u16>rule;
+  place.score = <u16>score;
   added++;
   placeCount = min(added, PLACES_MAX);
 }
 
-/** Where what was found at place `i` ends. */
-export function placeEnd(i: i32): i32 {
-  return <i32>load<u32>(placeAt(i));
+/** Place `i` (0 … placeCount), in no order once there were more than PLACES_MAX. */
+export function placeAt(i: i32): Place {
+  return changetype<Place>(places + <usize>i * offsetof<Place>());
 }
 
-/** The sum of the scores of the rules found from offset `from` to `to`, each rule once. */
+/** The sum of the scores of the rules found from offset `from` to `to`, each rule once; `unquoted`: outside quotations. */
 export function evidenceWithin(from: i32, to: i32, unquoted: bool = false): i32 {
   let sum = 0;
   let rules = 0;
   for (let i = 0; i < placeCount; i++) {
-    const end = placeEnd(i);
-    if (end < from || end > to || (unquoted && isQuoted(end - 1))) continue;
-    const rule = load<u16>(placeAt(i), 4);
+    const place = placeAt(i);
+    if (place.end < from || place.end > to || (unquoted && isQuoted(place.end - 1))) continue;
     let known = false;
-    for (let n = 0; n < rules; n++) if (load<u16>(seen + ((<usize>n) << 1)) == rule) known = true;
+    for (let n = 0; n < rules; n++) if (load<u16>(seen + ((<usize>n) << 1)) == place.rule) known = true;
     if (known) continue;
-    store<u16>(seen + ((<usize>rules) << 1), rule);
+    store<u16>(seen + ((<usize>rules) << 1), place.rule);
     rules++;
-    sum += <i32>load<u16>(placeAt(i), 6);
+    sum += <i32>place.score;
   }
   return sum;
-}
-
-function placeAt(i: i32): usize {
-  return places + ((<usize>i) << 3);
 }

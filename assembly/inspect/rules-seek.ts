@@ -24,9 +24,20 @@ export const PREFIX_BYTES: i32 = 16384 + 4096;
 export const INSIDE_BYTES: i32 = 32;
 /** The set `inside` as `writeRows` writes it. */
 export const ROWS_BYTES: i32 = 32;
-/** Of a table of keys: bytes of a slot, and how many slots from its place on a key may be in. */
-export const KEY_BYTES: usize = 16;
+/** In how many slots of a table of keys, from its place on, a key may be. */
 export const KEY_PROBES: usize = 32;
+
+/** A slot of a table of keys. */
+@unmanaged
+export class Key {
+  /** The bytes, and above them how many: LONG_KIND, or the length of the word. */
+  bytes: u64;
+  /** The automaton's state behind it, or STEP_BY_STEP. */
+  state: u32;
+  /** The groups of the pieces that begin so, as bits; 0: the slot is free. */
+  groups: u32;
+}
+
 /** A key's state when the automaton must read the key itself. */
 export const STEP_BY_STEP: u32 = 0xffffffff;
 /** The group of pieces that begin a pattern. */
@@ -232,7 +243,7 @@ function isKey(place: u32, groups: u32): bool {
   const long = longHash(bytes);
   if (
     twoBits(bits, long) & ANY_PIECE &&
-    hasKey(longKeys + ((long >> longShift) << 4), (bytes & 0xffffffffffff) | LONG_KIND, groups)
+    hasKey(longKeys + (long >> longShift) * offsetof<Key>(), (bytes & 0xffffffffffff) | LONG_KIND, groups)
   ) {
     seekLength = LONG_KEY;
     return true;
@@ -243,18 +254,18 @@ function isKey(place: u32, groups: u32): bool {
   seekLength = length;
   return (
     (twoBits(bits + LONG_BYTES, short) & ANY_PIECE) != 0 &&
-    hasKey(shortKeys + ((short >> shortShift) << 4), <u64>head | ((<u64>length) << 48), groups)
+    hasKey(shortKeys + (short >> shortShift) * offsetof<Key>(), <u64>head | ((<u64>length) << 48), groups)
   );
 }
 
-/** Whether `key`, whose place in its table is `slot`, begins a piece of one of the groups; sets `seekState` if so. */
-function hasKey(slot: usize, key: u64, groups: u32): bool {
-  for (const last = slot + KEY_PROBES * KEY_BYTES; slot < last; slot += KEY_BYTES) {
-    const its = load<u32>(slot, 12);
-    if (its == 0) return false;
-    if (load<u64>(slot) != key) continue;
-    seekState = load<u32>(slot, 8);
-    return (its & groups) != 0;
+/** Whether the key of these `bytes`, whose place in its table is `at`, begins a piece of one of the groups; sets `seekState` if so. */
+function hasKey(at: usize, bytes: u64, groups: u32): bool {
+  for (const last = at + KEY_PROBES * offsetof<Key>(); at < last; at += offsetof<Key>()) {
+    const key = changetype<Key>(at);
+    if (key.groups == 0) return false;
+    if (key.bytes != bytes) continue;
+    seekState = key.state;
+    return (key.groups & groups) != 0;
   }
   return false;
 }

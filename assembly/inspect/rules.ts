@@ -49,10 +49,12 @@ import {
   HEAD,
   HEADER,
   REPORT,
+  Rule,
   RULE_TABLE_BYTES,
   RULES_MAX,
   RuleTable,
   SLOTS_MAX,
+  Use,
 } from "./rules-table";
 import { stretchCount, stretchFrom, stretchTo } from "./traces";
 
@@ -73,9 +75,20 @@ const curated = reserve(RULE_TABLE_BYTES);
 /** A bit for each slot of the curated pack: whether its piece begins a pattern. */
 const firstSlots = reserve(SLOTS_MAX >> 3);
 let own: usize = 0;
-// Where a piece last ended, and where before that, as places. Places go on from text to text, so that what an earlier text
-// left here, or another pack, lies behind the text in hand and need not be cleared.
-const ends = reserve(SLOTS_MAX << 3);
+
+/**
+ * Where a piece ended, as places. These go on from text to text, so that what an earlier text left here, or another pack, lies
+ * behind the text in hand and need not be cleared.
+ */
+@unmanaged
+class Ends {
+  latest: u32;
+  /** The one before the latest. */
+  before: u32;
+}
+
+/** By slot. */
+const ends = reserve(<usize>SLOTS_MAX * offsetof<Ends>());
 const PLACES_MAX: u32 = 1 << 30;
 /** The place before the first byte of the text in hand. */
 let passed: u32 = 0;
@@ -121,17 +134,18 @@ let follow: u32 = FIRST;
 export function loadRules(ptr: usize, len: i32): bool {
   if (!checkRules(ptr, len, curated, 0)) return false;
   use(curated);
-  noteFirsts(uses, load<u16>(ptr, 32));
+  noteFirsts(changetype<RuleTable>(curated).useCount);
   begin(SPAN_TRUSTED);
   return true;
 }
 
-/** Notes the slots of the pieces that begin a pattern, of `count` uses at `at`. */
-function noteFirsts(at: usize, count: u32): void {
+/** Notes the slots of the pieces that begin a pattern, of `count` uses. */
+function noteFirsts(count: u32): void {
   memory.fill(firstSlots, 0, SLOTS_MAX >> 3);
-  for (const last = at + <usize>count * 12; at < last; at += 12) {
-    const slot: u32 = load<u16>(at, 2);
-    if (load<u8>(at, 5) != 255 || slot == 0xffff) continue;
+  for (let i: u32 = 0; i < count; i++) {
+    const use = useAt(i);
+    const slot: u32 = use.slot;
+    if (!use.begins || slot >= <u32>SLOTS_MAX) continue;
     const byte = firstSlots + (slot >> 3);
     store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (slot & 7)));
   }
@@ -167,28 +181,33 @@ export function rulesLoaded(): i32 {
   return changetype<RuleTable>(curated).ruleCount;
 }
 
-/** Where the rule stands in its pack; 0 when there is no such rule. */
-function entryOf(rule: i32): usize {
-  const table = changetype<RuleTable>(rule >= OWN_RULES ? own : curated);
-  if (rule < 0 || changetype<usize>(table) == 0 || <u32>rule - table.base >= table.ruleCount) return 0;
-  return table.pack + table.atRules + ((<usize>rule - <usize>table.base) << 3);
+/** The rule of a number, or null. */
+function ruleOf(number: i32): Rule | null {
+  const table = tableOf(number);
+  if (number < 0 || table == null || <u32>number - table.base >= table.ruleCount) return null;
+  return changetype<Rule>(
+    table.pack + table.atRules + (<usize>number - <usize>table.base) * offsetof<Rule>(),
+  );
 }
 
-export function ruleId(rule: i32): Slice {
-  const at = entryOf(rule);
-  if (!at) return NONE;
-  const pack = changetype<RuleTable>(rule >= OWN_RULES ? own : curated).pack;
-  return slice(pack + load<u32>(at), load<u8>(at, 4));
+/** The table of the pack that the rule of a number is in; null where there is none. */
+function tableOf(number: i32): RuleTable | null {
+  return changetype<RuleTable | null>(number >= OWN_RULES ? own : curated);
+}
+
+export function ruleId(number: i32): Slice {
+  const rule = ruleOf(number);
+  return rule == null ? NONE : slice(tableOf(number)!.pack + rule.idAt, rule.idLength);
 }
 
 /** Index into `categories` of sidecar/pack/rules.ts. */
-export function ruleCategory(rule: i32): i32 {
-  const at = entryOf(rule);
-  return at ? <i32>load<u8>(at, 5) : -1;
+export function ruleCategory(number: i32): i32 {
+  const rule = ruleOf(number);
+  return rule == null ? -1 : <i32>rule.category;
 }
 
 export function isFound(rule: i32): bool {
-  return entryOf(rule) != 0 && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
+  return ruleOf(rule) != null && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
 }
 
 /** Forgets what was found; `spanTrust` is SPAN_TRUSTED or SPAN_UNTRUSTED. */
@@ -267,7 +286,7 @@ function search(text: Slice, first: i32, last: i32): void {
   steps += work + seekSteps;
   passed += <u32>(end - textStart) + 1;
   if (passed < PLACES_MAX) return;
-  memory.fill(ends, 0, SLOTS_MAX << 3);
+  memory.fill(ends, 0, <usize>SLOTS_MAX * offsetof<Ends>());
   passed = 0;
   asked = 0;
 }
@@ -300,55 +319,63 @@ function report(state: u32, at: usize): void {
   steps += count;
   for (const last = index + ((<usize>count) << 1); index < last; ) {
     index += 2;
-    const use = uses + <usize>load<u16>(index) * 12;
-    if (isPending(use) && (edge || (load<u16>(use, 10) & 1) == 0)) take(use, now, at);
+    const use = useAt(load<u16>(index));
+    if (isPending(use) && (edge || !use.endsWord)) take(use, now, at);
   }
+}
+
+function useAt(i: u32): Use {
+  return changetype<Use>(uses + <usize>i * offsetof<Use>());
+}
+
+function ruleAt(i: u32): Rule {
+  return changetype<Rule>(rules + <usize>i * offsetof<Rule>());
+}
+
+function endsAt(slot: u32): Ends {
+  return changetype<Ends>(ends + <usize>slot * offsetof<Ends>());
 }
 
 /** Whether a use is a rule's first piece, or the one before it has been found. Most uses are neither. */
-function isPending(use: usize): bool {
-  return load<u8>(use, 5) == 255 || load<u32>(ends + ((<usize>load<u16>(use, 2) - 1) << 3)) > passed;
+function isPending(use: Use): bool {
+  return use.begins || endsAt(<u32>use.slot - 1).latest > passed;
 }
 
-function take(use: usize, now: u32, at: usize): void {
-  const slot = <usize>load<u16>(use, 2);
-  const words: u32 = load<u8>(use, 5);
-  const next: u32 = load<u8>(use, 4);
-  if (words != 255) {
-    const before = ends + ((slot - 1) << 3);
+/** Takes a piece in that ends at `at`, the place `now`. */
+function take(use: Use, now: u32, at: usize): void {
+  const isLast = use.next == 0;
+  if (!use.begins) {
+    const before = endsAt(<u32>use.slot - 1);
     // The latest end may lie within this piece (`del` in `prompt del sistema`); then the one before it counts.
-    if (!leads(use, load<u32>(before), now, words) && !leads(use, load<u32>(before, 4), now, words)) return;
-  } else if (next == 0 && isDeniable(use) && isDeniedAt(now)) return;
-  if (next == 0) {
-    if (!isDeniable(use) || !isDeniedBehind(textStart, at, textEnd))
-      hit(load<u16>(use), <i32>(now - passed) - 1);
+    if (!leads(use, before.latest, now) && !leads(use, before.before, now)) return;
+  } else if (isLast && isDeniable(use) && isDeniedAt(now)) return;
+  if (isLast) {
+    if (!isDeniable(use) || !isDeniedBehind(textStart, at, textEnd)) hit(use.rule, <i32>(now - passed) - 1);
     return;
   }
-  const own = ends + (slot << 3);
-  const latest = load<u32>(own);
-  if (latest == now) return;
-  if (words != 255 || !isCrowded(use, load<u32>(own, 4), now) || !isDeniedAt(latest))
-    store<u32>(own, latest, 4);
-  store<u32>(own, now);
+  const own = endsAt(use.slot);
+  if (own.latest == now) return;
+  if (!use.begins || !isCrowded(use, own.before, now) || !isDeniedAt(own.latest)) own.before = own.latest;
+  own.latest = now;
   if (at > watch) follow = FIRST;
-  follow |= 1 << next;
-  watch = max(watch, at + (load<u16>(use, 10) >> 1));
+  follow |= 1 << (<u32>use.next);
+  watch = max(watch, at + use.reach);
 }
 
 /** Whether the rule orders what may be denied (denial.ts): a curated one of what to ignore, to show or to be. */
-function isDeniable(use: usize): bool {
-  return base == 0 && load<u8>(rules + ((<usize>load<u16>(use)) << 3), 5) <= LAST_ORDER;
+function isDeniable(use: Use): bool {
+  return base == 0 && <u32>ruleAt(use.rule).category <= LAST_ORDER;
 }
 
 /** Whether the piece that ends at `now` goes on with that which ended at `before`: no verb that is denied begins a rule. */
-function leads(use: usize, before: u32, now: u32, words: u32): bool {
-  if (!follows(use, before, now, words)) return false;
-  return !isDeniable(use) || !isFirst(<u32>load<u16>(use, 2) - 1) || !isDeniedAt(before);
+function leads(use: Use, before: u32, now: u32): bool {
+  if (!follows(use, before, now)) return false;
+  return !isDeniable(use) || !isFirst(<u32>use.slot - 1) || !isDeniedAt(before);
 }
 
 /** Whether the end before the latest is still in reach of `now`: a verb that is denied takes no other's place. */
-function isCrowded(use: usize, before: u32, now: u32): bool {
-  return before > passed && now - before <= <u32>load<u16>(use, 10) >> 1 && isDeniable(use);
+function isCrowded(use: Use, before: u32, now: u32): bool {
+  return before > passed && now - before <= use.reach && isDeniable(use);
 }
 
 /** Whether the verb of the piece that ended at the place `end` is denied. Asked where a rule goes on, which few pieces come to. */
@@ -366,10 +393,10 @@ function isFirst(slot: u32): bool {
 }
 
 /** Whether the piece that ends at `now` stands in reach of an end before it. */
-function follows(use: usize, before: u32, now: u32, words: u32): bool {
-  if (before <= passed || now - before > <u32>load<u16>(use, 6) + 1) return false;
-  if (now - before + 1 < <u32>load<u16>(use, 8)) return false;
-  return spaces(before, now, words) <= words;
+function follows(use: Use, before: u32, now: u32): bool {
+  if (before <= passed || now - before > <u32>use.bytes + 1) return false;
+  if (now - before + 1 < <u32>use.least) return false;
+  return spaces(before, now, use.words) <= <u32>use.words;
 }
 
 /**
@@ -408,24 +435,24 @@ function sentenceEnds(block: v128): v128 {
   return v128.or(dot, v128.or(i8x16.eq(block, i8x16.splat(0x21)), i8x16.eq(block, i8x16.splat(0x3f))));
 }
 
+/** The rule at `index` of the pack was found, and what it found ends at offset `end`. */
 function hit(index: u32, end: i32): void {
-  const at = rules + ((<usize>index) << 3);
-  const flags: u32 = load<u8>(at, 7);
-  if ((flags & trust) == 0) return;
-  const rule = base + index;
-  if (base == 0) addPlace(end, <i32>index, <i32>load<u8>(at, 6));
-  const byte = foundBits + (rule >> 3);
-  const bit = <u8>((<u32>1) << (rule & 7));
+  const rule = ruleAt(index);
+  if ((<u32>rule.flags & trust) == 0) return;
+  const number = base + index;
+  const own: i32 = rule.score;
+  if (base == 0) addPlace(end, <i32>index, own);
+  const byte = foundBits + (number >> 3);
+  const bit = <u8>((<u32>1) << (number & 7));
   if (load<u8>(byte) & bit) return;
   store<u8>(byte, load<u8>(byte) | bit);
   found++;
-  const own = <i32>load<u8>(at, 6);
   score += own;
   if (own > strongestScore) {
     strongestScore = own;
-    strongest = <i32>rule;
+    strongest = <i32>number;
   }
-  if (flags & FLAG_BLOCK) {
-    if (blocking < 0) blocking = <i32>rule;
-  } else if (base != 0 && reporting < 0) reporting = <i32>rule;
+  if (<u32>rule.flags & FLAG_BLOCK) {
+    if (blocking < 0) blocking = <i32>number;
+  } else if (base != 0 && reporting < 0) reporting = <i32>number;
 }

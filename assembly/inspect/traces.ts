@@ -14,8 +14,15 @@ const BLOCK_SHIFT: i32 = 6;
 const MARGIN: i32 = 1;
 export const STRETCHES_MAX: i32 = 1024;
 
-//  a stretch: | first block i32 | the block behind its last i32 |
-const stretches = reserve(STRETCHES_MAX << 3);
+/** So many blocks in a row, by their numbers. */
+@unmanaged
+class Stretch {
+  from: i32;
+  /** The block behind its last. */
+  to: i32;
+}
+
+const stretches = reserve(STRETCHES_MAX * offsetof<Stretch>());
 
 export let stretchCount: i32 = 0;
 
@@ -28,34 +35,34 @@ export function addTrace(block: i32, blocks: i32): void {
   const from = max(block - MARGIN, 0);
   const to = min(block + MARGIN + 1, blocks);
   const last = stretchAt(stretchCount - 1);
-  if (stretchCount && from <= load<i32>(last, 4)) {
-    store<i32>(last, max(to, load<i32>(last, 4)), 4);
+  if (stretchCount && from <= last.to) {
+    last.to = max(to, last.to);
   } else if (stretchCount == STRETCHES_MAX) {
-    store<i32>(last, blocks, 4);
+    last.to = blocks;
   } else {
     const next = stretchAt(stretchCount++);
-    store<i32>(next, from);
-    store<i32>(next, to, 4);
+    next.from = from;
+    next.to = to;
   }
 }
 
 /** The whole of a text of `blocks` is one stretch. */
 export function traceAll(blocks: i32): void {
   stretchCount = 1;
-  store<i32>(stretches, 0);
-  store<i32>(stretches, blocks, 4);
+  stretchAt(0).from = 0;
+  stretchAt(0).to = blocks;
 }
 
 /** Where stretch `i` begins, as an offset. */
 export function stretchFrom(i: i32): i32 {
-  return load<i32>(stretchAt(i)) << BLOCK_SHIFT;
+  return stretchAt(i).from << BLOCK_SHIFT;
 }
 
 /** Where stretch `i` ends; the last one may end up to a block behind the text. */
 export function stretchTo(i: i32): i32 {
-  return load<i32>(stretchAt(i), 4) << BLOCK_SHIFT;
+  return stretchAt(i).to << BLOCK_SHIFT;
 }
 
-function stretchAt(i: i32): usize {
-  return stretches + ((<usize>i) << 3);
+function stretchAt(i: i32): Stretch {
+  return changetype<Stretch>(stretches + <usize>i * offsetof<Stretch>());
 }
