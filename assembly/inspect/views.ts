@@ -55,21 +55,22 @@ export const WINDOW: i32 = 1024;
 /** Bytes at the end of a window that the next one begins with, so that no phrase is cut in both. */
 export const OVERLAP: i32 = 160;
 
-/** What a view was made by; 0 is no view: the normalised text itself. */
-export const VIEW_MAIN: i32 = 0;
-export const VIEW_LEET: i32 = 1;
-export const VIEW_SPACED: i32 = 2;
-export const VIEW_ROT13: i32 = 3;
-export const VIEW_REVERSED: i32 = 4;
-export const VIEW_REVERSED_WORDS: i32 = 5;
-export const VIEW_ESCAPES: i32 = 6;
-export const VIEW_CODES: i32 = 7;
-export const VIEW_ISLANDS: i32 = 8;
-export const VIEW_SMUGGLED: i32 = 9;
-export const VIEW_MISSPELT: i32 = 10;
-export const VIEW_TURNED: i32 = 11;
-export const VIEW_ERASED: i32 = 12;
-export const VIEW_RENDERED: i32 = 13;
+/** What a view was made by. */
+export enum ViewKind {
+  Leet = 1,
+  Spaced = 2,
+  Rot13 = 3,
+  Reversed = 4,
+  ReversedWords = 5,
+  Escapes = 6,
+  Codes = 7,
+  Islands = 8,
+  Smuggled = 9,
+  Misspelt = 10,
+  Turned = 11,
+  Erased = 12,
+  Rendered = 13,
+}
 
 /** Bytes that joining letters must save: less is a lone `u.s.a.` or a list of variables. */
 const SPACED_MIN: i32 = 5;
@@ -80,42 +81,60 @@ const BACKSPACES_MIN: i32 = 3;
 /** A character, one more and a backspace are some eight bytes in JSON. */
 const ERASED_OVERLAP: usize = WINDOW / 2;
 
-const PHASE_MISSPELT: i32 = 0;
-const PHASE_WINDOWS: i32 = 1;
-const PHASE_ISLANDS: i32 = 2;
-const PHASE_SPACED: i32 = 3;
-const PHASE_ERASED: i32 = 4;
-const PHASE_SMUGGLED: i32 = 5;
-const PHASE_END: i32 = 6;
+/** Which views are being made, in their order. */
+enum Phase {
+  Misspelt = 0,
+  Windows = 1,
+  Islands = 2,
+  Spaced = 3,
+  Erased = 4,
+  Smuggled = 5,
+  End = 6,
+}
+
+/** A second bit for the second view of one gate, above all gates. */
+const TWIN: u32 = 0x8000;
+/** A window of a text with letters on their heads. */
+const UPSIDE_DOWN: u32 = 0x4000;
+
+/** Where the classifier found a trace. */
+@unmanaged
+class Place {
+  from: usize;
+  to: usize;
+}
 
 const pad: i32 = 64;
 const decoded = reserve(WINDOW + OVERLAP + pad);
 const arena = reserve(WINDOW + OVERLAP + pad);
 const carried = reserve(WINDOW + pad);
-/** The places of the classifier's traces, as pointers: | from u32 | to u32 | … */
-const places = reserve(STRETCHES_MAX << 3);
+const places = reserve(STRETCHES_MAX * offsetof<Place>());
 
 /** The view in hand: normalised text, valid until the next call of `next` or `start`. */
 export let view: Slice = NONE;
-/** What made it: VIEW_*. */
-export let kind: i32 = 0;
+export let kind: ViewKind = ViewKind.Leet;
 /** Bytes of views made since `start`. */
 export let made: i32 = 0;
 
+// The text in hand, and what it may hide as a whole.
 let raw: Slice = NONE;
 let rawEscaped: bool = false;
-let phase: i32 = PHASE_END;
-let at: usize = 0;
-let end: usize = 0;
-let window: Slice = NONE;
-let pending: u32 = 0;
+let normalText: Slice = NONE;
 let anySpaced: bool = false;
 let anyErased: bool = false;
 let anyTurned: bool = false;
 let carriedLen: i32 = 0;
-let normalText: Slice = NONE;
 let placeCount: i32 = 0;
+
+let phase: Phase = Phase.End;
+/** What this phase has still to read, of the place it is in. */
+let at: usize = 0;
+let end: usize = 0;
+/** The place that comes next. */
 let place: i32 = 0;
+let window: Slice = NONE;
+/** The window's gates whose views have not been made. */
+let pending: u32 = 0;
 
 /**
  * Begins the views of `source` (as given to `normalise` last, with the same `escaped`) and its normal form. `doubtful`: the classifier
@@ -125,7 +144,7 @@ export function start(source: Slice, escaped: bool, normal: Slice, doubtful: boo
   raw = source;
   rawEscaped = escaped;
   normalText = normal;
-  phase = PHASE_MISSPELT;
+  phase = Phase.Misspelt;
   place = 0;
   placeCount = doubtful ? stretchCount : 0;
   keepPlaces(normal);
@@ -152,21 +171,25 @@ function keepPlaces(normal: Slice): void {
   for (let i = 0; i < placeCount; i++) {
     const from = begin + stretchFrom(i);
     const to = begin + stretchTo(i);
-    store<u32>(places + ((<usize>i) << 3), <u32>(from > begin ? wordStart(from, stop) : begin));
-    store<u32>(places + ((<usize>i) << 3), <u32>(to < stop ? wordEnd(to) : stop), 4);
+    placeAt(i).from = from > begin ? wordStart(from, stop) : begin;
+    placeAt(i).to = to < stop ? wordEnd(to) : stop;
   }
+}
+
+function placeAt(i: i32): Place {
+  return changetype<Place>(places + <usize>i * offsetof<Place>());
 }
 
 /** Makes the next view; false when there are no more. */
 export function next(): bool {
-  while (phase < PHASE_END) {
+  while (phase < Phase.End) {
     let len = 0;
-    if (phase == PHASE_MISSPELT) len = misspeltView();
+    if (phase == Phase.Misspelt) len = misspeltView();
     else if (pending) len = windowView();
-    else if (phase == PHASE_WINDOWS) nextWindow();
-    else if (phase == PHASE_ISLANDS) len = islandView();
-    else if (phase == PHASE_SPACED) len = spacedView();
-    else if (phase == PHASE_ERASED) len = erasedView();
+    else if (phase == Phase.Windows) nextWindow();
+    else if (phase == Phase.Islands) len = islandView();
+    else if (phase == Phase.Spaced) len = spacedView();
+    else if (phase == Phase.Erased) len = erasedView();
     else len = smuggledView();
     if (len > 0) {
       view = slice(arena, len);
@@ -180,17 +203,17 @@ export function next(): bool {
 
 function misspeltView(): i32 {
   if (at >= end && place == placeCount) {
-    phase = PHASE_WINDOWS;
+    phase = Phase.Windows;
     at = ptrOf(normalText);
     end = endOf(normalText);
     return 0;
   }
   if (at >= end) {
-    at = load<u32>(places + ((<usize>place) << 3));
-    end = load<u32>(places + ((<usize>place) << 3), 4);
+    at = placeAt(place).from;
+    end = placeAt(place).to;
     place++;
   }
-  kind = VIEW_MISSPELT;
+  kind = ViewKind.Misspelt;
   const stop = cut(at, end);
   const len = decodeMisspelt(slice(at, <i32>(stop - at)), arena);
   at = stop >= end ? end : wordStart(stop - <usize>OVERLAP, stop);
@@ -199,12 +222,12 @@ function misspeltView(): i32 {
 
 function nextWindow(): void {
   if (at >= end) {
-    phase = PHASE_ISLANDS;
+    phase = Phase.Islands;
     at = ptrOf(raw);
     end = endOf(raw);
     return;
   }
-  let stop = cut(at, end);
+  const stop = cut(at, end);
   window = slice(at, <i32>(stop - at));
   pending = gates(at, <i32>(stop - at));
   if (pending & GATE_SPACED) {
@@ -216,11 +239,6 @@ function nextWindow(): void {
   if (anyTurned) pending |= UPSIDE_DOWN;
   at = stop >= end ? end : wordStart(stop - <usize>OVERLAP, stop);
 }
-
-/** A second bit for the second view of one gate, above all gates. */
-const TWIN: u32 = 0x8000;
-/** A window of a text with letters on their heads. */
-const UPSIDE_DOWN: u32 = 0x4000;
 
 /** Where a window that begins at `from` ends: at most WINDOW bytes on, after a space or else a character. */
 function cut(from: usize, to: usize): usize {
@@ -249,51 +267,54 @@ function characterStart(ptr: usize): usize {
 function windowView(): i32 {
   const bit = pending & -(<i32>pending);
   pending ^= bit;
-  if (bit == GATE_LEET) {
-    kind = VIEW_LEET;
-    return decodeLeet(window, arena);
+  switch (bit) {
+    case GATE_LEET:
+      kind = ViewKind.Leet;
+      return decodeLeet(window, arena);
+    case GATE_ROT13:
+      kind = ViewKind.Rot13;
+      return decodeRot13(window, arena);
+    case GATE_REVERSED:
+      kind = ViewKind.Reversed;
+      return decodeReversed(window, arena);
+    case TWIN:
+      kind = ViewKind.ReversedWords;
+      return decodeReversedWords(window, arena);
+    case UPSIDE_DOWN:
+      kind = ViewKind.Turned;
+      return decodeTurned(window, arena);
+    case GATE_RENDERED:
+      kind = ViewKind.Rendered;
+      return renderedView();
+    case GATE_ESCAPES:
+      kind = ViewKind.Escapes;
+      return escapesView();
+    case GATE_CODES:
+      kind = ViewKind.Codes;
+      return normalise(slice(decoded, decodeCodes(window, decoded)), false, arena, WINDOW + OVERLAP);
+    default:
+      return 0;
   }
-  if (bit == GATE_ROT13) {
-    kind = VIEW_ROT13;
-    return decodeRot13(window, arena);
-  }
-  if (bit == GATE_REVERSED) {
-    kind = VIEW_REVERSED;
-    return decodeReversed(window, arena);
-  }
-  if (bit == TWIN) {
-    kind = VIEW_REVERSED_WORDS;
-    return decodeReversedWords(window, arena);
-  }
-  if (bit == UPSIDE_DOWN) {
-    kind = VIEW_TURNED;
-    return decodeTurned(window, arena);
-  }
-  if (bit == GATE_RENDERED) {
-    kind = VIEW_RENDERED;
-    const len = decodeRendered(window, arena);
-    return marksWithin < MARKS_MIN ? 0 : len;
-  }
-  if (bit == GATE_ESCAPES) {
-    kind = VIEW_ESCAPES;
-    const len = decodeEscapes(window, decoded);
-    // Nothing decoded: plain text with many ampersands.
-    return len == lenOf(window) ? 0 : normalise(slice(decoded, len), false, arena, WINDOW + OVERLAP);
-  }
-  if (bit == GATE_CODES) {
-    kind = VIEW_CODES;
-    return normalise(slice(decoded, decodeCodes(window, decoded)), false, arena, WINDOW + OVERLAP);
-  }
-  return 0;
+}
+
+function renderedView(): i32 {
+  const len = decodeRendered(window, arena);
+  return marksWithin < MARKS_MIN ? 0 : len;
+}
+
+function escapesView(): i32 {
+  const len = decodeEscapes(window, decoded);
+  // Nothing decoded: plain text with many ampersands.
+  return len == lenOf(window) ? 0 : normalise(slice(decoded, len), false, arena, WINDOW + OVERLAP);
 }
 
 function islandView(): i32 {
   if (at >= end) {
-    phase = PHASE_SPACED;
+    phase = Phase.Spaced;
     at = anySpaced ? ptrOf(raw) : end;
     return 0;
   }
-  kind = VIEW_ISLANDS;
+  kind = ViewKind.Islands;
   const len = decodeIslands(at, end, rawEscaped, decoded, WINDOW);
   at = islandEnd;
   return normalise(slice(decoded, len), false, arena, WINDOW);
@@ -301,11 +322,11 @@ function islandView(): i32 {
 
 function spacedView(): i32 {
   if (at >= end) {
-    phase = PHASE_ERASED;
+    phase = Phase.Erased;
     at = anyErased ? ptrOf(raw) : end;
     return 0;
   }
-  kind = VIEW_SPACED;
+  kind = ViewKind.Spaced;
   const len = normaliseGapped(rawWindow(<usize>OVERLAP), rawEscaped, decoded, WINDOW);
   if ((gates(decoded, len) & GATE_SPACED) == 0) return 0;
   const joined = decodeSpaced(slice(decoded, len), arena);
@@ -314,10 +335,10 @@ function spacedView(): i32 {
 
 function erasedView(): i32 {
   if (at >= end) {
-    phase = PHASE_SMUGGLED;
+    phase = Phase.Smuggled;
     return 0;
   }
-  kind = VIEW_ERASED;
+  kind = ViewKind.Erased;
   return normaliseErasing(rawWindow(ERASED_OVERLAP), rawEscaped, arena, WINDOW);
 }
 
@@ -346,8 +367,8 @@ function rawBoundary(ptr: usize): usize {
 }
 
 function smuggledView(): i32 {
-  phase = PHASE_END;
+  phase = Phase.End;
   if (carriedLen == 0) return 0;
-  kind = VIEW_SMUGGLED;
+  kind = ViewKind.Smuggled;
   return normalise(slice(carried, carriedLen), false, arena, WINDOW);
 }
