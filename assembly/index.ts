@@ -6,7 +6,7 @@ import "./proxy-wasm/abort";
 import { arenaReset, arenaTake } from "./proxy-wasm/arena";
 import { answered, calloutPurpose, calloutReference } from "./proxy-wasm/callouts";
 import { now } from "./proxy-wasm/host";
-import { onReported } from "./observe";
+import { onReported } from "./observe-report";
 import { onRequestBody, onRequestHeaders, onRequestTrailers } from "./request";
 import { onAcquired } from "./request-budget";
 import { onLog, onResponseBody, onResponseHeaders, onResponseTrailers } from "./response";

@@ -28,7 +28,7 @@ import { count, Metric, tally } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
 import { arenaMark, arenaRewind } from "./proxy-wasm/arena";
-import { carryNothing, carryTrace } from "./observe";
+import { carryNothing, carryTrace } from "./observe-report";
 import { continueRequest, now, setEffectiveContext } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { overBudget } from "./refusal-budget";

@@ -19,7 +19,7 @@ import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
 import { Policy } from "./policy/policy";
 import { NS_PER_MS } from "./policy/units";
-import { carrySettled, configureEvents, forgetSettled, leaveEvents, reportEvents } from "./observe";
+import { carrySettled, configureEvents, forgetSettled, leaveEvents, reportEvents } from "./observe-report";
 import { BufferType, LogLevel } from "./proxy-wasm/abi";
 import { arenaCapacity, arenaPeak, arenaReserve, arenaReset } from "./proxy-wasm/arena";
 import { bufferBytes, log, now, setTickPeriod } from "./proxy-wasm/host";
