@@ -15,8 +15,10 @@ import { Writer } from "./writer";
 export { Metric } from "./metrics.gen";
 
 const NO_TIER = lit("none");
-const ids = reserve(METRICS * 4);
-const tallies = reserve(METRICS * 8);
+/** By metric: the host's number for it, what is to be told with the next tick, and what was told of a total that others keep. */
+const ids = new StaticArray<i32>(METRICS);
+const tallies = new StaticArray<i64>(METRICS);
+const told = new StaticArray<u64>(METRICS);
 const refusedEarly = reserve(<usize>REASONS * 4);
 const name = new Writer(128);
 let defined: bool = false;
@@ -27,7 +29,7 @@ export function defineFixed(): void {
   defined = true;
   for (let i = 0; i < METRICS; i++) {
     const kind = metricIsGauge(i) ? MetricType.Gauge : MetricType.Counter;
-    store<i32>(ids + ((<usize>i) << 2), defineMetric(kind, name.reset().text(metricName(i)).written));
+    unchecked((ids[i] = defineMetric(kind, name.reset().text(metricName(i)).written)));
   }
   defineRequests(NO_TIER, refusedEarly);
 }
@@ -47,13 +49,20 @@ function defineRequests(tier: Slice, to: usize): void {
 }
 
 export function count(metric: Metric, by: i64 = 1): void {
-  increment(load<i32>(ids + ((<usize>metric) << 2)), by);
+  increment(unchecked(ids[metric]), by);
+}
+
+/** Brings a counter up to `total`, which another file adds up. */
+export function countUpTo(metric: Metric, total: u64): void {
+  const before = unchecked(told[metric]);
+  if (total == before) return;
+  count(metric, <i64>(total - before));
+  unchecked((told[metric] = total));
 }
 
 /** Adds to a counter of quantities, which the host is told of with the next tick instead of in each request. */
 export function tally(metric: Metric, by: i64): void {
-  const at = tallies + ((<usize>metric) << 3);
-  store<i64>(at, load<i64>(at) + by);
+  unchecked((tallies[metric] += by));
 }
 
 /** Tells the host what was added up since it was told last, of requests those of `policy`. */
@@ -64,14 +73,14 @@ export function tellTallies(policy: Policy): void {
     tier.passed = 0;
   }
   for (let metric = 0; metric < METRICS; metric++) {
-    const at = tallies + ((<usize>metric) << 3);
-    if (load<i64>(at) != 0) count(metric, load<i64>(at));
-    store<i64>(at, 0);
+    const by = unchecked(tallies[metric]);
+    if (by != 0) count(metric, by);
+    unchecked((tallies[metric] = 0));
   }
 }
 
 export function gauge(metric: Metric, value: u64): void {
-  record(load<i32>(ids + ((<usize>metric) << 2)), value);
+  record(unchecked(ids[metric]), value);
 }
 
 /** Counts one request under its verdict; a stream without a tier (or none) under the tier "none". The host is told of those

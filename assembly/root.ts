@@ -13,7 +13,7 @@ import { configureMemo, memoEvictions, memoHits, memoMisses } from "./inspect/me
 import { askForRules, forgetRules, shareRules, takeRules, tickPeriod } from "./own-rules";
 import { ARENA_BESIDE_BODY, BODY_BYTES_MAX, POLICY_BYTES_MAX, ROOTS_MAX } from "./limits";
 import { reserve } from "./memory";
-import { count, defineFixed, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
+import { countUpTo, defineFixed, defineMetrics, gauge, Metric, tellTallies } from "./metrics";
 import { CLASSIFIER, packAt, packLength, RULES } from "./packs";
 import { closeBlock } from "./policy/block";
 import { block, loadPolicy, problemCount, problemLine } from "./policy/load";
@@ -36,11 +36,18 @@ import { openStream, served, streamsOpen } from "./stream";
 import { configureTokens } from "./tokens/count";
 import { Writer } from "./writer";
 
-// | root context u32 | policy u32 | block u32 |
-const ENTRY: usize = 12;
-const roots = reserve(<usize>ROOTS_MAX * ENTRY);
-/** The entry that was found last: most streams are of the same root as the one before. */
-let latest: usize = roots;
+/** A root with its policy. All zero: a free place. */
+@unmanaged
+class Root {
+  context: u32;
+  policy: Policy | null;
+  /** The memory that the policy is in (policy/block.ts). */
+  block: usize;
+}
+
+const roots = reserve(<usize>ROOTS_MAX * offsetof<Root>());
+/** The root that was found last: most streams are of the same one as the stream before. */
+let latest: Root = rootAt(0);
 const line = new Writer(2304);
 const SEED = lit("weir.seed");
 const seedBytes = reserve(8);
@@ -54,22 +61,30 @@ let budgeted: bool = false;
 // Room for the first configuration, before anything is known of bodies.
 arenaReserve(1 << 20);
 
-function entryOf(root: u32): usize {
-  if (load<u32>(latest) == root) return latest;
-  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
-    const entry = roots + i * ENTRY;
-    if (load<u32>(entry) == root) return (latest = entry);
+function rootAt(number: i32): Root {
+  return changetype<Root>(roots + <usize>number * offsetof<Root>());
+}
+
+function numberOf(root: Root): i32 {
+  return <i32>((changetype<usize>(root) - roots) / offsetof<Root>());
+}
+
+/** The root of a context; of 0, a free place. */
+function findRoot(context: u32): Root | null {
+  if (latest.context == context) return latest;
+  for (let i = 0; i < ROOTS_MAX; i++) {
+    if (rootAt(i).context == context) return (latest = rootAt(i));
   }
-  return 0;
+  return null;
 }
 
 /** A context has begun: a stream of the root `parent`, or a root if there is none. */
 export function onContextCreate(context: u32, parent: u32): void {
   if (parent == 0) return;
-  const entry = entryOf(parent);
-  if (!entry) return;
+  const root = findRoot(parent);
+  if (root == null) return;
   const stream = openStream(context);
-  if (stream != null) stream.policy = <usize>load<u32>(entry, 4);
+  if (stream != null) stream.policy = changetype<usize>(root.policy);
 }
 
 /**
@@ -82,8 +97,8 @@ export function onContextCreate(context: u32, parent: u32): void {
  * Kong tries nothing. Where a filter does not start it keeps all filter chains as they were, and a service that is new is served
  * without one. So there whatever fails is taken like that.
  */
-export function onConfigure(root: u32, size: i32): bool {
-  if (configure(root, size)) return true;
+export function onConfigure(context: u32, size: i32): bool {
+  if (configure(context, size)) return true;
   // What was refused may have filled it.
   arenaReset();
   if (!learnsHost() || (!nginx && !servesAny())) return false;
@@ -104,13 +119,14 @@ function learnsHost(): bool {
 }
 
 function servesAny(): bool {
-  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) if (load<u32>(roots + i * ENTRY) != 0) return true;
+  for (let i = 0; i < ROOTS_MAX; i++) if (rootAt(i).context != 0) return true;
   return false;
 }
 
-function configure(root: u32, size: i32): bool {
-  const entry = entryOf(root) || entryOf(0);
-  if (!entry) return fail("too many configurations in one VM: expected at most 256");
+function configure(context: u32, size: i32): bool {
+  let root = findRoot(context);
+  if (root == null) root = findRoot(0);
+  if (root == null) return fail("too many configurations in one VM: expected at most 256");
   const text = bufferBytes(BufferType.PluginConfiguration, size);
   if (size == 0 || (size <= POLICY_BYTES_MAX && lenOf(text) != size))
     return fail("the plugin configuration is missing: expected a policy in JSON");
@@ -121,20 +137,20 @@ function configure(root: u32, size: i32): bool {
     return false;
   }
   inheritRules(policy);
-  forget(entry);
+  forget(root);
   budgeted = budgeted || policy.budgeted;
-  store<u32>(entry, root);
-  store<u32>(entry, changetype<usize>(policy), 4);
-  store<u32>(entry, block, 8);
+  root.context = context;
+  root.policy = policy;
+  root.block = block;
   setTickPeriod(tickPeriod(policy));
   return true;
 }
 
 /** A policy with the same rules as one that is being served need not wait for them. */
 function inheritRules(policy: Policy): void {
-  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
-    const served = <usize>load<u32>(roots + i * ENTRY, 4);
-    if (served) shareRules(changetype<Policy>(served), policy);
+  for (let i = 0; i < ROOTS_MAX; i++) {
+    const served = rootAt(i).policy;
+    if (served != null) shareRules(served, policy);
   }
 }
 
@@ -182,44 +198,42 @@ function refused(): bool {
 }
 
 /** A context has ended; if it was a root, its policy's memory is free again. */
-export function onRootDelete(root: u32): void {
-  const entry = entryOf(root);
-  if (!entry) return;
-  forget(entry);
+export function onRootDelete(context: u32): void {
+  const root = findRoot(context);
+  if (root != null) forget(root);
 }
 
-function forget(entry: usize): void {
-  const policy = <usize>load<u32>(entry, 4);
-  if (policy) {
-    tellTallies(changetype<Policy>(policy));
-    forgetRules(changetype<Policy>(policy), numberOf(entry));
+function forget(root: Root): void {
+  const policy = root.policy;
+  if (policy != null) {
+    const at = changetype<usize>(policy);
+    tellTallies(policy);
+    forgetRules(policy, numberOf(root));
     emptyPurses(true);
-    orphanAcquires(policy, now());
-    orphanLeases(policy);
-    orphanDebts(policy);
-    leaveEvents(changetype<Policy>(policy));
-    closeBlock(<usize>load<u32>(entry, 8));
+    orphanAcquires(at, now());
+    orphanLeases(at);
+    orphanDebts(at);
+    leaveEvents(policy);
+    closeBlock(root.block);
   }
-  memory.fill(entry, 0, ENTRY);
-}
-
-function numberOf(entry: usize): i32 {
-  return <i32>((entry - roots) / ENTRY);
+  root.context = 0;
+  root.policy = null;
+  root.block = 0;
 }
 
 /** The sidecar has answered what the root's policy asked for (NONE: it has not). */
 export function onRulesCompiled(number: i32, answer: Slice): void {
-  const policy = <usize>load<u32>(roots + <usize>number * ENTRY, 4);
-  if (policy) takeRules(changetype<Policy>(policy), answer, now());
+  const policy = rootAt(number).policy;
+  if (policy != null) takeRules(policy, answer, now());
 }
 
 /** Time passes: rules are asked for, leases are looked after, and gauges told. */
-export function onTick(root: u32): void {
-  const entry = entryOf(root);
-  if (!entry) return;
-  const policy = changetype<Policy>(<usize>load<u32>(entry, 4));
+export function onTick(context: u32): void {
+  const root = findRoot(context);
+  if (root == null) return;
+  const policy = root.policy!;
   const time = now();
-  if (policy.awaitsRules) askForRules(policy, numberOf(entry), time);
+  if (policy.awaitsRules) askForRules(policy, numberOf(root), time);
   if (budgeted && isDue(policy, time)) {
     emptyPurses(false);
     carrySettled();
@@ -248,45 +262,26 @@ export function onTick(root: u32): void {
  */
 function isDue(policy: Policy, time: u64): bool {
   if (time - policy.lookedAfterNs < (<u64>policy.syncMs * NS_PER_MS) / 2) return false;
-  for (let i: usize = 0; i < <usize>ROOTS_MAX; i++) {
-    const at = <usize>load<u32>(roots + i * ENTRY, 4);
-    if (!at) continue;
-    const other = changetype<Policy>(at);
+  for (let i = 0; i < ROOTS_MAX; i++) {
+    const other = rootAt(i).policy;
+    if (other == null) continue;
     if (other.ledgerTag == policy.ledgerTag && other.timeoutMs <= policy.timeoutMs)
       other.lookedAfterNs = time;
   }
   return true;
 }
 
-// What leaves count themselves, and how much of it has been told.
-let acquireCallsTold: u64 = 0;
-let settleCallsTold: u64 = 0;
-let rulesCallsTold: u64 = 0;
-let eventCallsTold: u64 = 0;
-let failedCallsTold: u64 = 0;
-let lostReportsTold: u64 = 0;
-let debtsSettledTold: u64 = 0;
-let unsettledTold: u64 = 0;
-let hitsTold: u64 = 0;
-let missesTold: u64 = 0;
-let evictionsTold: u64 = 0;
-
+/** Tells what leaves count themselves. */
 function tellCounts(): void {
-  acquireCallsTold = tell(Metric.CalloutsPurposeAcquire, acquireCalls, acquireCallsTold);
-  settleCallsTold = tell(Metric.CalloutsPurposeSettle, settleCalls, settleCallsTold);
-  rulesCallsTold = tell(Metric.CalloutsPurposeRules, rulesCalls, rulesCallsTold);
-  eventCallsTold = tell(Metric.CalloutsPurposeEvents, eventCalls, eventCallsTold);
-  failedCallsTold = tell(Metric.LedgerFailures, failedCalls, failedCallsTold);
-  lostReportsTold = tell(Metric.LostReports, lostReports + debtsLost, lostReportsTold);
-  debtsSettledTold = tell(Metric.DebtsSettled, debtsSettled, debtsSettledTold);
-  unsettledTold = tell(Metric.Unsettled, unsettled, unsettledTold);
-  hitsTold = tell(Metric.MemoHits, memoHits, hitsTold);
-  missesTold = tell(Metric.MemoMisses, memoMisses, missesTold);
-  evictionsTold = tell(Metric.MemoEvictions, memoEvictions, evictionsTold);
-}
-
-/** Adds what has come since `told` was; returns what is told now. */
-function tell(metric: Metric, total: u64, told: u64): u64 {
-  if (total != told) count(metric, <i64>(total - told));
-  return total;
+  countUpTo(Metric.CalloutsPurposeAcquire, acquireCalls);
+  countUpTo(Metric.CalloutsPurposeSettle, settleCalls);
+  countUpTo(Metric.CalloutsPurposeRules, rulesCalls);
+  countUpTo(Metric.CalloutsPurposeEvents, eventCalls);
+  countUpTo(Metric.LedgerFailures, failedCalls);
+  countUpTo(Metric.LostReports, lostReports + debtsLost);
+  countUpTo(Metric.DebtsSettled, debtsSettled);
+  countUpTo(Metric.Unsettled, unsettled);
+  countUpTo(Metric.MemoHits, memoHits);
+  countUpTo(Metric.MemoMisses, memoMisses);
+  countUpTo(Metric.MemoEvictions, memoEvictions);
 }
