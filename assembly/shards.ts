@@ -5,11 +5,9 @@
 // others that fall there. One request then costs one read and one compare-and-set for everything it changes in a
 // record. Idle buckets leave a record whenever it is written, so that the table needs no sweeper.
 //
-//  record   ┌────────────┬────────────┬─────────┬──────────────┬──────────────┐
-//           │ buckets u16│ leases u16 │ 0   u32 │ buckets × 16 │ leases × 248 │
-//           └────────────┴────────────┴─────────┴──────────────┴──────────────┘
-//  bucket   │ tag u64 │ theoretical arrival time u64, ns of now() │
-//  lease    see `Lease`
+//  record   ┌──────────┬──────────────┬──────────────┐
+//           │ `Head` 8 │ buckets × 16 │ leases × 248 │
+//           └──────────┴──────────────┴──────────────┘
 //
 // A tag is a 64-bit keyed hash: the chance that two of a million subjects share one is 3·10⁻⁸.
 import { mix } from "./hash";
@@ -22,13 +20,29 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 /** Bytes of a budget's amounts in a lease: granted, spent, reserved. */
 export const AMOUNTS: usize = 24;
 const HEAD: i32 = 8;
-const BUCKET: i32 = 16;
+const BUCKET: i32 = <i32>offsetof<Bucket>();
 const LEASE_HEAD: i32 = 56;
 const LEASE: i32 = LEASE_HEAD + <i32>AMOUNTS * BUDGETS_MAX;
 const RECORD_MAX: i32 = HEAD + SHARD_BUCKETS_MAX * BUCKET + SHARD_LEASES_MAX * LEASE;
 
 /** A lease whose worker has not renewed it for so long is the ledger's to resolve: ten times its life there. */
 const DEAD_NS: u64 = 600_000_000_000;
+
+/** How a record begins. */
+@unmanaged
+class Head {
+  bucketCount: u16;
+  leaseCount: u16;
+  private unused: u32;
+}
+
+/** What a subject or an address may still do at one rate (admission/gcra.ts). */
+@unmanaged
+class Bucket {
+  tag: u64;
+  /** The theoretical arrival time, in ns of `now()`. */
+  arrival: u64;
+}
 
 export enum LeaseState {
   /** Reservations may be taken. */
@@ -106,11 +120,14 @@ export class Shard {
   private readonly key: usize = reserve(8);
   private version: u32 = 0;
 
-  private get buckets(): i32 {
-    return <i32>load<u16>(this.record);
+  private get head(): Head {
+    return changetype<Head>(this.record);
+  }
+  private get bucketCount(): i32 {
+    return this.head.bucketCount;
   }
   get leaseCount(): i32 {
-    return <i32>load<u16>(this.record, 2);
+    return this.head.leaseCount;
   }
 
   /** Reads the record that `tag` belongs to; false when the host has none (shared data is full or off). */
@@ -127,34 +144,33 @@ export class Shard {
 
   /** Writes the record back if nobody else did since `open`. */
   commit(): bool {
-    const size = HEAD + this.buckets * BUCKET + this.leaseCount * LEASE;
+    const size = HEAD + this.bucketCount * BUCKET + this.leaseCount * LEASE;
     return sharedSwap(slice(this.key, 8), slice(this.record, size), this.version);
   }
 
   /** The arrival time of the bucket of `tag`, or 0: an idle bucket and none are the same. */
   arrival(tag: u64): u64 {
-    const at = this.bucketAt(tag);
-    return at ? load<u64>(at, 8) : 0;
+    const bucket = this.bucketOf(tag);
+    return bucket == null ? 0 : bucket.arrival;
   }
 
   /** Sets the arrival time of a bucket. Idle buckets make room; if none is idle, the one closest to it does. */
   setArrival(tag: u64, arrival: u64, now: u64): void {
-    const known = this.bucketAt(tag);
-    if (known) {
-      store<u64>(known, arrival, 8);
+    const known = this.bucketOf(tag);
+    if (known != null) {
+      known.arrival = arrival;
       return;
     }
-    let victim: usize = 0;
+    let bucket = this.bucketAt(0);
     let earliest = u64.MAX_VALUE;
-    for (let i = 0; i < this.buckets; i++) {
-      const at = this.record + HEAD + i * BUCKET;
-      if (load<u64>(at, 8) >= earliest) continue;
-      earliest = load<u64>(at, 8);
-      victim = at;
+    for (let i = 0; i < this.bucketCount; i++) {
+      if (this.bucketAt(i).arrival >= earliest) continue;
+      bucket = this.bucketAt(i);
+      earliest = bucket.arrival;
     }
-    if (earliest > now && this.buckets < SHARD_BUCKETS_MAX) victim = this.insertBucket();
-    store<u64>(victim, tag);
-    store<u64>(victim, arrival, 8);
+    if (earliest > now && this.bucketCount < SHARD_BUCKETS_MAX) bucket = this.insertBucket();
+    bucket.tag = tag;
+    bucket.arrival = arrival;
   }
 
   /** The lease `high`·`low`, or null. */
@@ -176,7 +192,7 @@ export class Shard {
     if (this.leaseCount == SHARD_LEASES_MAX) return null;
     const lease = this.leaseAt(this.leaseCount);
     memory.fill(changetype<usize>(lease), 0, LEASE);
-    store<u16>(this.record, <u16>(this.leaseCount + 1), 2);
+    this.head.leaseCount++;
     return lease;
   }
 
@@ -185,25 +201,30 @@ export class Shard {
     if (changetype<usize>(last) != changetype<usize>(lease)) {
       memory.copy(changetype<usize>(lease), changetype<usize>(last), LEASE);
     }
-    store<u16>(this.record, <u16>(this.leaseCount - 1), 2);
+    this.head.leaseCount--;
   }
 
   /** The `i`th lease of the record, of `leaseCount`. */
   leaseAt(i: i32): Lease {
-    return changetype<Lease>(this.record + HEAD + this.buckets * BUCKET + i * LEASE);
+    return changetype<Lease>(this.record + HEAD + this.bucketCount * BUCKET + i * LEASE);
   }
 
-  private bucketAt(tag: u64): usize {
-    const end = this.record + HEAD + this.buckets * BUCKET;
-    for (let at = this.record + HEAD; at < end; at += BUCKET) if (load<u64>(at) == tag) return at;
-    return 0;
+  private bucketAt(i: i32): Bucket {
+    return changetype<Bucket>(this.record + HEAD + i * BUCKET);
   }
 
-  private insertBucket(): usize {
-    const at = this.record + HEAD + this.buckets * BUCKET;
+  private bucketOf(tag: u64): Bucket | null {
+    for (let i = 0; i < this.bucketCount; i++) if (this.bucketAt(i).tag == tag) return this.bucketAt(i);
+    return null;
+  }
+
+  /** A new bucket behind the others, before the leases. */
+  private insertBucket(): Bucket {
+    const bucket = this.bucketAt(this.bucketCount);
+    const at = changetype<usize>(bucket);
     memory.copy(at + BUCKET, at, this.leaseCount * LEASE);
-    store<u16>(this.record, <u16>(this.buckets + 1));
-    return at;
+    this.head.bucketCount++;
+    return bucket;
   }
 }
 
@@ -226,4 +247,4 @@ export function createShards(): bool {
   return ok;
 }
 
-assert(offsetof<Lease>() <= <usize>LEASE_HEAD);
+assert(offsetof<Head>() == <usize>HEAD && offsetof<Lease>() <= <usize>LEASE_HEAD);

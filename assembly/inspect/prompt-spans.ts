@@ -1,10 +1,5 @@
 // What was found in one request: the texts that a model will read, and the facts that budgets need.
 //
-//   span (16 bytes) ┌──────────────────────┬──────────┬──────────────────────────────────────┐
-//                   │ raw slice (u64)      │ node u32 │ trust (bits 0–1), escaped 8, key 9,  │
-//                   │                      │          │ part 10, goes on 11                  │
-//                   └──────────────────────┴──────────┴──────────────────────────────────────┘
-//
 // Bounds: `spansMax` spans; with more, `tooMany` is set and the rest is missing, so the request must be refused.
 import { reserve } from "../memory";
 import { NONE, Slice } from "../slice";
@@ -21,10 +16,26 @@ export enum Trust {
 
 /** Members that limit the output: four at the root, two of Bedrock's, and two in Gemini's configuration. */
 const LIMITS_MAX: i32 = 8;
-const ESCAPED: u32 = 1 << 8;
-const KEY: u32 = 1 << 9;
-const PART: u32 = 1 << 10;
-const GOES_ON: u32 = 1 << 11;
+
+/** Whether a text is a message's, or one of its parts'. */
+enum Part {
+  None = 0,
+  /** It begins what its speaker says. */
+  First = 1,
+  /** It belongs together with the one before: of the same message, or of one of the same speaker right before, and the same trust. */
+  GoesOn = 2,
+}
+
+/** A text that a model will read. */
+@unmanaged
+class Span {
+  raw: Slice;
+  node: i32;
+  trust: u8;
+  escaped: bool;
+  key: bool;
+  part: u8;
+}
 
 export class Prompt {
   /** A Shape; Unknown leaves it to the policy, and the spans are found all the same. */
@@ -91,7 +102,7 @@ export class Prompt {
   /** Reserves its memory: construct at module level only. */
   constructor(spansMax: i32) {
     this.spansMax = spansMax;
-    this.spans = reserve((<usize>spansMax) << 4);
+    this.spans = reserve(<usize>spansMax * offsetof<Span>());
     this.limits = reserve((<usize>LIMITS_MAX) << 2);
   }
 
@@ -140,20 +151,21 @@ export class Prompt {
       this.tooMany = true;
       return;
     }
-    const at = this.spans + ((<usize>this.count) << 4);
-    this.count++;
-    store<u64>(at, raw);
-    store<u32>(at, node, 8);
-    store<u32>(at, <u32>trust | (escaped ? ESCAPED : 0) | (key ? KEY : 0), 12);
+    const span = this.span(this.count++);
+    span.raw = raw;
+    span.node = node;
+    span.trust = <u8>trust;
+    span.escaped = escaped;
+    span.key = key;
+    span.part = <u8>Part.None;
   }
 
   /** The text that was just added, of class `trust`, is one of a part in the list `list`; of the message in hand without one. */
   markPart(list: i32, trust: i32): void {
     if (this.tooMany) return;
     const whole = list < 0 ? this.turn : list;
-    const at = this.spans + ((<usize>(this.count - 1)) << 4);
     const goesOn = whole == this.partOf && trust == this.partTrust;
-    store<u32>(at, load<u32>(at, 12) | PART | (goesOn ? GOES_ON : 0), 12);
+    this.span(this.count - 1).part = <u8>(goesOn ? Part.GoesOn : Part.First);
     this.partOf = whole;
     this.partTrust = trust;
   }
@@ -174,36 +186,39 @@ export class Prompt {
     return load<i32>(this.limits + ((<usize>i) << 2));
   }
 
+  private span(i: i32): Span {
+    return changetype<Span>(this.spans + ((<usize>i) << 4));
+  }
+
   /** The raw text (escapes intact) of span i (0 ≤ i < count). */
   raw(i: i32): Slice {
-    return load<u64>(this.spans + ((<usize>i) << 4));
+    return this.span(i).raw;
   }
 
   /** The value's node; for a key, the node of its value. */
   node(i: i32): i32 {
-    return load<i32>(this.spans + ((<usize>i) << 4), 8);
+    return this.span(i).node;
   }
 
   trust(i: i32): i32 {
-    return load<i32>(this.spans + ((<usize>i) << 4), 12) & 3;
+    return this.span(i).trust;
   }
 
   escaped(i: i32): bool {
-    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & ESCAPED) != 0;
+    return this.span(i).escaped;
   }
 
-  /** Whether the text is a message's, or one of its parts'. */
   isPart(i: i32): bool {
-    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & PART) != 0;
+    return this.span(i).part != Part.None;
   }
 
-  /** Of such a text: whether the one before it is in the same message, or in one of the same speaker right before, and of the same trust. */
+  /** Whether it belongs together with the part before it. */
   goesOn(i: i32): bool {
-    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & GOES_ON) != 0;
+    return this.span(i).part == Part.GoesOn;
   }
 
   /** Whether the text is a member's name. */
   isKey(i: i32): bool {
-    return (load<u32>(this.spans + ((<usize>i) << 4), 12) & KEY) != 0;
+    return this.span(i).key;
   }
 }
