@@ -36,4 +36,3 @@ export const TRACEPARENT = lit("traceparent");
 export const TRACESTATE = lit("tracestate");
 
 export const JSON_TYPE = lit("application/json");
-export const IDENTITY = lit("identity");

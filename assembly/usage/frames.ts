@@ -126,7 +126,6 @@ function nextEvent(): bool {
     return false;
   }
   // Too long, or no room: it goes on as it is, if it can be with as much at once as if nothing had cut it.
-  state.oversized++;
   state.framePassing = end == 0;
   framedTo = to;
   if (state.holdLength == 0) return pass(to);

@@ -51,9 +51,8 @@ export class State {
   /** Choices of which text has come, and those that are complete, one bit each (modulo 32). */
   choicesOpen: u32;
   choicesDone: u32;
-  /** Events that are not JSON we can read, and events that were longer than can be held. */
+  /** Events that are not JSON we can read. */
   unreadable: u32;
-  oversized: u32;
   /** Something came that is no event of a stream: data that is no JSON, or JSON where a field should be. */
   stray: bool;
   /** A text passed in an earlier piece under an index, or as a kind, that turned out to be another; or in a line of JSON that is no event. */

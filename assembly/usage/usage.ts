@@ -156,11 +156,6 @@ export function isUnfollowed(state: State): bool {
   return isOdd(state) || state.misplaced;
 }
 
-/** Events that passed in several pieces because they were too long to be held. */
-export function oversized(state: State): u32 {
-  return state.oversized;
-}
-
 function geminiPrompt(state: State): u64 {
   return state.counter(Counter.GeminiPrompt) + state.counter(Counter.GeminiTools);
 }

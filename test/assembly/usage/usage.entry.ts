@@ -17,7 +17,6 @@ export {
   nextPiece,
   openAnswer,
   outputTokensEstimate,
-  oversized,
   piece,
   promptTokens,
   reasoningTokens,
