@@ -39,6 +39,7 @@ if (!file) console.log("No labelled data: WEIR_DATA is not set. Own corpus only.
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf(ENTRY), {
   corpus: join(root, "training"),
+  documents: join(root, "node_modules"),
   data: file ? [file] : [],
   rules: compileRules(rules, source).pack,
   seed: 1,

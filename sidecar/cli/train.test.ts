@@ -25,6 +25,9 @@ for (const part of ["attacks", "hard", "benign"]) {
   mkdirSync(join(corpus, part), { recursive: true });
   copyFileSync(join("training", part, "hi.txt"), join(corpus, part, "hi.txt"));
 }
+const documents = join(directory, "documents");
+mkdirSync(documents);
+writeFileSync(join(documents, "README.md"), "The garden is open on Sundays, also in the rain.\n".repeat(9));
 const present = builtFile("classifier.bin");
 const features = readFileSync(builtFile("features.wasm"));
 const rules = readFileSync(builtFile("rules.bin"));
@@ -47,7 +50,8 @@ async function train(name: string, lines: readonly string[]): Promise<{ code: nu
   const { log } = console;
   console.log = () => {};
   try {
-    return { code: await run(["--labels", labels, "--corpus", corpus, "--out", out]), out };
+    const options = ["--labels", labels, "--corpus", corpus, "--documents", documents, "--out", out];
+    return { code: await run(options), out };
   } finally {
     console.log = log;
   }
@@ -80,7 +84,7 @@ describe("weir train", () => {
       ...NUMBERS.flatMap((i) =>
         [0, 1, 2].map((j) => labelled(`Write a poem about ${i} kinds of ${"abc"[j]}`, 0)),
       ),
-      ...missed.slice(0, 100).map(({ text }) => labelled(text, 1)),
+      ...missed.slice(-100).map(({ text }) => labelled(text, 1)),
     ]);
     assert.equal(code, 3);
     assert.ok(existsSync(join(out, "classifier.rejected.bin")));

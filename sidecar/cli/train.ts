@@ -3,7 +3,7 @@
 // Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
 // training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
 // more false positives than the present pack makes. Labels tell of what somebody looked at, and nothing of all other traffic: for that the project's own
-// texts stand. The candidate's threshold is not below where it refuses more of their harmless ones than the present pack, and a candidate that catches fewer of
+// texts stand, and documents. The candidate's threshold is not below where it refuses more of their harmless ones than the present pack, and a candidate that catches fewer of
 // their attacks is none. The candidate is written either way, under a name that says
 // whether it is offered; if it is, the filter with it is written, too, to be rolled out like any other.
 //
@@ -18,6 +18,7 @@ import type { FeatureModule } from "../pack/features.ts";
 import { OUT_OF_REACH, trainPackOf } from "../pack/train.ts";
 import { thresholdAt } from "../pack/train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
+import { documents, packagesOf } from "../pack/train-documents.ts";
 import { Judge } from "../pack/train-judge.ts";
 import { packThreshold, withThreshold } from "../pack/train-pack.ts";
 import { builtFile, filterWith } from "./filter.ts";
@@ -26,16 +27,17 @@ import { integerOf, UsageError, unreadable } from "./usage.ts";
 const LABELS_MAX = 256 << 20;
 const HELD_OUT = 0.2;
 
-export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--current PACK] [--out DIR] [--seed N]
+export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--documents DIR] [--current PACK] [--out DIR] [--seed N]
 
   --labels FILE.jsonl   lines {"text", "label": 0 | 1, "source"?, "kind"?}, at most ${LABELS_MAX} bytes; 1 is an attack
   --corpus DIR          the project's own texts, learned with the labels (those that came with the command)
+  --documents DIR       documents and code, all of it harmless, learned with the labels (the packages installed with the command)
   --current PACK        the pack in use (the one that came with the command)
   --out DIR             where classifier.bin and weir.wasm, the filter with it, are written, or classifier.rejected.bin (the working directory)
   --seed N              of the training, 0 to 4294967295 (1)
 
-A fifth of the labels is held out, and both packs are judged on it, and on the project's own texts: better is what is better on the
-labels and no worse on those.
+A fifth of the labels is held out, and both packs are judged on it, and on the project's own texts and the documents: better is what is
+better on the labels and no worse on those.
 
 exit status: 0 better, offered; 3 not better, not offered; 1 something cannot be read; 2 wrong usage`;
 
@@ -147,10 +149,10 @@ function readLabels(file: string): Sample[] {
   }
 }
 
-/** The project's own texts under `directory`. Throws WeirError that names it where there are none. */
-function readCorpus(directory: string, seed: number): Sample[] {
+/** What `read` makes of `directory`. Throws WeirError that names it where it cannot be read. */
+function readDirectory(directory: string, read: (directory: string) => Sample[]): Sample[] {
   try {
-    return ownCorpus(directory, seed);
+    return read(directory);
   } catch (thrown) {
     throw thrown instanceof WeirError ? thrown : unreadable(directory, thrown);
   }
@@ -192,6 +194,7 @@ export async function run(args: string[]): Promise<number> {
     options: {
       labels: { type: "string" },
       corpus: { type: "string", default: beside("./training", "training") },
+      documents: { type: "string", default: packagesOf(dirname(fileURLToPath(import.meta.url))) },
       current: { type: "string", default: beside("./classifier.bin", "packs/classifier/weights.bin") },
       out: { type: "string", default: "." },
       seed: { type: "string", default: "1" },
@@ -215,7 +218,10 @@ export async function run(args: string[]): Promise<number> {
   // Before the training, which takes a while: what is no pack, and no directory to write to, is told at once.
   makeDirectory(resolve(out));
   const present = judgeCurrent(wasm, rules, current, test);
-  const own = readCorpus(corpus, seed);
+  const own = [
+    ...readDirectory(corpus, (directory) => ownCorpus(directory, seed)),
+    ...readDirectory(values.documents, documents),
+  ];
   const presentOwn = judgeCurrent(wasm, rules, current, own);
   const trained = trainPackOf(featureModule(wasm), [...own, ...rest], { rules, hash, seed });
   const pack = raised(wasm, rules, trained.pack, own, presentOwn.falsePositives);
@@ -227,7 +233,7 @@ export async function run(args: string[]): Promise<number> {
   console.log(`${rest.length} labels learned, ${test.length} held out`);
   console.log(line("present", present));
   console.log(line("candidate", candidate));
-  console.log(`${own.length} of the project's own texts, learned`);
+  console.log(`${own.length} of the project's own texts and of documents, learned`);
   console.log(line("present", presentOwn));
   console.log(line("candidate", candidateOwn));
   console.log(`${file}: ${offered ? "better, offered" : "not better, not offered"}`);

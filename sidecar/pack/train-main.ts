@@ -37,6 +37,7 @@ if (data.length === 0)
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf("test/assembly/inspect/classifier.entry.ts"), {
   corpus: join(root, "training"),
+  documents: join(root, "node_modules"),
   data,
   rules: compileRules(rules, source).pack,
   seed: Number(values.seed),

@@ -113,7 +113,9 @@ test("training on a small corpus gives the same pack twice, and it tells its cla
     mkdirSync(join(dir, part), { recursive: true });
     writeFileSync(join(dir, part, "en.txt"), text);
   }
-  const input = { corpus: dir, data: [], seed: 4 };
+  mkdirSync(join(dir, "read"));
+  writeFileSync(join(dir, "read/README.md"), "The garden is open on Sundays.\n".repeat(9));
+  const input = { corpus: dir, documents: join(dir, "read"), data: [], seed: 4 };
   const entry = "test/assembly/inspect/classifier.entry.ts";
   const once = trainPack(await leaf(entry), input);
   const again = trainPack(await leaf(entry), input);

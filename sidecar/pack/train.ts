@@ -11,13 +11,14 @@ import { WeirError } from "../errors.ts";
 import { extract, type FeatureModule } from "./features.ts";
 import { type Platt, platt, type Scored, thresholdAt } from "./train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "./train-corpus.ts";
+import { documents } from "./train-documents.ts";
 import { folds, heldOutLogits, heldOutModels, heldOutScores } from "./train-folds.ts";
 import { Judge } from "./train-judge.ts";
 import { DEFAULTS, type Model, type TrainOptions, train } from "./train-model.ts";
 import { quantise, writePack } from "./train-pack.ts";
 
-/** Share of benign texts of unseen sources that the threshold lets through as attacks. */
-export const FALSE_POSITIVES = 0.002;
+/** Share of benign texts of unseen sources, documents and code among them, that are above the threshold. */
+export const FALSE_POSITIVES = 0.0012;
 
 /** A threshold that no logit passes. */
 export const OUT_OF_REACH = 16;
@@ -49,6 +50,8 @@ export interface Trained {
 export interface TrainInput {
   /** The corpus's directory. */
   corpus: string;
+  /** A directory of harmless documents. */
+  documents: string;
   /** Labelled JSONL files. */
   data: string[];
   /** The rules pack that will be served beside the classifier. */
@@ -61,9 +64,13 @@ export const OPTIONS: TrainOptions = {
   factor: (source) => (NOISY.test(source) ? 0.5 : OWN_ENGLISH.test(source) && !QUOTED.test(source) ? 2 : 1),
 };
 
-export function trainPack(module: FeatureModule, { corpus, data: files, rules, seed }: TrainInput): Trained {
-  const samples = [...ownCorpus(corpus, seed), ...files.flatMap(readSamples)];
-  return trainPackOf(module, samples, { rules, hash: sourceHash(corpus, files), seed });
+export function trainPack(
+  module: FeatureModule,
+  { corpus, documents: directory, data: files, rules, seed }: TrainInput,
+): Trained {
+  const read = documents(directory);
+  const samples = [...ownCorpus(corpus, seed), ...read, ...files.flatMap(readSamples)];
+  return trainPackOf(module, samples, { rules, hash: sourceHash(corpus, read, files), seed });
 }
 
 /** The same from samples at hand; `hash` (32 bytes) goes into the pack's header. */
@@ -119,12 +126,13 @@ function calibrate(samples: readonly Sample[], raw: Float64Array): Platt {
   return fit;
 }
 
-/** SHA-256 over the corpus's files and the data's. */
-function sourceHash(corpus: string, files: readonly string[]): Buffer {
+/** SHA-256 over the corpus's files, the documents and the data's files. */
+function sourceHash(corpus: string, read: readonly Sample[], files: readonly string[]): Buffer {
   const hash = createHash("sha256");
   for (const name of (readdirSync(corpus, { recursive: true }) as string[]).sort()) {
     if (name.endsWith(".txt")) hash.update(name).update(readFileSync(join(corpus, name)));
   }
+  for (const { source, text } of read) hash.update(source).update(text);
   for (const file of files) hash.update(readFileSync(file));
   return hash.digest();
 }
