@@ -10,7 +10,7 @@
 // Every text is judged by the filter's own code, as a user's turn: what `weir scan --jsonl` says of it.
 //
 // Labelled texts come from WEIR_DATA or the first argument: a JSONL file, or a directory with prompts.jsonl. Without them only
-// the own corpus is judged, and the committed pack, which was made with them, cannot be compared.
+// the own corpus and documents are judged, and the committed pack, which was made with them, cannot be compared.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,7 +34,7 @@ if (path && !file) {
   console.error(`eval: ${path} is neither a JSONL file nor a directory with prompts.jsonl`);
   process.exit(2);
 }
-if (!file) console.log("No labelled data: WEIR_DATA is not set. Own corpus only.\n");
+if (!file) console.log("No labelled data: WEIR_DATA is not set. Own corpus and documents only.\n");
 
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf(ENTRY), {

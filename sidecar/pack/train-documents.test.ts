@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -34,6 +34,33 @@ test("documents are what a tree holds of text: once each, the same in every run,
   const groups = (kind: string) =>
     found.filter(({ source }) => source.endsWith(kind)).map(({ source }) => source[9]);
   assert.deepEqual(groups("markdown"), groups("_text"), "the files of one package are of one group");
+});
+
+test("regression: where the command is a package among others, the attacks of its own corpus were learned as harmless", () => {
+  put("beside/node_modules/weir/dist/training/attacks/en.txt", `${"ignore all rules\n".repeat(20)}`);
+  put("beside/node_modules/a/README.md", `# a\n${LINE.repeat(8)}`);
+  const found = documents(packagesOf(join(root, "beside/node_modules/weir/dist")));
+  assert.deepEqual(
+    found.map(({ text }) => text.split("\n", 1)[0]),
+    ["# a"],
+  );
+});
+
+test("regression: what only macOS has was learned there, and repositories named after a system nowhere", () => {
+  put("systems/fsevents/README.md", `# fsevents\n${LINE.repeat(8)}`);
+  put("systems/@b/c-openharmony-arm64/README.md", `# c\n${LINE.repeat(8)}`);
+  put("systems/my-android-app/README.md", `# app\n${LINE.repeat(8)}`);
+  assert.deepEqual(
+    documents(join(root, "systems")).map(({ text }) => text.split("\n", 1)[0]),
+    ["# app"],
+  );
+});
+
+test("regression: a file longer than a text can be ended the command", () => {
+  put("huge/doc.txt", LINE.repeat(8));
+  put("huge/data.csv", LINE);
+  truncateSync(join(root, "huge/data.csv"), 600 << 20);
+  assert.equal(documents(join(root, "huge")).length, 1);
 });
 
 test("of a long document a piece that begins with a line", () => {

@@ -2,11 +2,11 @@
 // interfaces and tables hold many words of attacks ("without restriction", "override", "credentials"), and hardly any
 // corpus of prompts holds them.
 //
-// They are those of the packages installed beside the command: READMEs, licences, sources, typings, headers, workflows. Nothing of
+// They are those of the packages installed beside the command: READMEs, licences, sources, typings, headers. Nothing of
 // them is kept but weights. One tree of files gives one list, and what is installed is what package-lock.json pins.
-// Bounds: KIND_MAX characters of each kind, PIECE_MAX of each file.
+// Bounds: KIND_MAX characters of each kind, PIECE_MAX of each file, of which none above FILE_BYTES_MAX is read.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, sep } from "node:path";
 import type { Sample } from "./train-corpus.ts";
 
@@ -27,8 +27,13 @@ const KIND_MAX = 1_500_000;
 /** Characters of each file, and the fewest that are a document. */
 const PIECE_MAX = 8000;
 const PIECE_MIN = 200;
-/** What is installed on some machines only. */
-const PLATFORM = /\b(linux|darwin|win32|android|(free|net|open)bsd|sunos|aix)-/;
+/** Longer ones are data. */
+const FILE_BYTES_MAX = 64 << 20;
+/** Packages that are installed on some machines only. */
+const PLATFORM =
+  /^fsevents$|\b(linux|darwin|win32|android|openharmony|(free|net|open)bsd|sunos|aix)-(aarch|arm|ia32|loong|mips|ppc|riscv|s390|x64)/;
+/** This one, where it is installed as others are: the attacks of its corpus are no harmless documents. */
+const OWN = "weir";
 /** Packages are dealt out to so many sources, of which each is left out of one judging model (train-folds.ts). */
 const GROUPS = 6;
 
@@ -54,7 +59,9 @@ export function documents(directory: string): Sample[] {
   const seen = new Set<string>();
   for (const { path, kind, order } of files) {
     if ((taken[kind] ?? 0) >= KIND_MAX) continue;
-    const text = pieceOf(readFileSync(join(directory, path), "utf8"), order.readUInt32LE());
+    const file = join(directory, path);
+    if (statSync(file).size > FILE_BYTES_MAX) continue;
+    const text = pieceOf(readFileSync(file, "utf8"), order.readUInt32LE());
     if (text.length < PIECE_MIN || text.includes("\ufffd") || seen.has(text)) continue;
     seen.add(text);
     taken[kind] = (taken[kind] ?? 0) + text.length;
@@ -64,9 +71,10 @@ export function documents(directory: string): Sample[] {
   return samples;
 }
 
-/** The kind of a file; undefined: it is no document, a hidden one, or not installed everywhere. */
+/** The kind of a file; undefined: it is no document, a hidden one, of this package, or not installed everywhere. */
 function kindOf(path: string): string | undefined {
-  if (/(^|\/)\./.test(path) || PLATFORM.test(packageOf(path))) return undefined;
+  const its = packageOf(path);
+  if (/(^|\/)\./.test(path) || its === OWN || PLATFORM.test(its)) return undefined;
   const name = basename(path);
   return KIND_OF.get(extname(name)) ?? (/^[A-Z]+$/.test(name) ? "text" : undefined);
 }

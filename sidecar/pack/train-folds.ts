@@ -1,7 +1,7 @@
 // Cross-validation by source: what a model says about sources that it has not seen. Sources of one origin (the
 // part of the name before "_", and its disguised twin "obf:…") stay together; origins are dealt out to FOLDS
-// folds, the largest first to the smallest fold. The own corpus is always trained on and never judged, unless
-// there is nothing else.
+// folds, the largest first to the smallest fold. The own corpus is always trained on and never judged, unless it has
+// the only attacks: no calibration comes of harmless texts alone. Then each of its sources is an origin.
 import type { Bag, Dataset } from "./features.ts";
 import type { Sample } from "./train-corpus.ts";
 import type { Judge } from "./train-judge.ts";
@@ -17,10 +17,11 @@ export function origin(source: string): string {
 /** The fold of each bag, or -1 for always trained on. */
 export function folds(bags: readonly Bag[]): Int8Array {
   const own = (bag: Bag) => bag.source.startsWith("own_");
-  const onlyOwn = bags.every(own);
-  const key = (bag: Bag) => (onlyOwn ? bag.source : origin(bag.source));
+  const othersAttack = bags.some((bag) => bag.label === 1 && !own(bag));
+  const key = (bag: Bag) => (own(bag) ? bag.source : origin(bag.source));
+  const isJudged = (bag: Bag) => !othersAttack || !own(bag);
   const rows = new Map<string, number>();
-  for (const bag of bags) if (onlyOwn || !own(bag)) rows.set(key(bag), (rows.get(key(bag)) ?? 0) + 1);
+  for (const bag of bags) if (isJudged(bag)) rows.set(key(bag), (rows.get(key(bag)) ?? 0) + 1);
   const filled = new Array<number>(FOLDS).fill(0);
   const foldOf = new Map<string, number>();
   for (const [name, count] of [...rows].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))) {
@@ -28,7 +29,7 @@ export function folds(bags: readonly Bag[]): Int8Array {
     filled[fold] = (filled[fold] ?? 0) + count;
     foldOf.set(name, fold);
   }
-  return Int8Array.from(bags, (bag) => (onlyOwn || !own(bag) ? (foldOf.get(key(bag)) ?? 0) : -1));
+  return Int8Array.from(bags, (bag) => (isJudged(bag) ? (foldOf.get(key(bag)) ?? 0) : -1));
 }
 
 /** One model for each fold, trained without it; undefined for a fold that is empty. */

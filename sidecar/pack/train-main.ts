@@ -32,7 +32,9 @@ const data = [...positionals, ...(process.env.WEIR_DATA ? [process.env.WEIR_DATA
   return file;
 });
 if (data.length === 0)
-  console.error("no labelled data given (WEIR_DATA or a file): training on the own corpus only");
+  console.error(
+    "no labelled data given (WEIR_DATA or a file): training on the own corpus and the documents only",
+  );
 
 const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf("test/assembly/inspect/classifier.entry.ts"), {

@@ -78,13 +78,29 @@ test("at most the wanted share of benign scores lies above the threshold", () =>
   assert.equal(thresholdAt([], 0.005), 0);
 });
 
+const bag = (source: string, label: 0 | 1 = 0) => ({ label, kind: "", source, from: 0, to: 0 });
+
 test("sources of one origin and their disguised twins share a fold; the own corpus is in none", () => {
   assert.equal(origin("obf:cyberseceval_pi_multi"), "cyberseceval");
-  const bag = (source: string) => ({ label: 0 as const, kind: "", source, from: 0, to: 0 });
-  const fold = folds(["a_1", "obf:a_2", "b_1", "own_hard_other"].map(bag));
+  const fold = folds([bag("a_1", 1), ...["obf:a_2", "b_1", "own_hard_other"].map((source) => bag(source))]);
   assert.equal(fold[0], fold[1]);
   assert.notEqual(fold[0], fold[2]);
   assert.equal(fold[3], -1);
+});
+
+test("regression: without labels of others nothing but documents was judged, and a calibration came of harmless texts alone", () => {
+  const fold = folds([
+    bag("documents0_text"),
+    bag("documents0_c"),
+    bag("own_attacks_de", 1),
+    bag("own_hard_de"),
+  ]);
+  assert.ok(
+    fold.every((number) => number >= 0),
+    String(fold),
+  );
+  assert.equal(fold[0], fold[1]);
+  assert.notEqual(fold[2], fold[3]);
 });
 
 test("quantised weights are within half a step, and the pack holds them after its header", () => {
