@@ -253,6 +253,13 @@ describe("weir", () => {
     );
   });
 
+  it("regression: sixty tiers that were each another with changes, which was one itself, were too many aliases", () => {
+    const base = "tiers:\n  a: &a { requests: 1/s }\n  b: &b { <<: *a, tokens: 1M/day }\n";
+    const tiers = Array.from({ length: 60 }, (_, i) => `  t${i}: { <<: *b, requests: ${i + 2}/s }\n`);
+    const policy = JSON.parse(readPolicy(at("sixty.yaml", base + tiers.join(""))));
+    assert.deepEqual(policy.tiers.t59, { requests: "61/s", tokens: "1M/day" });
+  });
+
   it("refuses YAML that has no form in JSON, and says where and what it is", async () => {
     for (const [text, message] of [
       ["requests: {{ rate }}", "2:21: a key that is a map or a list: expected a word"],

@@ -50,6 +50,9 @@ function unlikeJson(document: Document): { at: number; what: string } | undefine
   return found;
 }
 
+/** Of one anchor, times the aliases that are in it: room for hundreds of tiers that are each another one with changes. */
+const ALIASES_MAX = 1000;
+
 /** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
 export function readPolicy(file: string): string {
   const text = textOf(file, file === "-" ? 0 : file);
@@ -81,11 +84,11 @@ export function readPolicy(file: string): string {
   if (document.contents === null)
     throw new WeirError("invalid_argument", `${file}: nothing in it: expected a policy, which has tiers`);
   try {
-    return JSON.stringify(document.toJS({ maxAliasCount: 100 }));
+    return JSON.stringify(document.toJS({ maxAliasCount: ALIASES_MAX }));
   } catch {
     throw new WeirError(
       "invalid_argument",
-      `${file}: too many aliases, or one of itself: expected at most 100`,
+      `${file}: too many aliases, or one of itself: expected at most ${ALIASES_MAX}, each counted with those in it`,
     );
   }
 }
