@@ -49,8 +49,11 @@ export function parseGrammar(source: string, name: string): Grammar {
     }
     const slot = /^\$([a-z0-9]+):(.*)$/s.exec(line);
     if (slot) {
-      const parser = new Parser((slot[2] ?? "").trim(), `${name}:${index + 1}`);
-      grammar.slots.set(slot[1] ?? "", parser.alternatives(true).map(trimEnds));
+      const where = `${name}:${index + 1}`;
+      const [, own = "", alternatives = ""] = slot;
+      if (grammar.slots.has(own))
+        throw new WeirError("invalid_argument", `${where}: slot {${own}} is defined twice`);
+      grammar.slots.set(own, new Parser(alternatives.trim(), where).alternatives(true).map(trimEnds));
     } else if (line.startsWith("== ")) {
       category = line.slice(3);
     } else {

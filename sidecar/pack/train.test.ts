@@ -28,6 +28,10 @@ test("a template expands to every combination of its slots, choices and options"
   assert.ok(seen.has("{some of us} stay now"));
 });
 
+test("regression: a slot defined twice took the place of the first in the templates before it, too", () => {
+  assert.throws(() => parseGrammar("$a: x\n{a}\n$a: y", "f"), /f:3: slot \{a\} is defined twice$/);
+});
+
 test("an undefined slot, a slot of itself and an open group are refused with their line", () => {
   assert.throws(() => parseGrammar("a {b}", "f"), /f:1: slot \{b\} is not defined/);
   assert.throws(() => parseGrammar("$a: x {a}\n{a}", "f"), /f:2: slots nest deeper/);
