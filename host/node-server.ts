@@ -38,7 +38,9 @@ export interface ServeOptions {
 export interface Gateway {
   port: number;
   vm: Vm;
-  /** Stops listening, drops connections and timers; resolves when all have ended. */
+  /** Stops listening and drops connections; ticks go on. Resolves when all connections have ended. */
+  stop(): Promise<void>;
+  /** The same, and drops timers. */
   close(): Promise<void>;
 }
 
@@ -97,14 +99,18 @@ export async function serve(options: ServeOptions): Promise<Gateway> {
       options.log?.("error", `gateway: tick: ${error instanceof Error ? error.message : String(error)}`);
     }
   }, TICK_CHECK_MS);
+  const stop = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  };
   return {
     port: (server.address() as AddressInfo).port,
     vm,
+    stop,
     close: async () => {
       clearInterval(ticks);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+      await stop();
     },
   };
 }

@@ -1,9 +1,12 @@
 // `weir serve`: the filter in the Node host, as a gateway for development. Never for production: one thread, no
 // limits on connections but Node's own, and a restart forgets local limits. A policy's own rules are compiled in this process, so
 // that they need no sidecar.
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { httpCallouts } from "../../host/callouts.ts";
 import { type Gateway, serve } from "../../host/node-server.ts";
+import type { Vm } from "../../host/vm.ts";
 import { controlCallouts } from "../control/callouts.ts";
 import { bufferBytes } from "../doctor/policy.ts";
 import { systemReason, WeirError } from "../errors.ts";
@@ -13,6 +16,8 @@ import { readPolicy } from "./policy-file.ts";
 import { authorityOf, integerOf, runsUnread, UsageError } from "./usage.ts";
 
 const ADDRESS = "127.0.0.1";
+const LEASES_BACK_MS = 8_000;
+const LOOK_MS = 50;
 
 export const USAGE = `usage: weir serve --policy FILE --upstream HOST:PORT [--port 8080] [--sidecar HOST:PORT]
 
@@ -21,7 +26,8 @@ export const USAGE = `usage: weir serve --policy FILE --upstream HOST:PORT [--po
   --port PORT            to listen on, at ${ADDRESS} (8080); 0 takes a free one
   --sidecar HOST:PORT    for budgets and events (127.0.0.1:8081); it may be away
 
-Runs until SIGINT or SIGTERM. For development: a production's proxy is Envoy or Kong.
+Runs until SIGINT or SIGTERM, and then until its leases are back at the ledger, at most 8 s; a second signal ends it at once. For
+development: a production's proxy is Envoy or Kong.
 
 exit status: 0 ended by a signal, 1 the policy is refused or the port taken, 2 wrong usage`;
 
@@ -69,10 +75,23 @@ export async function run(args: string[]): Promise<number> {
     );
   }
   console.log(`weir: ready http://${ADDRESS}:${gateway.port}`);
-  await new Promise<void>((resolve) => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-  });
+  const told = new AbortController();
+  await Promise.race(["SIGINT", "SIGTERM"].map((name) => once(process, name, { signal: told.signal })));
+  // The next signal is Node's again, and ends the process.
+  told.abort();
+  await gateway.stop();
+  await leasesBack(gateway.vm);
   await gateway.close();
   return 0;
+}
+
+/**
+ * Lets the filter give back the leases that it holds, as the ledger charges one that ends unreported whole. Unused ones go back
+ * after some seconds, by ticks; a sidecar that is away is waited for no longer than that.
+ */
+async function leasesBack(vm: Vm): Promise<void> {
+  const end = Date.now() + LEASES_BACK_MS;
+  // The gauge is as old as the last tick.
+  vm.tick();
+  while (vm.metrics.value("weir_leases_held") > 0 && Date.now() < end) await sleep(LOOK_MS);
 }
