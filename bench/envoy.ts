@@ -10,6 +10,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { EnvoyOptions } from "../demo/processes.ts";
 import { startSidecar } from "../sidecar/server.ts";
 import { makeSettings } from "../sidecar/settings.ts";
 import { compile } from "../test/support/leaf.ts";
@@ -23,6 +24,18 @@ import { without } from "./without.ts";
 const keys = ["pro", "counted", "budgeted"].map((tier) =>
   entry(tier === "pro" ? KEY : tier, `bench/team/${tier}`, tier),
 );
+
+// What looks like an attack to nearly the last is inspected like the rest; a refusal would end the run.
+const limits = { requests: "1M/s", prompt: { threshold: 1000 } };
+const policy = {
+  tiers: {
+    pro: limits,
+    counted: { ...limits, budgets: [{ meter: "requests", limit: "1000G", window: "month" }] },
+    budgeted: { ...limits, tokens: "1000G/month" },
+  },
+  keys,
+};
+const plain = { tiers: { pro: { ...limits, prompt: { injection: "off" } } }, keys: keys.slice(0, 1) };
 
 const LUA = `
                   - name: envoy.filters.http.lua
@@ -52,11 +65,15 @@ const lua = (text: string) =>
 const WARM_UPS = 4500;
 /** Stands in every message for the number of the request, so that no text is one that was inspected before. */
 const FRESH = "@@@@@@@@ ";
+/** Bytes of a body. */
+const SIZES = [1024, 32 << 10];
 /** Chats that take turns. */
 const BODIES_MAX = 64;
 
 /** Processes of each contestant, which take turns: two alike may differ by some microseconds all their life. */
 const COPIES = 2;
+
+type Ports = Required<Pick<EnvoyOptions, "upstreamPort" | "sidecarPort">>;
 
 interface Measured {
   name: string;
@@ -81,7 +98,90 @@ const chats = (bodies: string[], requests: number) =>
     ),
   );
 
-export async function bench(rounds: number, requests: number): Promise<void> {
+/** Starts the contestants into `started`, so that what runs can be stopped whatever fails. Those of one Envoy share its processes. */
+async function startAll(started: Measured[], ports: Ports, directory: string): Promise<void> {
+  const module = async (name: string) => {
+    const file = join(directory, `${name}.wasm`);
+    writeFileSync(file, await compile(`test/assembly/${name}.entry.ts`, { args: ["--use", "abort="] }));
+    return file;
+  };
+  const start = async (name: string, options: Omit<EnvoyOptions, keyof Ports>): Promise<Variant[]> => {
+    const copies: Variant[] = [];
+    started.push({ name, copies, key: KEY, micros: new Map() });
+    for (let i = 0; i < COPIES; i++) copies.push(await startVariant(name, { ...ports, ...options }));
+    return copies;
+  };
+  await start("bare", { policy, edit: without });
+  await start("host calls alone", { policy, wasm: await module("host-calls") });
+  await start("weir, inspection off", { policy: plain });
+  const copies = await start("weir", { policy });
+  started.push({ name: "weir with a request budget", copies, key: "counted", micros: new Map() });
+  started.push({ name: "weir with a token budget", copies, key: "budgeted", micros: new Map() });
+  await start("lua", { policy, edit: lua });
+  await start("a module that does nothing", { policy, wasm: await module("no-calls") });
+}
+
+/** Sends `requests` chats a turn, in `rounds` rounds, and notes what each contestant needed of them. */
+async function measure(
+  variants: Measured[],
+  bodies: Map<number, string[]>,
+  rounds: number,
+  requests: number,
+): Promise<void> {
+  // Warms up: V8 compiles what is hot once more, and the budget's lease grows to many requests.
+  for (const list of bodies.values())
+    for (const { copies, key } of variants)
+      for (const copy of copies) await sendAll(copy, chats(list, WARM_UPS), { key });
+  for (let i = 0; i < rounds; i++) {
+    // Before each of the callers of one Envoy another Envoy has its turn, each in turn: all find the processor's caches as cold.
+    const before = rotated([0, 2, 1], i);
+    const callers = rotated([3, 4, 5], Math.floor(i / 3));
+    const turns = [...before.flatMap((other, n) => [other, callers[n] as number]), 6, 7].map(
+      (n) => variants[n] as Measured,
+    );
+    for (const [size, list] of bodies) {
+      for (const variant of turns) {
+        const copy = variant.copies[i % COPIES] as Variant;
+        const micros = await sendAll(copy, chats(list, requests), { key: variant.key });
+        variant.micros.set(size, [...(variant.micros.get(size) ?? []), micros]);
+      }
+    }
+  }
+}
+
+/** Of each round what `a` needed more than `b`. */
+const differences = (a: Measured, b: Measured, size: number) =>
+  (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!);
+
+/** What each needs, and over the first, which is bare. */
+function costs(variants: Measured[], size: number) {
+  const [bare] = variants as [Measured];
+  const needs = (variant: Measured) => median(variant.micros.get(size) as number[]);
+  return variants.map((variant) => ({
+    body: `${size >> 10} KB`,
+    envoy: variant.name,
+    "CPU µs/request": needs(variant).toFixed(1),
+    "over bare": median(differences(variant, bare, size)).toFixed(1),
+    "ratio to bare": (needs(variant) / needs(bare)).toFixed(2),
+  }));
+}
+
+/** What budgets add to local limits alone. */
+function additions(variants: Measured[], size: number) {
+  const [, , , limited, byRequests, byTokens] = variants as Measured[] & Record<3 | 4 | 5, Measured>;
+  const over = (budgeted: Measured) => {
+    const all = differences(budgeted, limited, size);
+    const [low, high] = medianInterval(all);
+    return `${median(all).toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
+  };
+  return {
+    body: `${size >> 10} KB`,
+    "request budget over limits, µs": over(byRequests),
+    "token budget over limits, µs": over(byTokens),
+  };
+}
+
+async function bench(rounds: number, requests: number): Promise<void> {
   const { passes } = await openInspector(1 << 18);
   const { texts, from } = chatTexts(passes);
   const upstream = await startUpstream({
@@ -89,105 +189,24 @@ export async function bench(rounds: number, requests: number): Promise<void> {
     usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
   });
   const directory = mkdtempSync(join(tmpdir(), "weir-bench-"));
-  const module = async (name: string) => {
-    const file = join(directory, `${name}.wasm`);
-    writeFileSync(file, await compile(`test/assembly/${name}.entry.ts`, { args: ["--use", "abort="] }));
-    return file;
-  };
   const sidecar = await startSidecar(makeSettings({ port: 0, ledger: { kind: "embedded", directory } }));
-  const common = { upstreamPort: upstream.port, sidecarPort: sidecar.port };
-  // What looks like an attack to nearly the last is inspected like the rest; a refusal would end the run.
-  const limits = { requests: "1M/s", prompt: { threshold: 1000 } };
-  const policy = {
-    tiers: {
-      pro: limits,
-      counted: { ...limits, budgets: [{ meter: "requests", limit: "1000G", window: "month" }] },
-      budgeted: { ...limits, tokens: "1000G/month" },
-    },
-    keys,
-  };
-  const plain = { tiers: { pro: { ...limits, prompt: { injection: "off" } } }, keys: keys.slice(0, 1) };
   const variants: Measured[] = [];
-  const add = async (
-    name: string,
-    options: { policy: unknown; edit?: (text: string) => string; wasm?: string },
-  ) => {
-    const copies: Variant[] = [];
-    variants.push({ name, copies, key: KEY, micros: new Map() });
-    for (let i = 0; i < COPIES; i++) copies.push(await startVariant(name, { ...common, ...options }));
-    return copies;
-  };
   try {
-    await add("bare", { policy, edit: without });
-    await add("host calls alone", { policy, wasm: await module("host-calls") });
-    await add("weir, inspection off", { policy: plain });
-    const copies = await add("weir", { policy });
-    variants.push({ name: "weir with a request budget", copies, key: "counted", micros: new Map() });
-    variants.push({ name: "weir with a token budget", copies, key: "budgeted", micros: new Map() });
-    await add("lua", { policy, edit: lua });
-    await add("a module that does nothing", { policy, wasm: await module("no-calls") });
-    const sizes = [1024, 32 << 10];
-    const bodies = sizes.map((size) => chatBodies(texts, size, BODIES_MAX, FRESH));
-    // Warms up: V8 compiles what is hot once more, and the budget's lease grows to many requests.
-    for (const list of bodies)
-      for (const { copies, key } of variants)
-        for (const copy of copies) await sendAll(copy, chats(list, WARM_UPS), { key });
-    for (let i = 0; i < rounds; i++) {
-      // Before each of the callers of one Envoy another Envoy has its turn, each in turn: all find the processor's caches as cold.
-      const before = rotated([0, 2, 1], i);
-      const callers = rotated([3, 4, 5], Math.floor(i / 3));
-      const turns = [...before.flatMap((other, n) => [other, callers[n] as number]), 6, 7].map(
-        (n) => variants[n] as Measured,
-      );
-      for (const [s, size] of sizes.entries()) {
-        for (const variant of turns) {
-          const copy = variant.copies[i % COPIES] as Variant;
-          const micros = await sendAll(copy, chats(bodies[s] as string[], requests), { key: variant.key });
-          variant.micros.set(size, [...(variant.micros.get(size) ?? []), micros]);
-        }
-      }
-    }
-    const differences = (a: Measured, b: Measured, size: number) =>
-      (a.micros.get(size) as number[]).map((value, i) => value - (b.micros.get(size) as number[])[i]!);
-    const over = (a: Measured, b: Measured, size: number) => median(differences(a, b, size));
-    const between = (a: Measured, b: Measured, size: number) => {
-      const [low, high] = medianInterval(differences(a, b, size));
-      return `${over(a, b, size).toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
-    };
-    const [bare, , , limited, ...budgeted] = variants as [
-      Measured,
-      Measured,
-      Measured,
-      Measured,
-      Measured,
-      Measured,
-    ];
-    const rows = sizes.flatMap((size) =>
-      variants.map((variant) => ({
-        body: `${size >> 10} KB`,
-        envoy: variant.name,
-        "CPU µs/request": median(variant.micros.get(size) as number[]).toFixed(1),
-        "over bare": over(variant, bare, size).toFixed(1),
-        "ratio to bare": (
-          median(variant.micros.get(size) as number[]) / median(bare.micros.get(size) as number[])
-        ).toFixed(2),
-      })),
-    );
-    console.log(`texts: ${from}; bare, this machine needs ${rows[0]?.["CPU µs/request"]} µs for 1 KB`);
-    printTable(rows);
-    const budgets = sizes.map((size) => ({
-      body: `${size >> 10} KB`,
-      "request budget over limits, µs": between(budgeted[0] as Measured, limited, size),
-      "token budget over limits, µs": between(budgeted[1] as Measured, limited, size),
-    }));
-    printTable(budgets);
-    record("envoy", [...rows, ...budgets]);
+    await startAll(variants, { upstreamPort: upstream.port, sidecarPort: sidecar.port }, directory);
+    const bodies = new Map(SIZES.map((size) => [size, chatBodies(texts, size, BODIES_MAX, FRESH)]));
+    await measure(variants, bodies, rounds, requests);
   } finally {
     for (const copy of new Set(variants.flatMap(({ copies }) => copies))) await stopVariant(copy);
     await sidecar.close();
     upstream.close();
     rmSync(directory, { recursive: true, force: true });
   }
+  const rows = SIZES.flatMap((size) => costs(variants, size));
+  console.log(`texts: ${from}; bare, this machine needs ${rows[0]?.["CPU µs/request"]} µs for 1 KB`);
+  printTable(rows);
+  const budgets = SIZES.map((size) => additions(variants, size));
+  printTable(budgets);
+  record("envoy", [...rows, ...budgets]);
 }
 
 const { rounds, requests } = optionsOf({ rounds: 60, requests: 250 });

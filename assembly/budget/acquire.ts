@@ -14,7 +14,7 @@ import { Writer } from "../writer";
 import { rememberGrant, rememberScarcity } from "./grants";
 import { Held, HeldState, hold, letGo, roomForUnused } from "./held";
 import { callLedger, Purpose } from "../sidecar";
-import { nameHigh, nextLow } from "./names";
+import { leaseName, nameHigh, nextLow } from "./names";
 import { ask } from "./question";
 import { dropReturned, RETURNS_MAX, returnUnused } from "./returns";
 import { ledgerRests, noteAnswer } from "./silence";
@@ -208,7 +208,8 @@ function at(number: i32): Acquire {
 
 function encode(stream: Stream, tier: Tier, acquire: Acquire, scale: u64): Slice {
   openFrame(message);
-  ask(message, acquire.high, acquire.low, stream, changetype<Policy>(acquire.policy), tier, scale);
+  const name = leaseName(acquire.high, acquire.low);
+  ask(message, name, stream, changetype<Policy>(acquire.policy), tier, scale);
   if (stream.context != 0) acquire.returns = returnUnused(stream, message, REPORTS, acquire.returned);
   return closeFrame(message);
 }
@@ -292,16 +293,15 @@ function install(acquire: Acquire, until: u64, now: u64): Outcome {
 
 /** From now on this worker looks after the lease; null when it looks after too many. */
 function lookAfter(acquire: Acquire, now: u64): Held | null {
-  return hold(
-    acquire.high,
-    acquire.low,
-    acquire.subjectTag,
-    acquire.subject,
-    acquire.policy,
-    acquire.ledger,
-    acquire.count,
-    now,
-  );
+  const held = hold(acquire.subject, now);
+  if (held == null) return null;
+  held.high = acquire.high;
+  held.low = acquire.low;
+  held.subjectTag = acquire.subjectTag;
+  held.policy = acquire.policy;
+  held.ledger = acquire.ledger;
+  held.count = acquire.count;
+  return held;
 }
 
 /** Whether what is left of each budget covers many requests like the one that asked. */

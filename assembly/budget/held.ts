@@ -69,17 +69,8 @@ export function roomForUnused(): bool {
   return used <= LEASES_HELD_MAX / 2;
 }
 
-/** Takes an entry, or null when the table is full. */
-export function hold(
-  high: u64,
-  low: u64,
-  subjectTag: u64,
-  subject: Slice,
-  policy: usize,
-  ledger: u64,
-  count: i32,
-  now: u64,
-): Held | null {
+/** Takes an entry for a lease of `subject`, to be filled in; null when the table is full. */
+export function hold(subject: Slice, now: u64): Held | null {
   let i = 0;
   while (i < highest && heldAt(i).state != HeldState.Free) i++;
   if (i == LEASES_HELD_MAX) return null;
@@ -87,14 +78,8 @@ export function hold(
   used++;
   const held = heldAt(i);
   memory.fill(changetype<usize>(held), 0, HELD_SIZE);
-  held.high = high;
-  held.low = low;
-  held.subjectTag = subjectTag;
   held.subjectLength = min(lenOf(subject), SUBJECT_MAX);
   memory.copy(changetype<usize>(held) + offsetof<Held>(), ptrOf(subject), held.subjectLength);
-  held.policy = policy;
-  held.ledger = ledger;
-  held.count = <u8>count;
   held.activeNs = now;
   held.reportedNs = now;
   held.state = <u8>HeldState.Live;

@@ -12,7 +12,7 @@ import { share } from "../policy/units";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { appliedBudget } from "./amounts";
-import { nameHigh, nextLow } from "./names";
+import { leaseName, nameHigh, nextLow } from "./names";
 import { askNothing, QUESTION_MAX } from "./question";
 
 export enum Passage {
@@ -60,7 +60,7 @@ export function passInOutage(stream: Stream, policy: Policy, tier: Tier, count: 
 function begin(stream: Stream, policy: Policy, tier: Tier, count: i32): Debt | null {
   const high = nameHigh();
   const low = nextLow();
-  askNothing(question.reset(), high, low, stream, tier);
+  askNothing(question.reset(), leaseName(high, low), stream, tier);
   if (question.overflow) return null;
   const debt = record.add(question.written);
   if (debt == null) return null;

@@ -4,7 +4,6 @@ import { Budget, Per, Policy, Tier } from "../policy/policy";
 import { endOf, ptrOf, slice, Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
-import { leaseName } from "./names";
 import { putBytes, putNumber } from "../wire";
 
 /** Without a report for so long the ledger resolves a lease. */
@@ -17,17 +16,9 @@ export const QUESTION_MAX: i32 = 512 + 768 * BUDGETS_MAX;
 
 const budgetMessage = new Writer(768);
 
-/** Asks for what `stream` needs of its budgets, and wants that times `scale`. */
-export function ask(
-  to: Writer,
-  high: u64,
-  low: u64,
-  stream: Stream,
-  policy: Policy,
-  tier: Tier,
-  scale: u64,
-): void {
-  begin(to, high, low, stream);
+/** Asks under the lease's `name` (`leaseName`) for what `stream` needs of its budgets, and wants that times `scale`. */
+export function ask(to: Writer, name: Slice, stream: Stream, policy: Policy, tier: Tier, scale: u64): void {
+  begin(to, name, stream);
   let n = 0;
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
     const need = stream.reserved(n++);
@@ -38,8 +29,8 @@ export function ask(
 }
 
 /** Asks for a lease of nothing: what is reported on it is charged beside what was granted. */
-export function askNothing(to: Writer, high: u64, low: u64, stream: Stream, tier: Tier): void {
-  begin(to, high, low, stream);
+export function askNothing(to: Writer, name: Slice, stream: Stream, tier: Tier): void {
+  begin(to, name, stream);
   for (let mask = stream.budgetMask; mask != 0; mask &= mask - 1) {
     putBudget(to, tier.budget(ctz<u32>(mask)), stream.subject, 0, 0);
   }
@@ -47,8 +38,7 @@ export function askNothing(to: Writer, high: u64, low: u64, stream: Stream, tier
   putNumber(to, 6, CHARGE_REPORTED);
 }
 
-function begin(to: Writer, high: u64, low: u64, stream: Stream): void {
-  const name = leaseName(high, low);
+function begin(to: Writer, name: Slice, stream: Stream): void {
   putBytes(to, 1, name);
   putBytes(to, 2, slice(ptrOf(name), 16));
   putBytes(to, 3, stream.subject);

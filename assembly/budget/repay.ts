@@ -16,7 +16,8 @@ import { Writer } from "../writer";
 import { Purpose } from "../sidecar";
 import { Flights } from "./flights";
 import { QUESTION_MAX } from "./question";
-import { MESSAGE_MAX, PARTLY, REPORT_MAX, writeReport } from "./returns";
+import { leaseName } from "./names";
+import { MESSAGE_MAX, PARTLY, REPORT_MAX, reportOf, spentOf } from "./returns";
 import { ReportStatus } from "./settle";
 import { ledgerRests, noteAnswer } from "./silence";
 import {
@@ -28,6 +29,7 @@ import {
   nextField,
   openFrame,
   openMessage,
+  putBytes,
   putNumber,
   suspend,
 } from "../wire";
@@ -175,17 +177,9 @@ function tell(debt: Debt, number: u32, policy: Policy, now: u64): bool {
     if (final) debt.state = <u8>DebtState.Closing;
     debt.sequence++;
     debt.told = debt.spentSum;
-    writeReport(
-      message,
-      2,
-      debt.high,
-      debt.low,
-      debt.subject,
-      debt.sequence,
-      debt.spentAt,
-      debt.count,
-      final,
-    );
+    const spent = spentOf(debt.spentAt, debt.count);
+    const name = leaseName(debt.high, debt.low);
+    putBytes(message, 2, reportOf(name, debt.subject, debt.sequence, spent, final));
   }
   debt.claimedNs = now + <u64>policy.timeoutMs * NS_PER_MS;
   const to = sent + <usize>sentCount * SENT;

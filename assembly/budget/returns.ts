@@ -3,6 +3,7 @@
 // can serve nobody. Reports are numbered, so it does not matter that the lease's own worker reports it again.
 import { BUDGETS_MAX, SWAP_TRIES } from "../limits";
 import { AMOUNTS, LeaseState, Shard } from "../shards";
+import { Slice } from "../slice";
 import { Stream } from "../stream";
 import { Writer } from "../writer";
 import { leaseName } from "./names";
@@ -21,27 +22,22 @@ export const PARTLY: u32 = 3;
 const report = new Writer(REPORT_MAX);
 const amounts = new Writer(10 * BUDGETS_MAX);
 
-/** Writes one report: `count` spent amounts that lie at `spentAt` (Lease.spentAt), or none of anything when it is 0. */
-export function writeReport(
-  to: Writer,
-  field: u32,
-  high: u64,
-  low: u64,
-  subject: u64,
-  sequence: u64,
-  spentAt: usize,
-  count: i32,
-  last: bool,
-): void {
+/** A report on the lease `name` of `subject`, which `spent` so far (`spentOf`). Valid until the next call. */
+export function reportOf(name: Slice, subject: Slice, sequence: u64, spent: Slice, last: bool): Slice {
   report.reset();
-  putBytes(report, 1, leaseName(high, low));
+  putBytes(report, 1, name);
   putBytes(report, 2, subject);
   putNumber(report, 3, sequence);
-  amounts.reset();
-  for (let i = 0; i < count; i++) putVarint(amounts, spentAt ? load<u64>(spentAt + <usize>i * AMOUNTS) : 0);
-  putBytes(report, 4, amounts.written);
+  putBytes(report, 4, spent);
   putNumber(report, 5, last ? 1 : 0);
-  putBytes(to, field, report.written);
+  return report.written;
+}
+
+/** `count` spent amounts that lie at `at` (Lease.spentAt), or none of anything when it is 0. Valid until the next call. */
+export function spentOf(at: usize, count: i32): Slice {
+  amounts.reset();
+  for (let i = 0; i < count; i++) putVarint(amounts, at ? load<u64>(at + <usize>i * AMOUNTS) : 0);
+  return amounts.written;
 }
 
 /**
@@ -68,17 +64,9 @@ function endUnused(stream: Stream, to: Writer, field: u32, names: usize): i32 {
     if (lease.tag != stream.leaseTag || lease.state != LeaseState.Open || lease.busy()) continue;
     lease.state = <u8>LeaseState.Draining;
     lease.sequence++;
-    writeReport(
-      to,
-      field,
-      lease.high,
-      lease.low,
-      stream.subject,
-      lease.sequence,
-      lease.spentAt,
-      lease.count,
-      true,
-    );
+    const spent = spentOf(lease.spentAt, lease.count);
+    const name = leaseName(lease.high, lease.low);
+    putBytes(to, field, reportOf(name, stream.subject, lease.sequence, spent, true));
     store<u64>(names + ((<usize>count) << 4), lease.high);
     store<u64>(names + ((<usize>count) << 4), lease.low, 8);
     count++;

@@ -10,7 +10,8 @@ import { Flights } from "./flights";
 import { Held, heldAt, heldEnd, HeldState, letGo, roomForUnused } from "./held";
 import { refillAhead } from "./ahead";
 import { Purpose } from "../sidecar";
-import { MESSAGE_MAX, PARTLY, REPORT_MAX, writeReport } from "./returns";
+import { leaseName } from "./names";
+import { MESSAGE_MAX, PARTLY, REPORT_MAX, reportOf, spentOf } from "./returns";
 import { noWarning, putWarning, readWarning } from "./warning";
 import {
   closeFrame,
@@ -20,6 +21,7 @@ import {
   nextField,
   openFrame,
   openMessage,
+  putBytes,
   putNumber,
   suspend,
 } from "../wire";
@@ -130,7 +132,8 @@ function prepare(held: Held, policy: Policy, now: u64): bool {
 }
 
 function write(held: Held, spentAt: usize, sequence: u64, last: bool): void {
-  writeReport(message, 2, held.high, held.low, held.subject, sequence, spentAt, held.count, last);
+  const name = leaseName(held.high, held.low);
+  putBytes(message, 2, reportOf(name, held.subject, sequence, spentOf(spentAt, held.count), last));
 }
 
 /** Notes whether the lease was used since it was last looked at. */

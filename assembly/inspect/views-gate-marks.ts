@@ -14,27 +14,12 @@ export const GATE_RENDERED: u32 = 64;
 /** Within so many places of words there is markup: less is a product (`a*b`) or a capital. */
 export const MARKS_MIN: i32 = 3;
 
-/** The gates that a window opens, of what was found in all of it. */
-export function opened(
-  leet: bool,
-  spaced: i32,
-  turned: bool,
-  mirrored: bool,
-  forward: i32,
-  backward: i32,
-  escapes: i32,
-  codes: bool,
-  marksBehind: i32,
-  marksBefore: i32,
-): u32 {
-  let open: u32 = 0;
-  if (leet) open |= GATE_LEET;
+/** The gates that a window opens: `open` by what was found somewhere, and others by what was counted in all of it. */
+export function opened(open: u32, spaced: i32, forward: i32, backward: i32, escapes: i32, marks: i32): u32 {
   if (spaced >= 2) open |= GATE_SPACED;
-  if (turned) open |= GATE_ROT13;
-  if (mirrored || (backward >= 2 && backward * 2 > forward * 3)) open |= GATE_REVERSED;
+  if (backward >= 2 && backward * 2 > forward * 3) open |= GATE_REVERSED;
   if (escapes >= 3) open |= GATE_ESCAPES;
-  if (codes) open |= GATE_CODES;
-  if (min(marksBehind, marksBefore) >= MARKS_MIN) open |= GATE_RENDERED;
+  if (marks >= MARKS_MIN) open |= GATE_RENDERED;
   return open;
 }
 

@@ -11,7 +11,20 @@
 // Bound: each byte is classified once, a block counted at most once for each gate, and with up to three blocks before it.
 import { reserve } from "../memory";
 import { eq, fillFew, highNibbles, padded, within } from "../vectors";
-import { begins, isCode, isLeet, isMirrored, isTurned, loneWide, oddsIn, opened } from "./views-gate-marks";
+import {
+  begins,
+  GATE_CODES,
+  GATE_LEET,
+  GATE_REVERSED,
+  GATE_ROT13,
+  isCode,
+  isLeet,
+  isMirrored,
+  isTurned,
+  loneWide,
+  oddsIn,
+  opened,
+} from "./views-gate-marks";
 
 const GROUP: i32 = 64;
 
@@ -47,15 +60,12 @@ const MARKS: i8 = ANGLES | STAR;
 /** The gates that `len` bytes of normalised text at `from` open. */
 export function gatesOfBlocks(from: usize, len: i32): u32 {
   const zero = i8x16.splat(0);
-  let leet = false;
+  let open: u32 = 0;
   let spaced = 0;
-  let turned = false;
-  let mirrored = false;
   let forward = zero;
   let backward = 0;
   let escapes = 0;
   let escapeSeen = false;
-  let codes = false;
   // Of the group before: classes (doubled) and weights of its last blocks, its counts, a byte for each block, and its letters.
   let last = zero;
   let weight2 = zero;
@@ -96,18 +106,19 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
       i8x16.add(ab, weightC),
       i8x16.add(weightB, cd),
     );
-    if (!turned && v128.any_true(i16x8.gt_s(sums, zero))) {
+    if (!(open & GATE_ROT13) && v128.any_true(i16x8.gt_s(sums, zero))) {
       const plain = (plainIn(weight2) << 8) | plainIn(weight3);
       const rot = (rotIn(weight2) << 8) | rotIn(weight3);
       const plainB = (plain << 16) | (plainIn(weightA) << 8) | plainIn(weightB);
       const rotB = (rot << 16) | (rotIn(weightA) << 8) | rotIn(weightB);
       const plainD = (plainB << 16) | (plainIn(weightC) << 8) | plainIn(weightD);
       const rotD = (rotB << 16) | (rotIn(weightC) << 8) | rotIn(weightD);
-      turned =
+      const turned =
         isTurned(plainB >> 8, rotB >> 8) ||
         (left > 16 && isTurned(plainB, rotB)) ||
         (left > 32 && isTurned(plainD >> 8, rotD >> 8)) ||
         (left > 48 && isTurned(plainD, rotD));
+      if (turned) open |= GATE_ROT13;
     }
     weight2 = weightC;
     weight3 = weightD;
@@ -142,9 +153,9 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
       wrongs = countsAt(steps + turn, -STEP);
       const count = sumOf(wrongs);
       backward += count;
-      mirrored = mirrored || (count + sumOf(before) >= 3 && mirrors(turn, before, wrongs, left));
+      if (count + sumOf(before) >= 3 && mirrors(turn, before, wrongs, left)) open |= GATE_REVERSED;
     } else if (wrongs) {
-      mirrored = mirrored || (sumOf(wrongs) >= 3 && mirrors(turn, wrongs, 0, left));
+      if (sumOf(wrongs) >= 3 && mirrors(turn, wrongs, 0, left)) open |= GATE_REVERSED;
       wrongs = 0;
     }
 
@@ -187,17 +198,18 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
     marksBefore += <i32>(letters & (marks >> 63));
     marks = 0;
     if (v128.any_true(sign)) {
-      if (!leet && v128.any_true(v128.and(sign, i8x16.splat(ODD)))) {
+      if (!(open & GATE_LEET) && v128.any_true(v128.and(sign, i8x16.splat(ODD)))) {
         const oddA = oddsIn(<u32>letters & 0xffff, some(signA, ODD));
         const oddB = oddsIn(<u32>(letters >> 16) & 0xffff, some(signB, ODD));
         const oddC = oddsIn(<u32>(letters >> 32) & 0xffff, some(signC, ODD));
         const oddD = oddsIn(<u32>(letters >> 48), some(signD, ODD));
         odds = (oddA << 24) | (oddB << 16) | (oddC << 8) | oddD;
-        leet =
+        const leet =
           isLeet((oddsBefore << 8) | oddA) ||
           isLeet((oddsBefore << 16) | (odds >> 16)) ||
           isLeet((oddsBefore << 24) | (odds >> 8)) ||
           isLeet(odds);
+        if (leet) open |= GATE_LEET;
       }
       if (v128.any_true(v128.and(sign, i8x16.splat(ESCAPES)))) {
         const found = allOf(signA, signB, signC, signD, ESCAPES);
@@ -212,27 +224,17 @@ export function gatesOfBlocks(from: usize, len: i32): u32 {
     }
 
     // codes
-    if (left >= 16 && !codes && v128.any_true(i32x4.eq(beyondHex(a, b, c, d), zero))) {
-      codes =
+    if (left >= 16 && !(open & GATE_CODES) && v128.any_true(i32x4.eq(beyondHex(a, b, c, d), zero))) {
+      const code =
         isCodeBlock(a) ||
         (left >= 32 && isCodeBlock(b)) ||
         (left >= 48 && isCodeBlock(c)) ||
         (left >= GROUP && isCodeBlock(d));
+      if (code) open |= GATE_CODES;
     }
   }
   const escaped = escapeSeen ? escapes : 0;
-  return opened(
-    leet,
-    spaced,
-    turned,
-    mirrored,
-    -total(forward),
-    backward,
-    escaped,
-    codes,
-    marksBehind,
-    marksBefore,
-  );
+  return opened(open, spaced, -total(forward), backward, escaped, min(marksBehind, marksBefore));
 }
 
 /** The class of each letter; 0 for any other byte. */

@@ -15,7 +15,20 @@
 // Bound: each byte is read once. Here is the pass over bytes; the one that SIMD makes is views-gate-simd.ts, and what they
 // share views-gate-marks.ts.
 
-import { begins, isCode, isLeet, isMirrored, isTurned, loneWide, oddsIn, opened } from "./views-gate-marks";
+import {
+  begins,
+  GATE_CODES,
+  GATE_LEET,
+  GATE_REVERSED,
+  GATE_ROT13,
+  isCode,
+  isLeet,
+  isMirrored,
+  isTurned,
+  loneWide,
+  oddsIn,
+  opened,
+} from "./views-gate-marks";
 import { gatesOfBlocks } from "./views-gate-simd";
 
 /** The gates that `len` bytes of normalised text at `from` open: a bit set of GATE_*. */
@@ -25,15 +38,12 @@ export function gates(from: usize, len: i32): u32 {
 
 /** Over bytes, 16 of which make the masks and counts of a block. */
 function gatesOfBytes(from: usize, len: i32): u32 {
-  let leet = false;
+  let open: u32 = 0;
   let spaced = 0;
-  let turned = false;
-  let mirrored = false;
   let forward = 0;
   let backward = 0;
   let escapes = 0;
   let escapeSeen = false;
-  let codes = false;
   // The block before, for what spans two: letters and bytes beyond ASCII as bits, counts of the last four blocks as a byte each.
   let letterBefore: u32 = 0;
   let highBefore: u32 = 0;
@@ -77,22 +87,22 @@ function gatesOfBytes(from: usize, len: i32): u32 {
       last = byte;
     }
     leetRecent = (leetRecent << 8) | <u32>oddsIn(letter, odd);
-    leet = leet || isLeet(leetRecent);
+    if (isLeet(leetRecent)) open |= GATE_LEET;
     spaced += loneLetters(letterBefore, letter) + loneWide(highBefore, high);
     letterBefore = letter;
     highBefore = high;
-    codes = codes || (width == 16 && isCode(hex, dots, gap));
+    if (width == 16 && isCode(hex, dots, gap)) open |= GATE_CODES;
     plainRecent = (plainRecent << 8) | <u32>plain;
     rotRecent = (rotRecent << 8) | <u32>rot;
-    turned = turned || isTurned(plainRecent, rotRecent);
+    if (isTurned(plainRecent, rotRecent)) open |= GATE_ROT13;
     forward += right;
     backward += wrong;
     rightRecent = (rightRecent << 8) | <u32>right;
     wrongRecent = (wrongRecent << 8) | <u32>wrong;
-    mirrored = mirrored || isMirrored(rightRecent, wrongRecent);
+    if (isMirrored(rightRecent, wrongRecent)) open |= GATE_REVERSED;
   }
   const escaped = escapeSeen ? escapes : 0;
-  return opened(leet, spaced, turned, mirrored, forward, backward, escaped, codes, marksBehind, marksBefore);
+  return opened(open, spaced, forward, backward, escaped, min(marksBehind, marksBefore));
 }
 
 /** What markup within words begins or ends with: `*`, `<`, `>`. */

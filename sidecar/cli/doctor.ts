@@ -8,7 +8,7 @@ import { callerOf, ledgerCluster, parsePolicy, withoutSidecar } from "../doctor/
 import { examineProxy } from "../doctor/proxy.ts";
 import { examineSidecar } from "../doctor/sidecar.ts";
 import { WeirError } from "../errors.ts";
-import { remoteBooks } from "../ledger/admin.ts";
+import { remoteBooks } from "../ledger/remote-books.ts";
 import { problemsOf } from "./check.ts";
 import { readPolicy } from "./policy-file.ts";
 import { baseUrlOf, secretOf, UsageError } from "./usage.ts";

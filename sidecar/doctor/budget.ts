@@ -3,7 +3,7 @@
  * with every ledger.sync, so it takes a moment.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Books } from "../ledger/admin.ts";
+import type { Books } from "../ledger/admin-books.ts";
 import { describeKey, isWithin, organisationOf, subjectOf } from "../ledger/types.ts";
 import { type Finding, fail, ok } from "./finding.ts";
 

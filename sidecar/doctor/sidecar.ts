@@ -3,7 +3,7 @@
  * it, does it take the admin token. Nothing is changed.
  */
 import { WeirError } from "../errors.ts";
-import { remoteBooks } from "../ledger/admin.ts";
+import { remoteBooks } from "../ledger/remote-books.ts";
 import { ask, clockFinding, type Finding, fail, ok, warn } from "./finding.ts";
 
 export interface SidecarOptions {

@@ -8,8 +8,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { WeirError } from "../../sidecar/errors.ts";
-import { remoteBooks } from "../../sidecar/ledger/admin.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
+import { remoteBooks } from "../../sidecar/ledger/remote-books.ts";
 import { describeKey } from "../../sidecar/ledger/types.ts";
 import { QUIET_ROUNDS } from "../../sidecar/sweeper.ts";
 import { Random } from "../sim/random.ts";
