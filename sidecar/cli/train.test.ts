@@ -16,15 +16,19 @@ import { ownCorpus, type Sample } from "../pack/train-corpus.ts";
 import { Judge } from "../pack/train-judge.ts";
 import { packThreshold } from "../pack/train-pack.ts";
 import { builtFile } from "./filter.ts";
-import { featureModule, judgePack, run } from "./train.ts";
+import { featureModule, heldOut, judgePack, run } from "./train.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-train-"));
-const corpus = join(directory, "corpus");
-// Of one language, so that a training takes a second.
-for (const part of ["attacks", "hard", "benign"]) {
-  mkdirSync(join(corpus, part), { recursive: true });
-  copyFileSync(join("training", part, "hi.txt"), join(corpus, part, "hi.txt"));
+/** The texts of one language, so that a training takes a second, or a few in English. */
+function corpusOf(language: string): string {
+  const corpus = join(directory, language);
+  for (const part of ["attacks", "hard", "benign"]) {
+    mkdirSync(join(corpus, part), { recursive: true });
+    copyFileSync(join("training", part, `${language}.txt`), join(corpus, part, `${language}.txt`));
+  }
+  return corpus;
 }
+const corpus = corpusOf("hi");
 const documents = join(directory, "documents");
 mkdirSync(documents);
 writeFileSync(join(documents, "README.md"), "The garden is open on Sundays, also in the rain.\n".repeat(9));
@@ -43,14 +47,18 @@ function halves(samples: readonly Sample[]): [Sample[], Sample[]] {
 }
 
 /** Trains on lines of labels; answers with the exit status and where it wrote. */
-async function train(name: string, lines: readonly string[]): Promise<{ code: number; out: string }> {
+async function train(
+  name: string,
+  lines: readonly string[],
+  texts = corpus,
+): Promise<{ code: number; out: string }> {
   const labels = join(directory, `${name}.jsonl`);
   const out = join(directory, name);
   writeFileSync(labels, lines.join("\n"));
   const { log } = console;
   console.log = () => {};
   try {
-    const options = ["--labels", labels, "--corpus", corpus, "--documents", documents, "--out", out];
+    const options = ["--labels", labels, "--corpus", texts, "--documents", documents, "--out", out];
     return { code: await run(options), out };
   } finally {
     console.log = log;
@@ -76,8 +84,7 @@ describe("weir train", () => {
     assert.ok(own.falsePositives <= judged(present).falsePositives, JSON.stringify(own));
   });
 
-  it("does not offer what catches hardly an attack any more, though it is better on the labels", async () => {
-    // What was refused, called harmless, and what was not, called an attack: a threshold above both has no false positive left.
+  it("catches no fewer of other attacks where labels call some that were refused harmless", async () => {
     const [refused, missed] = halves(ownCorpus(corpus, 1).filter(({ label }) => label));
     const { code, out } = await train("hostile", [
       ...refused.slice(0, 20).map(({ text }) => labelled(text, 0)),
@@ -86,21 +93,37 @@ describe("weir train", () => {
       ),
       ...missed.slice(-100).map(({ text }) => labelled(text, 1)),
     ]);
-    assert.equal(code, 3);
-    assert.ok(existsSync(join(out, "classifier.rejected.bin")));
-    assert.equal(existsSync(join(out, "weir.wasm")), false);
+    assert.equal(code, 0);
+    const own = judged(join(out, "classifier.bin"));
+    assert.ok(own.caught >= judged(present).caught, JSON.stringify(own));
   });
 
-  it("says that labels contradict the project's own texts, as those do that are the wrong way round", async () => {
+  it("does not offer what labels taught that are the wrong way round", async () => {
     const attacks = ownCorpus(corpus, 1).filter(({ label }) => label);
     const lines = [
       ...attacks.map(({ text }) => labelled(text, 0)),
       ...NUMBERS.map((i) => labelled(`Write a poem about ${i} kinds of rain`, 1)),
     ];
-    await assert.rejects(
-      train("flipped", lines),
-      /the labels contradict the other texts: expected 1 for attacks/,
-    );
+    const { code, out } = await train("flipped", lines);
+    assert.equal(code, 3);
+    assert.ok(existsSync(join(out, "classifier.rejected.bin")));
+    assert.equal(existsSync(join(out, "weir.wasm")), false);
+  });
+
+  it("goes on from the pack in use: false alarms alone are learned, and what that pack knows of data that is not here stays", async () => {
+    const others = ownCorpus("training", 1).filter(({ source }) => !/_(en|hi)(_|$)/.test(source));
+    const [alarms] = halves(others.filter(({ label }) => !label));
+    const lines = alarms.map(({ text }) => labelled(text, 0));
+    const { code, out } = await train("alarms", lines, corpusOf("en"));
+    assert.equal(code, 0, `${alarms.length} false alarms`);
+    const kept = alarms.filter(({ text }) => heldOut(text));
+    const refused = judgePack(features, rules, readFileSync(join(out, "classifier.bin")), kept);
+    assert.ok(refused.falsePositives < kept.length / 2, JSON.stringify(refused));
+    const attacks = readFileSync("test/assembly/inspect/unseen/explicit.txt", "utf8").trimEnd().split("\n");
+    const unseen = attacks.map((text): Sample => ({ text, label: 1, source: "unseen", kind: "" }));
+    const known = (pack: string) => judgePack(features, rules, readFileSync(pack), unseen).caught;
+    const [before, after] = [known(present), known(join(out, "classifier.bin"))];
+    assert.ok(after > before * 0.9, `${after} of ${before}`);
   });
 
   it("reads labels as other programs write them: a byte order mark, CR LF, an empty line, no last line end", async () => {

@@ -1,10 +1,8 @@
-// `weir train`: labels → a candidate classifier pack, offered only when it beats the one in use.
+// `weir train`: the classifier in use, and labels → a candidate that went on learning, offered only when it is better.
 //
-// Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}. A fifth of them, by a hash of the text, is held out of
-// training, whichever run it is; both packs are judged on that part: attacks caught at each pack's own threshold, at no
-// more false positives than the present pack makes. Labels tell of what somebody looked at, and nothing of all other traffic: for that the project's own
-// texts stand, and documents. The candidate's threshold is not below where it refuses more of their harmless ones than the present pack, and a candidate that catches fewer of
-// their attacks is none. The candidate is written either way, under a name that says
+// Labels are lines {"text", "label": 0 | 1, "source"?, "kind"?}; false alarms alone will do, or missed attacks. A fifth of them, by a hash of the text, is held out of
+// training, whichever run it is; both packs are judged on that part, each at its own threshold. Labels tell of what somebody looked at, and nothing of all other traffic: for that the project's own
+// texts stand, and documents, of which a candidate may not refuse more harmless ones nor catch fewer attacks. The candidate is written either way, under a name that says
 // whether it is offered; if it is, the filter with it is written, too, to be rolled out like any other.
 //
 // Features and verdicts come from the filter's own code (dist/features.wasm) and its curated rules (dist/rules.bin). Bound: LABELS_MAX bytes of labels.
@@ -15,12 +13,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { systemReason, WeirError } from "../errors.ts";
 import type { FeatureModule } from "../pack/features.ts";
-import { OUT_OF_REACH, trainPackOf } from "../pack/train.ts";
-import { thresholdAt } from "../pack/train-calibrate.ts";
 import { ownCorpus, readSamples, type Sample } from "../pack/train-corpus.ts";
 import { documents, packagesOf } from "../pack/train-documents.ts";
 import { Judge } from "../pack/train-judge.ts";
-import { packThreshold, withThreshold } from "../pack/train-pack.ts";
+import { packThreshold } from "../pack/train-pack.ts";
+import { tune } from "../pack/train-tune.ts";
 import { builtFile, filterWith } from "./filter.ts";
 import { integerOf, UsageError, unreadable } from "./usage.ts";
 
@@ -29,10 +26,11 @@ const HELD_OUT = 0.2;
 
 export const USAGE = `usage: weir train --labels FILE.jsonl [--corpus DIR] [--documents DIR] [--current PACK] [--out DIR] [--seed N]
 
-  --labels FILE.jsonl   lines {"text", "label": 0 | 1, "source"?, "kind"?}, at most ${LABELS_MAX} bytes; 1 is an attack
+  --labels FILE.jsonl   lines {"text", "label": 0 | 1, "source"?, "kind"?}, at most ${LABELS_MAX} bytes; 1 is an attack, 0 is harmless;
+                        of one kind alone will do, such as what was refused and should not have been
   --corpus DIR          the project's own texts, learned with the labels (those that came with the command)
   --documents DIR       documents and code, all of it harmless, learned with the labels (the packages installed with the command)
-  --current PACK        the pack in use (the one that came with the command)
+  --current PACK        the pack in use, which goes on learning (the one that came with the command)
   --out DIR             where classifier.bin and weir.wasm, the filter with it, are written, or classifier.rejected.bin (the working directory)
   --seed N              of the training, 0 to 4294967295 (1)
 
@@ -83,7 +81,8 @@ export function judgePack(
   pack: Uint8Array,
   samples: readonly Sample[],
 ): Judged {
-  const judge = judgeWith(wasm, rules, pack);
+  const judge = new Judge(featureModule(wasm), rules);
+  judge.use(pack);
   const threshold = packThreshold(pack);
   const judged: Judged = { caught: 0, attacks: 0, falsePositives: 0, benign: 0 };
   for (const { text, label } of samples) {
@@ -97,30 +96,6 @@ export function judgePack(
     }
   }
   return judged;
-}
-
-function judgeWith(wasm: Uint8Array, rules: Uint8Array, pack: Uint8Array): Judge {
-  const judge = new Judge(featureModule(wasm), rules);
-  judge.use(pack);
-  return judge;
-}
-
-/** `pack` with its threshold raised, if need be, to where it refuses at most `most` of the benign `samples`. */
-function raised(
-  wasm: Uint8Array,
-  rules: Uint8Array,
-  pack: Buffer,
-  samples: readonly Sample[],
-  most: number,
-): Buffer {
-  // Of scores that strong rules have not made certain, as where the threshold was chosen.
-  const judge = judgeWith(wasm, rules, withThreshold(pack, OUT_OF_REACH));
-  const benign = samples.filter(({ label }) => !label);
-  const floor = thresholdAt(
-    benign.map(({ text }) => judge.logit(text)),
-    most / benign.length,
-  );
-  return floor > packThreshold(pack) ? withThreshold(pack, floor) : pack;
 }
 
 /** A file that lies beside the built command, or, run from source, in the project. */
@@ -172,8 +147,13 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** Judges the pack in a file. Throws WeirError that names it when it is none. */
-function judgeCurrent(wasm: Uint8Array, rules: Uint8Array, file: string, samples: readonly Sample[]): Judged {
+/** The pack in a file, and what it does on `samples`. Throws WeirError that names the file when it is none. */
+function readCurrent(
+  wasm: Uint8Array,
+  rules: Uint8Array,
+  file: string,
+  samples: readonly Sample[],
+): { pack: Uint8Array; judged: Judged } {
   let pack: Uint8Array;
   try {
     pack = readFileSync(file);
@@ -181,7 +161,7 @@ function judgeCurrent(wasm: Uint8Array, rules: Uint8Array, file: string, samples
     throw unreadable(file, thrown);
   }
   try {
-    return judgePack(wasm, rules, pack, samples);
+    return { pack, judged: judgePack(wasm, rules, pack, samples) };
   } catch (thrown) {
     const { code, message } = WeirError.from(thrown);
     throw new WeirError(code, `${file}: ${message}`, thrown);
@@ -206,25 +186,28 @@ export async function run(args: string[]): Promise<number> {
   const samples = readLabels(labels);
   const test = samples.filter(({ text }) => heldOut(text));
   const rest = samples.filter(({ text }) => !heldOut(text));
-  if (!test.some(({ label }) => label) || !test.some(({ label }) => !label)) {
+  if (test.length === 0 || rest.length === 0)
     throw new WeirError(
       "invalid_argument",
-      `${labels}: the held-out fifth (${test.length} texts) needs attacks and benign texts; label more`,
+      `${labels}: ${rest.length} texts to learn and ${test.length} held out: expected some of each; label more`,
     );
-  }
   const wasm = readFileSync(builtFile("features.wasm"));
-  const hash = createHash("sha256").update(readFileSync(labels)).update(String(seed)).digest();
   const rules = readFileSync(builtFile("rules.bin"));
   // Before the training, which takes a while: what is no pack, and no directory to write to, is told at once.
   makeDirectory(resolve(out));
-  const present = judgeCurrent(wasm, rules, current, test);
+  const { pack: currentPack, judged: present } = readCurrent(wasm, rules, current, test);
   const own = [
     ...readDirectory(corpus, (directory) => ownCorpus(directory, seed)),
     ...readDirectory(values.documents, documents),
   ];
-  const presentOwn = judgeCurrent(wasm, rules, current, own);
-  const trained = trainPackOf(featureModule(wasm), [...own, ...rest], { rules, hash, seed });
-  const pack = raised(wasm, rules, trained.pack, own, presentOwn.falsePositives);
+  const presentOwn = judgePack(wasm, rules, currentPack, own);
+  const hash = createHash("sha256")
+    .update(currentPack)
+    .update(readFileSync(labels))
+    .update(String(seed))
+    .digest();
+  const { caught } = presentOwn;
+  const pack = tune(featureModule(wasm), { pack: currentPack, caught, own, labels: rest, rules, hash, seed });
   const candidate = judgePack(wasm, rules, pack, test);
   const candidateOwn = judgePack(wasm, rules, pack, own);
   const offered = better(candidate, present) && noWorse(candidateOwn, presentOwn);

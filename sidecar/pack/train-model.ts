@@ -20,6 +20,8 @@ export interface TrainOptions {
   epochs: number;
   rate: number;
   l2: number;
+  /** What the sums of squared gradients begin with: the more, the smaller the first steps. */
+  inertia: number;
   /** Rows ** power is the weight of a source. */
   power: number;
   /** Total weight of benign texts over that of attacks. */
@@ -35,6 +37,7 @@ export const DEFAULTS: TrainOptions = {
   epochs: 12,
   rate: 0.02,
   l2: 1e-6,
+  inertia: 1e-2,
   power: 0.5,
   benign: 2,
   doubt: 0.6,
@@ -106,17 +109,22 @@ function bestWindow(
   return out;
 }
 
-/** Trains on the bags in `indices`. */
-export function train(data: Dataset, indices: readonly number[], options: TrainOptions = DEFAULTS): Model {
-  const { seed, epochs, rate, l2, doubt } = options;
+/** Trains on the bags in `indices`, from nothing or from a model that knows more than they tell: L2 then holds the weights to its. */
+export function train(
+  data: Dataset,
+  indices: readonly number[],
+  options: TrainOptions = DEFAULTS,
+  from: Model = { weights: new Float32Array(SLOTS), bias: 0 },
+): Model {
+  const { seed, epochs, rate, l2, doubt, inertia } = options;
   const importance = balance(data, indices, options);
   const rand = random(seed);
   const order = Uint32Array.from(indices.keys());
-  const weights = new Float32Array(SLOTS);
-  const squares = new Float32Array(SLOTS).fill(1e-2);
+  const weights = Float32Array.from(from.weights);
+  const squares = new Float32Array(SLOTS).fill(inertia);
   const average = new Float64Array(SLOTS);
-  let bias = 0;
-  let biasSquares = 1e-2;
+  let { bias } = from;
+  let biasSquares = inertia;
   let biasAverage = 0;
   let averaged = 0;
   const window: Window = { value: 0, bytes: 0, firstBlock: 0, lastBlock: 0 };
@@ -147,7 +155,7 @@ export function train(data: Dataset, indices: readonly number[], options: TrainO
       for (let i = data.blockSlot[window.firstBlock] as number; i < end; i++) {
         const slot = data.slots[i] as number;
         const weight = weights[slot] as number;
-        const g = gradient + l2 * weight;
+        const g = gradient + l2 * (weight - (from.weights[slot] as number));
         const square = (squares[slot] as number) + g * g;
         squares[slot] = square;
         weights[slot] = weight - (rate * g) / Math.sqrt(square);

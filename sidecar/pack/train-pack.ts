@@ -37,6 +37,17 @@ export function withThreshold(pack: Uint8Array, threshold: number): Buffer {
   return copy;
 }
 
+/** The model of a pack, with its calibration: what it answers is the calibrated logit. */
+export function packModel(pack: Uint8Array): Model {
+  const view = new DataView(pack.buffer, pack.byteOffset);
+  const step = view.getFloat32(16, true);
+  const weights = new Int8Array(pack.buffer, pack.byteOffset + HEADER_BYTES, SLOTS);
+  return {
+    weights: Float32Array.from(weights, (weight) => weight * step),
+    bias: view.getInt32(20, true) / LOGIT_ONE,
+  };
+}
+
 /** `threshold` is a calibrated logit; `hash` 32 bytes. */
 export function writePack(
   { weights, step }: Quantised,

@@ -70,15 +70,7 @@ export function trainPack(
 ): Trained {
   const read = documents(directory);
   const samples = [...ownCorpus(corpus, seed), ...read, ...files.flatMap(readSamples)];
-  return trainPackOf(module, samples, { rules, hash: sourceHash(corpus, read, files), seed });
-}
-
-/** The same from samples at hand; `hash` (32 bytes) goes into the pack's header. */
-export function trainPackOf(
-  module: FeatureModule,
-  samples: Sample[],
-  { rules, hash, seed }: { rules?: Uint8Array | undefined; hash: Uint8Array; seed: number },
-): Trained {
+  const hash = sourceHash(corpus, read, files);
   const judge = new Judge(module, rules);
   const data = extract(module, samples);
   const options = { ...OPTIONS, seed };
