@@ -13,7 +13,7 @@ import { WeirError } from "../errors.ts";
 import { instant } from "./ledger-text.ts";
 import { type LineInput, linesOf, Unread } from "./lines.ts";
 import type { ScanOutput } from "./scan.ts";
-import { pipedOutput, UsageError, unreadable } from "./usage.ts";
+import { pipedInput, pipedOutput, UsageError, unreadable } from "./usage.ts";
 import { CsvError, UsageCsv } from "./usage-csv.ts";
 
 export const USAGE = `usage: weir analyze [--json] USAGE.csv
@@ -182,7 +182,7 @@ function summaryText({ rows, fromMs, toMs, found, malformed, errors }: Summary, 
 
 export async function run(
   args: string[],
-  stdin: LineInput = process.stdin,
+  stdin?: LineInput,
   stdout: ScanOutput = pipedOutput(),
 ): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -193,7 +193,11 @@ export async function run(
   const [file] = positionals;
   if (!file || positionals.length > 1) throw new UsageError("expected one USAGE.csv");
   try {
-    return await analyze(file === "-" ? stdin : createReadStream(file), stdout, values.json);
+    return await analyze(
+      file === "-" ? (stdin ?? pipedInput()) : createReadStream(file),
+      stdout,
+      values.json,
+    );
   } catch (thrown) {
     const { syscall } = thrown as { syscall?: string };
     if (syscall === undefined) throw thrown;

@@ -398,6 +398,13 @@ describe("weir", () => {
     assert.equal(stdout.split("\n").length, 2);
   });
 
+  it("says that its input is a directory, which Node reads as if nothing was in it", () => {
+    const command = `"${process.execPath}" --import tsx "${MAIN}" scan --jsonl < "${directory}"`;
+    const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, /standard input: EISDIR: is a directory: expected a file or a pipe/);
+  });
+
   it("says why its output cannot be written", () => {
     const command = `"${process.execPath}" --import tsx "${MAIN}" --help > /dev/full`;
     const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
 import { linesOf, Unread } from "./lines.ts";
-import { pipedOutput, UsageError } from "./usage.ts";
+import { pipedInput, pipedOutput, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir redact --jsonl < TEXTS.jsonl
 
@@ -78,7 +78,7 @@ export function detector(
 
 export async function run(
   args: string[],
-  stdin: Readable = process.stdin,
+  stdin: Readable = pipedInput(),
   stdout: Writable = pipedOutput(),
 ): Promise<number> {
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" } } });

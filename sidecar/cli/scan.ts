@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { WeirError } from "../errors.ts";
 import { builtFile } from "./filter.ts";
 import { type LineInput, linesOf, Unread } from "./lines.ts";
-import { pipedOutput, UsageError } from "./usage.ts";
+import { pipedInput, pipedOutput, UsageError } from "./usage.ts";
 
 /** As the filter's BODY_BYTES_MAX. */
 const INPUT_BYTES_MAX = 16 << 20;
@@ -89,7 +89,7 @@ export async function loadInspector(): Promise<Inspector> {
 
 export async function run(
   args: string[],
-  stdin: LineInput = process.stdin,
+  stdin: LineInput = pipedInput(),
   stdout: ScanOutput = pipedOutput(),
 ): Promise<number> {
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" }, path: { type: "string" } } });

@@ -1,6 +1,7 @@
 // What the subcommands share in how they are called: the error for a wrong call, what arguments must look like, the files that
 // they name, and output. Each message is `what: value: expected`.
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { systemReason, WeirError } from "../errors.ts";
 import { utf8Of } from "../utf8.ts";
 
@@ -78,6 +79,16 @@ export function textOf(file: string, source: string | 0 = file): string {
     throw unreadable(file, thrown);
   }
   return utf8Of(bytes, file);
+}
+
+/** Standard input. Node reads a directory as if nothing was in it. */
+export function pipedInput(): Readable {
+  if (fstatSync(0).isDirectory())
+    throw new WeirError(
+      "invalid_argument",
+      "standard input: EISDIR: is a directory: expected a file or a pipe",
+    );
+  return process.stdin;
 }
 
 /**
