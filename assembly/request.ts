@@ -132,7 +132,14 @@ import { checkRoute, judgeUpgrade, lacksBody, passBodiless, passUninspected } fr
 import { openRedaction } from "./response-redact-slot";
 import { is, lenOf, lit, NONE, Slice } from "./slice";
 import { findStream, ownStream, Phase, Stream, streamsOpen } from "./stream";
-import { countPrompt, promptBound, promptEstimate } from "./tokens/prompt";
+import {
+  boundPrompt,
+  countPrompt,
+  promptBound,
+  promptEstimate,
+  promptLeast,
+  promptMost,
+} from "./tokens/prompt";
 import { Reason } from "./verdicts.gen";
 
 const SOURCE_ADDRESS = lit("source\0address");
@@ -388,12 +395,14 @@ function spend(stream: Stream, tier: Tier, body: Slice, size: i32): Reason {
   const tools = hasTools();
   let tokens = promptBound(prompt, lenOf(body), tools);
   let estimate = tier.counts || stream.draft != 0 ? promptEstimate(prompt, tools) : 0;
-  if (tokens > tier.promptTokensMax) {
-    estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), tools, work);
-    if (tokens > tier.promptTokensMax) {
-      return promptTooLong(tier, prompt.media);
-    }
+  const limit = tier.promptTokensMax;
+  if (tokens > limit) {
+    boundPrompt(prompt, stream.model, lenOf(body), tools);
+    if (promptLeast > limit) return promptTooLong(tier, prompt.media);
+    tokens = promptMost;
   }
+  if (tokens > limit) estimate = tokens = countPrompt(prompt, stream.model, lenOf(body), tools, work, limit);
+  if (tokens > limit) return promptTooLong(tier, prompt.media);
   stream.promptTokens = tokens;
   stream.promptEstimate = estimate;
   const reason = tier.budgetCount == 0 ? Reason.None : hold(stream, tier, lenOf(body));

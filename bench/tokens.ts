@@ -128,7 +128,7 @@ for (const [encoding, gpt] of [o200k, cl100k].entries()) {
 
 console.log("\nbounds and estimate, MB/s              simd       scalar");
 const everything = Buffer.from((corpora.mixed ?? []).join("")).subarray(0, TEXT_BYTES);
-for (const name of ["tokensLower", "tokensUpper", "estimateTokens"]) {
+for (const name of ["boundTokens", "estimateTokensUpper"]) {
   const speeds = [simd, scalar].map(({ exports, put }) => {
     const slice = put(everything);
     let best = Number.POSITIVE_INFINITY;

@@ -34,19 +34,18 @@ let easyPairs: i32 = 0;
 let spacePairs: i32 = 0;
 let apostrophes: i32 = 0;
 
-/** A number that `countTokens` never goes below, in either encoding. */
-export function tokensLower(text: Slice): i32 {
+/** What `countTokens` never goes below, and never exceeds, in either encoding, for the text that `boundTokens` saw last. */
+export let tokensLower: i32 = 0;
+export let tokensUpper: i32 = 0;
+
+export function boundTokens(text: Slice): void {
   const bytes = lenOf(text);
-  if (bytes <= 0) return 0;
+  tokensLower = tokensUpper = 0;
+  if (bytes <= 0) return;
   scan(text);
   const byLength = ceilDivide(bytes, TOKEN_BYTES_MAX);
-  return max(ends + 1, max(byLength, ceilDivide(wide, WIDE_TOKEN_BYTES_MAX)));
-}
-
-/** A number that `countTokens` never exceeds, in either encoding. */
-export function tokensUpper(text: Slice): i32 {
-  scan(text);
-  return lenOf(text) - ceilDivide(max(0, easyPairs + spacePairs - apostrophes), 3);
+  tokensLower = max(ends + 1, max(byLength, ceilDivide(wide, WIDE_TOKEN_BYTES_MAX)));
+  tokensUpper = bytes - ceilDivide(max(0, easyPairs + spacePairs - apostrophes), 3);
 }
 
 /** Model families without a public vocabulary; `familyPercent` says how they differ. */
@@ -67,25 +66,16 @@ function familyPercent(family: i32): i32 {
   return family == FAMILY_MISTRAL ? 120 : 130;
 }
 
-/**
- * An ESTIMATE of the tokens of `text`, for reports. The weights are least squares (relative error) of cl100k_base
- * counts on a quarter of a corpus of prompts in many languages. True count ÷ estimate there: median 0.99, 10th to
- * 90th percentile 0.90 to 1.37; dense text (base64, circled letters) has about twice as many tokens as estimated.
- * See `estimateTokensUpper` for reservations.
- */
-export function estimateTokens(text: Slice, family: i32): i32 {
-  return estimate(text, family, 1);
-}
+/** An estimate is by so much too high, on purpose: dense text (base64, circled letters) has about twice as many tokens. */
+const CAUTION: i64 = 2;
 
 /**
- * An ESTIMATE with a safety factor of 2, for reservations: at least the cl100k_base count on 99.5 % of the same
- * prompts, and a true bound where it reaches one token for each byte (tokens are made of bytes in all families).
+ * An ESTIMATE of the tokens of `text`, for limits and reservations: twice the weights that are least squares (relative error) of
+ * cl100k_base counts on a quarter of a corpus of prompts in many languages, where true count ÷ half of the estimate is 0.99 in the
+ * median, 0.90 to 1.37 from the 10th to the 90th percentile. At least the true count on 99.5 % of these prompts, and a
+ * bound where it reaches one token for each byte (tokens are made of bytes in all families).
  */
 export function estimateTokensUpper(text: Slice, family: i32): i32 {
-  return estimate(text, family, 2);
-}
-
-function estimate(text: Slice, family: i32, factor: i64): i32 {
   if (lenOf(text) <= 0) return 0;
   scan(text);
   const plain = <i64>max(0, letters - capitals - easyPairs);
@@ -98,7 +88,7 @@ function estimate(text: Slice, family: i32, factor: i64): i32 {
     646 * <i64>digits +
     540 * <i64>symbols +
     388 * <i64>wide;
-  const tokens = (milli * factor * familyPercent(family) + 99_999) / 100_000;
+  const tokens = (milli * CAUTION * familyPercent(family) + 99_999) / 100_000;
   // One more for the mark that some vocabularies put at the start of a text.
   return <i32>min(tokens, <i64>lenOf(text) + 1);
 }

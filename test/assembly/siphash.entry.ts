@@ -14,8 +14,3 @@ export function sip(ptr: usize, len: i32): void {
   for (let i = 0; i < len; i += 8) absorb(load<u64>(ptr + <usize>i));
   finish();
 }
-
-/** Hashes `times` times, for benchmarks. */
-export function hashMany(ptr: usize, len: i32, times: i32): void {
-  for (let i = 0; i < times; i++) hashText(slice(ptr, len), <u32>i, 0);
-}

@@ -10,7 +10,6 @@ import { next, start, view } from "../../../assembly/inspect/views";
 import { Tape } from "../../../assembly/json/tape";
 import { BODY_DEPTH_MAX, BODY_VALUES_MAX } from "../../../assembly/limits";
 import { lenOf, lit, slice } from "../../../assembly/slice";
-import { tokensLower, tokensUpper } from "../../../assembly/tokens/bounds";
 
 export { reserve } from "../../../assembly/memory";
 export { useClassifier, useRules };
@@ -73,10 +72,4 @@ function readSpan(n: i32, work: usize, upto: i32): i32 {
   if (upto == Upto.Rules) return result;
   for (start(raw, prompt.escaped(n), normal, doubtful); next(); ) result += score(view) + match(view);
   return result;
-}
-
-export function boundMany(ptr: usize, len: i32, times: i32): i32 {
-  let sum = 0;
-  for (let i = 0; i < times; i++) sum += tokensLower(slice(ptr, len)) + tokensUpper(slice(ptr, len));
-  return sum;
 }

@@ -3,7 +3,9 @@ import { combine, exceeds, judge, judgedScore, judgedWhy } from "../../../assemb
 import { findPrompt, Prompt, SPANS_MAX } from "../../../assembly/inspect/prompt";
 import { Tape } from "../../../assembly/json/tape";
 import { lit, slice } from "../../../assembly/slice";
-import { countPrompt } from "../../../assembly/tokens/prompt";
+import { boundPrompt, countPrompt } from "../../../assembly/tokens/prompt";
+
+export { promptLeast, promptMost } from "../../../assembly/tokens/prompt";
 
 export { packDirectory } from "../../../assembly/packs";
 export { reserve } from "../../../assembly/memory";
@@ -76,6 +78,10 @@ export function why(): u64 {
   return judgedWhy;
 }
 
-export function countBody(len: i32, work: usize): u64 {
-  return countPrompt(prompt, prompt.model, len, false, work);
+export function countBody(len: i32, work: usize, limit: u64): u64 {
+  return countPrompt(prompt, prompt.model, len, false, work, limit);
+}
+
+export function boundBody(len: i32): void {
+  boundPrompt(prompt, prompt.model, len, false);
 }

@@ -12,6 +12,8 @@ const SPANS_MAX = 4096;
 const RECENT = ENTRIES / 8;
 const USER = 1;
 const UNTRUSTED = 3;
+/** A limit that counts everything. */
+const ALL = 2n ** 64n - 1n;
 
 const judge = await openJudge({ secret: SECRET, vocabularies: true });
 const plain = await openJudge();
@@ -166,6 +168,47 @@ test("whatever is asked in whatever order, the memo changes no verdict and no sc
   );
 });
 
+test("counting ends at the limit, remembers nothing of what it left, and is between the bounds by letters", () => {
+  const part = fc.oneof(
+    fc.constantFrom(
+      "the theatre is easy ",
+      "Wei\u00dfe Fl\u00fcsse ",
+      "\n\t",
+      "a's i'm e've ",
+      "0123",
+      "\ud83d\ude00",
+    ),
+    fc.string({ maxLength: 40 }),
+  );
+  const text = fc.array(part, { minLength: 1, maxLength: 30 }).map((parts) => `x${parts.join("")}`);
+  fc.assert(
+    fc.property(
+      fc.array(text, { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 0, max: 2000 }),
+      (texts, most) => {
+        const body = chat(texts);
+        const bytes = Buffer.byteLength(body);
+        const limit = BigInt(most);
+        judge.find(body);
+        const early = exports.countBody(bytes, judge.work, limit);
+        const all = exports.countBody(bytes, judge.work, ALL);
+        const messages: { content: string }[] = JSON.parse(body).messages;
+        const exact = messages.reduce(
+          (sum, { content }) => sum + countTokens(content),
+          4 * messages.length + 3,
+        );
+        assert.equal(Number(all), exact);
+        if (all <= limit) assert.equal(early, all);
+        else assert.ok(early > limit, `${early} of ${all} at ${limit}`);
+        exports.boundBody(bytes);
+        const [least, highest] = [exports.promptLeast.value, exports.promptMost.value];
+        assert.ok(least <= all && all <= highest, `${least} ≤ ${all} ≤ ${highest}`);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
 test("in a conversation of 40 turns only what is new is inspected, and every total of tokens is exact", () => {
   judge.find(chat([]));
   judge.judge(1000);
@@ -184,7 +227,7 @@ test("in a conversation of 40 turns only what is new is inspected, and every tot
     const tokens = contents.reduce((sum: number, content: string) => sum + countTokens(content), 0);
     assert.equal(spans, contents.length);
     assert.equal(
-      Number(exports.countBody(Buffer.byteLength(body), judge.work)),
+      Number(exports.countBody(Buffer.byteLength(body), judge.work, ALL)),
       // What providers add for each message and for the start of the answer.
       tokens + 4 * contents.length + 3,
     );

@@ -4,7 +4,7 @@ export { configureTokens, countTokens } from "../../../assembly/tokens/count";
 export { stepsTaken } from "../../../assembly/tokens/steps";
 export { hasVocabulary } from "../../../assembly/tokens/vocabulary";
 export {
-  estimateTokens,
+  boundTokens,
   estimateTokensUpper,
   tokensLower,
   tokensUpper,
