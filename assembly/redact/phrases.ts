@@ -43,6 +43,11 @@ export function usePhrases(table: usize): void {
   heads = table;
 }
 
+/** Whether there are any to search for. */
+export function hasPhrases(): bool {
+  return heads != 0;
+}
+
 /**
  * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY) to a table with room for it; `to` is memory for
  * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once blanks are
