@@ -498,6 +498,23 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       }
     });
 
+    it("knows names of members and types of events however they are escaped", async () => {
+      const type = (name: string, i: number) =>
+        i % 2 ? name : name.replace("e", String.raw`\u0065`).replace("_", String.raw`\u005F`);
+      const delta = (text: string, i: number) =>
+        `{"type":"${type("response.reasoning_text.delta", i)}","output_index":0,"content_index":0,"delta":"${text}"}`;
+      const done = `{"type":"${type("response.reasoning_text.done", 0)}","output_index":0,"content_index":0,"text":"bob@example.com 10.0.0.1."}`;
+      const parts = ["bob@exa", "mple.com 1", "0.0", ".0.1."];
+      const { text } = await stream([...parts.map(delta), done]);
+      const deltas = [...text.matchAll(/"delta":"([^"]*)"/g)].map(([, one]) => one).join("");
+      assert.equal(deltas, "[EMAIL_1] [IP_1].");
+      assert.match(text, /"text":"\[EMAIL_1\] \[IP_1\]\."/);
+      const call = String.raw`{"candidates":[{"content":{"parts":[{"functionCall":{"arg\u0073":{"bob@example.com":1}}}]}}]}`;
+      assert.match((await stream([call])).text, /\{"\[EMAIL_1\]":1\}/);
+      const tokens = String.raw`{"choices":[{"index":0,"delta":{"content":"b"},"logprob\u0073":{"content":[{"token":"b"}]}}]}`;
+      assert.match((await stream([tokens])).text, /answer_unreadable/);
+    });
+
     it("says the role of a delta no second time, which clients put behind the first", async () => {
       const first = {
         ...chunk(""),
