@@ -43,6 +43,8 @@ export let holdFrom: usize = 0;
 
 /** Nothing before this belongs to a later match. */
 let settled: usize = 0;
+/** What was tried last. */
+let trigger: usize = 0;
 
 const AT: u32 = 64;
 const COLON: u32 = 58;
@@ -68,6 +70,14 @@ addTriggers();
  * on one view `p` is the end of the last match. `answer` (answer.ts) says what is done with it; 0: each match counts for itself.
  */
 export function next(p: usize, answer: usize): bool {
+  if (!find(p)) return false;
+  const mayHide = hasPhrases() || matchTail == TAIL_PEM;
+  if (answer == 0 || !mayHide) return true;
+  uncover(trigger, answer, actionOf(answer, matchType));
+  return !starved || hold(trigger);
+}
+
+function find(p: usize): bool {
   settled = p;
   while (p < end) {
     if (p + 16 <= end) {
@@ -75,13 +85,13 @@ export function next(p: usize, answer: usize): bool {
       while (mask) {
         const t = p + ctz(mask);
         mask &= mask - 1;
-        if (candidate(t, answer)) return true;
+        if (candidate(t)) return true;
         if (starved) return hold(t);
       }
       p += 16;
     } else {
       if (isTrigger(load<u8>(p))) {
-        if (candidate(p, answer)) return true;
+        if (candidate(p)) return true;
         if (starved) return hold(p);
       }
       p++;
@@ -91,13 +101,12 @@ export function next(p: usize, answer: usize): bool {
 }
 
 /** Tries the trigger at `t`. A match that starved is no match yet. */
-function candidate(t: usize, answer: usize): bool {
+function candidate(t: usize): bool {
   const b = <u32>load<u8>(t);
   setStarved(false);
+  trigger = t;
   const is = tryAt(t, b);
-  if (!is || starved || matchFrom < settled) return false;
-  if (answer != 0) uncover(t, answer, actionOf(answer, matchType));
-  return !starved;
+  return is && !starved && matchFrom >= settled;
 }
 
 /**
@@ -117,7 +126,7 @@ function uncover(t: usize, answer: usize, action: u8): void {
   const isCut = t + <usize>LOOK_AHEAD < stop;
   if (isCut) setView(low, t + <usize>LOOK_AHEAD, false);
   let within = false;
-  for (let p = hasPhrases() && action != BLOCK ? t + 1 : to; p < to && !within; p++) {
+  for (let p = action == BLOCK ? to : t + 1; p < to && !within; p++) {
     if (!isTrigger(load<u8>(p))) continue;
     const is = phrase(p);
     if (starved && !isCut) break;
@@ -132,7 +141,7 @@ function uncover(t: usize, answer: usize, action: u8): void {
 }
 
 function tryAt(t: usize, b: u32): bool {
-  if (phrase(t)) return true;
+  if (hasPhrases() && phrase(t)) return true;
   if (starved) return false;
   if (isDigit(b)) return !isDigit(back(t, 1)) && number(t);
   switch (b) {
