@@ -189,7 +189,7 @@ function withoutSecrets(source: Slice): Slice {
   usePhrases(0);
   setView(text, text + length, true);
   let p = text;
-  while (next(p)) {
+  while (next(p, 0)) {
     p = matchEnd();
     const secret = matchType == API_KEY || matchType == PRIVATE_KEY || matchType == JWT;
     if (secret) memory.fill(matchFrom, STAR, p - matchFrom);

@@ -32,6 +32,9 @@ export class Redaction {
   vault: u32;
   /** 1 and the channels that ended within an event in parts, which come out after it; 0: none. */
   ending: u32;
+  /** The answer's first byte, and how many of its first two have come. */
+  first: u8;
+  headLength: u8;
 
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;

@@ -8,9 +8,10 @@
 import { Tier } from "./policy/policy";
 import { blockedBy, marksOf } from "./redact/answer";
 import { endBody, feedBody } from "./redact/body";
+import { Written } from "./redact/decoded";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
-import { pass } from "./redact/passage";
+import { openPassage, pass } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
 import { allowRecords } from "./redact/records";
 import { Form } from "./media-type";
@@ -19,6 +20,10 @@ import { beginOutput, bringsTokens, Redaction, withhold } from "./response-redac
 import { lenOf, ptrOf, Slice, slice } from "./slice";
 import { feed, hidesUsage, isUnfollowed, nextPiece, piece, pieces, State } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
+
+const HEAD_BYTES: u8 = 2;
+const BRACE: u8 = 123;
+const BRACKET: u8 = 91;
 
 /**
  * The bytes to send on for `chunk`, which are ours until the next call. `answer`: what is read of it; `hide`: the
@@ -35,6 +40,7 @@ export function redactChunk(
   allowRecords(channels);
   usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
   beginOutput();
+  if (redaction.headLength < HEAD_BYTES) readHead(redaction, chunk);
   if (redaction.streams) events(redaction, answer!, chunk, last, hide);
   else {
     if (answer != null) feed(answer, chunk, last);
@@ -44,6 +50,23 @@ export function redactChunk(
   const length = <i32>(outTo - outFrom);
   advance(marksOf(redaction.answer), length);
   return slice(outFrom, length);
+}
+
+/**
+ * Whether characters have more than a byte (UTF-16, UTF-32), so that no text is found in them, shows in the answer's first two bytes,
+ * whatever its type says; and whether what is called text is JSON, in which escapes stand for others.
+ */
+function readHead(redaction: Redaction, chunk: Slice): void {
+  for (let i = 0; i < lenOf(chunk) && redaction.headLength < HEAD_BYTES; i++) {
+    const b = load<u8>(ptrOf(chunk) + i);
+    const first = redaction.first;
+    if (redaction.headLength++ == 0) redaction.first = b;
+    // A byte order mark is FE FF, or the other way round.
+    const isMark = redaction.headLength == HEAD_BYTES && (first ^ b) == 1 && (first | b) == 0xff;
+    if (redaction.acts && (b == 0 || isMark)) withhold(redaction, Reason.AnswerUnreadable);
+    if (redaction.headLength == 1 && redaction.form == Form.Text && (b == BRACE || b == BRACKET))
+      openPassage(redaction.body.text, redaction.answer, Written.Quoted);
+  }
 }
 
 /** The bytes to send on when the host could not hand a chunk over. */

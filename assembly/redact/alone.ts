@@ -1,6 +1,7 @@
 // An event that is made like an earlier one, so that held text can go out in it, must not say again what that one said: a
 // tool that is called twice acts twice, and clients put a name that comes again behind the first. Of the copy all elements
-// of arrays go that have no place of a text in them, and the members `name` and `id` but the event's own.
+// of arrays go that have no place of a text in them, the members `name` and `id` but the event's own, and the role of a chat's
+// delta, which clients put behind the first as well.
 //
 //   template   {"id":"c","parts":[{"text":""},{"functionCall":{…}}],"safetyRatings":[{…}]}
 //   copy       {"id":"c","parts":[{"text":""}],"safetyRatings":[]}
@@ -8,7 +9,7 @@
 //   copy       {"tool_calls":[{"index":0,"function":{"arguments":""}}]}
 import { isLineEnd, lineEnd } from "../line-end";
 import { same } from "../same";
-import { lit, ptrOf } from "../slice";
+import { lenOf, lit, ptrOf, Slice } from "../slice";
 import { TEMPLATE_MAX } from "./types";
 
 /** Stands in a template where another text was: no byte of JSON. */
@@ -19,8 +20,10 @@ const COMMA: u32 = 44;
 const BACKSLASH: u32 = 92;
 
 const DATA = ptrOf(lit("data:"));
-const ID = ptrOf(lit('"id"'));
-const NAME = ptrOf(lit('"name"'));
+const ID = lit('"id"');
+const NAME = lit('"name"');
+const ROLE = lit('"role"');
+const DELTA = lit('"delta"');
 const copied: usize = memory.data(TEMPLATE_MAX);
 /** Of each level that is open: where in the copy it begins, and its element or member at hand. */
 const starts: usize = memory.data(4 * LEVELS, 4);
@@ -88,15 +91,27 @@ function endsKept(level: i32): bool {
   const from = element(level);
   if (textAt > from) return true;
   const isArray = load<u8>(start(level) - 1) == 91;
-  if (!isArray && (level == 0 || !names(from))) return true;
+  if (!isArray && (level == 0 || !(names(from) || (isDelta(level) && says(from, ROLE))))) return true;
   out = from;
   return false;
 }
 
 /** Whether the member that begins at `from` is a name or an identifier. */
 function names(from: usize): bool {
+  return says(from, ID) || says(from, NAME);
+}
+
+/** Whether the name of the member that begins at `from` is `quoted`. */
+function says(from: usize, quoted: Slice): bool {
   while (from < out && load<u8>(from) <= 32) from++;
-  return out - from > 6 && (same(from, ID, 4) || same(from, NAME, 6));
+  return out - from > 6 && same(from, ptrOf(quoted), lenOf(quoted));
+}
+
+/** Whether the object that is open at `level` is the value of a `delta`. */
+function isDelta(level: i32): bool {
+  let p = start(level) - 1;
+  while (p > copied && (load<u8>(p - 1) <= 32 || load<u8>(p - 1) == 58)) p--;
+  return p > copied + <usize>lenOf(DELTA) && same(p - lenOf(DELTA), ptrOf(DELTA), lenOf(DELTA));
 }
 
 /** Copies lines that are no data, from the beginning of one at `p` on; returns where the event goes on. */

@@ -6,6 +6,8 @@
 //
 // What stands outside strings is checked (literal.ts), since nothing there is redacted: text
 // that is no JSON, or that says the answer again token by token, is found out before it is past (`isOdd`, `hasTokens`).
+import { decode } from "../json/escape";
+import { reserve } from "../memory";
 import { isFolded, lenOf, slice, Slice } from "../slice";
 import { Written } from "./decoded";
 import { Literal, mayEndLiteral, nextLiteral } from "./literal";
@@ -15,7 +17,10 @@ import { roomFor } from "./redactor";
 
 /** Levels of which it is known whether they are objects. */
 const LEVELS: u32 = 512;
-const NAME_MAX: u32 = 32;
+/** Of the longest name that is known, with an escape for each letter. */
+const NAME_MAX: u32 = 120;
+
+const plainName: usize = reserve(NAME_MAX);
 
 enum Place {
   Outside = 0,
@@ -37,6 +42,8 @@ export class Body {
   expectsName: bool;
   /** Bytes of the last name; NAME_MAX + 1: it is longer. */
   nameLength: u8;
+  /** The name at hand has escapes. */
+  nameEscaped: bool;
   /** A root has begun. Another one is no JSON, but could be where the text of the first goes on. */
   begun: bool;
   /** Something has come that is no JSON. */
@@ -191,6 +198,7 @@ function beginString(body: Body): void {
   const toTool = body.toolDepth != 0;
   if (body.expectsName && !toTool) {
     body.nameLength = 0;
+    body.nameEscaped = false;
     body.place = Place.Name;
     return;
   }
@@ -211,7 +219,10 @@ function inString(body: Body, p: usize, end: usize): usize {
   const from = p;
   if (body.escaped) p++;
   p = skipPlain(p, end);
-  while (p < end && load<u8>(p) != 34) p = skipPlain(p + 2, end);
+  while (p < end && load<u8>(p) != 34) {
+    body.nameEscaped = true;
+    p = skipPlain(p + 2, end);
+  }
   // One past the end: the last byte is a backslash.
   body.escaped = p > end;
   const closed = p < end;
@@ -220,7 +231,7 @@ function inString(body: Body, p: usize, end: usize): usize {
     put(asIs, from);
     pass(body.text, from, <i32>(p - from), closed);
     asIs = p;
-  } else if (body.place == Place.Name) addName(body, from, p);
+  } else if (body.place == Place.Name) addName(body, from, p, closed);
   if (!closed) return p;
   body.place = Place.Outside;
   return p + 1;
@@ -241,11 +252,14 @@ function skipPlain(p: usize, end: usize): usize {
 }
 
 /** A name longer than NAME_MAX is none of those that are known. */
-function addName(body: Body, from: usize, to: usize): void {
+function addName(body: Body, from: usize, to: usize, closed: bool): void {
   const have = <u32>body.nameLength;
   const more = <u32>(to - from);
   if (have + more <= NAME_MAX) memory.copy(body.nameAt + have, from, more);
   body.nameLength = <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1);
+  if (!closed || !body.nameEscaped || <u32>body.nameLength > NAME_MAX) return;
+  body.nameLength = <u8>decode(body.name, plainName, <i32>NAME_MAX);
+  memory.copy(body.nameAt, plainName, body.nameLength);
 }
 
 /** Whether what begins is what a tool is called with, as JSON in place. */

@@ -2,8 +2,12 @@
 // filter, and each trigger is tried by the detectors that it may belong to. Matches never overlap; the first in
 // order of triggers wins.
 //
+// What a match lets through it must not hide: in one that passes as it is, or is masked, a phrase still counts, and so it
+// does in any where it blocks.
+//
 // `next` works on the view of view.ts. When it stops because the text does not go on far enough, `holdFrom` is
 // where the undecided part begins; nothing before it can still become part of a match.
+import { actionOf } from "./answer";
 import { addTrigger, isTrigger, triggers16 } from "./filter";
 import { has, ALPHA, isDigit } from "./chars";
 import { count, digitsOf, endOf, readChain } from "./digits";
@@ -12,20 +16,24 @@ import { ipv4, ipv6 } from "./ip";
 import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
 import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
 import { phone } from "./phone";
-import { phrase } from "./phrases";
-import { swallow } from "./tail";
-import { HOLD_MAX } from "./types";
+import { hasPhrases, phrase } from "./phrases";
+import { swallow, TAIL_NONE, TAIL_PEM } from "./tail";
+import { BLOCK, FLAG, HOLD_MAX, LOOK_AHEAD, MASK } from "./types";
 import {
   at,
   back,
   end,
   floorOf,
+  found,
   joined,
+  low,
   matchFrom,
   matchTo,
   matchTail,
   matchTailLeft,
+  matchType,
   setStarved,
+  setView,
   starved,
   whole,
 } from "./view";
@@ -35,6 +43,8 @@ export let holdFrom: usize = 0;
 
 /** Nothing before this belongs to a later match. */
 let settled: usize = 0;
+/** What was tried last. */
+let trigger: usize = 0;
 
 const AT: u32 = 64;
 const COLON: u32 = 58;
@@ -57,9 +67,17 @@ addTriggers();
 
 /**
  * The next match at or after `p`: true, with its bounds in view.ts; or false, with `holdFrom` set. Between calls
- * on one view `p` is the end of the last match.
+ * on one view `p` is the end of the last match. `answer` (answer.ts) says what is done with it; 0: each match counts for itself.
  */
-export function next(p: usize): bool {
+export function next(p: usize, answer: usize): bool {
+  if (!find(p)) return false;
+  const mayHide = hasPhrases() || matchTail == TAIL_PEM;
+  if (answer == 0 || !mayHide) return true;
+  uncover(trigger, answer, actionOf(answer, matchType));
+  return !starved || hold(trigger);
+}
+
+function find(p: usize): bool {
   settled = p;
   while (p < end) {
     if (p + 16 <= end) {
@@ -86,12 +104,44 @@ export function next(p: usize): bool {
 function candidate(t: usize): bool {
   const b = <u32>load<u8>(t);
   setStarved(false);
+  trigger = t;
   const is = tryAt(t, b);
   return is && !starved && matchFrom >= settled;
 }
 
+/**
+ * Lets the match of the trigger `t`, with which `action` is done, hide nothing: of a private key that passes, what follows its
+ * beginning is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is compared as
+ * far as any decision at `t` may read.
+ */
+function uncover(t: usize, answer: usize, action: u8): void {
+  const from = matchFrom;
+  const to = matchTo;
+  const type = matchType;
+  const tail = action <= FLAG && matchTail == TAIL_PEM ? TAIL_NONE : matchTail;
+  const tailLeft = matchTailLeft;
+  const shows = action <= FLAG || action == MASK;
+  const stop = end;
+  const isWhole = whole;
+  const isCut = t + <usize>LOOK_AHEAD < stop;
+  if (isCut) setView(low, t + <usize>LOOK_AHEAD, false);
+  let within = false;
+  for (let p = action == BLOCK ? to : t + 1; p < to && !within; p++) {
+    if (!isTrigger(load<u8>(p))) continue;
+    const is = phrase(p);
+    if (starved && !isCut) break;
+    const does = is && !starved ? actionOf(answer, matchType) : 0;
+    within = does == BLOCK || (shows && does > FLAG);
+    setStarved(false);
+  }
+  setView(low, stop, isWhole);
+  if (!within) found(from, to, type, tail, tailLeft);
+  // A mask leaves some of what it covers.
+  else if (action > FLAG) found(from, max(to, matchTo), matchType);
+}
+
 function tryAt(t: usize, b: u32): bool {
-  if (phrase(t)) return true;
+  if (hasPhrases() && phrase(t)) return true;
   if (starved) return false;
   if (isDigit(b)) return !isDigit(back(t, 1)) && number(t);
   switch (b) {

@@ -1,5 +1,5 @@
 // Redacts what of an event is no text of a channel: its data is JSON (body.ts); any other line, a comment or a field, is a
-// text by itself. Fed in parts that are cut anywhere.
+// text by itself, or JSON that clients take for the answer. Fed in parts that are cut anywhere.
 import { isLineEnd, lineEnd } from "../line-end";
 import { lit, ptrOf } from "../slice";
 import { Body, feedBody } from "./body";
@@ -12,6 +12,7 @@ const IN_DATA: i32 = 5;
 const IN_OTHER: i32 = 6;
 /** So many bytes of a byte order mark have come, or it was not there. */
 const NO_MARK: i32 = 3;
+const BRACE: u8 = 123;
 
 const DATA = ptrOf(lit("data:"));
 
@@ -56,7 +57,9 @@ function beginLine(body: Body, p: usize, end: usize): usize {
       return p + 1;
     }
     body.line = IN_OTHER;
-    openRedactor(body.text.redactor, body.answer, Written.Plain);
+    // JSON that is called an event stream.
+    const isJson = seen == 0 && load<u8>(p) == BRACE;
+    openRedactor(body.text.redactor, body.answer, isJson ? Written.Quoted : Written.Plain);
     if (seen != 0) feed(body.text.redactor, DATA, seen, false);
   }
   return p;

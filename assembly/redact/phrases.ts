@@ -43,6 +43,11 @@ export function usePhrases(table: usize): void {
   heads = table;
 }
 
+/** Whether there are any to search for. */
+export function hasPhrases(): bool {
+  return heads != 0;
+}
+
 /**
  * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY) to a table with room for it; `to` is memory for
  * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once blanks are
@@ -107,9 +112,8 @@ function inClass(b: u32, cls: u32): bool {
   return has(b, cls == 1 ? DIGIT : cls == 2 ? ALPHA : ALNUM);
 }
 
-/** A phrase that begins at `p`. */
+/** A phrase that begins at `p`, where there are any. */
 export function phrase(p: usize): bool {
-  if (heads == 0) return false;
   let first = <u32>fold(load<u8>(p));
   if (beginsLetter(first)) first = foldLetter(first, at(p + 1)) & 255;
   let n = load<u16>(heads + <usize>(first << 1));

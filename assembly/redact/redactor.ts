@@ -102,7 +102,7 @@ function block(redactor: Redactor, ptr: usize, len: i32, whole: bool): void {
   let p = from;
   if (redactor.swallowed) p = swallowMore(redactor, p);
   while (!redactor.swallowed) {
-    const isMatch = next(p);
+    const isMatch = next(p, redactor.answer);
     putRaw(redactor.answer, rawOf(isMatch ? matchFrom : holdFrom));
     p = isMatch ? take(redactor) : holdFrom;
     if (!isMatch) break;

@@ -32,7 +32,7 @@ export function find(len: i32, from: i32): i32 {
   setView(view, wholeTo, true);
   let n = 0;
   let p = view;
-  while (n < SPANS_MAX && next(p)) {
+  while (n < SPANS_MAX && next(p, 0)) {
     p = matchEnd();
     const start = <i32>(rawOf(matchFrom, true) - text);
     const end = <i32>(rawOf(p, false) - text);

@@ -46,7 +46,7 @@ export function redactWhole(raw: Slice, escaped: bool, work: usize): void {
   const from = decodeWhole(raw, escaped, work);
   setView(from, wholeTo, true);
   let p = from;
-  while (next(p)) {
+  while (next(p, answer)) {
     p = matchEnd();
     take(matchFrom, p, matchType);
     if (blockedBy(answer) >= 0) return;

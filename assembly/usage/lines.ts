@@ -112,6 +112,8 @@ function start(state: State, p: usize, stop: usize, c: u32): usize {
     if (state.stray) state.misplaced = true;
     state.stray = true;
   }
+  // Half of a character of UTF-16.
+  if (c == 0) state.stray = true;
   state.phase = Phase.Field;
   state.matched = 0;
   return p;

@@ -49,9 +49,14 @@ export function feed(state: State, chunk: Slice, last: bool): void {
   readAnswer(state, ptrOf(chunk), lenOf(chunk), last);
 }
 
-/** Whether usage was read, all amounts that were told are numbers of tokens, and that of the output is told where there was a text. */
+/**
+ * Whether usage was read, all amounts that were told are numbers of tokens, and that of the output is told where there was a text.
+ * Zeros all over tell nothing of one: servers that do not count write them.
+ */
 export function seen(state: State): bool {
-  return state.seen && !state.odd && (state.outputSeen || state.deltas == 0);
+  if (!state.seen || state.odd) return false;
+  if (state.deltas == 0) return true;
+  return state.outputSeen && max(totalTokens(state), promptTokens(state) + completionTokens(state)) > 0;
 }
 
 /** Whether the answer is complete: then the usage is final, if it was seen. */

@@ -60,7 +60,7 @@ const ROUND_COUNTERS: i32 = Counter.BesideInput - Counter.RoundInput;
 /** Memory address minus document offset, and the document offset where the piece begins. */
 let skew: usize = 0;
 let pieceAt: i32 = 0;
-/** Names with escapes in them, decoded. */
+/** Names and types with escapes in them, decoded. */
 const plainName: usize = memory.data(48);
 
 /** Begins a document. */
@@ -132,11 +132,7 @@ function step(state: State, s: Scanner, event: i32): void {
 }
 
 function member(state: State, s: Scanner): void {
-  let key = token(state, s);
-  if (s.escaped && key != NONE) {
-    const len = decode(key, plainName, NAME_BYTES_MAX);
-    key = len < 0 ? NONE : slice(plainName, len);
-  }
+  const key = word(state, s);
   const node = load<u8>(state.nodes + s.depth - 1);
   const id = idOf(ptrOf(key), lenOf(key));
   state.pending = id ? <u8>child(node, id) : 0;
@@ -287,12 +283,12 @@ function scalar(state: State, s: Scanner, event: i32): void {
       takeText(state, node, skew + max(s.start, pieceAt), skew + s.end, begins, true);
     } else if (what == What.Finish) finish(state, skew + s.end);
     else if (what == What.Type) {
-      const raw = token(state, s);
-      const id = idOf(ptrOf(raw), lenOf(raw));
+      const type = word(state, s);
+      const id = idOf(ptrOf(type), lenOf(type));
       if (id) knowType(state, id);
     } else if (what == What.RoundType) {
-      const raw = token(state, s);
-      const id = idOf(ptrOf(raw), lenOf(raw));
+      const type = word(state, s);
+      const id = idOf(ptrOf(type), lenOf(type));
       state.roundBeside = id == COMPACTION || id == ADVISOR;
     } else if (what == What.Model) keepModel(state, token(state, s));
     else if (what == What.Error) state.failed = true;
@@ -417,6 +413,14 @@ function token(state: State, s: Scanner): Slice {
   if (s.start >= pieceAt && state.cut == Cut.No) return slice(skew + s.start, s.end - s.start);
   carry(state, skew + pieceAt, max(s.end - pieceAt, 0));
   return state.carryLong ? NONE : slice(state.carry, state.carryLength);
+}
+
+/** The same without escapes, of a member's name or a type; NONE also if it is longer than any that we know. */
+function word(state: State, s: Scanner): Slice {
+  const raw = token(state, s);
+  if (!s.escaped || raw == NONE) return raw;
+  const len = decode(raw, plainName, NAME_BYTES_MAX);
+  return len < 0 ? NONE : slice(plainName, len);
 }
 
 /** The piece is used up, perhaps inside a token: keeps what the rest of it will need. */

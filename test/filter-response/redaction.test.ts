@@ -213,20 +213,19 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
 
     it("reads JSON by any name, takes what it does not know for text, and leaves pictures alone", async () => {
       const body = '{"a":"\\u0062ob@example.com","b":"10.0.0.1"}\n';
-      const length = String(body.length);
-      const as = async (type: string | undefined) => {
-        const headers = { ...(type && { "content-type": type }), "content-length": length };
-        const reply = upstreamOf(Buffer.from(body), 9, headers);
+      const as = async (type: string | undefined, sent = body) => {
+        const headers = { ...(type && { "content-type": type }), "content-length": String(sent.length) };
+        const reply = upstreamOf(Buffer.from(sent), 9, headers);
         return (await edge.send({ key: "redacts", body: chat("hello"), upstream: reply })).text;
       };
       const json = '{"a":"[EMAIL_1]","b":"[IP_1]"}\n';
       for (const type of ["application/x-ndjson", "application/problem+json; charset=utf-8", "Text/JSON"]) {
         assert.equal(await as(type), json, type);
       }
-      // Escapes mean nothing there.
-      const text = '{"a":"\\[EMAIL_1]","b":"[IP_1]"}\n';
       for (const type of [undefined, "application/xml; note=json", "application/yaml"]) {
-        assert.equal(await as(type), text, type);
+        assert.equal(await as(type), json, type);
+        // In what is not JSON escapes mean nothing.
+        assert.equal(await as(type, `is ${body}`), 'is {"a":"\\[EMAIL_1]","b":"[IP_1]"}\n', type);
       }
       assert.equal(await as("image/png"), body);
     });
@@ -496,6 +495,36 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           what === "both" ? /^\[EMAIL_1\]\{$/ : /^\{\\"to\\":\\"\[EMAIL_1\]$/,
         );
         for (const line of text.matchAll(/^data: (\{.*)$/gm)) JSON.parse(line[1] as string);
+      }
+    });
+
+    it("knows names of members and types of events however they are escaped", async () => {
+      const type = (name: string, i: number) =>
+        i % 2 ? name : name.replace("e", String.raw`\u0065`).replace("_", String.raw`\u005F`);
+      const delta = (text: string, i: number) =>
+        `{"type":"${type("response.reasoning_text.delta", i)}","output_index":0,"content_index":0,"delta":"${text}"}`;
+      const done = `{"type":"${type("response.reasoning_text.done", 0)}","output_index":0,"content_index":0,"text":"bob@example.com 10.0.0.1."}`;
+      const parts = ["bob@exa", "mple.com 1", "0.0", ".0.1."];
+      const { text } = await stream([...parts.map(delta), done]);
+      const deltas = [...text.matchAll(/"delta":"([^"]*)"/g)].map(([, one]) => one).join("");
+      assert.equal(deltas, "[EMAIL_1] [IP_1].");
+      assert.match(text, /"text":"\[EMAIL_1\] \[IP_1\]\."/);
+      const call = String.raw`{"candidates":[{"content":{"parts":[{"functionCall":{"arg\u0073":{"bob@example.com":1}}}]}}]}`;
+      assert.match((await stream([call])).text, /\{"\[EMAIL_1\]":1\}/);
+      const tokens = String.raw`{"choices":[{"index":0,"delta":{"content":"b"},"logprob\u0073":{"content":[{"token":"b"}]}}]}`;
+      assert.match((await stream([tokens])).text, /answer_unreadable/);
+    });
+
+    it("says the role of a delta no second time, which clients put behind the first", async () => {
+      const first = {
+        ...chunk(""),
+        choices: [{ index: 0, delta: { role: "assistant", content: "Hi bob" } }],
+      };
+      const spaced = JSON.stringify(first).replaceAll(":", ": ");
+      for (const event of [first, spaced]) {
+        const answer = await stream([event, finish, "[DONE]"]);
+        assert.equal(contentOf(answer.text), "Hi bob");
+        assert.equal(answer.text.split('"role"').length, 2, answer.text);
       }
     });
 

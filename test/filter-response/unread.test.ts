@@ -12,8 +12,12 @@ const policy = {
     redacts: { response: { redact: ["email", "phone", "ip"] } },
     blocks: { response: { redact: { email: "block", phone: "redact", ip: "redact" } } },
     restores: { prompt: { redact: { email: "reversible" } } },
+    counted: { tokens: "1M/day", response: { redact: ["email"] } },
   },
-  keys: ["plain", "redacts", "blocks", "restores"].map((tier) => keyEntry(tier, tier)),
+  keys: [
+    ...["plain", "redacts", "blocks", "restores"].map((tier) => keyEntry(tier, tier)),
+    keyEntry("counted", "counted", { subject: "counted/a/b" }),
+  ],
 };
 const JSON_TYPE = { "content-type": "application/json" };
 const EVENTS_TYPE = { "content-type": "text/event-stream" };
@@ -260,6 +264,44 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
         assert.equal(await send("redacts", '"ada@example.com"', { "content-type": type }), '"[EMAIL_1]"');
       for (const type of ["text/plain; charset=utf-8", "text/html; charset=ISO-8859-1"])
         assert.equal(await send("redacts", "ada@example.com", { "content-type": type }), "[EMAIL_1]");
+    });
+
+    it("withholds what begins in 16 or 32 bits a character, whatever its type says, and charges what was reserved", async () => {
+      for (const type of ["text/event-stream", "text/plain", "application/json", "application/x-ndjson", ""])
+        for (const swapped of [false, true])
+          for (const mark of ["\ufeff", ""]) {
+            const text =
+              mark + (type.includes("event") ? data('{"text":"ada@example.com"}') : "ada@example.com");
+            const body = Buffer.from(text, "utf16le");
+            if (swapped) body.swap16();
+            for (const cut of [0, 1, 2, 3]) {
+              const headers = {
+                ...(type && { "content-type": type }),
+                "content-length": String(body.length),
+              };
+              const upstream = upstreamOf(body, cut, headers);
+              const answer = await edge.send({ key: "redacts", body: chat("hello"), upstream });
+              assert.ok(
+                !answer.text.replaceAll("\0", "").includes("ada@"),
+                `${type} ${swapped} ${mark} ${cut}`,
+              );
+            }
+          }
+      const lines = Buffer.from(data('{"text":"ada"}'), "utf16le");
+      const before = (await edge.budget("counted")).spent;
+      const upstream = upstreamOf(lines, 0, EVENTS_TYPE);
+      await edge.send({ key: "counted", body: chat("hello", { max_tokens: 500 }), upstream });
+      await edge.wait(2_000);
+      assert.ok((await edge.budget("counted")).spent - before >= 500);
+    });
+
+    it("redacts JSON that is called text or a stream as what it stands for", async () => {
+      const body = String.raw`{"error":{"message":"no ada\u0040example.com"}}`;
+      for (const type of ["text/event-stream", "text/plain", "application/binary"])
+        for (let cut = 0; cut < body.length; cut++) {
+          const text = await send("redacts", body, { "content-type": type }, cut);
+          assert.equal(JSON.parse(text).error.message, "no [EMAIL_1]", `${type} cut at ${cut}`);
+        }
     });
 
     it("withholds an answer of two content-encodings of which the second compresses", async () => {

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
-import { upstreamOf } from "./support.ts";
+import { chunk, finish, sse, upstreamOf } from "./support.ts";
 
 interface Case {
   kind: "json" | "events" | "lines";
@@ -83,6 +83,23 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       const request = { model: "voyage-3", input: "hello" };
       await edge.send({ key: "sums", path: "/v1/embeddings", body: request, upstream });
       assert.equal(await spent("sums"), 10);
+    });
+
+    it("takes zeros for no usage where there is a text, and charges what was reserved", async () => {
+      const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+      const message = { role: "assistant", content: "Water finds its level." };
+      const choices = [{ index: 0, message, finish_reason: "stop" }];
+      const whole = Buffer.from(JSON.stringify({ choices, usage }));
+      const streamed = sse([chunk("Water"), finish, { choices: [], usage }, "[DONE]"]);
+      for (const [body, type] of [
+        [whole, "application/json"],
+        [streamed, "text/event-stream"],
+      ] as const) {
+        const before = await spent("acme");
+        const upstream = upstreamOf(body, 0, { "content-type": type });
+        await edge.send({ key: "delivered", body: chat("hello", { max_tokens: 9 }), upstream });
+        assert.equal((await spent("acme")) - before, 9, type);
+      }
     });
 
     it("charges what was reserved for an answer that is withheld because its type says that it cannot be read", async () => {

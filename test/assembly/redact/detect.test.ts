@@ -444,6 +444,35 @@ test("of phrases that begin at one place a canary counts first, then the longest
   }
 });
 
+test("what passes, or is masked, hides no phrase, and of a private key no more than its beginning, wherever it is cut", async () => {
+  const own = await redactor();
+  assert.ok(own.phrase("acme-titan.example", "CUSTOM"));
+  assert.ok(own.phrase("Titan is late", "CANARY"));
+  const key = "-----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEAx8zq1vT5Qw3 ...";
+  const mail = "bob@acme-titan.example,";
+  const long = `${"b".repeat(60)}@${"acme-titan.example.".repeat(9)}museum`;
+  const cases = [
+    [{ EMAIL: "ignore" }, mail, "bob@[CUSTOM_1],"],
+    [{ EMAIL: "flag" }, mail, "bob@[CUSTOM_1],"],
+    [{ EMAIL: "mask" }, mail, "[CUSTOM_1],"],
+    [{ EMAIL: "mask", CUSTOM: "flag" }, mail, "b***@acme-titan.example,"],
+    [{}, mail, "[EMAIL_1],"],
+    [{ CUSTOM: "block" }, mail, ""],
+    [{ EMAIL: "ignore" }, "ada@corp.Titan is late", "ada@corp.[CANARY_1]"],
+    [{ EMAIL: "ignore" }, long, `${"b".repeat(60)}@${"[CUSTOM_1].".repeat(9)}museum`],
+    [{ PRIVATE_KEY: "ignore" }, `${key}\nCall +44 20 7946 0958.`, `${key}\nCall [PHONE_1].`],
+    [{ PRIVATE_KEY: "flag" }, `${key}\nTitan is late.`, `${key}\n[CANARY_1].`],
+    [{ PRIVATE_KEY: "mask" }, `${key}\nTitan is late.`, "****"],
+  ] as const;
+  for (const [actions, text, want] of cases) {
+    for (let cut = 0; cut <= text.length; cut++)
+      assert.equal(own.redact(text, { actions }, [cut]), want, `${text} cut at ${cut}`);
+    const whole = own.redactWhole(Buffer.from(text), { actions });
+    // A prompt with what is blocked is refused.
+    assert.equal(own.blockedBy() ? "" : whole, want, text);
+  }
+});
+
 test("a phrase that is longer than what is compared ends with a whole character", async () => {
   const own = await redactor();
   for (const [first, rest] of ["xä", "yz€", "w😀"].map((text) => [text.slice(0, -2), text.slice(-2)])) {

@@ -126,7 +126,7 @@ export function spans(ptr: usize, len: i32, to: usize, max: i32): i32 {
   setView(ptr, ptr + len, true);
   let n = 0;
   let p = ptr;
-  while (n < max && next(p)) {
+  while (n < max && next(p, 0)) {
     p = matchEnd();
     const at = to + 12 * n++;
     store<u32>(at, <u32>(matchFrom - ptr));
