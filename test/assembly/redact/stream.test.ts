@@ -341,6 +341,18 @@ test("a JSON answer is redacted in every string but identifiers, at every cut, a
   assert.equal(run(Array.from({ length: bytes.length - 1 }, (_, i) => i + 1)), want);
 });
 
+test("a name of broken escapes, which stand for more bytes than they have, writes nothing behind its place", () => {
+  const body = reserve(exports.sizes(4));
+  exports.openBody(body, reserve(exports.sizes(0)));
+  const text = body + exports.sizes(4) - exports.sizes(2);
+  const untouched = Buffer.alloc(exports.sizes(2), 0xaa);
+  write(text, untouched);
+  const name = Buffer.from(`{"${"\\u".repeat(60)}":`);
+  write(engine.input, name);
+  output(() => assert.equal(exports.feedBody(body, engine.input, name.length), name.length));
+  assert.ok(untouched.equals(read(text, untouched.length)));
+});
+
 test("too little room takes less input, and loses nothing", () => {
   engine.open();
   const text = Buffer.from("bob@example.com ".repeat(4000));
