@@ -12,7 +12,7 @@ import { thresholdAt } from "./train-calibrate.ts";
 import type { Sample } from "./train-corpus.ts";
 import { Judge } from "./train-judge.ts";
 import { type TrainOptions, train } from "./train-model.ts";
-import { packModel, quantise, withThreshold, writePack } from "./train-pack.ts";
+import { packModel, packThreshold, quantise, withThreshold, writePack } from "./train-pack.ts";
 
 /** What a label's source begins with here, so that it is no own text's. */
 const LABELLED = "labels:";
@@ -53,5 +53,7 @@ export function tune(module: FeatureModule, input: TuneInput): Buffer {
   // Of scores that strong rules have not made certain: with those no fewer are caught.
   judge.use(tuned);
   const attacks = own.filter(({ label }) => label).map(({ text }) => judge.logit(text));
+  // Texts of one's own may have none, which tell of no other threshold.
+  if (attacks.length === 0) return withThreshold(tuned, packThreshold(pack));
   return withThreshold(tuned, thresholdAt(attacks, caught / attacks.length) - ROUNDING);
 }
