@@ -35,6 +35,8 @@ export class Redaction {
   /** The answer's first byte, and how many of its first two have come. */
   first: u8;
   headLength: u8;
+  /** It is known whether what is called text is JSON. */
+  told: bool;
 
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;

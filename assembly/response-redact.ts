@@ -8,22 +8,23 @@
 import { Tier } from "./policy/policy";
 import { blockedBy, marksOf } from "./redact/answer";
 import { endBody, feedBody } from "./redact/body";
+import { has, SPACE } from "./redact/chars";
 import { Written } from "./redact/decoded";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
-import { openPassage, pass } from "./redact/passage";
+import { pass, readAs } from "./redact/passage";
 import { usePhrases } from "./redact/phrases";
 import { allowRecords } from "./redact/records";
 import { Form } from "./media-type";
 import { endChannels, redactEvent } from "./response-redact-event";
 import { beginOutput, bringsTokens, Redaction, withhold } from "./response-redact-slot";
-import { lenOf, ptrOf, Slice, slice } from "./slice";
+import { endOf, lenOf, ptrOf, Slice, slice } from "./slice";
 import { feed, hidesUsage, isUnfollowed, nextPiece, piece, pieces, State } from "./usage/usage";
 import { Reason } from "./verdicts.gen";
 
 const HEAD_BYTES: u8 = 2;
-const BRACE: u8 = 123;
-const BRACKET: u8 = 91;
+const BRACE: u32 = 123;
+const BRACKET: u32 = 91;
 
 /**
  * The bytes to send on for `chunk`, which are ours until the next call. `answer`: what is read of it; `hide`: the
@@ -41,6 +42,7 @@ export function redactChunk(
   usePhrases(changetype<Tier>(<usize>redaction.tier).phrases);
   beginOutput();
   if (redaction.headLength < HEAD_BYTES) readHead(redaction, chunk);
+  if (redaction.form == Form.Text && !redaction.told) tellJson(redaction, chunk);
   if (redaction.streams) events(redaction, answer!, chunk, last, hide);
   else {
     if (answer != null) feed(answer, chunk, last);
@@ -54,7 +56,7 @@ export function redactChunk(
 
 /**
  * Whether characters have more than a byte (UTF-16, UTF-32), so that no text is found in them, shows in the answer's first two bytes,
- * whatever its type says; and whether what is called text is JSON, in which escapes stand for others.
+ * whatever its type says.
  */
 function readHead(redaction: Redaction, chunk: Slice): void {
   for (let i = 0; i < lenOf(chunk) && redaction.headLength < HEAD_BYTES; i++) {
@@ -64,8 +66,17 @@ function readHead(redaction: Redaction, chunk: Slice): void {
     // A byte order mark is FE FF, or the other way round.
     const isMark = redaction.headLength == HEAD_BYTES && (first ^ b) == 1 && (first | b) == 0xff;
     if (redaction.acts && (b == 0 || isMark)) withhold(redaction, Reason.AnswerUnreadable);
-    if (redaction.headLength == 1 && redaction.form == Form.Text && (b == BRACE || b == BRACKET))
-      openPassage(redaction.body.text, redaction.answer, Written.Quoted);
+  }
+}
+
+/** Whether what is called text is JSON, in which escapes stand for others, shows where it begins behind blanks and a byte order mark. */
+function tellJson(redaction: Redaction, chunk: Slice): void {
+  for (let p = ptrOf(chunk); p < endOf(chunk); p++) {
+    const b = <u32>load<u8>(p);
+    if (has(b, SPACE) || b == 0xef || b == 0xbb || b == 0xbf) continue;
+    redaction.told = true;
+    if (b == BRACE || b == BRACKET) readAs(redaction.body.text, Written.Quoted);
+    return;
   }
 }
 

@@ -258,8 +258,10 @@ function addName(body: Body, from: usize, to: usize, closed: bool): void {
   if (have + more <= NAME_MAX) memory.copy(body.nameAt + have, from, more);
   body.nameLength = <u8>min<u32>(have + min<u32>(more, NAME_MAX + 1), NAME_MAX + 1);
   if (!closed || !body.nameEscaped || <u32>body.nameLength > NAME_MAX) return;
-  body.nameLength = <u8>decode(body.name, plainName, <i32>NAME_MAX);
-  memory.copy(body.nameAt, plainName, body.nameLength);
+  // Broken escapes stand for more bytes than they have.
+  const length = decode(body.name, plainName, <i32>NAME_MAX);
+  if (length >= 0) memory.copy(body.nameAt, plainName, length);
+  body.nameLength = <u8>(length < 0 ? NAME_MAX + 1 : length);
 }
 
 /** Whether what begins is what a tool is called with, as JSON in place. */

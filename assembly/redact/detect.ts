@@ -110,34 +110,37 @@ function candidate(t: usize): bool {
 }
 
 /**
- * Lets the match of the trigger `t`, with which `action` is done, hide nothing: of a private key that passes, what follows its
- * beginning is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is compared as
- * far as any decision at `t` may read.
+ * Lets the match of the trigger `t`, with which `action` is done, hide nothing: of what passes, what follows its beginning (a key's
+ * or token's rest) is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is
+ * compared as far as any decision at `t` may read; what passes ends before one that may go on beyond.
  */
 function uncover(t: usize, answer: usize, action: u8): void {
   const from = matchFrom;
   const to = matchTo;
   const type = matchType;
-  const tail = action <= FLAG && matchTail == TAIL_PEM ? TAIL_NONE : matchTail;
+  const passes = action <= FLAG;
+  const tail = passes ? TAIL_NONE : matchTail;
   const tailLeft = matchTailLeft;
-  const shows = action <= FLAG || action == MASK;
+  const shows = passes || action == MASK;
   const stop = end;
   const isWhole = whole;
   const isCut = t + <usize>LOOK_AHEAD < stop;
   if (isCut) setView(low, t + <usize>LOOK_AHEAD, false);
+  let until = to;
   let within = false;
-  for (let p = action == BLOCK ? to : t + 1; p < to && !within; p++) {
+  for (let p = action == BLOCK || !hasPhrases() ? to : t + 1; p < until && !within; p++) {
     if (!isTrigger(load<u8>(p))) continue;
     const is = phrase(p);
     if (starved && !isCut) break;
     const does = is && !starved ? actionOf(answer, matchType) : 0;
     within = does == BLOCK || (shows && does > FLAG);
+    if (starved && passes) until = p;
     setStarved(false);
   }
   setView(low, stop, isWhole);
-  if (!within) found(from, to, type, tail, tailLeft);
+  if (!within) found(from, until, type, tail, tailLeft);
   // A mask leaves some of what it covers.
-  else if (action > FLAG) found(from, max(to, matchTo), matchType);
+  else if (!passes) found(from, max(to, matchTo), matchType);
 }
 
 function tryAt(t: usize, b: u32): bool {

@@ -3,6 +3,7 @@
 import { isLineEnd, lineEnd } from "../line-end";
 import { lit, ptrOf } from "../slice";
 import { Body, feedBody } from "./body";
+import { ALPHA, has } from "./chars";
 import { Written } from "./decoded";
 import { put } from "./output";
 import { feed, openRedactor } from "./redactor";
@@ -12,7 +13,7 @@ const IN_DATA: i32 = 5;
 const IN_OTHER: i32 = 6;
 /** So many bytes of a byte order mark have come, or it was not there. */
 const NO_MARK: i32 = 3;
-const BRACE: u8 = 123;
+const COLON: u8 = 58;
 
 const DATA = ptrOf(lit("data:"));
 
@@ -57,9 +58,10 @@ function beginLine(body: Body, p: usize, end: usize): usize {
       return p + 1;
     }
     body.line = IN_OTHER;
-    // JSON that is called an event stream.
-    const isJson = seen == 0 && load<u8>(p) == BRACE;
-    openRedactor(body.text.redactor, body.answer, isJson ? Written.Quoted : Written.Plain);
+    const begin = load<u8>(p);
+    // What begins as no field or comment does may be JSON that is called an event stream, in one line or several.
+    const isField = seen != 0 || has(begin, ALPHA) || begin == COLON;
+    openRedactor(body.text.redactor, body.answer, isField ? Written.Plain : Written.Quoted);
     if (seen != 0) feed(body.text.redactor, DATA, seen, false);
   }
   return p;

@@ -34,6 +34,12 @@ export function openPassage(passage: Passage, answer: usize, written: Written): 
   openRestorer(passage.restorer, written);
 }
 
+/** The text is `written` so, of which only blanks may have come. */
+export function readAs(passage: Passage, written: Written): void {
+  passage.redactor.written = written;
+  passage.restorer.written = written;
+}
+
 /**
  * Feeds `len` bytes at `ptr` and puts out what is decided. `last`: nothing follows, hold nothing. Returns how many bytes
  * were taken, as `feed` of redactor.ts; originals that do not fit into the output set its `overflow`.

@@ -37,7 +37,7 @@ export function modelEncoding(model: Slice): i32 {
   return ESTIMATE;
 }
 
-/** The family of `model`, for `estimateTokens`. */
+/** The family of `model`, for `estimateTokensUpper`. */
 export function modelFamily(model: Slice): i32 {
   if (contains(model, "claude")) return FAMILY_CLAUDE;
   if (contains(model, "gemini") || contains(model, "gemma")) return FAMILY_GEMINI;

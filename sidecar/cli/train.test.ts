@@ -98,6 +98,15 @@ describe("weir train", () => {
     assert.ok(own.caught >= judged(present).caught, JSON.stringify(own));
   });
 
+  it("keeps the present threshold where the own texts have no attack that could tell another", async () => {
+    const harmless = join(directory, "harmless");
+    for (const part of ["attacks", "hard", "benign"]) mkdirSync(join(harmless, part), { recursive: true });
+    copyFileSync(join("training", "benign", "hi.txt"), join(harmless, "benign", "hi.txt"));
+    const { code, out } = await train("unattacked", kinds, harmless);
+    const pack = readFileSync(join(out, code === 0 ? "classifier.bin" : "classifier.rejected.bin"));
+    assert.equal(packThreshold(pack), packThreshold(readFileSync(present)));
+  });
+
   it("does not offer what labels taught that are the wrong way round", async () => {
     const attacks = ownCorpus(corpus, 1).filter(({ label }) => label);
     const lines = [

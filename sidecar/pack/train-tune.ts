@@ -53,6 +53,7 @@ export function tune(module: FeatureModule, input: TuneInput): Buffer {
   // Of scores that strong rules have not made certain: with those no fewer are caught.
   judge.use(tuned);
   const attacks = own.filter(({ label }) => label).map(({ text }) => judge.logit(text));
+  // Texts of one's own may have none, which tell of no other threshold.
   if (attacks.length === 0) return withThreshold(tuned, packThreshold(pack));
   // Half of one more, so that no rounding makes it one less.
   return withThreshold(tuned, thresholdAt(attacks, (caught + 0.5) / attacks.length) - ROUNDING);

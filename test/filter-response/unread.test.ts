@@ -296,8 +296,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
     });
 
     it("redacts JSON that is called text or a stream as what it stands for", async () => {
-      const body = String.raw`{"error":{"message":"no ada\u0040example.com"}}`;
-      for (const type of ["text/event-stream", "text/plain", "application/binary"])
+      const json = String.raw`{"error":{"message":"no ada\u0040example.com"}}`;
+      for (const [type, body] of [
+        ["text/event-stream", json],
+        ["text/event-stream", json.replace(":", ":\n  ")],
+        ["text/plain", json],
+        ["text/plain", `\r\n ${json}`],
+        ["application/binary", json],
+      ] as const)
         for (let cut = 0; cut < body.length; cut++) {
           const text = await send("redacts", body, { "content-type": type }, cut);
           assert.equal(JSON.parse(text).error.message, "no [EMAIL_1]", `${type} cut at ${cut}`);

@@ -451,6 +451,12 @@ test("what passes, or is masked, hides no phrase, and of a private key no more t
   const key = "-----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEAx8zq1vT5Qw3 ...";
   const mail = "bob@acme-titan.example,";
   const long = `${"b".repeat(60)}@${"acme-titan.example.".repeat(9)}museum`;
+  const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc";
+  // So far apart that it is known by its beginning, which is read further than the address is.
+  const spread = "Titan is the name of what nobody has seen".replaceAll(" ", " ".repeat(32));
+  assert.ok(own.phrase("Titan is the name of what nobody has seen", "CANARY"));
+  const replaced = own.redact(`x, ${spread}`).slice(3);
+  assert.ok(replaced.startsWith("[CANARY_1]"));
   const cases = [
     [{ EMAIL: "ignore" }, mail, "bob@[CUSTOM_1],"],
     [{ EMAIL: "flag" }, mail, "bob@[CUSTOM_1],"],
@@ -463,6 +469,10 @@ test("what passes, or is masked, hides no phrase, and of a private key no more t
     [{ PRIVATE_KEY: "ignore" }, `${key}\nCall +44 20 7946 0958.`, `${key}\nCall [PHONE_1].`],
     [{ PRIVATE_KEY: "flag" }, `${key}\nTitan is late.`, `${key}\n[CANARY_1].`],
     [{ PRIVATE_KEY: "mask" }, `${key}\nTitan is late.`, "****"],
+    [{ JWT: "ignore" }, `${token}-acme-titan.example ok`, `${token}-[CUSTOM_1] ok`],
+    [{ JWT: "flag" }, `${token}-Titan is late`, `${token}-[CANARY_1]`],
+    [{}, `${token}-acme-titan.example ok`, "[JWT_1].example ok"],
+    [{ EMAIL: "ignore" }, `a@xxxxx.${spread}`, `a@xxxxx.${replaced}`],
   ] as const;
   for (const [actions, text, want] of cases) {
     for (let cut = 0; cut <= text.length; cut++)

@@ -278,6 +278,25 @@ test("what is flushed goes out in an event of which everything else is redacted 
   exports.closeSet(set);
 });
 
+test("JSON that is called an event stream is redacted as what its escapes stand for, over lines too; fields are as they are", () => {
+  for (const [text, want] of [
+    ['{"a":"no ada\\u0040example.com"}\n\n', '{"a":"no [EMAIL_1]"}\n\n'],
+    ['[{"a":"no ada\\u0040example.com"}]\n\n', '[{"a":"no [EMAIL_1]"}]\n\n'],
+    ['{\n  "a": "no ada\\u0040example.com"\n}\n\n', '{\n  "a": "no [EMAIL_1]"\n}\n\n'],
+    ["event: \\u0061da@example.com\n: \\u0062ob@example.com\n\n", "event: \\[EMAIL_1]\n: \\[EMAIL_2]\n\n"],
+  ] as const) {
+    openAnswer();
+    exports.openSet(set, answer);
+    const bytes = Buffer.from(text);
+    write(engine.input, bytes);
+    assert.equal(
+      output(() => assert.ok(exports.rewriteEvent(set, between, engine.input, bytes.length, pieces, 0))),
+      want,
+    );
+    exports.closeSet(set);
+  }
+});
+
 test("more channels than a stream may have are redacted by themselves, and records come back", () => {
   for (let round = 0; round < 3; round++) {
     openAnswer();
@@ -339,6 +358,18 @@ test("a JSON answer is redacted in every string but identifiers, at every cut, a
   JSON.parse(want);
   for (let cut = 1; cut < bytes.length; cut++) assert.equal(run([cut]), want, `cut at ${cut}`);
   assert.equal(run(Array.from({ length: bytes.length - 1 }, (_, i) => i + 1)), want);
+});
+
+test("a name of broken escapes, which stand for more bytes than they have, writes nothing behind its place", () => {
+  const body = reserve(exports.sizes(4));
+  exports.openBody(body, reserve(exports.sizes(0)));
+  const text = body + exports.sizes(4) - exports.sizes(2);
+  const untouched = Buffer.alloc(exports.sizes(2), 0xaa);
+  write(text, untouched);
+  const name = Buffer.from(`{"${"\\u".repeat(60)}":`);
+  write(engine.input, name);
+  output(() => assert.equal(exports.feedBody(body, engine.input, name.length), name.length));
+  assert.ok(untouched.equals(read(text, untouched.length)));
 });
 
 test("too little room takes less input, and loses nothing", () => {
