@@ -391,6 +391,8 @@ describe("answers", () => {
         assert.ok(plan.aborts, String(error));
       }
     };
+    // A client that was told of a block may have left before the upstream had ended.
+    const before = await w.stat("weir_aborted_total");
     let started = 0;
     const worker = async () => {
       while (started < STREAMS) await run(started++);
@@ -407,6 +409,7 @@ describe("answers", () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     assert.equal(spent, due);
-    assert.equal(await w.stat("weir_aborted_total"), plans.filter(({ aborts }) => aborts).length);
+    const aborted = (await w.stat("weir_aborted_total")) - before;
+    assert.equal(aborted, plans.filter(({ aborts }) => aborts).length);
   });
 });

@@ -228,6 +228,8 @@ async function assemble(
       // A part that is away by now has told its log only.
       const told = await tell(async (text) => text().catch(() => ""));
       await close();
+      // What an Envoy wrote last is read when it has ended.
+      for (const [i, envoy] of envoys.entries()) told.set(`log of Envoy ${i}`, envoy.output());
       assert.deepEqual(leaks(told, [MARK]), [], "a key was told");
     },
   };
