@@ -132,9 +132,8 @@ function step(state: State, s: Scanner, event: i32): void {
 }
 
 function member(state: State, s: Scanner): void {
-  const key = word(state, s);
+  const id = wordId(state, s);
   const node = load<u8>(state.nodes + s.depth - 1);
-  const id = idOf(ptrOf(key), lenOf(key));
   state.pending = id ? <u8>child(node, id) : 0;
 }
 
@@ -283,12 +282,10 @@ function scalar(state: State, s: Scanner, event: i32): void {
       takeText(state, node, skew + max(s.start, pieceAt), skew + s.end, begins, true);
     } else if (what == What.Finish) finish(state, skew + s.end);
     else if (what == What.Type) {
-      const type = word(state, s);
-      const id = idOf(ptrOf(type), lenOf(type));
+      const id = wordId(state, s);
       if (id) knowType(state, id);
     } else if (what == What.RoundType) {
-      const type = word(state, s);
-      const id = idOf(ptrOf(type), lenOf(type));
+      const id = wordId(state, s);
       state.roundBeside = id == COMPACTION || id == ADVISOR;
     } else if (what == What.Model) keepModel(state, token(state, s));
     else if (what == What.Error) state.failed = true;
@@ -415,12 +412,14 @@ function token(state: State, s: Scanner): Slice {
   return state.carryLong ? NONE : slice(state.carry, state.carryLength);
 }
 
-/** The same without escapes, of a member's name or a type; NONE also if it is longer than any that we know. */
-function word(state: State, s: Scanner): Slice {
-  const raw = token(state, s);
-  if (!s.escaped || raw == NONE) return raw;
-  const len = decode(raw, plainName, NAME_BYTES_MAX);
-  return len < 0 ? NONE : slice(plainName, len);
+/** Which member's name or type the token is, whatever of it is escaped; 0: none that we know. */
+function wordId(state: State, s: Scanner): i32 {
+  let word = token(state, s);
+  if (s.escaped && word != NONE) {
+    const len = decode(word, plainName, NAME_BYTES_MAX);
+    word = len < 0 ? NONE : slice(plainName, len);
+  }
+  return idOf(ptrOf(word), lenOf(word));
 }
 
 /** The piece is used up, perhaps inside a token: keeps what the rest of it will need. */

@@ -4,9 +4,8 @@
 // Bound: TEXT_BYTES_MAX bytes of a text are read.
 import { WeirError } from "../errors.ts";
 import type { FeatureModule } from "./features.ts";
+import { LOGIT_ONE } from "./train-pack.ts";
 
-/** The logit 1.0, as in assembly/inspect/classifier.ts. */
-const LOGIT_ONE = 256;
 const TEXT_BYTES_MAX = 32768;
 /** Behind a text, for what reads in blocks. */
 const PAD = 256;

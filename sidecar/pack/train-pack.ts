@@ -3,7 +3,8 @@ import type { Platt } from "./train-calibrate.ts";
 import { type Model, SLOTS } from "./train-model.ts";
 
 export const HEADER_BYTES = 64;
-const LOGIT_ONE = 256;
+/** The logit 1.0, as in assembly/inspect/classifier.ts. */
+export const LOGIT_ONE = 256;
 /** Weights beyond this quantile of their size are cut off, so that one of them does not coarsen all. */
 const CLIP_QUANTILE = 0.998;
 

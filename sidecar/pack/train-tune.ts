@@ -12,12 +12,10 @@ import { thresholdAt } from "./train-calibrate.ts";
 import type { Sample } from "./train-corpus.ts";
 import { Judge } from "./train-judge.ts";
 import { type TrainOptions, train } from "./train-model.ts";
-import { packModel, packThreshold, quantise, withThreshold, writePack } from "./train-pack.ts";
+import { LOGIT_ONE, packModel, packThreshold, quantise, withThreshold, writePack } from "./train-pack.ts";
 
 /** What a label's source begins with here, so that it is no own text's. */
 const LABELLED = "labels:";
-/** A pack's threshold is rounded up to this. */
-const ROUNDING = 1 / 256;
 
 /** Compared on labels of 523 false alarms, 851 texts like them and 300 missed attacks: RATIONALE.md has what became of a fifth held out. */
 const TUNING: TrainOptions = {
@@ -55,6 +53,6 @@ export function tune(module: FeatureModule, input: TuneInput): Buffer {
   const attacks = own.filter(({ label }) => label).map(({ text }) => judge.logit(text));
   // Texts of one's own may have none, which tell of no other threshold.
   if (attacks.length === 0) return withThreshold(tuned, packThreshold(pack));
-  // Half of one more, so that no rounding makes it one less.
-  return withThreshold(tuned, thresholdAt(attacks, (caught + 0.5) / attacks.length) - ROUNDING);
+  // Half of one more, so that no rounding makes it one less; and a pack's threshold is rounded up.
+  return withThreshold(tuned, thresholdAt(attacks, (caught + 0.5) / attacks.length) - 1 / LOGIT_ONE);
 }
