@@ -35,8 +35,9 @@ export class Redaction {
   /** The answer's first byte, and how many of its first two have come. */
   first: u8;
   headLength: u8;
-  /** It is known whether what is called text is JSON. */
+  /** It is known whether what is called text is JSON; and the bracket that it begins with. */
   told: bool;
+  opened: u8;
 
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;

@@ -10,6 +10,7 @@ import { blockedBy, marksOf } from "./redact/answer";
 import { endBody, feedBody } from "./redact/body";
 import { has, SPACE } from "./redact/chars";
 import { Written } from "./redact/decoded";
+import { Literal, nextLiteral } from "./redact/literal";
 import { advance } from "./redact/marks";
 import { outFrom, outTo, overflow } from "./redact/output";
 import { pass, readAs } from "./redact/passage";
@@ -24,7 +25,9 @@ import { Reason } from "./verdicts.gen";
 
 const HEAD_BYTES: u8 = 2;
 const BRACE: u32 = 123;
+const BRACE_END: u32 = 125;
 const BRACKET: u32 = 91;
+const QUOTE: u32 = 34;
 
 /**
  * The bytes to send on for `chunk`, which are ours until the next call. `answer`: what is read of it; `hide`: the
@@ -69,15 +72,29 @@ function readHead(redaction: Redaction, chunk: Slice): void {
   }
 }
 
-/** Whether what is called text is JSON, in which escapes stand for others, shows where it begins behind blanks and a byte order mark. */
+/**
+ * Whether what is called text is JSON, in which escapes stand for others, shows in its first two bytes that are neither blanks nor a byte
+ * order mark: text may well begin with a bracket, as one with a placeholder does.
+ */
 function tellJson(redaction: Redaction, chunk: Slice): void {
   for (let p = ptrOf(chunk); p < endOf(chunk); p++) {
     const b = <u32>load<u8>(p);
     if (has(b, SPACE) || b == 0xef || b == 0xbb || b == 0xbf) continue;
+    const opened = <u32>redaction.opened;
+    if (opened == 0 && (b == BRACE || b == BRACKET)) {
+      redaction.opened = <u8>b;
+      continue;
+    }
     redaction.told = true;
-    if (b == BRACE || b == BRACKET) readAs(redaction.body.text, Written.Quoted);
+    if (opened != 0 && mayFollow(opened, b)) readAs(redaction.body.text, Written.Quoted);
     return;
   }
+}
+
+/** Whether `b` may come behind the bracket `opened` in JSON. */
+function mayFollow(opened: u32, b: u32): bool {
+  if (b == QUOTE) return true;
+  return opened == BRACE ? b == BRACE_END : nextLiteral(Literal.None, b) != Literal.Odd;
 }
 
 /** The bytes to send on when the host could not hand a chunk over. */

@@ -41,9 +41,9 @@ export function compileRedaction(tape: Tape, node: i32): usize {
   const patterns = member(tape, node, "patterns");
   const canaries = member(tape, node, "canaries");
   compileActions(tape, member(tape, node, "redact"), patterns, canaries, actions);
-  compilePhrases(tape, patterns, canaries);
   byDefault(actions, CUSTOM, patterns, REDACT);
   byDefault(actions, CANARY, canaries, BLOCK);
+  compilePhrases(tape, patterns, canaries, actions);
   return actions;
 }
 
@@ -99,16 +99,16 @@ function actionOf(tape: Tape, node: i32): u8 {
   return choice(tape, node, "block") ? BLOCK : REDACT;
 }
 
-function compilePhrases(tape: Tape, patterns: i32, canaries: i32): void {
+function compilePhrases(tape: Tape, patterns: i32, canaries: i32, actions: usize): void {
   phrases = 0;
   const total = count(tape, patterns) + count(tape, canaries);
   if (total == 0) return;
   phrases = take(phraseTableBytes(total));
-  for (let n = first(tape, patterns); n >= 0; n = tape.next(n)) addText(tape, n, CUSTOM, phrases);
-  for (let n = first(tape, canaries); n >= 0; n = tape.next(n)) addText(tape, n, CANARY, phrases);
+  for (let n = first(tape, patterns); n >= 0; n = tape.next(n)) addText(tape, n, CUSTOM, actions);
+  for (let n = first(tape, canaries); n >= 0; n = tape.next(n)) addText(tape, n, CANARY, actions);
 }
 
-function addText(tape: Tape, node: i32, type: i32, table: usize): void {
+function addText(tape: Tape, node: i32, type: i32, actions: usize): void {
   const raw = tape.raw(node);
   const to = take(<usize>lenOf(raw));
   let text = slice(to, decode(raw, to, lenOf(raw)));
@@ -124,7 +124,7 @@ function addText(tape: Tape, node: i32, type: i32, table: usize): void {
     }
   }
   // Collapsed in place: it never grows.
-  if (!addPhrase(table, text, type, to))
+  if (!addPhrase(phrases, text, type, load<u8>(actions + type), to))
     problem(tape, node, "at least 4 characters without leading space, the first of them not a class");
 }
 

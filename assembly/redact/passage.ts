@@ -34,7 +34,7 @@ export function openPassage(passage: Passage, answer: usize, written: Written): 
   openRestorer(passage.restorer, written);
 }
 
-/** The text is `written` so, of which only blanks may have come. */
+/** The text is `written` so, of which only blanks and brackets may have come. */
 export function readAs(passage: Passage, written: Written): void {
   passage.redactor.written = written;
   passage.restorer.written = written;

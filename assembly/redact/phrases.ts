@@ -7,20 +7,20 @@
 // ends are word characters. At most PHRASE_MAX bytes are compared (a longer canary is known by its beginning), over at
 // most LOOK_AHEAD bytes of text: one that is drawn out beyond them is known by its first KNOWN_BY bytes.
 //
-// Of several that begin at one place a canary counts before a pattern, then the longest: what is found is replaced to its
-// end, and where the policy lists what does not matter.
+// Of several that begin at one place one that does not pass counts before one that is only flagged, then a canary before a
+// pattern, then the longest: what is found is replaced to its end, and where the policy lists what does not matter.
 //
 // Each tier of a policy has a table of its own, in the policy's memory; the bytes that phrases begin with become
 // triggers for all of them, which costs a look and changes nothing.
 //
 //   table: heads 256 × u16 (entry + 1 by the first byte, folded) | 512 count u32 | 528 entries
-//   entry (16 bytes): text ptr u32 | length u16 | type u8 | 0 | next entry u16, by first byte | …
+//   entry (16 bytes): text ptr u32 | length u16 | type u8 | 1: it does not pass | next entry u16, by first byte | …
 import { endOf, fold, ptrOf, Slice } from "../slice";
 import { blank } from "./blanks";
 import { ALNUM, ALPHA, DIGIT, has } from "./chars";
 import { addTrigger } from "./filter";
 import { beginsLetter, foldLetter } from "./letters";
-import { CANARY, CUSTOM, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
+import { CANARY, CUSTOM, FLAG, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
 import { at, back, found, isLineOrTab, isSpelled } from "./view";
 
 const COUNT_AT: usize = 512;
@@ -49,11 +49,11 @@ export function hasPhrases(): bool {
 }
 
 /**
- * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY) to a table with room for it; `to` is memory for
- * as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once blanks are
+ * Adds `text` (UTF-8, or with class bytes) as `type` (CUSTOM or CANARY), with which `action` is done, to a table with room for it; `to` is
+ * memory for as many bytes as the text has, for the life of the table. False when it is shorter than 4 bytes once blanks are
  * collapsed, or begins with a class byte. At configuration.
  */
-export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool {
+export function addPhrase(table: usize, text: Slice, type: i32, action: u8, to: usize): bool {
   const count = load<i32>(table, COUNT_AT);
   if (count == PHRASE_COUNT_MAX || (type != CUSTOM && type != CANARY)) return false;
   let n = 0;
@@ -75,6 +75,7 @@ export function addPhrase(table: usize, text: Slice, type: i32, to: usize): bool
   store<u32>(entry, <u32>to);
   store<u16>(entry, <u16>n, 4);
   store<u8>(entry, <u8>type, 6);
+  store<u8>(entry, <u8>(action > FLAG), 7);
   store<i32>(table, count + 1, COUNT_AT);
   chain(table, entry, load<u8>(to), count + 1);
   return true;
@@ -105,7 +106,7 @@ function chain(table: usize, entry: usize, first: u32, number: i32): void {
 
 /** Higher is looked for first. */
 function rankOf(entry: usize): u32 {
-  return ((<u32>load<u8>(entry, 6)) << 16) | load<u16>(entry, 4);
+  return ((<u32>load<u16>(entry, 6)) << 16) | load<u16>(entry, 4);
 }
 
 function inClass(b: u32, cls: u32): bool {

@@ -196,6 +196,25 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       }
     });
 
+    it("takes text that begins with a bracket for JSON only where JSON can go on so, at every cut", async () => {
+      const plain = ["[CUSTOM_1], [EMAIL_1]", " \n[CUSTOM_1]", "{ [CUSTOM_1] }", "[Music] [CUSTOM_1]"];
+      const json = ['["[CUSTOM_1]"]', ' [ {"a": "[CUSTOM_1]"}]', '[1, "[CUSTOM_1]"]', '{ "a":"[CUSTOM_1]"}'];
+      for (const text of [...plain, ...json])
+        for (let cut = 0; cut < text.length; cut++) {
+          const answer = await edge.send({
+            key: "restores",
+            body: chat('bob@example.com will say "x"'),
+            upstream: upstreamOf(Buffer.from(text), cut, { "content-type": "text/plain" }),
+          });
+          const original = json.includes(text) ? String.raw`say \"x\"` : 'say "x"';
+          assert.equal(
+            answer.text,
+            text.replace("[CUSTOM_1]", original).replace("[EMAIL_1]", "bob@example.com"),
+            `cut at ${cut}`,
+          );
+        }
+    });
+
     for (const key of ["restores", "both"] as const) {
       it(`puts originals back into a stream, across deltas and at every cut (${key})`, async () => {
         const events = [

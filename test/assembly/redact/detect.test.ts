@@ -444,6 +444,23 @@ test("of phrases that begin at one place a canary counts first, then the longest
   }
 });
 
+test("a canary that is only flagged hides no pattern at its place, and the other way round", async () => {
+  const texts = [
+    ["Project Titan is late", "CANARY"],
+    ["Project Titan", "CUSTOM"],
+  ] as const;
+  for (const flagged of ["CANARY", "CUSTOM"] as const) {
+    for (const listed of [texts, texts.toReversed()]) {
+      const own = await redactor();
+      for (const [text, type] of listed)
+        assert.ok(own.phrase(text, type, type === flagged ? "flag" : "redact"));
+      const redacted = own.redact("Project Titan is late.", { actions: { [flagged]: "flag" } });
+      assert.equal(redacted, flagged === "CANARY" ? "[CUSTOM_1] is late." : "[CANARY_1].");
+      assert.equal(own.countOf(flagged), 0);
+    }
+  }
+});
+
 test("what passes, or is masked, hides no phrase, and of a private key no more than its beginning, wherever it is cut", async () => {
   const own = await redactor();
   assert.ok(own.phrase("acme-titan.example", "CUSTOM"));

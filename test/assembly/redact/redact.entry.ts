@@ -116,9 +116,9 @@ export function overflowed(): bool {
 }
 const phrases = reserve(phraseTableBytes(256));
 
-export function phrase(ptr: usize, len: i32, type: i32): bool {
+export function phrase(ptr: usize, len: i32, type: i32, action: u8): bool {
   usePhrases(phrases);
-  return addPhrase(phrases, slice(ptr, len), type, reserve(len));
+  return addPhrase(phrases, slice(ptr, len), type, action, reserve(len));
 }
 
 /** Lists up to `max` spans of the text as (start, end, type) u32 triples, byte offsets; returns how many. */

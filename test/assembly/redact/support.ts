@@ -133,10 +133,10 @@ export async function redactor(scalar = false, textMax = 1 << 20, options: LeafO
     held: () => exports.heldIn(channel) as number,
     blockedBy: () => TYPES[exports.blockedBy(answer)],
     countOf: (type: TypeName) => exports.countOf(answer, TYPES.indexOf(type)) as number,
-    phrase(text: string, type: "CUSTOM" | "CANARY"): boolean {
+    phrase(text: string, type: "CUSTOM" | "CANARY", action: ActionName = "redact"): boolean {
       const bytes = Buffer.from(text);
       write(input, bytes);
-      return exports.phrase(input, bytes.length, TYPES.indexOf(type)) !== 0;
+      return exports.phrase(input, bytes.length, TYPES.indexOf(type), ACTIONS[action]) !== 0;
     },
   };
 }
