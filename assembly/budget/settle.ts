@@ -121,6 +121,8 @@ function prepare(held: Held, policy: Policy, now: u64): bool {
       return false;
     }
     lease.sequence++;
+    // Its worker lives, however long the ledger has been away: it makes no room for others (Shard.addLease) before it was told.
+    lease.until = max(lease.until, now);
     if (!shard.commit()) continue;
     held.final = last;
     held.dirty = false;

@@ -124,6 +124,23 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.deepEqual(await charged(edge), { spent: 4 * USED, debt: 4 * USED });
     });
 
+    test("a lease outlasts the longest outage in its proxy: what was spent of it is told before another takes its place", async () => {
+      for (const on_expiry of ["charge_all", "charge_reported"]) {
+        const tiers = { pro: { output: { max_tokens: 100 }, budgets } };
+        const edge = await LocalEdge.open({
+          profile,
+          policy: { ...policy, tiers, ledger: { ...ledger, on_expiry } },
+        });
+        await pass(edge, 3);
+        edge.setLedgerUp(false);
+        await edge.wait(HOUR_MS / 4);
+        await edge.ledger.sweep("acme");
+        edge.setLedgerUp(true);
+        await pass(edge, 1);
+        assert.equal((await charged(edge)).spent, 4 * USED, on_expiry);
+      }
+    });
+
     for (const [on_expiry, lost] of [
       ["charge_all", BOUND],
       ["charge_reported", 0],
