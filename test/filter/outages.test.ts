@@ -199,6 +199,38 @@ for (const outage of [{ allowance: "50%" }, "allow"] as const)
     assert.equal(edge.metrics.value("weir_debts_settled_total"), remembered);
   });
 
+test("nginx: in an outage that lets everything pass, no model is asked that is dearer than the one that is charged", async () => {
+  const price = (prompt: string, completion: string) => ({ prompt, completion });
+  const edge = await LocalEdge.open({
+    profile: "ngx_wasm",
+    policy: {
+      ledger,
+      prices: { "gpt-4o": price("$2.50", "$10"), "gpt-4o-mini": price("$0.15", "$0.60") },
+      tiers: {
+        pro: {
+          output: { max_tokens: 100 },
+          budgets: [{ meter: "cost", limit: "$0.0004", window: "month" }],
+          downgrade: { "gpt-4o": "gpt-4o-mini" },
+          outage: "allow",
+        },
+      },
+      keys: policy.keys,
+    },
+  });
+  // The ledger denies, and for a moment it is remembered.
+  assert.equal((await edge.send(call)).status, 402);
+  edge.setLedgerUp(false);
+  const asked: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const { status, upstream } = await edge.send(call);
+    assert.equal(status, i === 0 ? 429 : 200);
+    if (upstream) asked.push(JSON.parse(upstream.text).model);
+  }
+  assert.deepEqual(asked, ["gpt-4o-mini", "gpt-4o-mini"]);
+  edge.setLedgerUp(true);
+  assert.equal((await charged(edge)).spent, 2 * 3);
+});
+
 test("a report that is under way when its policy is replaced is made again by the next", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy });
   const vm = edge.vms[0]!;
