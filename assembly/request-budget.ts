@@ -239,7 +239,9 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
   // not go upstream never, nor one that asks for a dearer model than is charged.
   const kept = stream.unsent && (stream.guarded || stream.downgraded || tier.outage == Outage.Allowance);
   if (outcome == Outcome.Failed && !kept) {
-    if (unreachableLedger(stream, tier)) release(stream);
+    if (!unreachableLedger(stream, tier)) return;
+    if (stream.unsent) stream.outputsMax = 0;
+    release(stream);
     return;
   }
   if (stream.unsent) {

@@ -231,6 +231,34 @@ test("nginx: in an outage that lets everything pass, no model is asked that is d
   assert.equal((await charged(edge)).spent, 2 * 3);
 });
 
+test("nginx: an answer that an outage let through without its bound costs what was delivered, where that is more than was reserved", async () => {
+  const delivered = 200;
+  const words = Array.from({ length: delivered }, () => ({
+    choices: [{ index: 0, delta: { content: "tide " } }],
+  }));
+  const events = [...words.map((event) => JSON.stringify(event)), "[DONE]"];
+  const answer = events.map((event) => Buffer.from(`data: ${event}\n\n`));
+  for (const whole of [true, false]) {
+    const cost = [{ meter: "cost", limit: "$10", window: "month" }];
+    const tiers = { pro: { output: { max_tokens: 100 }, budgets: cost, outage: "allow" } };
+    // A token costs a micro-dollar.
+    const prices = { "gpt-4o": { prompt: "$1", completion: "$1" } };
+    const edge = await LocalEdge.open({ profile: "ngx_wasm", policy: { ...policy, prices, tiers } });
+    edge.setLedgerUp(false);
+    const body = chat("Hello there", { max_tokens: 5_000, stream: true });
+    const upstream = () => ({
+      status: 200,
+      headers: { "content-type": "text/event-stream" },
+      body: whole ? answer : answer.slice(0, -1),
+    });
+    const { upstream: sent } = await edge.send({ ...call, body, upstream });
+    assert.equal(JSON.parse(sent?.text ?? "").max_tokens, 5_000, "nginx takes no other body after a pause");
+    edge.setLedgerUp(true);
+    const { spent } = await charged(edge);
+    assert.ok(spent >= delivered, `${spent} of ${delivered}`);
+  }
+});
+
 test("a report that is under way when its policy is replaced is made again by the next", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy });
   const vm = edge.vms[0]!;
