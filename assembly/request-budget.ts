@@ -236,10 +236,12 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     }
   }
   // On nginx a body that could not be bounded may pass without bound, but not on an allowance; one that holds what must
-  // not go upstream never.
-  const kept = stream.unsent && (stream.guarded || tier.outage == Outage.Allowance);
+  // not go upstream never, nor one that asks for a dearer model than is charged.
+  const kept = stream.unsent && (stream.guarded || stream.downgraded || tier.outage == Outage.Allowance);
   if (outcome == Outcome.Failed && !kept) {
-    if (unreachableLedger(stream, tier)) release(stream);
+    if (!unreachableLedger(stream, tier)) return;
+    if (stream.unsent) stream.outputsMax = 0;
+    release(stream);
     return;
   }
   if (stream.unsent) {

@@ -350,11 +350,11 @@ function measure(stream: Stream): Charged {
   // The client left, or the upstream broke off, before there was an answer; or Envoy follows one that sends it elsewhere.
   if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, null);
   const answer = answerOf(stream);
-  if (answer == null) return untold();
+  if (answer == null) return untold(stream, null);
   if (isMislabelled(answer)) return Charged.Reserved;
   if (!finished(answer)) return outgrewBuffer(stream) ? Charged.Reserved : brokeOff(stream, answer);
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
-  if (!seen(answer)) return failed(answer) ? brokeOff(stream, answer) : untold();
+  if (!seen(answer)) return failed(answer) ? brokeOff(stream, answer) : untold(stream, answer);
   takeUsage(stream, answer);
   if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(answer));
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
@@ -362,9 +362,16 @@ function measure(stream: Stream): Charged {
   return Charged.Usage;
 }
 
-/** An answer that told no usage: no upstream was asked for one that Envoy made itself (a route's `direct_response`). */
-function untold(): Charged {
-  return !nginx && is(property(CODE_DETAILS), "direct_response") ? Charged.Nothing : Charged.Reserved;
+/**
+ * An answer that told no usage: no upstream was asked for one that Envoy made itself (a route's `direct_response`). Of one whose request
+ * went on without its bound (nginx) more may have been delivered than was reserved.
+ */
+function untold(stream: Stream, answer: State | null): Charged {
+  if (!nginx && is(property(CODE_DETAILS), "direct_response")) return Charged.Nothing;
+  if (!stream.unsent || answer == null) return Charged.Reserved;
+  stream.promptTokens = stream.promptEstimate;
+  stream.completionTokens = outputTokensEstimate(answer);
+  return Charged.AtLeastReserved;
 }
 
 /** Takes over what the answer said so far. */

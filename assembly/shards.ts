@@ -25,7 +25,7 @@ const LEASE_HEAD: i32 = 56;
 const LEASE: i32 = LEASE_HEAD + <i32>AMOUNTS * BUDGETS_MAX;
 const RECORD_MAX: i32 = HEAD + SHARD_BUCKETS_MAX * BUCKET + SHARD_LEASES_MAX * LEASE;
 
-/** A lease whose worker has not renewed it for so long is the ledger's to resolve: ten times its life there. */
+/** A lease of which its worker has told nothing for so long is the ledger's to resolve: ten times its life there. */
 const DEAD_NS: u64 = 600_000_000_000;
 
 /** How a record begins. */

@@ -35,7 +35,7 @@ export class Held {
   mask: u32;
   state: u8;
   count: u8;
-  /** The last report sent was the final one. */
+  /** The last report sent was the final one; of an unused lease: the ledger has answered one. */
   final: bool;
   /** Something was spent, or an unused lease ended, that no acknowledged report carries. */
   dirty: bool;

@@ -33,8 +33,8 @@ const HEARTBEAT_NS: u64 = 10_000_000_000;
 /** After so long without any change nobody is left who could settle what is reserved of a lease: a worker that had it has died.
  *  The lease is no longer kept alive, and the ledger resolves it as the policy says. */
 const ABANDONED_NS: u64 = 3_600_000_000_000;
-/** A question that was given up may reach the ledger so much later: its lease, then, would be dead before it was used, and charged.
- *  Its end is told once more after this, unless so many are waiting for that that leases might find no room. */
+/** A question that was given up may reach the ledger so long after the ledger answers again: its lease, then, would be dead before it
+ *  was used, and charged. Its end is told once more after this, unless so many are waiting for that that leases might find no room. */
 const LATE_NS: u64 = 20_000_000_000;
 /** A lease of a ledger that no policy has had for so long is given up: it is told to whichever there is, which does not know it. */
 const ORPHAN_NS: u64 = 600_000_000_000;
@@ -121,6 +121,8 @@ function prepare(held: Held, policy: Policy, now: u64): bool {
       return false;
     }
     lease.sequence++;
+    // Its worker lives, however long the ledger has been away: it makes no room for others (Shard.addLease) before it was told.
+    lease.until = max(lease.until, now);
     if (!shard.commit()) continue;
     held.final = last;
     held.dirty = false;
@@ -181,7 +183,9 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     return;
   }
   if (held.state == HeldState.Unused) {
-    const mayCome = status == ReportStatus.UnknownLease && now - held.activeNs < LATE_NS;
+    const mayCome = status == ReportStatus.UnknownLease && !held.final;
+    held.final = true;
+    held.activeNs = now;
     if (!mayCome || !roomForUnused()) letGo(held);
     return;
   }

@@ -274,6 +274,30 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.equal(edge.callouts.length, before);
     });
 
+    test("a question that a ledger has kept for a minute, and takes after it answers others again, costs nothing", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      const { ledger } = edge;
+      const [acquire, settle] = [ledger.acquire.bind(ledger), ledger.settle.bind(ledger)];
+      let late: () => Promise<unknown> = async () => undefined;
+      const stalls = new WeirError("unavailable", "stalls");
+      ledger.acquire = async (command) => {
+        late = () => acquire(command);
+        throw stalls;
+      };
+      ledger.settle = async () => {
+        throw stalls;
+      };
+      assert.equal((await edge.send(call)).status, 503);
+      await edge.wait(60_000);
+      [ledger.acquire, ledger.settle] = [acquire, settle];
+      await edge.wait(2_000);
+      await late();
+      assert.notEqual((await edge.budget("acme")).outstanding, 0);
+      await edge.wait(LEASE_MS);
+      await ledger.sweep("acme");
+      assert.deepEqual(await edge.budget("acme"), { spent: 0, outstanding: 0 });
+    });
+
     test("a lease outlives its policy, and is told to no other ledger than its own", async () => {
       const targets = new Set<string>();
       const of = (cluster: string) => JSON.stringify({ ...policy, ledger: { cluster } });

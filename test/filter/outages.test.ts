@@ -124,6 +124,23 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.deepEqual(await charged(edge), { spent: 4 * USED, debt: 4 * USED });
     });
 
+    test("a lease outlasts the longest outage in its proxy: what was spent of it is told before another takes its place", async () => {
+      for (const on_expiry of ["charge_all", "charge_reported"]) {
+        const tiers = { pro: { output: { max_tokens: 100 }, budgets } };
+        const edge = await LocalEdge.open({
+          profile,
+          policy: { ...policy, tiers, ledger: { ...ledger, on_expiry } },
+        });
+        await pass(edge, 3);
+        edge.setLedgerUp(false);
+        await edge.wait(HOUR_MS / 4);
+        await edge.ledger.sweep("acme");
+        edge.setLedgerUp(true);
+        await pass(edge, 1);
+        assert.equal((await charged(edge)).spent, 4 * USED, on_expiry);
+      }
+    });
+
     for (const [on_expiry, lost] of [
       ["charge_all", BOUND],
       ["charge_reported", 0],
@@ -181,6 +198,66 @@ for (const outage of [{ allowance: "50%" }, "allow"] as const)
     assert.ok(records.every(({ spent, debt }) => spent === USED && debt === USED));
     assert.equal(edge.metrics.value("weir_debts_settled_total"), remembered);
   });
+
+test("nginx: in an outage that lets everything pass, no model is asked that is dearer than the one that is charged", async () => {
+  const price = (prompt: string, completion: string) => ({ prompt, completion });
+  const edge = await LocalEdge.open({
+    profile: "ngx_wasm",
+    policy: {
+      ledger,
+      prices: { "gpt-4o": price("$2.50", "$10"), "gpt-4o-mini": price("$0.15", "$0.60") },
+      tiers: {
+        pro: {
+          output: { max_tokens: 100 },
+          budgets: [{ meter: "cost", limit: "$0.0004", window: "month" }],
+          downgrade: { "gpt-4o": "gpt-4o-mini" },
+          outage: "allow",
+        },
+      },
+      keys: policy.keys,
+    },
+  });
+  // The ledger denies, and for a moment it is remembered.
+  assert.equal((await edge.send(call)).status, 402);
+  edge.setLedgerUp(false);
+  const asked: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const { status, upstream } = await edge.send(call);
+    assert.equal(status, i === 0 ? 429 : 200);
+    if (upstream) asked.push(JSON.parse(upstream.text).model);
+  }
+  assert.deepEqual(asked, ["gpt-4o-mini", "gpt-4o-mini"]);
+  edge.setLedgerUp(true);
+  assert.equal((await charged(edge)).spent, 2 * 3);
+});
+
+test("nginx: an answer that an outage let through without its bound costs what was delivered, where that is more than was reserved", async () => {
+  const delivered = 200;
+  const words = Array.from({ length: delivered }, () => ({
+    choices: [{ index: 0, delta: { content: "tide " } }],
+  }));
+  const events = [...words.map((event) => JSON.stringify(event)), "[DONE]"];
+  const answer = events.map((event) => Buffer.from(`data: ${event}\n\n`));
+  for (const whole of [true, false]) {
+    const cost = [{ meter: "cost", limit: "$10", window: "month" }];
+    const tiers = { pro: { output: { max_tokens: 100 }, budgets: cost, outage: "allow" } };
+    // A token costs a micro-dollar.
+    const prices = { "gpt-4o": { prompt: "$1", completion: "$1" } };
+    const edge = await LocalEdge.open({ profile: "ngx_wasm", policy: { ...policy, prices, tiers } });
+    edge.setLedgerUp(false);
+    const body = chat("Hello there", { max_tokens: 5_000, stream: true });
+    const upstream = () => ({
+      status: 200,
+      headers: { "content-type": "text/event-stream" },
+      body: whole ? answer : answer.slice(0, -1),
+    });
+    const { upstream: sent } = await edge.send({ ...call, body, upstream });
+    assert.equal(JSON.parse(sent?.text ?? "").max_tokens, 5_000, "nginx takes no other body after a pause");
+    edge.setLedgerUp(true);
+    const { spent } = await charged(edge);
+    assert.ok(spent >= delivered, `${spent} of ${delivered}`);
+  }
+});
 
 test("a report that is under way when its policy is replaced is made again by the next", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy });
