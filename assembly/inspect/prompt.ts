@@ -341,10 +341,10 @@ function speak(): void {
   userSaid = true;
 }
 
-/** Whether the string `n` is a text, and so a span: neither an identifier nor binary data. */
-export function isText(tape: Tape, n: i32): bool {
+/** Whether the string `n` may tell of somebody: a span, or an identifier in a value whose members are not the API's. */
+export function mayTell(tape: Tape, n: i32): bool {
   const key = tape.key(n);
-  return !isChoice(tape, n, key) && !isMedia(tape, n, key);
+  return (!isChoice(tape, n, key) && !isMedia(tape, n, key)) || isFree(tape, n, false);
 }
 
 function isNameText(tape: Tape, n: i32, key: Slice): bool {
