@@ -68,15 +68,16 @@ function redactTexts(): i32 {
   for (let n = 0; n < tape.length; n++) {
     // The node before a member's value is its name.
     const isName = n + 1 < tape.length && tape.key(n + 1) != NONE;
-    if (!isName && !(tape.isString(n) && (mayTell(tape, n) || namesCaller(tape.key(n))))) continue;
+    if (!isName && !(tape.isString(n) && (mayTell(tape, n) || namesCaller(n)))) continue;
     redactWhole(tape.raw(n), tape.escaped(n), work);
     if (blockedBy(found) >= 0) return isName ? n + 1 : n;
   }
   return -1;
 }
 
-/** Identifiers to the provider, which may be personal all the same. */
-function namesCaller(key: Slice): bool {
+/** Identifiers to the provider, which may be personal all the same. An element of an array is what the array's name says. */
+function namesCaller(n: i32): bool {
+  const key = tape.key(n) != NONE ? tape.key(n) : tape.key(tape.parent(n));
   return is(key, "user") || is(key, "safety_identifier") || is(key, "prompt_cache_key");
 }
 

@@ -111,6 +111,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(sent[1].parts[0].functionCall.id, "bob@example.com", "that of the API stays");
     });
 
+    it("regression: a caller's identifier in a list went upstream", async () => {
+      const { upstream } = await edge.send({
+        key: "redacts",
+        body: chat("Hi", { user: ["bob@example.com"] }),
+      });
+      assert.deepEqual(JSON.parse(upstream?.text ?? "").user, ["[EMAIL_1]"]);
+    });
+
     it("does with each type what the policy says", async () => {
       const { upstream } = await edge.send({
         key: "mixed",
