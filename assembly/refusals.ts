@@ -149,6 +149,12 @@ export function unknownShape(): Reason {
   return Reason.UnknownShape;
 }
 
+/** The tier bounds answers, and the body is no object that the bound could be put into. */
+export function unboundable(): Reason {
+  because().text("The body is not a JSON object, so the length of its answer cannot be bounded.");
+  return Reason.UnknownShape;
+}
+
 /** The body does not fit its route's schema; the first problem is told, if it is short enough to be. */
 export function misfit(report: Report): Reason {
   because().text("The body does not fit what this path takes");

@@ -1,11 +1,11 @@
 // The way in, where a prompt holds what must not go upstream: the body is written anew without it before anything else
 // looks at it, so what is inspected, counted and sent is one and the same. Goes on from request.ts; same rules.
 //
-// Every string of the body is looked at but identifiers and binary data (inspect/prompt.ts); names of members too, and
-// the members that name the caller to the provider. What is to be put back into the answer is remembered in a vault
+// Every string of the body is looked at but identifiers of the API and binary data (inspect/prompt.ts); names of members too,
+// and the members that name the caller to the provider. What is to be put back into the answer is remembered in a vault
 // that belongs to the stream from here on (response-redact-slot.ts).
 import { because } from "./deny";
-import { isText } from "./inspect/prompt";
+import { mayTell } from "./inspect/prompt";
 import { count, Metric } from "./metrics";
 import { Tier } from "./policy/policy";
 import { arenaTake } from "./proxy-wasm/arena";
@@ -68,15 +68,16 @@ function redactTexts(): i32 {
   for (let n = 0; n < tape.length; n++) {
     // The node before a member's value is its name.
     const isName = n + 1 < tape.length && tape.key(n + 1) != NONE;
-    if (!isName && !(tape.isString(n) && (isText(tape, n) || namesCaller(tape.key(n))))) continue;
+    if (!isName && !(tape.isString(n) && (mayTell(tape, n) || namesCaller(n)))) continue;
     redactWhole(tape.raw(n), tape.escaped(n), work);
     if (blockedBy(found) >= 0) return isName ? n + 1 : n;
   }
   return -1;
 }
 
-/** Identifiers to the provider, which may be personal all the same. */
-function namesCaller(key: Slice): bool {
+/** Identifiers to the provider, which may be personal all the same. An element of an array is what the array's name says. */
+function namesCaller(n: i32): bool {
+  const key = tape.key(n) != NONE ? tape.key(n) : tape.key(tape.parent(n));
   return is(key, "user") || is(key, "safety_identifier") || is(key, "prompt_cache_key");
 }
 

@@ -46,6 +46,7 @@ import { beginMemo } from "./inspect/memo";
 import { Shape } from "./inspect/prompt";
 import { asksForArray, asksForTokens } from "./inspect/prompt-form";
 import { errorText } from "./json/errors";
+import { Kind } from "./json/tape";
 import { STREAMS_MAX } from "./limits";
 import { claimsJson, saysJson } from "./media-type";
 import { count, Metric, tally } from "./metrics";
@@ -108,6 +109,7 @@ import {
   tooManyHeaders,
   tooManyOpen,
   tooManyTexts,
+  unboundable,
   unidentified,
   unknownShape,
   unsupportedMedia,
@@ -345,6 +347,8 @@ function inspect(stream: Stream, tier: Tier): Reason {
   beginMemo(prompt.count);
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
+  if (tape.kind(0) != Kind.Object && prompt.isAnswered && tier.outputTokensMax != u64.MAX_VALUE)
+    return unboundable();
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {
     return tokenPrompt();
   }

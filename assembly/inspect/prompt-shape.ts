@@ -76,6 +76,8 @@ export function writesNoText(clean: Slice): bool {
     endsWith(clean, "/audio/speech") ||
     endsWith(clean, "/rerank") ||
     endsWith(clean, "/tokenize") ||
+    // It is answered with what a model wrote, enciphered, and takes no limit.
+    endsWith(clean, "/v1/responses/compact") ||
     // Gemini keeps a prompt there, and refuses what says how to answer it.
     endsWith(clean, "/cachedContents")
   );
@@ -152,7 +154,8 @@ function endsWith(path: Slice, text: string): bool {
 function byPath(path: Slice): i32 {
   if (endsWith(path, "/chat/completions")) return Shape.Chat;
   if (endsWith(path, "/v1/responses") || endsWith(path, "/openai/responses")) return Shape.Responses;
-  if (endsWith(path, "/v1/responses/input_tokens")) return Shape.Responses;
+  if (endsWith(path, "/v1/responses/input_tokens") || endsWith(path, "/v1/responses/compact"))
+    return Shape.Responses;
   if (endsWith(path, "/v1/completions")) return Shape.Completions;
   // Azure and some gateways have no version before it.
   if (endsWith(path, "/embeddings")) return Shape.Embeddings;

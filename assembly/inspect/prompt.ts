@@ -273,10 +273,12 @@ function part(tape: Tape, n: i32, around: i32, out: Prompt): i32 {
   return Where.Message | Trust.Untrusted;
 }
 
-/** Whether `n` is an element of `content` or `parts`, as opposed to a value in a tool's arguments. */
+/** Whether `n` is an element of what holds parts: of a message, a result, a tool's output or a system text. */
 function isPart(tape: Tape, n: i32): bool {
+  if (n == 0 || tape.key(n) != NONE) return false;
   const list = tape.parent(n);
-  return tape.key(n) == NONE && (is(tape, list, "content") || is(tape, list, "parts"));
+  if (is(tape, list, "content") || is(tape, list, "parts")) return true;
+  return is(tape, list, "output") || is(tape, list, "system");
 }
 
 function noteUnknown(tape: Tape, n: i32, type: i32, out: Prompt): void {
@@ -316,13 +318,20 @@ function visit(tape: Tape, n: i32, place: i32, around: i32, out: Prompt): void {
 
 /** Says what the text `n`, which was just added, belongs together with. */
 function markPart(tape: Tape, n: i32, trust: i32, out: Prompt): void {
-  const part = is(tape, n, "text") ? tape.parent(n) : n;
+  const part = is(tape, n, "text") ? holder(tape, n) : n;
   const parts = isPart(tape, part);
   if (!parts && !is(tape, n, "content")) return;
   const list = tape.parent(part);
   const message = parts ? tape.parent(list) : list;
   const isMessage = inMain && message > 0 && tape.parent(message) == mainNode;
   if (isMessage || parts) out.markPart(isMessage ? -1 : list, trust);
+}
+
+/** What has the text `n`: a part, for Bedrock's guarded text (`"guardContent": { "text": { "text": … } }`) the one around it. */
+function holder(tape: Tape, n: i32): i32 {
+  let part = tape.parent(n);
+  if (is(tape, part, "text")) part = tape.parent(part);
+  return is(tape, part, "guardContent") ? tape.parent(part) : part;
 }
 
 /** Something to answer is there: a text, media, what is stored somewhere, or a tool's result, which may be empty. */
@@ -332,10 +341,10 @@ function speak(): void {
   userSaid = true;
 }
 
-/** Whether the string `n` is a text, and so a span: neither an identifier nor binary data. */
-export function isText(tape: Tape, n: i32): bool {
+/** Whether the string `n` may tell of somebody: a span, or an identifier in a value whose members are not the API's. */
+export function mayTell(tape: Tape, n: i32): bool {
   const key = tape.key(n);
-  return !isChoice(tape, n, key) && !isMedia(tape, n, key);
+  return (!isChoice(tape, n, key) && !isMedia(tape, n, key)) || isFree(tape, n, false);
 }
 
 function isNameText(tape: Tape, n: i32, key: Slice): bool {

@@ -93,6 +93,32 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(upstream?.text.trimEnd(), want);
     });
 
+    it("regression: what stood in an identifier within a tool's values went upstream", async () => {
+      const row = { id: "bob@example.com", status: "ann@example.com", model: "x1" };
+      const path = "/v1beta/models/g:generateContent";
+      const body = {
+        contents: [
+          { role: "user", parts: [{ text: "Who is it?" }] },
+          { role: "model", parts: [{ functionCall: { id: "bob@example.com", name: "find", args: row } }] },
+          { role: "user", parts: [{ functionResponse: { name: "find", response: { rows: [row] } } }] },
+        ],
+      };
+      const { upstream } = await edge.send({ key: "redacts", path, body });
+      const sent = JSON.parse(upstream?.text ?? "").contents;
+      const want = { id: "[EMAIL_1]", status: "[EMAIL_2]", model: "x1" };
+      assert.deepEqual(sent[1].parts[0].functionCall.args, want);
+      assert.deepEqual(sent[2].parts[0].functionResponse.response.rows, [want]);
+      assert.equal(sent[1].parts[0].functionCall.id, "bob@example.com", "that of the API stays");
+    });
+
+    it("regression: a caller's identifier in a list went upstream", async () => {
+      const { upstream } = await edge.send({
+        key: "redacts",
+        body: chat("Hi", { user: ["bob@example.com"] }),
+      });
+      assert.deepEqual(JSON.parse(upstream?.text ?? "").user, ["[EMAIL_1]"]);
+    });
+
     it("does with each type what the policy says", async () => {
       const { upstream } = await edge.send({
         key: "mixed",

@@ -159,6 +159,24 @@ export const bodies: Scenario[] = [
     },
   },
   {
+    name: "regression: the answer's bound was put into a body that is no object, which was no JSON after that",
+    policy: {
+      tiers: {
+        lax: { prompt: { unknown_shape: "allow" } },
+        bounded: { prompt: { unknown_shape: "allow" }, output: { max_tokens: 20 } },
+      },
+      keys: [keyEntry("k1", "lax"), keyEntry("k2", "bounded")],
+    },
+    async run(edge) {
+      for (const body of ['["What is water?"]', "[]", '"What is water?"', "12"]) {
+        const call = { path: "/v1/other", body };
+        passed(await edge.send({ ...k1, ...call }));
+        refused(edge, await edge.send({ key: "k2", ...call }), "unknown_shape");
+        passed(await edge.send({ key: "k2", ...call, path: "/tokenize" }));
+      }
+    },
+  },
+  {
     name: "a path or a model too long to keep is refused",
     policy: plain,
     async run(edge) {

@@ -93,6 +93,16 @@ const textless: [string, object, object, number][] = [
     { name: "cachedContents/1", usageMetadata: { totalTokenCount: 3 } },
     0,
   ],
+  [
+    "/v1/responses/compact",
+    { model: "gpt-5", input: [{ role: "user", content: "Hi" }], previous_response_id: "resp_1" },
+    {
+      object: "response.compaction",
+      output: [{ type: "compaction", encrypted_content: "gAAA" }],
+      usage: { input_tokens: 20, output_tokens: 300, total_tokens: 320 },
+    },
+    320,
+  ],
   ["/tokenize", { model: "m", prompt: "Hi" }, { count: 1, tokens: [5] }, 0],
 ];
 
