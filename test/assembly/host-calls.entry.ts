@@ -1,5 +1,6 @@
 // The host calls that Weir makes for a request with local limits and its JSON answer, in its order and with values of its lengths, and
 // nothing else: nothing is looked at and nothing is decided. What Envoy needs for this no filter that does what Weir does can be below.
+// A test holds it against the filter (test/filter/host-calls.test.ts).
 import { lit, Slice } from "../../assembly/slice";
 import { BufferType, MapType } from "../../assembly/proxy-wasm/abi";
 import { arenaReserve, arenaReset, arenaTake } from "../../assembly/proxy-wasm/arena";
@@ -29,6 +30,7 @@ const answered: Slice[] = [
 ];
 const values: Slice[] = [rate, state, count, count, lit("1"), verdict];
 const authorization = lit("authorization");
+const forged: Slice[] = [lit("x-weir-model"), lit("x-weir-budget-warning")];
 
 export function proxy_abi_version_0_2_1(): void {}
 
@@ -72,6 +74,7 @@ export function proxy_on_request_body(context: u32, size: i32, end: i32): i32 {
 
 export function proxy_on_response_headers(context: u32, headers: i32, end: i32): i32 {
   arenaReset();
+  for (let i = 0; i < forged.length; i++) removeHeader(MapType.ResponseHeaders, unchecked(forged[i]));
   for (let i = 0; i < answered.length; i++)
     setHeader(MapType.ResponseHeaders, unchecked(answered[i]), unchecked(values[i]));
   return CONTINUE;
