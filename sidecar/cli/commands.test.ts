@@ -398,11 +398,24 @@ describe("weir", () => {
     assert.equal(stdout.split("\n").length, 2);
   });
 
-  it("says that its input is a directory, which Node reads as if nothing was in it", () => {
-    const command = `"${process.execPath}" --import tsx "${MAIN}" scan --jsonl < "${directory}"`;
-    const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
-    assert.equal(status, 1);
-    assert.match(stderr, /standard input: EISDIR: is a directory: expected a file or a pipe/);
+  it("says that its input is a directory, which Node reads as if nothing was in it, where its arguments are right", () => {
+    const weir = (args: string) =>
+      spawnSync("sh", ["-c", `"${process.execPath}" --import tsx "${MAIN}" ${args} < "${directory}"`], {
+        encoding: "utf8",
+      });
+    for (const command of ["scan --jsonl", "redact --jsonl"]) {
+      const { status, stderr } = weir(command);
+      assert.equal(status, 1);
+      assert.match(stderr, /standard input: EISDIR: is a directory: expected a file or a pipe/);
+    }
+    for (const [command, said] of [
+      ["scan --path x", /--path: x: expected a path that begins with \//],
+      ["redact", /--jsonl is missing/],
+    ] as const) {
+      const { status, stderr } = weir(command);
+      assert.equal(status, 2);
+      assert.match(stderr, said);
+    }
   });
 
   it("says why its output cannot be written", () => {

@@ -78,11 +78,12 @@ export function detector(
 
 export async function run(
   args: string[],
-  stdin: Readable = pipedInput(),
+  stdin?: Readable,
   stdout: Writable = pipedOutput(),
 ): Promise<number> {
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" } } });
   if (!values.jsonl) throw new UsageError("--jsonl is missing");
+  const input = stdin ?? pipedInput();
   const spansOf = detector();
   const spansAt = (number: number, text: string) => {
     try {
@@ -93,7 +94,7 @@ export async function run(
     }
   };
   let number = 0;
-  for await (const line of linesOf(stdin)) {
+  for await (const line of linesOf(input)) {
     number++;
     if (line instanceof Unread) throw new WeirError("invalid_argument", `line ${number}: ${line.why}`);
     if (line.trim() === "") continue;

@@ -89,16 +89,17 @@ export async function loadInspector(): Promise<Inspector> {
 
 export async function run(
   args: string[],
-  stdin: LineInput = pipedInput(),
+  stdin?: LineInput,
   stdout: ScanOutput = pipedOutput(),
 ): Promise<number> {
   const { values } = parseArgs({ args, options: { jsonl: { type: "boolean" }, path: { type: "string" } } });
   const { jsonl, path = DEFAULT_PATH } = values;
   if (jsonl && values.path !== undefined) throw new UsageError("expected --jsonl or --path, not both");
   if (!path.startsWith("/")) throw new UsageError(`--path: ${path}: expected a path that begins with /`);
+  const input = stdin ?? pipedInput();
   const inspector = await loadInspector();
-  if (jsonl) return scanLines(inspector, stdin, stdout);
-  const body = await readBody(stdin);
+  if (jsonl) return scanLines(inspector, input, stdout);
+  const body = await readBody(input);
   if (!body) throw new WeirError("invalid_argument", `the body is larger than ${INPUT_BYTES_MAX} bytes`);
   stdout.write(`${JSON.stringify(bodyVerdict(inspector, body, path), null, 2)}\n`);
   return 0;
