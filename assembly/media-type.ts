@@ -33,8 +33,13 @@ export function claimsJson(type: Slice): bool {
   const name = trim(sub(type, 0, end));
   if (!isFolded(name, "application/json") && !isFolded(name, "text/json")) return false;
   for (let charset = nextCharset(type, NONE); charset != NONE; charset = nextCharset(type, charset))
-    if (!isFolded(charset, "utf-8") && !isFolded(charset, "us-ascii")) return false;
+    if (!isUtf8(charset)) return false;
   return true;
+}
+
+/** UTF-8 by its name, by the one that many clients give it, or as its part. */
+function isUtf8(charset: Slice): bool {
+  return isFolded(charset, "utf-8") || isFolded(charset, "utf8") || isFolded(charset, "us-ascii");
 }
 
 /**

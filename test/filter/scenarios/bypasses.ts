@@ -137,6 +137,10 @@ export const bypasses: Record<string, [Call, string]> = {
     { headers: typed('Application/JSON ; v=1; charset="UTF-8"'), body: chat(ATTACK) },
     "injection_detected",
   ],
+  "in UTF-8, by the name that many clients give it": [
+    { headers: typed("application/json; charset=utf8"), body: chat(ATTACK) },
+    "injection_detected",
+  ],
   "not encoded, and said so": [
     { headers: [...typed("application/json"), ["content-encoding", "identity"]], body: chat(ATTACK) },
     "injection_detected",
