@@ -15,7 +15,7 @@ import {
 import { applyBudgets, bound, needsPrice } from "./budget/amounts";
 import { rememberDenial } from "./budget/denials";
 import { leftPlenty } from "./budget/grants";
-import { Passage, passInOutage } from "./budget/outage";
+import { coveredInOutage, Passage, passInOutage } from "./budget/outage";
 import { coveredLocally, growth, Reserve, reserveLocally } from "./budget/reserve";
 import { allSilent, ledgerFails, ledgerSilent } from "./budget/silence";
 import { because, retryAfter } from "./deny";
@@ -236,9 +236,10 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     }
   }
   // On nginx a body that could not be bounded may pass without bound, but not on an allowance; one that holds what must
-  // not go upstream never, nor one that asks for a dearer model than is charged.
+  // not go upstream never, nor one that asks for a dearer model than is charged. It is sent again only where it will pass then.
   const kept = stream.unsent && (stream.guarded || stream.downgraded || tier.outage == Outage.Allowance);
-  if (outcome == Outcome.Failed && !kept) {
+  const policy = changetype<Policy>(stream.policy);
+  if (outcome == Outcome.Failed && !(kept && coveredInOutage(stream, policy, tier, budgets))) {
     if (!unreachableLedger(stream, tier)) return;
     if (stream.unsent) stream.outputsMax = 0;
     release(stream);
@@ -260,6 +261,6 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     return;
   }
   // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
-  if (acquire(stream, changetype<Policy>(stream.policy), tier, budgets)) count(Metric.Acquires);
+  if (acquire(stream, policy, tier, budgets)) count(Metric.Acquires);
   else if (unasked(stream, tier)) release(stream);
 }

@@ -56,6 +56,18 @@ export function passInOutage(stream: Stream, policy: Policy, tier: Tier, count: 
   return Passage.NoRoom;
 }
 
+/** Whether what its tier lets pass in an outage covers the stream's reservation (`count` amounts); nothing is taken. */
+export function coveredInOutage(stream: Stream, policy: Policy, tier: Tier, count: i32): bool {
+  if (tier.outage != Outage.Allowance) return tier.outage == Outage.Allow;
+  if (!record.open(debtRecordOf(stream.subjectTag))) return false;
+  for (let i = 0; i < count; i++) {
+    const budget = appliedBudget(stream, tier, i);
+    if (record.taken(tagOf(stream, policy, budget)) + stream.reserved(i) > allowed(tier, budget))
+      return false;
+  }
+  return true;
+}
+
 /** A new entry for the stream's budgets. */
 function begin(stream: Stream, policy: Policy, tier: Tier, count: i32): Debt | null {
   const high = nameHigh();

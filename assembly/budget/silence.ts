@@ -6,6 +6,7 @@
 import { hash64 } from "../hash";
 import { reserve } from "../memory";
 import { Per } from "../policy/policy";
+import { nginx } from "../proxy-wasm/kind";
 import { Slice } from "../slice";
 import { nameHigh } from "./names";
 import { scope } from "./question";
@@ -15,6 +16,8 @@ const CELL: usize = 24;
 /** What nobody waits for is not asked again so soon. */
 const QUIET_NS: u64 = 5_000_000_000;
 const SILENT_NS: u64 = 1_000_000_000;
+/** nginx: a request that has to be sent again comes after a second, and would have to be sent again for ever if it found the ledger asked. */
+const SENT_AGAIN_NS: u64 = 3_000_000_000;
 
 const table = reserve(<usize>CELLS * CELL);
 /** When any part of any ledger last answered, and last failed to. */
@@ -59,7 +62,8 @@ export function ledgerFails(ledger: u64, subject: Slice): bool {
 /** Whether it failed a moment ago and has not answered since: to ask again would be to wait again. */
 export function ledgerSilent(ledger: u64, subject: Slice, now: u64): bool {
   const failed = failedNs(ledger, subject);
-  return failed != 0 && now - failed < SILENT_NS;
+  const lasts = nginx ? SENT_AGAIN_NS : SILENT_NS;
+  return failed != 0 && now - failed < lasts;
 }
 
 /**

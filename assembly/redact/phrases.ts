@@ -7,20 +7,20 @@
 // ends are word characters. At most PHRASE_MAX bytes are compared (a longer canary is known by its beginning), over at
 // most LOOK_AHEAD bytes of text: one that is drawn out beyond them is known by its first KNOWN_BY bytes.
 //
-// Of several that begin at one place one that does not pass counts before one that is only flagged, then a canary before a
-// pattern, then the longest: what is found is replaced to its end, and where the policy lists what does not matter.
+// Of several that begin at one place one that blocks counts before one that is replaced, and that before one that is only flagged,
+// then a canary before a pattern, then the longest: what is found is replaced to its end, and where the policy lists what does not matter.
 //
 // Each tier of a policy has a table of its own, in the policy's memory; the bytes that phrases begin with become
 // triggers for all of them, which costs a look and changes nothing.
 //
 //   table: heads 256 × u16 (entry + 1 by the first byte, folded) | 512 count u32 | 528 entries
-//   entry (16 bytes): text ptr u32 | length u16 | type u8 | 1: it does not pass | next entry u16, by first byte | …
+//   entry (16 bytes): text ptr u32 | length u16 | type u8 | 2: it blocks, 1: it is replaced | next entry u16, by first byte | …
 import { endOf, fold, ptrOf, Slice } from "../slice";
 import { blank } from "./blanks";
 import { ALNUM, ALPHA, DIGIT, has } from "./chars";
 import { addTrigger } from "./filter";
 import { beginsLetter, foldLetter } from "./letters";
-import { CANARY, CUSTOM, FLAG, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
+import { BLOCK, CANARY, CUSTOM, FLAG, LOOK_AHEAD, PHRASE_COUNT_MAX, PHRASE_MAX } from "./types";
 import { at, back, found, isLineOrTab, isSpelled } from "./view";
 
 const COUNT_AT: usize = 512;
@@ -75,7 +75,7 @@ export function addPhrase(table: usize, text: Slice, type: i32, action: u8, to: 
   store<u32>(entry, <u32>to);
   store<u16>(entry, <u16>n, 4);
   store<u8>(entry, <u8>type, 6);
-  store<u8>(entry, <u8>(action > FLAG), 7);
+  store<u8>(entry, <u8>(action == BLOCK ? 2 : action > FLAG ? 1 : 0), 7);
   store<i32>(table, count + 1, COUNT_AT);
   chain(table, entry, load<u8>(to), count + 1);
   return true;

@@ -231,6 +231,30 @@ test("nginx: in an outage that lets everything pass, no model is asked that is d
   assert.equal((await charged(edge)).spent, 2 * 3);
 });
 
+test("regression: nginx: what had to be sent again in an outage had to be for as long as it lasted, where it came after the second it was told", async () => {
+  const redact = { prompt: { redact: { email: "redact" } } };
+  const cost = (limit: string) => ({ budgets: [{ meter: "cost", limit, window: "month" }] });
+  const outcomes = async (tier: object) => {
+    const prices = { "gpt-4o": { prompt: "$1", completion: "$1" } };
+    const tiers = { pro: { output: { max_tokens: 100 }, ...tier } };
+    const edge = await LocalEdge.open({ profile: "ngx_wasm", policy: { ...policy, prices, tiers } });
+    edge.setLedgerUp(false);
+    const seen: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const { status, json } = await edge.send({ key: "k1", body: chat("Is it bob@example.com?") });
+      seen.push(status === 200 ? "passed" : json.error.code);
+      await edge.wait(1_000);
+    }
+    return seen;
+  };
+  const passes = ["budget_busy", "passed", "passed"];
+  assert.deepEqual(await outcomes({ ...cost("$10"), outage: "allow", ...redact }), passes);
+  assert.deepEqual(await outcomes({ ...cost("$10"), outage: { allowance: "50%" } }), passes);
+  const refused = ["ledger_unavailable", "ledger_unavailable", "ledger_unavailable"];
+  assert.deepEqual(await outcomes({ ...cost("$10"), outage: "deny", ...redact }), refused);
+  assert.deepEqual(await outcomes({ ...cost("$0.0002"), outage: { allowance: "1%" } }), refused, "used up");
+});
+
 test("nginx: an answer that an outage let through without its bound costs what was delivered, where that is more than was reserved", async () => {
   const delivered = 200;
   const words = Array.from({ length: delivered }, () => ({

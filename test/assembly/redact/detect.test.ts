@@ -461,6 +461,19 @@ test("a canary that is only flagged hides no pattern at its place, and the other
   }
 });
 
+test("a canary that is only replaced hides no pattern that blocks at its place, and the other way round", async () => {
+  for (const blocks of ["CANARY", "CUSTOM"] as const) {
+    const own = await redactor();
+    for (const [text, type] of [
+      ["Project Titan is late", "CUSTOM"],
+      ["Project Titan is late", "CANARY"],
+    ] as const)
+      assert.ok(own.phrase(text, type, type === blocks ? "block" : "redact"));
+    own.redact("Project Titan is late.", { actions: { [blocks]: "block" } });
+    assert.equal(own.blockedBy(), blocks);
+  }
+});
+
 test("what passes, or is masked, hides no phrase, and of a private key no more than its beginning, wherever it is cut", async () => {
   const own = await redactor();
   assert.ok(own.phrase("acme-titan.example", "CUSTOM"));
