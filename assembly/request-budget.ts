@@ -152,12 +152,17 @@ function unasked(stream: Stream, tier: Tier): bool {
 /** Whether the request may pass although its budgets could not be asked; if not, it has been refused. */
 function unreachableLedger(stream: Stream, tier: Tier): bool {
   if (passes(stream, tier)) return true;
+  turnAway(stream, tier);
+  return false;
+}
+
+/** Refuses what the tier does not let pass while the ledger is away. */
+function turnAway(stream: Stream, tier: Tier): void {
   stream.budgetMask = 0;
   const text = because().text("The quota ledger cannot be reached, and ");
   if (tier.outage == Outage.Allowance) text.text("what may pass without it is used up.");
   else text.text("your budget must be checked first.");
   refuse(stream, Reason.LedgerUnavailable);
-  return false;
 }
 
 /** Whether the tier lets the request pass in an outage. What it uses is then remembered for the ledger. */
@@ -235,16 +240,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
       return;
     }
   }
-  // On nginx a body that could not be bounded may pass without bound, but not on an allowance; one that holds what must
-  // not go upstream never, nor one that asks for a dearer model than is charged. It is sent again only where it will pass then.
-  const kept = stream.unsent && (stream.guarded || stream.downgraded || tier.outage == Outage.Allowance);
-  const policy = changetype<Policy>(stream.policy);
-  if (outcome == Outcome.Failed && !(kept && coveredInOutage(stream, policy, tier, budgets))) {
-    if (!unreachableLedger(stream, tier)) return;
-    if (stream.unsent) stream.outputsMax = 0;
-    release(stream);
-    return;
-  }
+  if (outcome == Outcome.Failed && decidedInOutage(stream, tier, budgets)) return;
   if (stream.unsent) {
     because().text("Your budget was looked up while this request waited, and it has to be sent again.");
     retryAfter(1);
@@ -261,6 +257,23 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
     return;
   }
   // Others who waited used the slice up, or one was denied that needed more: this one asks for its own.
-  if (acquire(stream, policy, tier, budgets)) count(Metric.Acquires);
+  if (acquire(stream, changetype<Policy>(stream.policy), tier, budgets)) count(Metric.Acquires);
   else if (unasked(stream, tier)) release(stream);
+}
+
+/**
+ * Lets a waiting request pass, or refuses it, as the ledger is away; false: it has to be sent again, and will pass then. On nginx a body
+ * that could not be bounded may pass without bound, but not on an allowance; one that holds what must not go upstream never, nor one
+ * that asks for a dearer model than is charged.
+ */
+function decidedInOutage(stream: Stream, tier: Tier, budgets: i32): bool {
+  if (!stream.unsent || !(stream.guarded || stream.downgraded || tier.outage == Outage.Allowance)) {
+    if (!unreachableLedger(stream, tier)) return true;
+    if (stream.unsent) stream.outputsMax = 0;
+    release(stream);
+    return true;
+  }
+  if (coveredInOutage(stream, changetype<Policy>(stream.policy), tier, budgets)) return false;
+  turnAway(stream, tier);
+  return true;
 }
