@@ -2,14 +2,15 @@
 // filter, and each trigger is tried by the detectors that it may belong to. Matches never overlap; the first in
 // order of triggers wins.
 //
-// What a match lets through it must not hide: in one that passes as it is, or is masked, a phrase still counts, and so it
-// does in any where it blocks.
+// What a match lets through it must not hide: one that passes as it is gives way to one that does not and covers it, as an address
+// covers its local part, and a phrase that passes to any; in one that passes or is masked a phrase still counts, and so it does in any
+// where it blocks.
 //
 // `next` works on the view of view.ts. When it stops because the text does not go on far enough, `holdFrom` is
 // where the undecided part begins; nothing before it can still become part of a match.
-import { actionOf } from "./answer";
+import { actionOf, note } from "./answer";
 import { addTrigger, isTrigger, triggers16 } from "./filter";
-import { has, ALPHA, isDigit } from "./chars";
+import { has, ALPHA, isDigit, LOCAL } from "./chars";
 import { count, digitsOf, endOf, readChain } from "./digits";
 import { email, encodedEmail, localStart, referenceStart, referredEmail } from "./email";
 import { ipv4, ipv6 } from "./ip";
@@ -18,7 +19,7 @@ import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
 import { phone } from "./phone";
 import { hasPhrases, phrase } from "./phrases";
 import { swallow, TAIL_NONE, TAIL_PEM } from "./tail";
-import { BLOCK, FLAG, HOLD_MAX, LOOK_AHEAD, MASK } from "./types";
+import { BLOCK, CANARY, CUSTOM, FLAG, HOLD_MAX, LOOK_AHEAD, LOOK_BACK, MASK } from "./types";
 import {
   at,
   back,
@@ -43,10 +44,13 @@ export let holdFrom: usize = 0;
 
 /** Nothing before this belongs to a later match. */
 let settled: usize = 0;
-/** What was tried last. */
+/** What was tried last, and the trigger of the match at hand: the same, or that of one which took its place. */
+let tried: usize = 0;
 let trigger: usize = 0;
 
 const AT: u32 = 64;
+const AMPERSAND: u32 = 38;
+const APOSTROPHE: u32 = 39;
 const COLON: u32 = 58;
 const DASH: u32 = 45;
 const DOT: u32 = 46;
@@ -71,10 +75,13 @@ addTriggers();
  */
 export function next(p: usize, answer: usize): bool {
   if (!find(p)) return false;
-  const mayHide = hasPhrases() || matchTail == TAIL_PEM;
-  if (answer == 0 || !mayHide) return true;
-  uncover(trigger, answer, actionOf(answer, matchType));
-  return !starved || hold(trigger);
+  if (answer == 0) return true;
+  const type = matchType;
+  const gaveWay = actionOf(answer, type) <= FLAG && giveWay(answer);
+  if (!starved && (hasPhrases() || matchTail == TAIL_PEM)) uncover(answer, actionOf(answer, matchType));
+  if (starved) return hold(tried);
+  if (gaveWay && actionOf(answer, type) == FLAG) note(answer, type);
+  return true;
 }
 
 function find(p: usize): bool {
@@ -104,17 +111,63 @@ function find(p: usize): bool {
 function candidate(t: usize): bool {
   const b = <u32>load<u8>(t);
   setStarved(false);
+  tried = t;
   trigger = t;
   const is = tryAt(t, b);
   return is && !starved && matchFrom >= settled;
 }
 
 /**
- * Lets the match of the trigger `t`, with which `action` is done, hide nothing: of what passes, what follows its beginning (a key's
- * or token's rest) is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is
- * compared as far as any decision at `t` may read; what passes ends before one that may go on beyond.
+ * Whether a match that does not pass takes the place of the one at hand, which passes: the first that covers it, or that has some of it
+ * if it is a phrase. Such a one is looked for as far as any decision at what was tried may read, and behind the match only where an
+ * anchor could reach back to it.
  */
-function uncover(t: usize, answer: usize, action: u8): void {
+function giveWay(answer: usize): bool {
+  const from = matchFrom;
+  const to = matchTo;
+  const type = matchType;
+  const tail = matchTail;
+  const tailLeft = matchTailLeft;
+  const isPhrase = type == CUSTOM || type == CANARY;
+  const stop = end;
+  const isWhole = whole;
+  const isCut = tried + <usize>LOOK_AHEAD < stop;
+  if (isCut) setView(low, tried + <usize>LOOK_AHEAD, false);
+  let takes = false;
+  for (let p = isPhrase ? tried : to; p < min(to + <usize>LOOK_BACK, end) && !takes; p++) {
+    const b = <u32>load<u8>(p);
+    if (p >= to && !isReached(b)) break;
+    if (!isTrigger(b)) continue;
+    setStarved(false);
+    let is = p > tried && tryAt(p, b);
+    if (!starved && (p == tried || (is && actionOf(answer, matchType) <= FLAG))) is = detect(p, b);
+    if (starved && !isCut) break;
+    if (!is || starved || matchFrom < settled || actionOf(answer, matchType) <= FLAG) continue;
+    if (matchFrom >= to) break;
+    takes = isPhrase || (matchFrom <= from && matchTo > to);
+    if (takes) trigger = p;
+  }
+  setView(low, stop, isWhole);
+  if (isCut || takes) setStarved(false);
+  if (takes) return true;
+  // What comes next may be such an anchor.
+  if (!isWhole && !isCut && reach(stop) < to) setStarved(true);
+  found(from, to, type, tail, tailLeft);
+  return false;
+}
+
+/** Whether an anchor behind `byte` may reach back over it. */
+function isReached(byte: u32): bool {
+  if (has(byte, LOCAL) || byte == AT || byte == APOSTROPHE || byte >= 0x80) return true;
+  return byte == AMPERSAND || byte == HASH;
+}
+
+/**
+ * Lets the match at hand, with which `action` is done, hide nothing: of what passes, what follows its beginning (a key's
+ * or token's rest) is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is
+ * compared as far as any decision at what was tried may read; what passes ends before one that may go on beyond.
+ */
+function uncover(answer: usize, action: u8): void {
   const from = matchFrom;
   const to = matchTo;
   const type = matchType;
@@ -124,11 +177,11 @@ function uncover(t: usize, answer: usize, action: u8): void {
   const shows = passes || action == MASK;
   const stop = end;
   const isWhole = whole;
-  const isCut = t + <usize>LOOK_AHEAD < stop;
-  if (isCut) setView(low, t + <usize>LOOK_AHEAD, false);
+  const isCut = tried + <usize>LOOK_AHEAD < stop;
+  if (isCut) setView(low, tried + <usize>LOOK_AHEAD, false);
   let until = to;
   let within = false;
-  for (let p = action == BLOCK || !hasPhrases() ? to : t + 1; p < until && !within; p++) {
+  for (let p = action == BLOCK || !hasPhrases() ? to : trigger + 1; p < until && !within; p++) {
     if (!isTrigger(load<u8>(p))) continue;
     const is = phrase(p);
     if (starved && !isCut) break;
@@ -145,7 +198,11 @@ function uncover(t: usize, answer: usize, action: u8): void {
 
 function tryAt(t: usize, b: u32): bool {
   if (hasPhrases() && phrase(t)) return true;
-  if (starved) return false;
+  return !starved && detect(t, b);
+}
+
+/** Any but the policy's own at the trigger `t`. */
+function detect(t: usize, b: u32): bool {
   if (isDigit(b)) return !isDigit(back(t, 1)) && number(t);
   switch (b) {
     case AT:
@@ -199,21 +256,27 @@ function number(p: usize): bool {
   return phone(near);
 }
 
-/** Where text must be held from when `t` is undecided: what a match there, or one still to come, may reach back to. */
+/** Holds the text from where it must be when `t` is undecided. */
 function hold(t: usize): bool {
   if (whole) {
     holdFrom = end;
     return false;
   }
+  let from = reach(t);
+  if (end - from > <usize>HOLD_MAX) from = end - <usize>HOLD_MAX;
+  holdFrom = max(from, settled);
+  return false;
+}
+
+/** What a match at `t`, or one still to come, may reach back to. */
+function reach(t: usize): usize {
   const floor = max(settled, floorOf(t));
   let from = localStart(max(floor, min(t, partialUtf8())), floor);
   const sign = referenceStart(from, floor);
   if (sign < from) from = localStart(sign, floor);
   // Brackets and a plus before a telephone number.
   while (from > floor && isLead(load<u8>(from - 1))) from--;
-  if (end - from > <usize>HOLD_MAX) from = end - <usize>HOLD_MAX;
-  holdFrom = max(from, settled);
-  return false;
+  return from;
 }
 
 function isLead(b: u32): bool {

@@ -5,7 +5,7 @@
 // bytes before the '@' and 190 after, a domain with at least one dot and a top level of letters.
 import { ALNUM, ALPHA, has, isDigit, LOCAL, LOWER, UPPER } from "./chars";
 import { EMAIL } from "./types";
-import { at, back, floorOf, found, here, joined } from "./view";
+import { at, back, floorOf, found, here, joined, low } from "./view";
 
 const DOMAIN_MAX: usize = 190;
 const LABEL_MAX: usize = 63;
@@ -36,10 +36,13 @@ export function encodedEmail(digits: usize, notBefore: usize): bool {
   const p = digits - 1;
   const floor = max(floorOf(digits), notBefore);
   let from = localStart(p, floor);
-  // What else is encoded stands between values (`%3Femail%3Dbob%40example.com`), but for the plus of a tag.
-  for (let i = p; i > from; i--) {
+  // What else is encoded stands between values (`%3Femail%3Dbob%40example.com`), but for the plus of a tag. Its sign may be out already.
+  for (let i = p; i > low && i + 2 > from; i--) {
+    if (load<u8>(i - 1) != 37) continue;
     const isPlus = load<u8>(i) == 50 && (load<u8>(i + 1) | 32) == 98;
-    if (load<u8>(i - 1) == 37 && !isPlus) from = min(i + 2, p);
+    if (isPlus) continue;
+    from = min(i + 2, p);
+    break;
   }
   return around(p, digits + 2, floor, from);
 }

@@ -97,6 +97,9 @@ test("mail addresses with the sign encoded for a URL are found without what is e
     isOnly("EMAIL", "bob%40example.com", [`${before}%s%20`]);
   for (const text of ["save 20%40 off", "100%40.5", "%40example.com", "a%41example.com", "%3D%40example.com"])
     isNothing(text);
+  // No local part, also where what is encoded before it has gone out.
+  const far = `%40-%40${"a".repeat(58)}.Example is`;
+  for (let cut = 0; cut < far.length; cut++) assert.equal(simd.redact(far, {}, [cut]), far, `cut at ${cut}`);
 });
 
 test("handles, image names and clone addresses are not mail addresses", () => {
@@ -471,6 +474,43 @@ test("a canary that is only replaced hides no pattern that blocks at its place, 
       assert.ok(own.phrase(text, type, type === blocks ? "block" : "redact"));
     own.redact("Project Titan is late.", { actions: { [blocks]: "block" } });
     assert.equal(own.blockedBy(), blocks);
+  }
+});
+
+test("what passes gives way to what does not and covers it, and a phrase that passes to any, wherever it is cut", async () => {
+  const own = await redactor();
+  assert.ok(own.phrase("alice", "CUSTOM", "flag"));
+  assert.ok(own.phrase("sk-proj", "CUSTOM", "flag"));
+  assert.ok(own.phrase("Aria is asked at aria@example.com only", "CANARY", "flag"));
+  const flagged = { CUSTOM: "flag", CANARY: "flag" } as const;
+  const key = "sk-proj-abcdefghij0123456789ABCDEFGHIJ0123456789abcdefgh12";
+  const cases = [
+    [{ ...flagged }, "to alice@example.com, alice", "to [EMAIL_1], alice", { CUSTOM: 2 }],
+    [{ ...flagged }, "x bob.alice.smith@example.com", "x [EMAIL_1]", { CUSTOM: 1 }],
+    [{ ...flagged }, "alice&#64;example.com, o'alice%40example.com", "[EMAIL_1], [EMAIL_2]", { CUSTOM: 2 }],
+    [{ ...flagged }, `${key} alice`, "[API_KEY_1] alice", { CUSTOM: 2 }],
+    [{ ...flagged, EMAIL: "flag" }, "alice@example.com", "alice@example.com", { CUSTOM: 1 }],
+    [{ ...flagged, EMAIL: "block" }, "alice@example.com", "", { EMAIL: 1 }],
+    [
+      { ...flagged },
+      "Aria is asked at aria@example.com only.",
+      "Aria is asked at [EMAIL_1] only.",
+      { CANARY: 1 },
+    ],
+    [{ IP: "ignore" }, "10.0.0.1@example.com 10.0.0.1 ", "[EMAIL_1] 10.0.0.1 ", { IP: 0 }],
+    [{ IP: "flag" }, "10.0.0.1@example.com 10.0.0.1 ", "[EMAIL_1] 10.0.0.1 ", { IP: 2 }],
+    [{ IBAN: "ignore" }, "DE89370400440532013000@example.com", "[EMAIL_1]", {}],
+    // What is known for something else is not searched for less.
+    [{ CREDIT_CARD: "ignore" }, "card 4111 1111 1111 1111.", "card 4111 1111 1111 1111.", {}],
+    [{ IP: "ignore" }, "10.0.0.1 415 555 0123", "10.0.0.1 [PHONE_1]", {}],
+  ] as const;
+  for (const [actions, text, expected, counts] of cases) {
+    for (let cut = 0; cut <= text.length; cut++) {
+      assert.equal(own.redact(text, { actions }, [cut]), expected, `${text} cut at ${cut}`);
+      for (const [type, count] of Object.entries(counts))
+        assert.equal(own.countOf(type as "IP"), count, `${type} of ${text} cut at ${cut}`);
+    }
+    if (expected !== "") assert.equal(own.redactWhole(Buffer.from(text), { actions }), expected);
   }
 });
 
