@@ -269,6 +269,7 @@ function resume(stream: Stream, outcome: Outcome, time: u64): void {
 function decidedInOutage(stream: Stream, tier: Tier, budgets: i32): bool {
   if (!stream.unsent || !(stream.guarded || stream.downgraded || tier.outage == Outage.Allowance)) {
     if (!unreachableLedger(stream, tier)) return true;
+    // The body goes on as it was, without its bound.
     if (stream.unsent) stream.outputsMax = 0;
     release(stream);
     return true;

@@ -35,8 +35,10 @@ export class Held {
   mask: u32;
   state: u8;
   count: u8;
-  /** The last report sent was the final one; of an unused lease: the ledger has answered one. */
+  /** The last report sent was the final one. */
   final: bool;
+  /** Of an unused lease: the ledger has answered that it ended. */
+  answered: bool;
   /** Something was spent, or an unused lease ended, that no acknowledged report carries. */
   dirty: bool;
   subjectLength: i32;

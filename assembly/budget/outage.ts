@@ -37,9 +37,7 @@ export function passInOutage(stream: Stream, policy: Policy, tier: Tier, count: 
     const debt = record.openOf(stream.leaseTag) || begin(stream, policy, tier, count);
     if (debt == null) return Passage.NoRoom;
     for (let i = 0; i < count; i++) {
-      const taken = record.taken(debt.budget(i));
-      if (taken + stream.reserved(i) > allowed(tier, appliedBudget(stream, tier, i)))
-        return Passage.Exhausted;
+      if (!covers(stream, tier, i, debt.budget(i))) return Passage.Exhausted;
     }
     for (let i = 0; i < count; i++) debt.setReserved(i, debt.reserved(i) + stream.reserved(i));
     debt.usedNs = now;
@@ -61,11 +59,14 @@ export function coveredInOutage(stream: Stream, policy: Policy, tier: Tier, coun
   if (tier.outage != Outage.Allowance) return tier.outage == Outage.Allow;
   if (!record.open(debtRecordOf(stream.subjectTag))) return false;
   for (let i = 0; i < count; i++) {
-    const budget = appliedBudget(stream, tier, i);
-    if (record.taken(tagOf(stream, policy, budget)) + stream.reserved(i) > allowed(tier, budget))
-      return false;
+    if (!covers(stream, tier, i, tagOf(stream, policy, appliedBudget(stream, tier, i)))) return false;
   }
   return true;
+}
+
+/** Whether what is left of the budget `tag`, the stream's `i`th, is as much as it reserves. */
+function covers(stream: Stream, tier: Tier, i: i32, tag: u64): bool {
+  return record.taken(tag) + stream.reserved(i) <= allowed(tier, appliedBudget(stream, tier, i));
 }
 
 /** A new entry for the stream's budgets. */

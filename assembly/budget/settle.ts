@@ -183,8 +183,8 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
     return;
   }
   if (held.state == HeldState.Unused) {
-    const mayCome = status == ReportStatus.UnknownLease && !held.final;
-    held.final = true;
+    const mayCome = status == ReportStatus.UnknownLease && !held.answered;
+    held.answered = true;
     held.activeNs = now;
     if (!mayCome || !roomForUnused()) letGo(held);
     return;

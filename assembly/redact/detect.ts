@@ -10,9 +10,9 @@
 // where the undecided part begins; nothing before it can still become part of a match.
 import { actionOf, note } from "./answer";
 import { addTrigger, isTrigger, triggers16 } from "./filter";
-import { has, ALPHA, isDigit, LOCAL } from "./chars";
+import { has, ALPHA, isDigit } from "./chars";
 import { count, digitsOf, endOf, readChain } from "./digits";
-import { email, encodedEmail, localStart, referenceStart, referredEmail } from "./email";
+import { email, encodedEmail, isLocal, localStart, referenceStart, referredEmail } from "./email";
 import { ipv4, ipv6 } from "./ip";
 import { key, keyAtColon, keyAtDash, keyAtDigit, keyAtDot, keyAtTilde, jwt, privateKey } from "./keys";
 import { card, iban, ssn, ssnShaped, cardShaped } from "./numbers";
@@ -50,7 +50,6 @@ let trigger: usize = 0;
 
 const AT: u32 = 64;
 const AMPERSAND: u32 = 38;
-const APOSTROPHE: u32 = 39;
 const COLON: u32 = 58;
 const DASH: u32 = 45;
 const DOT: u32 = 46;
@@ -77,8 +76,16 @@ export function next(p: usize, answer: usize): bool {
   if (!find(p)) return false;
   if (answer == 0) return true;
   const type = matchType;
-  const gaveWay = actionOf(answer, type) <= FLAG && giveWay(answer);
-  if (!starved && (hasPhrases() || matchTail == TAIL_PEM)) uncover(answer, actionOf(answer, matchType));
+  const passes = actionOf(answer, type) <= FLAG;
+  if (!passes && !mayHide()) return true;
+  // What else is there is looked for as far as any decision at what was tried may read.
+  const stop = end;
+  const isWhole = whole;
+  const isCut = tried + <usize>LOOK_AHEAD < stop;
+  if (isCut) setView(low, tried + <usize>LOOK_AHEAD, false);
+  const gaveWay = passes && giveWay(answer, isCut);
+  if (!starved && mayHide()) uncover(answer, actionOf(answer, matchType), isCut);
+  setView(low, stop, isWhole);
   if (starved) return hold(tried);
   if (gaveWay && actionOf(answer, type) == FLAG) note(answer, type);
   return true;
@@ -117,22 +124,23 @@ function candidate(t: usize): bool {
   return is && !starved && matchFrom >= settled;
 }
 
+/** Whether the match at hand may have something in it that counts. */
+function mayHide(): bool {
+  return hasPhrases() || matchTail == TAIL_PEM;
+}
+
 /**
  * Whether a match that does not pass takes the place of the one at hand, which passes: the first that covers it, or that has some of it
- * if it is a phrase. Such a one is looked for as far as any decision at what was tried may read, and behind the match only where an
- * anchor could reach back to it.
+ * if it is a phrase. Behind it such a one is looked for only where an anchor could reach back to it. `isCut`: the text goes on behind
+ * the view, and decides nothing here.
  */
-function giveWay(answer: usize): bool {
+function giveWay(answer: usize, isCut: bool): bool {
   const from = matchFrom;
   const to = matchTo;
   const type = matchType;
   const tail = matchTail;
   const tailLeft = matchTailLeft;
   const isPhrase = type == CUSTOM || type == CANARY;
-  const stop = end;
-  const isWhole = whole;
-  const isCut = tried + <usize>LOOK_AHEAD < stop;
-  if (isCut) setView(low, tried + <usize>LOOK_AHEAD, false);
   let takes = false;
   for (let p = isPhrase ? tried : to; p < min(to + <usize>LOOK_BACK, end) && !takes; p++) {
     const b = <u32>load<u8>(p);
@@ -147,27 +155,25 @@ function giveWay(answer: usize): bool {
     takes = isPhrase || (matchFrom <= from && matchTo > to);
     if (takes) trigger = p;
   }
-  setView(low, stop, isWhole);
   if (isCut || takes) setStarved(false);
   if (takes) return true;
   // What comes next may be such an anchor.
-  if (!isWhole && !isCut && reach(stop) < to) setStarved(true);
+  if (!whole && !isCut && reach(end) < to) setStarved(true);
   found(from, to, type, tail, tailLeft);
   return false;
 }
 
 /** Whether an anchor behind `byte` may reach back over it. */
 function isReached(byte: u32): bool {
-  if (has(byte, LOCAL) || byte == AT || byte == APOSTROPHE || byte >= 0x80) return true;
-  return byte == AMPERSAND || byte == HASH;
+  return isLocal(byte) || byte == AT || byte == AMPERSAND || byte == HASH || byte >= 0x80;
 }
 
 /**
  * Lets the match at hand, with which `action` is done, hide nothing: of what passes, what follows its beginning (a key's
- * or token's rest) is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. It is
- * compared as far as any decision at what was tried may read; what passes ends before one that may go on beyond.
+ * or token's rest) is text like any other; and a phrase takes the place of what shows it, or of anything if it blocks. What passes ends
+ * before one that may go on beyond the view where that `isCut`.
  */
-function uncover(answer: usize, action: u8): void {
+function uncover(answer: usize, action: u8, isCut: bool): void {
   const from = matchFrom;
   const to = matchTo;
   const type = matchType;
@@ -175,10 +181,6 @@ function uncover(answer: usize, action: u8): void {
   const tail = passes ? TAIL_NONE : matchTail;
   const tailLeft = matchTailLeft;
   const shows = passes || action == MASK;
-  const stop = end;
-  const isWhole = whole;
-  const isCut = tried + <usize>LOOK_AHEAD < stop;
-  if (isCut) setView(low, tried + <usize>LOOK_AHEAD, false);
   let until = to;
   let within = false;
   for (let p = action == BLOCK || !hasPhrases() ? to : trigger + 1; p < until && !within; p++) {
@@ -190,7 +192,6 @@ function uncover(answer: usize, action: u8): void {
     if (starved && passes) until = p;
     setStarved(false);
   }
-  setView(low, stop, isWhole);
   if (!within) found(from, until, type, tail, tailLeft);
   // A mask leaves some of what it covers.
   else if (!passes) found(from, max(to, matchTo), matchType);

@@ -14,11 +14,16 @@ const LABEL_MAX: usize = 63;
 export function localStart(p: usize, floor: usize): usize {
   while (p > floor) {
     const b = <u32>load<u8>(p - 1);
-    if (has(b, LOCAL) || b == 39) p--;
+    if (isLocal(b)) p--;
     else if (p - 1 > floor && isLatin(load<u8>(p - 2), b)) p -= 2;
     else break;
   }
   return p;
+}
+
+/** Whether an ASCII byte may stand in a local part. */
+export function isLocal(byte: u32): bool {
+  return has(byte, LOCAL) || byte == 39;
 }
 
 /** A two-byte letter of Latin-1 or Latin Extended-A. */

@@ -36,6 +36,16 @@ async function settled(edge: LocalEdge): Promise<number> {
   return spent;
 }
 
+/** The ledger takes a question `late`, when nobody waits for its lease any more, and charges nothing for it. */
+async function costsNothing(edge: LocalEdge, late: () => Promise<unknown>): Promise<void> {
+  await edge.wait(2_000);
+  await late();
+  assert.notEqual((await edge.budget("acme")).outstanding, 0);
+  await edge.wait(LEASE_MS);
+  await edge.ledger.sweep("acme");
+  assert.deepEqual(await edge.budget("acme"), { spent: 0, outstanding: 0 });
+}
+
 /** An event stream that begins, and then does what `then` says. */
 const streaming =
   (then: () => Promise<void> | void, first = delta) =>
@@ -261,12 +271,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       };
       assert.equal((await edge.send(call)).status, 503);
       ledger.acquire = acquire;
-      await edge.wait(2_000);
-      await late();
-      assert.notEqual((await edge.budget("acme")).outstanding, 0);
-      await edge.wait(LEASE_MS);
-      await ledger.sweep("acme");
-      assert.deepEqual(await edge.budget("acme"), { spent: 0, outstanding: 0 });
+      await costsNothing(edge, () => late());
       assert.equal(edge.metrics.value("weir_lost_reports_total"), 0);
       // Nothing is left that is told again and again.
       const before = edge.callouts.length;
@@ -290,12 +295,7 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       assert.equal((await edge.send(call)).status, 503);
       await edge.wait(60_000);
       [ledger.acquire, ledger.settle] = [acquire, settle];
-      await edge.wait(2_000);
-      await late();
-      assert.notEqual((await edge.budget("acme")).outstanding, 0);
-      await edge.wait(LEASE_MS);
-      await ledger.sweep("acme");
-      assert.deepEqual(await edge.budget("acme"), { spent: 0, outstanding: 0 });
+      await costsNothing(edge, () => late());
     });
 
     test("a lease outlives its policy, and is told to no other ledger than its own", async () => {

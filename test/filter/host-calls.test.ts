@@ -9,12 +9,12 @@ import { compile } from "../support/leaf.ts";
 /** Host functions that name a header: their second and third parameters are where its name is and how long. */
 const NAMES_HEADER = /^proxy_(remove|add|replace|get)_header_map_value$/;
 
-/** The host calls that a guest makes while `work` runs, with the header that each names, beside what it needs to make them. */
+/** The host calls of a guest, each with the header that it names. */
 class Calls {
   readonly list: string[] = [];
   memory: WebAssembly.Memory | undefined;
 
-  /** What `make` instantiates tells its calls. */
+  /** What `make` instantiates tells its calls; `memory` is the guest's, once it is there. */
   async of<T>(make: () => Promise<T>): Promise<T> {
     const { Instance } = WebAssembly;
     const { list } = this;
