@@ -1,23 +1,26 @@
-// Closed lists of words, written as one text with a space between them: `list("not never cannot")`. Most are asked seldom, and none is
-// so long that a table would be worth its memory.
+// Closed lists of words, written as one text with a space between them: `list("not never cannot")`. None is so long that a table
+// would be worth its memory.
 //
-// Bound: each word of the list is compared once.
+//   │ length u8 │ word │ length u8 │ word │ …
+//
+// Bound: each word of the list is compared once; most differ in length or first byte.
 import { reserve } from "./memory";
 import { same } from "./same";
-import { lenOf, ptrOf, slice, Slice } from "./slice";
+import { endOf, lenOf, ptrOf, slice, Slice } from "./slice";
 
 const SPACE: u32 = 0x20;
 
-/** The words of a literal as UTF-8. Reserves memory: for module-level constants only. */
+/** The words of a literal as UTF-8, each of at most 255 bytes. Reserves memory: for module-level constants only. */
 export function list(words: string): Slice {
-  const ptr = reserve(3 * words.length);
-  return slice(ptr, <i32>String.UTF8.encodeUnsafe(changetype<usize>(words), words.length, ptr));
-}
-
-/** Where the word of a list that begins at `word` ends. */
-export function listedEnd(word: usize, listEnd: usize): usize {
-  while (word < listEnd && load<u8>(word) != SPACE) word++;
-  return word;
+  const ptr = reserve(3 * words.length + 1);
+  const end = ptr + 1 + <usize>String.UTF8.encodeUnsafe(changetype<usize>(words), words.length, ptr + 1);
+  // A word's length takes the place of the space before it.
+  for (let before = ptr, at = ptr + 1; at <= end; at++) {
+    if (at < end && load<u8>(at) != SPACE) continue;
+    store<u8>(before, <u8>(at - before - 1));
+    before = at;
+  }
+  return slice(ptr, <i32>(end - ptr));
 }
 
 /** Whether `word` is one of the words of `list`. */
@@ -42,16 +45,16 @@ enum Match {
 }
 
 function matches(list: Slice, word: Slice, how: Match): bool {
-  const listEnd = ptrOf(list) + <usize>lenOf(list);
   const len = lenOf(word);
-  for (let at = ptrOf(list); at < listEnd; at++) {
-    const next = listedEnd(at, listEnd);
-    const size = <i32>(next - at);
-    if (size == len || (size < len && how != Match.Whole)) {
-      const from = how == Match.End ? ptrOf(word) + <usize>(len - size) : ptrOf(word);
-      if (same(from, at, size)) return true;
-    }
-    at = next;
+  if (len == 0) return false;
+  const first: u32 = load<u8>(ptrOf(word));
+  const listEnd = endOf(list);
+  let size: i32 = 0;
+  for (let at = ptrOf(list) + 1; at < listEnd; at += size + 1) {
+    size = load<u8>(at - 1);
+    if (size > len || (size < len && how == Match.Whole)) continue;
+    if (how != Match.End && <u32>load<u8>(at) != first) continue;
+    if (same(ptrOf(word) + <usize>(how == Match.End ? len - size : 0), at, size)) return true;
   }
   return false;
 }

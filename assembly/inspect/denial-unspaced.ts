@@ -2,8 +2,8 @@
 // stands right before it or right behind it; and so does what says that it is told of: …という要求は, …라는 문구. See denial.ts.
 //
 // Bounds: REACH bytes behind one place, and a few letters before it.
-import { lenOf, ptrOf, slice, Slice } from "../slice";
-import { begins, endsWith, list, listedEnd } from "../word-list";
+import { endOf, ptrOf, slice, Slice } from "../slice";
+import { begins, endsWith, list } from "../word-list";
 
 /** How far behind a verb anything is looked at, in bytes. */
 const REACH: usize = 128;
@@ -59,10 +59,11 @@ export function isToldOf(at: usize, end: usize): bool {
 
 /** Behind the word of `list` that the text from `at` on begins with, whose spaces it may have; 0: with none. */
 function listedWordEnd(list: Slice, at: usize, end: usize): usize {
-  const listEnd = ptrOf(list) + <usize>lenOf(list);
+  const listEnd = endOf(list);
   end = min(end, at + REACH);
-  for (let word = ptrOf(list); word < listEnd; word++) {
-    const next = listedEnd(word, listEnd);
+  let next: usize = 0;
+  for (let word = ptrOf(list) + 1; word < listEnd; word = next + 1) {
+    next = word + <usize>load<u8>(word - 1);
     let here = at;
     for (; word < next && here < end; here++) {
       const byte = load<u8>(here);
@@ -71,7 +72,6 @@ function listedWordEnd(list: Slice, at: usize, end: usize): usize {
       word++;
     }
     if (word == next) return here;
-    word = next;
   }
   return 0;
 }
