@@ -45,6 +45,7 @@ describe("a provider's usage CSV", () => {
   const cost = (row: string) => `date,subject,cost,currency\n${row}\n`;
   for (const [text, message] of [
     ["", /no column date: expected date, subject, model/],
+    ["date,subject,tokens\n", /usage CSV: no usage: expected lines below the first/],
     ["date;subject;tokens\n", /line 1: no column date: expected date, .*, with commas between/],
     ["date,subject,cost_eur\n2026-01-05,acme,1\n", /no amounts: expected one of requests/],
     ["date,subject,tokens,Tokens\n", /line 1: column tokens: is there twice: expected once/],
