@@ -245,11 +245,13 @@ end
 local function charge(record, lease, i, state, entry, ends)
   local spent, out, debt = contribution(lease.state, lease.entries[i])
   local will_spent, will_out, will_debt = contribution(state, entry)
+  -- Else the record was deleted, and begun anew by others: what it never had out cannot come back to it.
+  local has = record.leases > 0 and record.out >= out
   record.spent = record.spent + (will_spent - spent)
-  record.out = record.out + (will_out - out)
+  if has then record.out = record.out + (will_out - out) end
   record.debt = record.debt + (will_debt - debt)
   if ends then
-    record.leases = record.leases - 1
+    if has then record.leases = record.leases - 1 end
     record.keep = math.max(record.keep, lease.forget)
   end
   notify(record, false, lease.id)

@@ -280,6 +280,22 @@ describe("the ledger on a Redis that does not do what it is asked", {
         await ledger.acquire(lease());
       });
 
+  it("lets out no more than the limit where somebody deleted a budget while leases were out", async () => {
+    const asks = (need: number) => acquire([budget(org, 100, { need, want: need })]);
+    const before = asks(60);
+    await ledger.acquire(before);
+    const [record] = await ledger.budgets(org);
+    await node.command(["DEL", `weir:{${org}}:budget:${record?.key}`]);
+    const after = asks(50);
+    await ledger.acquire(after);
+    await settle(ledger, before);
+    assert.deepEqual(await books(), [SPENT, 50, 0, 1]);
+    assert.equal((await ledger.acquire(asks(50))).outcome, "denied");
+    await settle(ledger, after);
+    assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
+    assert.equal((await ledger.acquire(asks(100))).outcome, "denied");
+  });
+
   it("names the journal where somebody wrote a line into it that is none", async () => {
     await ledger.acquire(lease());
     const key = `weir:{${org}}:journal`;
