@@ -95,6 +95,12 @@ describe("a provider's usage CSV", () => {
     );
   });
 
+  it("names the line of a quote that does not end in a report of many megabytes, too", () => {
+    const rest = "2026-01-06,acme,5\n".repeat(600_000);
+    const read = () => parseUsage(`date,subject,tokens\n2026-01-05,"acme,5\n${rest}`);
+    assert.throws(read, /^WeirError: usage CSV, line 2: field 2: a quote that does not end/);
+  });
+
   it("tells how many lines are of dates of no window that has ended", () => {
     const usage = [line(1), { ...line(1), date: "2026-01-06" }, { ...line(1), date: "2026-01-04" }];
     assert.equal(outside([record(start), record(start + day)], usage, options), 2);

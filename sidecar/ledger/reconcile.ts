@@ -84,7 +84,7 @@ function parseCsv(text: string): Row[] {
   let fields: string[] = [];
   let line = 1;
   let first = 1;
-  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
+  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|$)/y;
   field.lastIndex = text.startsWith("\uFEFF") ? 1 : 0;
   while (field.lastIndex < text.length) {
     const match = field.exec(text);
