@@ -27,6 +27,8 @@ export interface ConnectOptions {
 
 type UniversalRequest = ReturnType<typeof universalRequestFromNodeRequest>;
 
+/** A timer takes no longer time, and would fire at once: a call with a deadline beyond is refused, and not ended in a millisecond. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Of a call's frame: flags and length. */
 const HEAD_BYTES = 5;
 
@@ -55,7 +57,12 @@ export function serveConnect({
   refuse,
 }: ConnectOptions): Handler {
   const acceptCompression = [compressionGzip, compressionBrotli];
-  const router = createConnectRouter({ interceptors, readMaxBytes, acceptCompression });
+  const router = createConnectRouter({
+    interceptors,
+    readMaxBytes,
+    acceptCompression,
+    maxTimeoutMs: TIMER_MS_MAX,
+  });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 

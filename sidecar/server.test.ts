@@ -104,6 +104,18 @@ describe("the sidecar", () => {
     );
   });
 
+  it("refuses a deadline that no timer can wait for, instead of ending the call at once", async () => {
+    const ask = (timeout: string) =>
+      fetch(`http://127.0.0.1:${sidecar.port}/weir.v1.Ledger/Settle`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "connect-timeout-ms": timeout },
+        body: "{}",
+      });
+    const { message } = (await (await ask("2147483648")).json()) as { message: string };
+    assert.equal(message, "timeout 2147483648ms must be <= 2147483647");
+    assert.equal((await ask("2147483647")).status, 200);
+  });
+
   it("refuses a message above the limit", async () => {
     const client = createClient(LedgerService, transports["gRPC-Web"] as Transport);
     await assert.rejects(

@@ -154,6 +154,8 @@ test("a header that names no time or nobody is refused", () => {
 
 test("names of columns that cannot be read are told, and no other line is taken for them", async () => {
   await assert.rejects(run('time,"key\n1700000000,k'), /^WeirError: line 1: column 6: a stray quote$/);
+  const long = `time,"${"k".repeat(10_000_000)}\n1700000000,k`;
+  await assert.rejects(run(long), /^WeirError: line 1: column 6: a stray quote$/);
 });
 
 test("the command reads a file or standard input", () => {

@@ -469,7 +469,7 @@ describe("weir ledger", () => {
     const none = join(directory, "none.csv");
     await assert.rejects(run("reconcile", none), /none\.csv: cannot be read: ENOENT: no such file/);
     const [usage, broken] = [join(directory, "u.csv"), join(directory, "broken.jsonl")];
-    writeFileSync(usage, "date,subject,tokens\n");
+    writeFileSync(usage, "date,subject,tokens\n2026-01-05,acme,1\n");
     writeFileSync(broken, '{"type":"lease"}\nnull\n{oops\n');
     await assert.rejects(run("reconcile", usage, "--export", broken), /broken\.jsonl:3: not JSON/);
     writeFileSync(

@@ -37,7 +37,7 @@ export class CsvError extends Error {}
 export function fieldsOf(line: string): string[] {
   if (!line.includes('"')) return line.split(",");
   const fields: string[] = [];
-  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
+  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|$)/y;
   for (;;) {
     const at = field.lastIndex;
     const match = field.exec(line);

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { windowAt } from "./calendar.ts";
+import { isTimeZone, windowAt } from "./calendar.ts";
 import type { Window } from "./types.ts";
 
 const ZONES = [
@@ -129,6 +129,17 @@ describe("the calendar", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it("keeps nothing of what is no name of a zone, however long that is, and knows all names", (t) => {
+    for (const name of [...Intl.supportedValuesOf("timeZone"), "UTC", "Etc/GMT+12", "europe/berlin"])
+      assert.ok(isTimeZone(name), name);
+    const asked = t.mock.method(Intl, "DateTimeFormat");
+    for (const name of ["", "+02:00", "Europe/Berlin\0", "é", "x".repeat(1 << 20)])
+      assert.ok(!isTimeZone(name));
+    assert.equal(asked.mock.callCount(), 0);
+    assert.ok(!isTimeZone("Mars/Base"));
+    assert.equal(asked.mock.callCount(), 1);
   });
 
   const day = (timeZone: string, now: string) =>

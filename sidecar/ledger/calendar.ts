@@ -56,9 +56,12 @@ function formatter(timeZone: string): Intl.DateTimeFormat | null {
   return found;
 }
 
+/** What is longer than any name is not looked up, as what was looked up is kept. */
+const NAME = /^[a-z][\w+/-]{0,63}$/i;
+
 /** Whether it is an IANA name. An offset such as `+02:00` is none, though newer versions of Node would take it. */
 export function isTimeZone(name: string): boolean {
-  return !/^[+-]/.test(name) && formatter(name) !== null;
+  return NAME.test(name) && formatter(name) !== null;
 }
 
 /** Local wall clock minus UTC at an instant, in ms. */

@@ -45,6 +45,7 @@ describe("a provider's usage CSV", () => {
   const cost = (row: string) => `date,subject,cost,currency\n${row}\n`;
   for (const [text, message] of [
     ["", /no column date: expected date, subject, model/],
+    ["date,subject,tokens\n", /usage CSV: no usage: expected lines below the first/],
     ["date;subject;tokens\n", /line 1: no column date: expected date, .*, with commas between/],
     ["date,subject,cost_eur\n2026-01-05,acme,1\n", /no amounts: expected one of requests/],
     ["date,subject,tokens,Tokens\n", /line 1: column tokens: is there twice: expected once/],
@@ -92,6 +93,12 @@ describe("a provider's usage CSV", () => {
       compared.map(({ modelClass, within }) => [modelClass, within]),
       [["", true]],
     );
+  });
+
+  it("names the line of a quote that does not end in a report of many megabytes, too", () => {
+    const rest = "2026-01-06,acme,5\n".repeat(600_000);
+    const read = () => parseUsage(`date,subject,tokens\n2026-01-05,"acme,5\n${rest}`);
+    assert.throws(read, /^WeirError: usage CSV, line 2: field 2: a quote that does not end/);
   });
 
   it("tells how many lines are of dates of no window that has ended", () => {

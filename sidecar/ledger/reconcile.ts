@@ -84,7 +84,7 @@ function parseCsv(text: string): Row[] {
   let fields: string[] = [];
   let line = 1;
   let first = 1;
-  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
+  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|$)/y;
   field.lastIndex = text.startsWith("\uFEFF") ? 1 : 0;
   while (field.lastIndex < text.length) {
     const match = field.exec(text);
@@ -148,6 +148,8 @@ export function parseUsage(text: string): UsageLine[] {
   const meters = METERS.filter((meter) => column.has(meter));
   if (meters.length === 0)
     throw new WeirError("invalid_argument", `usage CSV: no amounts: expected one of ${METERS.join(", ")}`);
+  if (rows.length === 0)
+    throw new WeirError("invalid_argument", "usage CSV: no usage: expected lines below the first");
   const currencies = names.filter((name) => CURRENCY.test(name));
   return rows.map(({ line, fields }): UsageLine => {
     // A number with commas and no quotes would be taken for its first digits.

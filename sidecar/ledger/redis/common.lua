@@ -59,10 +59,25 @@ end
 -- What this script has read, the budgets it has changed and the leases it saves: read once, written once, by `flush`.
 local budgets, leases, changed, saved = {}, {}, {}, {}
 
+-- What somebody else wrote in a record's place is told with its key: a person has to take it away.
+local function no_record(key) error({ err = 'NORECORD ' .. key }) end
+
+local function unpacked(key, ok, ...)
+  if not ok then no_record(key) end
+  return ...
+end
+
+local function get(key)
+  local value = redis.pcall('GET', key)
+  if type(value) ~= 'table' then return value end
+  if string.sub(value.err, 1, 9) == 'WRONGTYPE' then no_record(key) end
+  error(value)
+end
+
 local function keep_budget(key, value)
   local record = { key = key }
   record.start, record.stop, record.limit, record.max, record.spent, record.out, record.debt, record.leases,
-    record.told, record.keep = struct.unpack(BUDGET, value)
+    record.told, record.keep = unpacked(PREFIX .. 'budget:' .. key, pcall(struct.unpack, BUDGET, value))
   if record.leases == 0 and record.keep <= now then return nil end
   budgets[key] = record
   return record
@@ -70,7 +85,7 @@ end
 
 local function load_budget(key)
   if budgets[key] then return budgets[key] end
-  local value = redis.call('GET', PREFIX .. 'budget:' .. key)
+  local value = get(PREFIX .. 'budget:' .. key)
   return value and keep_budget(key, value)
 end
 
@@ -126,11 +141,12 @@ end
 
 local function parse_lease(id, value)
   local lease = { id = id, entries = {} }
-  local n, at
+  local key, n, at = PREFIX .. 'lease:' .. id
   n, lease.ttl, lease.wend, lease.seq, lease.usable, lease.expires, lease.forget, lease.state, lease.policy, lease.edge,
-    lease.subject, at = struct.unpack(LEASE, value)
+    lease.subject, at = unpacked(key, pcall(struct.unpack, LEASE, value))
   if lease.state ~= 'open' and lease.forget <= now then return nil end
-  local flat = { struct.unpack('>' .. string.rep(ENTRY, n), value, at) }
+  if n < 1 or n > LIMITS.budgetsPerAcquire then no_record(key) end
+  local flat = { unpacked(key, pcall(struct.unpack, '>' .. string.rep(ENTRY, n), value, at)) }
   for i = 1, n do
     local j = (i - 1) * 6
     lease.entries[i] = {
@@ -144,7 +160,7 @@ end
 
 local function load_lease(id)
   if leases[id] then return leases[id] end
-  local value = redis.call('GET', PREFIX .. 'lease:' .. id)
+  local value = get(PREFIX .. 'lease:' .. id)
   return value and parse_lease(id, value)
 end
 
@@ -229,11 +245,13 @@ end
 local function charge(record, lease, i, state, entry, ends)
   local spent, out, debt = contribution(lease.state, lease.entries[i])
   local will_spent, will_out, will_debt = contribution(state, entry)
+  -- Else the record was deleted, and begun anew by others: what it never had out cannot come back to it.
+  local has = record.leases > 0 and record.out >= out
   record.spent = record.spent + (will_spent - spent)
-  record.out = record.out + (will_out - out)
+  if has then record.out = record.out + (will_out - out) end
   record.debt = record.debt + (will_debt - debt)
   if ends then
-    record.leases = record.leases - 1
+    if has then record.leases = record.leases - 1 end
     record.keep = math.max(record.keep, lease.forget)
   end
   notify(record, false, lease.id)

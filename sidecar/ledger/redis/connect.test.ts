@@ -61,19 +61,24 @@ for (const cluster of [false, true]) {
   });
 }
 
-test("a Redis that has as many clients as it takes is told so, and not with a code that says nothing", async () => {
-  const server = createServer((socket) => {
-    socket.on("error", () => undefined);
-    socket.end("-ERR max number of clients reached\r\n");
+for (const [what, said] of [
+  ["has as many clients as it takes", "max number of clients reached"],
+  ["is taken for a cluster and is none", "This instance has cluster support disabled"],
+  ["has no database of that number", "DB index is out of range"],
+] as const)
+  test(`a Redis that ${what} is told so, and not with a code that says nothing`, async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.end(`-ERR ${said}\r\n`);
+    });
+    const port = await listening(server);
+    try {
+      const { logged } = await failing(port, false);
+      assert.ok(logged.join("\n").includes(`failed: Redis answered ${said}"`), logged.join("\n"));
+    } finally {
+      server.close();
+    }
   });
-  const port = await listening(server);
-  try {
-    const { logged } = await failing(port, false);
-    assert.match(logged.join("\n"), /failed: Redis answered max number of clients reached"/);
-  } finally {
-    server.close();
-  }
-});
 
 test("a Redis that refuses in TLS is told with what it said, in words", () => {
   const message =

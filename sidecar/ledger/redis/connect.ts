@@ -61,13 +61,13 @@ export function backoff(retries: number): number {
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
 
-/** What Redis says to who is one too many: its code, ERR, would say nothing. */
-const TOO_MANY = /^ERR (max number of clients.*)$/;
+/** What Redis says to who is one too many, takes it for a cluster, or names a database that it has not: its code, ERR, would say nothing. */
+const IN_WORDS = /^ERR (max number of clients.*|This instance has cluster support.*|DB index is out of.*)$/;
 
 /** Why a connection or a command failed. Of what Redis answers only the code is told: some versions repeat what they were sent, passwords too. */
 export function reasonOf(error: Error & { code?: string; reason?: string }): string {
   if (error instanceof ErrorReply)
-    return `Redis answered ${(TOO_MANY.exec(error.message) ?? /^[A-Z]+/.exec(error.message))?.at(-1) ?? "an error"}`;
+    return `Redis answered ${(IN_WORDS.exec(error.message) ?? /^[A-Z]+/.exec(error.message))?.at(-1) ?? "an error"}`;
   // Of TLS the message is a line of OpenSSL's queue, and the reason what the other side said.
   if (error.code?.startsWith("ERR_SSL_") && error.reason) return `TLS: ${error.reason}`;
   // Of a host with several addresses the error has no message of its own.

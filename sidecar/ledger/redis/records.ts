@@ -23,6 +23,7 @@ class Reader {
   text(): string {
     const start = this.#at;
     const end = this.#bytes.indexOf(0, start);
+    if (end < 0) throw new RangeError("a text without an end");
     this.#at = end + 1;
     return this.#bytes.toString("latin1", start, end);
   }

@@ -261,6 +261,49 @@ describe("the ledger on a Redis that does not do what it is asked", {
     assert.deepEqual([...(list ?? "").matchAll(/[A-Z]+/g)].map(String), [...needed].sort());
   });
 
+  for (const kind of ["lease", "budget"])
+    for (const what of ["a text", "numbers of another kind", "a hash"])
+      it(`names the key where somebody wrote ${what} in the place of a ${kind}, and goes on when it is deleted`, async () => {
+        const open = lease();
+        await ledger.acquire(open);
+        const [record] = await ledger.budgets(org);
+        const key = `weir:{${org}}:${kind}:${kind === "lease" ? open.leaseId : record?.key}`;
+        await node.command(["DEL", key]);
+        const wrong = what === "a text" ? "x" : kind === "lease" ? "\x7f".repeat(200) : "\0".repeat(79);
+        await node.command(what === "a hash" ? ["HSET", key, "a", "b"] : ["SET", key, wrong]);
+        const said = `the ledger's Redis has no record of the ledger in ${key}, but what somebody else wrote there: delete it, and it counts as nothing`;
+        assert.equal((await failureOf(settle(ledger, open), "refused")).message, said);
+        const read = kind === "lease" ? ledger.leases(org) : ledger.budgets(org);
+        assert.equal((await failureOf(read, "refused")).message, said);
+        await node.command(["DEL", key]);
+        assert.equal((await settle(ledger, open)).status, kind === "lease" ? "unknown_lease" : "applied");
+        await ledger.acquire(lease());
+      });
+
+  it("lets out no more than the limit where somebody deleted a budget while leases were out", async () => {
+    const asks = (need: number) => acquire([budget(org, 100, { need, want: need })]);
+    const before = asks(60);
+    await ledger.acquire(before);
+    const [record] = await ledger.budgets(org);
+    await node.command(["DEL", `weir:{${org}}:budget:${record?.key}`]);
+    const after = asks(50);
+    await ledger.acquire(after);
+    await settle(ledger, before);
+    assert.deepEqual(await books(), [SPENT, 50, 0, 1]);
+    assert.equal((await ledger.acquire(asks(50))).outcome, "denied");
+    await settle(ledger, after);
+    assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
+    assert.equal((await ledger.acquire(asks(100))).outcome, "denied");
+  });
+
+  it("names the journal where somebody wrote a line into it that is none", async () => {
+    await ledger.acquire(lease());
+    const key = `weir:{${org}}:journal`;
+    await node.command(["RPUSH", key, "x"]);
+    const { message } = await failureOf(ledger.journal(org), "refused");
+    assert.ok(message.includes(` in ${key}, but `), message);
+  });
+
   it("warns of a Redis that may forget budgets, and goes on", async () => {
     await set("maxmemory-policy", "allkeys-lru");
     assert.equal(await ledger.ready(), 1);

@@ -190,8 +190,9 @@ export class RedisLedger implements Ledger {
   }
 
   async journal(organisation: string): Promise<JournalEntry[]> {
-    const lines = await this.#ask(this.#client.lRange(`${keyPrefix(organisation)}journal`, 0, -1));
-    return lines.map(parseJournalEntry);
+    const key = `${keyPrefix(organisation)}journal`;
+    const lines = await this.#ask(this.#client.lRange(key, 0, -1));
+    return recordOf(key, () => lines.map(parseJournalEntry));
   }
 
   async untold(organisation: string): Promise<Notice[]> {
@@ -322,12 +323,23 @@ export class RedisLedger implements Ledger {
     names.sort();
     for (let i = 0; i < names.length; i += READ_AT_ONCE) {
       const some = names.slice(i, i + READ_AT_ONCE);
-      const values = await Promise.all(some.map((name) => this.#ask(this.#client.getBytes(prefix + name))));
+      const values = await Promise.all(some.map((name) => this.#getBytes(prefix + name)));
       values.forEach((bytes, n) => {
-        if (bytes !== null) found.push(parse(some[n] as string, bytes));
+        const name = some[n] as string;
+        if (bytes !== null) found.push(recordOf(prefix + name, () => parse(name, bytes)));
       });
     }
     return found;
+  }
+
+  #getBytes(key: string): Promise<Buffer | null> {
+    return this.#ask(
+      this.#client.getBytes(key).catch((thrown) => {
+        throw thrown instanceof ErrorReply && thrown.message.startsWith("WRONGTYPE ")
+          ? noRecord(key, thrown)
+          : thrown;
+      }),
+    );
   }
 
   async #ask<T>(work: Promise<T>): Promise<T> {
@@ -343,7 +355,30 @@ export class RedisLedger implements Ledger {
 const REFUSED =
   /^(READONLY|OOM|MISCONF|NOREPLICAS|LOADING|BUSY|NOPERM|NOAUTH|MOVED|CLUSTERDOWN|MASTERDOWN|TRYAGAIN) /;
 
+/** With what common.lua names the key of what is no record. */
+const NO_RECORD = /^NORECORD (\S+)/;
+
+/** Somebody else wrote in a record's place. Nothing was changed: all is read before. */
+function noRecord(key: string, cause: unknown): WeirError {
+  return new WeirError(
+    "refused",
+    `the ledger's Redis has no record of the ledger in ${key}, but what somebody else wrote there: delete it, and it counts as nothing`,
+    cause,
+  );
+}
+
+function recordOf<T>(key: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (thrown) {
+    throw noRecord(key, thrown);
+  }
+}
+
 function failed(thrown: unknown): WeirError {
+  if (thrown instanceof WeirError) return thrown;
+  const [, key] = (thrown instanceof ErrorReply && NO_RECORD.exec(thrown.message)) || [];
+  if (key !== undefined) return noRecord(key, thrown);
   if (!(thrown instanceof ErrorReply))
     return new WeirError("unavailable", "the ledger's Redis does not answer", thrown);
   const code = REFUSED.test(thrown.message) ? "refused" : "unavailable";
