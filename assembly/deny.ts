@@ -18,7 +18,7 @@ const GRPC_NONE: i32 = -1;
 const UNAVAILABLE_RETRY_S: u64 = 1;
 /** A longer wait is the caller's to decide about: clients that retry by themselves would sleep it through without a word. */
 const RETRY_MAX_S: u64 = 60;
-const NO_RETRY = lit("false");
+export const NO_RETRY = lit("false");
 
 const headers = new HeaderList(16, 1024);
 // Any message and any pointer fit. A pointer, which a message may repeat, may be escaped whole (POINTER_MAX × 6 bytes each); of the

@@ -14,12 +14,13 @@ import {
   CONTENT_ENCODING,
   CONTENT_TYPE,
   JSON_TYPE,
+  SHOULD_RETRY,
   STATUS,
   WEIR_BUDGET_WARNING,
   WEIR_MODEL,
   WEIR_VERDICT,
 } from "./headers";
-import { breakOff } from "./deny";
+import { breakOff, NO_RETRY } from "./deny";
 import { channelsLeft } from "./fair-share";
 import { NOT_WHOLE } from "./json/text";
 import { BUDGETS_MAX } from "./limits";
@@ -175,6 +176,8 @@ function replace(stream: Stream): void {
   removeHeader(MapType.ResponseHeaders, CONTENT_ENCODING);
   setHeader(MapType.ResponseHeaders, CONTENT_TYPE, JSON_TYPE);
   setHeader(MapType.ResponseHeaders, WEIR_VERDICT, UNREADABLE);
+  // Clients try a 502 again by themselves: each try would be answered, charged and withheld as this one.
+  setHeader(MapType.ResponseHeaders, SHOULD_RETRY, NO_RETRY);
   // nginx has made its status line by now.
   if (!nginx) setHeader(MapType.ResponseHeaders, STATUS, BAD_GATEWAY);
 }

@@ -106,7 +106,9 @@ async function main(): Promise<void> {
   console.log(table(rows));
   const wrong = rows.filter((row) => row.got !== row.expected).length;
   console.log(
-    wrong === 0 ? "weir: the tour is over; the demo goes on until Ctrl-C" : `weir: ${wrong} rows differ`,
+    wrong > 0
+      ? `weir: ${wrong} rows differ`
+      : `weir: the tour is over${env.TOUR === "once" ? "" : "; the demo goes on until Ctrl-C"}`,
   );
   if (env.TOUR === "once") await end(wrong === 0 ? 0 : 1);
 }

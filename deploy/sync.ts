@@ -41,10 +41,29 @@ function embedded(node: Json, top = true): Json {
   return out;
 }
 
+/**
+ * Requires every part that has parts of its own: a heading in a values file whose lines are all comments is null to Helm, which then
+ * drops the chart's defaults below it, and the templates would stumble without saying over what.
+ */
+function requireSections(node: Schema, definitions: Schema): void {
+  const properties = node.properties as Schema | undefined;
+  if (!properties) return;
+  const sections = Object.entries(properties).flatMap(([name, value]) => {
+    const { $ref } = value as Schema;
+    const section = (typeof $ref === "string" ? definitions[$ref.replace("#/$defs/", "")] : value) as Schema;
+    requireSections(section, definitions);
+    // Resources are taken as a whole, and may be none.
+    return section.properties && name !== "resources" ? [name] : [];
+  });
+  const required = (node.required as string[] | undefined) ?? [];
+  if (sections.length > 0) node.required = [...new Set([...required, ...sections])];
+}
+
 /** values.schema.json as text. */
 function valuesSchema(chart: string, policy: string): string {
   const values = JSON.parse(chart) as Schema;
   const source = JSON.parse(policy) as Schema;
+  requireSections(values, values.$defs as Schema);
   const definitions = Object.entries(source.$defs as Schema).map(([name, node]) => [
     `policy_${name}`,
     embedded(node, false),

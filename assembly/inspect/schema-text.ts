@@ -49,7 +49,12 @@ export function describe(rules: Rules, r: i32, to: Writer, level: i32 = 0): void
       describe(rules, rules.recordOf(n), to, level + 1);
     }
   } else if (ref >= 0) describe(rules, ref, to, level + 1);
-  else types(rules, r, to);
+  else {
+    types(rules, r, to);
+    const required = rules.get(r, Slot.Required);
+    const name = level > 0 && required >= 0 ? tape.first(required) : -1;
+    if (name >= 0) to.text(' with "').bytes(tape.raw(name)).text('"');
+  }
 }
 
 function types(rules: Rules, r: i32, to: Writer): void {

@@ -267,7 +267,8 @@ export class Schema {
     }
     this.trying--;
     if (this.trying) return false;
-    return fitting == 1 ? this.visit(last, n) : this.fail(r, n);
+    // A word that is none of a list may have been meant for another alternative: `5%` for `{ allowance: 5% }`.
+    return fitting == 1 && this.rules.get(last, Slot.Enum) < 0 ? this.visit(last, n) : this.fail(r, n);
   }
 
   /** The types that a schema object allows, by itself or by what it refers to. */

@@ -117,10 +117,24 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       ? null
       : 'the name of a key, at most 32 lower-case letters, digits and "_", such as "openai"';
   }
+  if (is(format, "cluster")) {
+    return !ask && !hasScheme(raw)
+      ? null
+      : 'a cluster\'s name such as "weir_sidecar", or on Kong host:port: no URL';
+  }
   if (is(format, "zone")) {
     return !ask && printable(raw) ? null : 'an IANA time zone such as "Europe/Berlin"';
   }
   return null;
+}
+
+/** Whether `://` is in it: a URL leads nowhere, as no host looks behind its scheme. */
+function hasScheme(raw: Slice): bool {
+  for (let i = 0; i < lenOf(raw) - 2; i++) {
+    const at = ptrOf(raw) + i;
+    if (load<u8>(at) == 58 && load<u16>(at + 1) == 0x2f2f) return true;
+  }
+  return false;
 }
 
 /** A path as routes have it: one that every server reads alike, with `*` at its end only. */

@@ -2,7 +2,7 @@
 // The one reader of policies: `weir check` runs this very code.
 import { hash64 } from "../hash";
 import { Schema } from "../inspect/schema";
-import { errorText } from "../json/errors";
+import { errorText, JsonError } from "../json/errors";
 import { Tape } from "../json/tape";
 import { BODY_DEPTH_MAX, POLICY_BYTES_MAX, POLICY_VALUES_MAX } from "../limits";
 import { reserve } from "../memory";
@@ -89,6 +89,9 @@ export function problemLine(i: i32): Slice {
   if (tooLong) return line.text("/: policy: expected a document of at most 1 MiB").written;
   if (noRoom)
     return line.text("/: policy: expected those of one VM to take at most 512 MiB together").written;
+  if (syntaxError == JsonError.TooManyValues)
+    return line.text("/: policy: expected a document of at most ").u64(POLICY_VALUES_MAX).text(" values")
+      .written;
   if (syntaxError != 0) {
     line
       .text("/: not JSON: expected JSON without errors, found ")

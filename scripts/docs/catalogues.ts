@@ -27,7 +27,7 @@ The body is the one that OpenAI's clients turn into typed errors, with the \`typ
 \`\`\`
 
 \`param\` is a JSON pointer to the member that is to blame, or null. Retrying helps for 429 and 503 (wait for \`retry-after\`)
-and for nothing else. Where the wait is more than a minute, \`x-should-retry: false\` keeps clients that retry by themselves from sleeping through it.
+and for nothing else. Where the wait is more than a minute, and with \`answer_unreadable\`, \`x-should-retry: false\` keeps clients from retrying by themselves.
 `;
 }
 

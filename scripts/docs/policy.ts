@@ -55,12 +55,12 @@ const FORMATS: Record<string, [string, string]> = {
   rule_id: ["A name of lower-case letters, digits, `.` and `-`.", "acme.project-titan"],
   url: ["An HTTP URL without user, password and fragment.", "https://api.openai.com/v1/moderations"],
   key_name: ["The name of a key: lower-case letters, digits and `_`.", "openai"],
+  cluster: ["A cluster's name, or on Kong `host:port` or `unix:/path`; no URL.", "weir_sidecar"],
   zone: ["An IANA time zone.", "Europe/Berlin"],
 };
 
 /** Where the type alone does not say what people would write. */
 const EXAMPLES: Record<string, string> = {
-  "ledger.cluster": "weir_sidecar",
   "keys[].tier": "pro",
   "tiers.NAME.prompt.max_bytes": "256Ki",
   "tiers.NAME.prompt.threshold": "900",

@@ -285,6 +285,9 @@ describe("weir", () => {
       const { code, out } = await weir("check", at("policy.json", text));
       assert.deepEqual([code, out], [1, `/: not JSON: expected JSON without errors, found ${message}\n`]);
     }
+    const empty = at("empty.json", "\n");
+    const nothing = "nothing in it: expected a policy, which has tiers";
+    assert.deepEqual((await weir("check", empty)).err, `weir check: ${empty}: ${nothing}\n`);
     const { code, err } = await weir("check", at("policy.json", `{${tiers}}}}\n`));
     assert.deepEqual([code, err.endsWith("the policy is valid\n")], [0, true]);
   });

@@ -57,7 +57,7 @@ const ALIASES_MAX = 1000;
 export function readPolicy(file: string): string {
   const text = textOf(file, file === "-" ? 0 : file);
   // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
-  if (file.endsWith(".json")) return text;
+  if (file.endsWith(".json") && text.trim()) return text;
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,

@@ -37,6 +37,19 @@ describe("the chart", { skip: noHelm }, () => {
       /sidecar\.autoscaling\.enabled: true: the embedded/,
     ],
     [
+      "a heading of values without a line below it",
+      ["common", "--set", "sidecar.podDisruptionBudget=null"],
+      /at '\/sidecar': missing property 'podDisruptionBudget'/,
+    ],
+    [
+      "fewer replicas at most than at least",
+      [
+        ...["common", "store-redis", "--set", "sidecar.autoscaling.enabled=true"],
+        ...["--set", "sidecar.autoscaling.maxReplicas=1"],
+      ],
+      /sidecar\.autoscaling\.maxReplicas: 1: expected at least minReplicas, which is 3/,
+    ],
+    [
       "Redis without an address",
       ["common", "--set", "ledger.store=redis"],
       /neither urls nor existingSecret/,

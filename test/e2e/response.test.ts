@@ -169,6 +169,14 @@ describe("answers", () => {
     const answer = await w.chat("redacts", "hello");
     assert.deepEqual([answer.status, answer.code], [502, "answer_unreadable"]);
     assert.equal(upstream.arrived.at(-1)?.headers["accept-encoding"], undefined);
+    const arrived = upstream.arrived.length;
+    const client = new OpenAI({ apiKey: secret("redacts"), baseURL: `${url}/v1`, maxRetries: 2 });
+    const asked = client.chat.completions.create({
+      model: "gpt-4o",
+      messages: [{ role: "user", content: "hi" }],
+    });
+    await assert.rejects(asked, { status: 502 });
+    assert.equal(upstream.arrived.length, arrived + 1, "a client does not pay for it three times");
   });
 
   it("lets the official openai client stream text and tools, redacted, and raises its error for a block", async () => {

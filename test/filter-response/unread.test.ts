@@ -226,6 +226,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
         // nginx has made its status line by then.
         assert.equal(answer.status, profile === "envoy" ? 502 : 200, type);
         assert.equal(answer.header("x-weir-verdict"), "answer_unreadable", type);
+        // Clients try a 502 again by themselves, and the provider charges each answer.
+        assert.equal(answer.header("x-should-retry"), "false", type);
       }
     });
 

@@ -51,6 +51,22 @@ test("a schema of more values than can be kept is refused", async () => {
   ]);
 });
 
+test("a policy of more values than can be kept is told how many, not that it were no JSON", () => {
+  const policy = JSON.stringify({ tiers: { pro: {} }, keys: Array.from({ length: 1 << 16 }, () => 0) });
+  assert.deepEqual(problemsOf(policy, bytes), ["/: policy: expected a document of at most 65536 values"]);
+});
+
+test("a ledger's cluster that is a URL leads nowhere, and is refused", () => {
+  const problems = (cluster: string) =>
+    problemsOf(JSON.stringify({ tiers: { pro: { tokens: "1M/day" } }, ledger: { cluster } }), bytes);
+  for (const cluster of ["weir_sidecar", "sidecar:8081", "unix:/run/weir.sock", "outbound|8081||weir.ns.svc"])
+    assert.deepEqual(problems(cluster), [], cluster);
+  for (const cluster of ["http://sidecar:8081", "grpc://sidecar"])
+    assert.deepEqual(problems(cluster), [
+      `/ledger/cluster: "${cluster}": expected a cluster's name such as "weir_sidecar", or on Kong host:port: no URL`,
+    ]);
+});
+
 test("a policy that is too long is told so, also where the host had no room to hand it over", async () => {
   const key = (i: number) => ({ sha256: i.toString(16).padStart(64, "0"), subject: "acme", tier: "pro" });
   const policy = { tiers: { pro: {} }, keys: Array.from({ length: 12_000 }, (_, i) => key(i)) };

@@ -1,6 +1,6 @@
 {{/* The moderators that the sidecar may call, as WEIR_MODERATION_ALLOW has them: the policy's own and others. */}}
 {{- define "weir.moderators" -}}
-{{- $allow := .Values.sidecar.moderation.allow -}}
+{{- $allow := .Values.sidecar.moderation.allow | default list -}}
 {{- $own := dig "events" "moderation" dict .Values.policy -}}
 {{- if $own.url -}}
 {{- $allow = prepend $allow (ternary (printf "%s=%s" (default "" $own.key) $own.url) $own.url (not (empty $own.key))) -}}

@@ -112,7 +112,7 @@ lifecycle:
 {{- fail "policy: a control character (U+007F to U+009F) or a noncharacter is in it: expected none, as YAML has no place for them" -}}
 {{- end -}}
 {{- include "weir.checkEvents" . -}}
-{{- range $place, $labels := dict "sidecar" .Values.sidecar.podLabels "integrations.envoy" .Values.integrations.envoy.podLabels -}}
+{{- range $place, $labels := dict "sidecar" (.Values.sidecar.podLabels | default dict) "integrations.envoy" (.Values.integrations.envoy.podLabels | default dict) -}}
 {{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "sidecar.istio.io/inject" -}}
 {{- if hasKey $labels $label -}}
 {{- fail (printf "%s.podLabels: %s: the chart sets it: expected another label" $place $label) -}}
@@ -152,10 +152,15 @@ lifecycle:
 {{- if and .Values.integrations.envoy.enabled (has (int .Values.integrations.envoy.port) (list 9901 9902)) -}}
 {{- fail (printf "integrations.envoy.port: %d: Envoy's administration and metrics are at 9901 and 9902: expected another" (int .Values.integrations.envoy.port)) -}}
 {{- end -}}
-{{- if hasKey .Values.sidecar.podAnnotations "checksum/settings" -}}
+{{- range $place, $scaling := dict "sidecar" .Values.sidecar.autoscaling "integrations.envoy" .Values.integrations.envoy.autoscaling -}}
+{{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
+{{- fail (printf "%s.autoscaling.maxReplicas: %d: expected at least minReplicas, which is %d" $place (int $scaling.maxReplicas) (int $scaling.minReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (.Values.sidecar.podAnnotations | default dict) "checksum/settings" -}}
 {{- fail "sidecar.podAnnotations: checksum/settings: with it changed settings would start no new pods: expected another name" -}}
 {{- end -}}
-{{- if hasKey .Values.integrations.envoy.podAnnotations "checksum/config" -}}
+{{- if hasKey (.Values.integrations.envoy.podAnnotations | default dict) "checksum/config" -}}
 {{- fail "integrations.envoy.podAnnotations: checksum/config: with it a changed policy would start no new pods: expected another name" -}}
 {{- end -}}
 {{- end -}}
