@@ -14,8 +14,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readRules } from "../sidecar/pack/rules.ts";
-import { compileRules } from "../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../sidecar/pack/curated.ts";
 import { FALSE_POSITIVES, trainPack } from "../sidecar/pack/train.ts";
 import { thresholdAt } from "../sidecar/pack/train-calibrate.ts";
 import { labelledFile } from "../sidecar/pack/train-corpus.ts";
@@ -36,12 +35,11 @@ if (path && !file) {
 }
 if (!file) console.log("No labelled data: WEIR_DATA is not set. Own corpus and documents only.\n");
 
-const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf(ENTRY), {
   corpus: join(root, "training"),
   documents: join(root, "node_modules"),
   data: file ? [file] : [],
-  rules: compileRules(rules, source).pack,
+  rules: compileCurated().pack,
   seed: 1,
 });
 const { samples, fold, foldPacks, threshold } = trained;

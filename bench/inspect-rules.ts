@@ -1,9 +1,7 @@
 // What inspection costs on one thread before the classifier: normalise, rules and decoded views, in ns of CPU time
 // per byte of JSON-escaped text (best of 9), and together in MB/s. CPU time, so that a busy machine does not count.
 //   npx tsx bench/inspect-rules.ts
-import { fileURLToPath } from "node:url";
-import { readRules } from "../sidecar/pack/rules.ts";
-import { compileRules } from "../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../sidecar/pack/curated.ts";
 import { leaf } from "../test/support/leaf.ts";
 
 const SIZE = 32 * 1024;
@@ -16,8 +14,7 @@ const texts: Record<string, string> = {
   chinese: "请看一下附件中的报告，告诉我第二季度的数字是从哪里来的。\n",
 };
 const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entry.ts");
-const { rules, source } = readRules(fileURLToPath(new URL("../packs/rules", import.meta.url)));
-const { pack } = compileRules(rules, source);
+const { pack, rules } = compileCurated();
 const at = reserve(pack.length);
 const from = reserve(SIZE);
 const to = reserve(SIZE + 64);

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { readRules } from "../sidecar/pack/rules.ts";
-import { compileRules } from "../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../sidecar/pack/curated.ts";
 import { type Leaf, leaf } from "../test/support/leaf.ts";
 
 const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -22,9 +21,8 @@ export interface Inspector extends Leaf {
 export async function openInspector(bytesMax: number): Promise<Inspector> {
   const inner = await leaf("test/assembly/inspect/inspect.entry.ts");
   const { exports, reserve, write } = inner;
-  const { rules, source } = readRules(at("packs/rules"));
   for (const [bytes, use] of [
-    [compileRules(rules, source).pack, exports.useRules],
+    [compileCurated().pack, exports.useRules],
     [readFileSync(at("packs/classifier/weights.bin")), exports.useClassifier],
   ]) {
     const ptr = reserve(bytes.length);

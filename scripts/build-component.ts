@@ -9,8 +9,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readRules } from "../sidecar/pack/rules.ts";
-import { compileRules } from "../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../sidecar/pack/curated.ts";
 import { attachPacks } from "./attach-packs.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
 import { at, files, hashOf, root } from "./sources.ts";
@@ -26,7 +25,7 @@ const EXPORTS: Record<string, string[]> = {
 };
 
 function sourceHash(): string {
-  const sources = ["assembly", "wit", "packs", "sidecar/pack"].flatMap(files);
+  const sources = ["assembly", "wit", "packs", "training", "sidecar/pack"].flatMap(files);
   const scripts = ["build-component", "attach-packs", "build-vocabulary", "double-array", "unicode-classes"];
   sources.push(...scripts.map((name) => at(`scripts/${name}.ts`)), at("package-lock.json"));
   return hashOf(sources);
@@ -67,10 +66,9 @@ export async function buildComponent(): Promise<boolean> {
 
 async function makeComponent(): Promise<Uint8Array> {
   const { componentEmbed, componentNew } = await import("@bytecodealliance/jco");
-  const { rules, source } = readRules(at("packs/rules"));
   const classifier = at("packs/classifier/weights.bin");
   const core = attachPacks(await renamed(await compileCore()), {
-    rules: compileRules(rules, source).pack,
+    rules: compileCurated().pack,
     ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
     o200k: await buildVocabulary("o200k"),
     cl100k: await buildVocabulary("cl100k"),

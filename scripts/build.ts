@@ -5,8 +5,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readRules } from "../sidecar/pack/rules.ts";
-import { compileRules } from "../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../sidecar/pack/curated.ts";
 import { attachPacks, type PackName } from "./attach-packs.ts";
 import { buildComponent } from "./build-component.ts";
 import { buildVocabulary } from "./build-vocabulary.ts";
@@ -52,10 +51,9 @@ async function vocabulary(name: "o200k" | "cl100k"): Promise<Uint8Array> {
 
 /** The packs of the default build. */
 async function packs(small: boolean): Promise<Partial<Record<PackName, Uint8Array>>> {
-  const { rules, source } = readRules(at("packs/rules"));
   const classifier = at("packs/classifier/weights.bin");
   return {
-    rules: compileRules(rules, source).pack,
+    rules: compileCurated().pack,
     ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
     ...(!small && { o200k: await vocabulary("o200k"), cl100k: await vocabulary("cl100k") }),
   };
@@ -73,7 +71,13 @@ async function buildFilter(small: boolean): Promise<void> {
     writeFileSync(at(core), inlineMore(readFileSync(at(core))));
   });
   const out = small ? "dist/weir-small.wasm" : "dist/weir.wasm";
-  const packed = [...files("packs"), ...files("sidecar/pack"), ...files("scripts"), at(core)];
+  const packed = [
+    ...files("packs"),
+    ...files("training"),
+    ...files("sidecar/pack"),
+    ...files("scripts"),
+    at(core),
+  ];
   await cached(out, hashOf(packed, String(small)), async () => {
     mkdirSync(at("dist"), { recursive: true });
     writeFileSync(at(out), attachPacks(readFileSync(at(core)), await packs(small)));

@@ -110,8 +110,7 @@ export function compileOwnRules(own: readonly OwnRule[]): Compiled {
     const limits = { states: STATES_MAX, entries: bytes >> 2, work: WORK_MAX, bytes };
     const { pack, usesAtOnce } = compileRules(
       read.map(({ rule }) => rule),
-      source,
-      limits,
+      { source, limits },
     );
     if (usesAtOnce > USES_AT_ONCE_MAX)
       return refused(

@@ -46,11 +46,15 @@ export interface CombLimits extends DfaLimits {
 
 type Tooth = readonly [byClass: number, to: number];
 
-/** Compiles `pieces`; `nameOf` tells the rule of a piece for messages. Throws RuleError. */
+/**
+ * Compiles `pieces`; `nameOf` tells the rule of a piece for messages. What texts like those of `sample` lead to lies together.
+ * Throws RuleError.
+ */
 export function compileComb(
   pieces: readonly Piece[],
   nameOf: (piece: number) => string,
   limits: CombLimits,
+  sample: readonly string[],
 ): Comb {
   const nfa = nfaOf(pieces);
   const bytes = byteClasses(nfa);
@@ -69,7 +73,8 @@ export function compileComb(
     const report: Tooth[] = state.reports.length > 0 ? [[REPORT, reports.push(state.reports) - 1]] : [];
     return [...teethOf(dfa, state, placeOf), ...report];
   });
-  const offsets = offsetsOf(teeth, limits.entries);
+  const visits = visitsOf(dfa, sample, placeOf);
+  const offsets = offsetsOf(teeth, visits, limits.entries);
   if (offsets === undefined) {
     const rule = mostFrequent(kept.flatMap(({ state }) => (state.grownBy < 0 ? [] : nameOf(state.grownBy))));
     throw new RuleError(
@@ -101,18 +106,43 @@ function teethOf(dfa: Dfa, { row, after }: State, placeOf: (number: number) => n
     .filter(([byClass, to]) => to !== placeOf(target(dfa, after, byClass)));
 }
 
+/** How often the texts lead to each state, in lower case, which is most of what is read of them in the filter. */
+function visitsOf(
+  dfa: Dfa,
+  texts: readonly string[],
+  placeOf: (number: number) => number,
+): Map<number, number> {
+  const visits = new Map<number, number>();
+  for (const text of texts) {
+    let state = 1;
+    for (const byte of Buffer.from(text.toLowerCase())) {
+      state = target(dfa, state, dfa.bytes.of[byte] as number);
+      if (state < 2) continue;
+      const place = placeOf(state);
+      visits.set(place, (visits.get(place) ?? 0) + 1);
+    }
+  }
+  return visits;
+}
+
 /**
- * The offset of each state: those with most teeth first, each at the lowest where its teeth fit. Undefined: they do not fit
- * in `most` entries.
+ * The offset of each state: those most visited first, then those with most teeth, each at the lowest where its teeth fit.
+ * Undefined: they do not fit in `most` entries.
  */
-function offsetsOf(teeth: readonly (readonly Tooth[])[], most: number): Int32Array | undefined {
+function offsetsOf(
+  teeth: readonly (readonly Tooth[])[],
+  visits: ReadonlyMap<number, number>,
+  most: number,
+): Int32Array | undefined {
   const offsets = new Int32Array(teeth.length);
   const taken = new Uint8Array(most + 512);
   const used = new Uint8Array(most + 512);
   let low = 0;
   // What did not fit below cannot fit now: the same teeth go on where the last ones found room.
   const next = new Map<string, number>();
-  const order = [...teeth.keys()].sort((a, b) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0));
+  const byTeeth = (a: number, b: number) => (teeth[b]?.length ?? 0) - (teeth[a]?.length ?? 0);
+  const byVisits = (a: number, b: number) => (visits.get(b) ?? 0) - (visits.get(a) ?? 0);
+  const order = [...teeth.keys()].sort((a, b) => byVisits(a, b) || byTeeth(a, b));
   for (const place of order) {
     const mine = teeth[place] as readonly Tooth[];
     while (taken[low]) low++;

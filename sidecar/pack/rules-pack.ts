@@ -180,15 +180,26 @@ function idlesInside({ defaults, classes, idle }: Comb): boolean {
   return plain.every((byte) => defaults[0][classes[byte] as number] === idle);
 }
 
-/** Compiles rules to a pack; `source` (hex) names what they were made from. Throws RuleError. */
-export function compileRules(rules: Rule[], source = "00".repeat(16), limits = LIMITS): CompiledRules {
+export interface CompileOptions {
+  /** Hex: names what the rules were made from. */
+  source?: string;
+  limits?: RuleLimits;
+  /** Texts like those that the rules will mostly read (comb.ts). */
+  sample?: readonly string[];
+}
+
+/** Compiles rules to a pack. Throws RuleError. */
+export function compileRules(
+  rules: Rule[],
+  { source = "00".repeat(16), limits = LIMITS, sample = [] }: CompileOptions = {},
+): CompiledRules {
   if (rules.length > RULES_MAX) throw new RuleError(`${rules.length} rules: at most ${RULES_MAX}`);
   checkIds(rules);
   const collected = new Parts();
   collected.add(rules);
   const parts = collected.all;
   const pieces = parts.map(({ piece }) => piece);
-  const comb = compileComb(pieces, (piece) => (parts[piece] as Part).rule, limits);
+  const comb = compileComb(pieces, (piece) => (parts[piece] as Part).rule, limits, sample);
   const prefixes = prefixesOf(pieces, (piece) => (parts[piece] as Part).groups);
   const tables = [longTable(prefixes.long, comb), shortTable(prefixes.short, comb)];
   const seeks = prefixes.usable && !tables.includes(undefined);

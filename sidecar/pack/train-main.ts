@@ -7,8 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { leaf } from "../../test/support/leaf.ts";
 import { WeirError } from "../errors.ts";
-import { readRules } from "./rules.ts";
-import { compileRules } from "./rules-pack.ts";
+import { compileCurated } from "./curated.ts";
 import { type Trained, trainPack } from "./train.ts";
 import { thresholdAt } from "./train-calibrate.ts";
 import { labelledFile } from "./train-corpus.ts";
@@ -36,12 +35,11 @@ if (data.length === 0)
     "no labelled data given (WEIR_DATA or a file): training on the own corpus and the documents only",
   );
 
-const { rules, source } = readRules(join(root, "packs/rules"));
 const trained = trainPack(await leaf("test/assembly/inspect/classifier.entry.ts"), {
   corpus: join(root, "training"),
   documents: join(root, "node_modules"),
   data,
-  rules: compileRules(rules, source).pack,
+  rules: compileCurated().pack,
   seed: Number(values.seed),
 });
 mkdirSync(values.out, { recursive: true });

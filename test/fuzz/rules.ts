@@ -2,10 +2,8 @@
 // SIMD and without and with the prefixes switched off (then the automaton reads every word), own rules that are found
 // beside the curated ones exactly as they are alone, and work (steps) that grows no faster than the text.
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { compileOwnRules, type OwnRule } from "../../sidecar/control/rules.ts";
-import { readRules } from "../../sidecar/pack/rules.ts";
-import { compileRules } from "../../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../../sidecar/pack/curated.ts";
 import { type Leaf, leaf } from "../support/leaf.ts";
 import { random } from "../support/random.ts";
 import { fuzzText, PIECES, rounds, TEXT_MAX } from "./inspect-texts.ts";
@@ -105,8 +103,7 @@ function textFor(pick: Pick, rules: readonly OwnRule[]): Uint8Array {
 
 /** Runs for `seconds` from `seed`; returns the number of texts. Throws on a find. */
 export async function fuzz(seconds: number, seed: number): Promise<number> {
-  const { rules, source } = readRules(fileURLToPath(new URL("../../packs/rules", import.meta.url)));
-  const { pack } = compileRules(rules, source);
+  const { pack } = compileCurated();
   const whole = Uint8Array.from(pack);
   whole[FLAGS_AT] = (whole[FLAGS_AT] as number) & ~CAN_SEEK;
   const entry = "test/assembly/inspect/rules.entry.ts";

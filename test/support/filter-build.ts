@@ -7,8 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../scripts/attach-packs.ts";
-import { readRules } from "../../sidecar/pack/rules.ts";
-import { compileRules } from "../../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../../sidecar/pack/curated.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
@@ -77,9 +76,8 @@ const built = new Map<FilterKind, Promise<WebAssembly.Module>>();
 
 /** The filter's bytes with rules and classifier, without vocabularies: token counts are then estimates. */
 export async function filterBytes(kind: FilterKind = "plain"): Promise<Uint8Array> {
-  const { rules, source } = readRules(join(root, "packs/rules"));
   return attachPacks(await compile(kind), {
-    rules: compileRules(rules, source).pack,
+    rules: compileCurated().pack,
     classifier: readFileSync(join(root, "packs/classifier/weights.bin")),
   });
 }

@@ -1,9 +1,8 @@
 // What is not to be done is ordered by operators, and by nobody who attacks: a rule whose verb is denied is not found there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { readRules } from "../../../sidecar/pack/rules.ts";
-import { compileRules, PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../../../sidecar/pack/curated.ts";
+import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { leaf } from "../../support/leaf.ts";
 
 const CAPACITY = 1 << 16;
@@ -12,8 +11,7 @@ const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entr
 const source = reserve(CAPACITY);
 const target = reserve(CAPACITY + 64);
 const packAt = reserve(PACK_BYTES_MAX);
-const { rules, source: hash } = readRules(fileURLToPath(new URL("../../../packs/rules", import.meta.url)));
-const { pack } = compileRules(rules, hash);
+const { pack, rules } = compileCurated();
 write(packAt, pack);
 assert.equal(exports.loadRules(packAt, pack.length), 1);
 

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
-import { readRules } from "../../../sidecar/pack/rules.ts";
-import { compileRules } from "../../../sidecar/pack/rules-pack.ts";
+import { compileCurated } from "../../../sidecar/pack/curated.ts";
 import { compile } from "../../support/leaf.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -34,10 +33,9 @@ export interface JudgeOptions {
 
 /** The committed rules and weights. */
 export function packs(): { rules: Uint8Array; classifier: Buffer } {
-  const { rules, source } = readRules(join(root, "packs/rules"));
   const weights = join(root, "packs/classifier/weights.bin");
   if (!existsSync(weights)) throw new Error("packs/classifier/weights.bin is missing: run `weir train`");
-  return { rules: compileRules(rules, source).pack, classifier: readFileSync(weights) };
+  return { rules: compileCurated().pack, classifier: readFileSync(weights) };
 }
 
 export async function openJudge({ secret, vocabularies }: JudgeOptions = {}): Promise<Judge> {
