@@ -46,6 +46,11 @@ export interface CombLimits extends DfaLimits {
 
 type Tooth = readonly [byClass: number, to: number];
 
+interface Report {
+  readonly number: number;
+  readonly pieces: readonly number[];
+}
+
 /**
  * Compiles `pieces`; `nameOf` tells the rule of a piece for messages. What texts like those of `sample` lead to lies together.
  * Throws RuleError.
@@ -66,15 +71,14 @@ export function compileComb(
   const places = new Map(kept.map(({ number }, place) => [number, place]));
   /** The place in `kept` of the state that stands for `number`. */
   const placeOf = (number: number) => places.get(standsFor[number] as number) as number;
-  const reports: (readonly number[])[] = [];
+  const reports = reportsOf(kept.map(({ state }) => state));
   const teeth = kept.map(({ state, number }): Tooth[] => {
     // The default rows are whole.
     if (number < 2) return [];
-    const report: Tooth[] = state.reports.length > 0 ? [[REPORT, reports.push(state.reports) - 1]] : [];
-    return [...teethOf(dfa, state, placeOf), ...report];
+    const report = reports.get(String(state.reports));
+    return [...teethOf(dfa, state, placeOf), ...(report ? [[REPORT, report.number] as const] : [])];
   });
-  const visits = visitsOf(dfa, sample, placeOf);
-  const offsets = offsetsOf(teeth, visits, limits.entries);
+  const offsets = offsetsOf(teeth, visitsOf(dfa, sample, placeOf), limits.entries);
   if (offsets === undefined) {
     const rule = mostFrequent(kept.flatMap(({ state }) => (state.grownBy < 0 ? [] : nameOf(state.grownBy))));
     throw new RuleError(
@@ -92,7 +96,7 @@ export function compileComb(
     classes: bytes.of,
     defaults: [defaultRow(0), defaultRow(1)],
     entries: entriesOf(teeth, offsets, encoded),
-    reports,
+    reports: [...reports.values()].map(({ pieces }) => pieces),
     start: encode(1),
     idle: encode(0),
     states: kept.length,
@@ -123,6 +127,16 @@ function visitsOf(
     }
   }
   return visits;
+}
+
+/** What the states report, each list once, as most report what others do: by the list as text. */
+function reportsOf(states: readonly State[]): Map<string, Report> {
+  const reports = new Map<string, Report>();
+  for (const { reports: pieces } of states) {
+    const key = String(pieces);
+    if (pieces.length > 0 && !reports.has(key)) reports.set(key, { number: reports.size, pieces });
+  }
+  return reports;
 }
 
 /**
