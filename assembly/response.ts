@@ -80,6 +80,7 @@ const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
 const CODE_DETAILS = lit("response\0code_details");
+const UPSTREAM_ADDRESS = lit("upstream\0address");
 const UPSTREAM_LOCAL_ADDRESS = lit("upstream\0local_address");
 const UPSTREAM_ATTEMPTS = lit("upstream\0request_attempt_count");
 /** From this status on nothing is answered: a redirection, or an error. */
@@ -392,13 +393,21 @@ function estimatePrompt(stream: Stream, total: u64): void {
 
 /**
  * Whether Envoy gave the request to no upstream: a route (`direct_response`) or another filter answered it, or it ended while it waited for
- * such a filter or for a connection, the near end of which tells that there was one. What is told is of the last attempt: of
- * one before it the upstream may be at work. An Envoy that tells nothing is taken to have asked.
+ * such a filter or for a connection. A connection to an IP address has a near end; of others (a socket of the machine's) it cannot be
+ * told. What is told is of the last attempt: of one before it the upstream may be at work. An Envoy that tells nothing is taken to
+ * have asked.
  */
 function isUnasked(): bool {
   if (nginx || property(CODE_DETAILS) == NONE || hasProperty(UPSTREAM_LOCAL_ADDRESS)) return false;
   const attempts = property(UPSTREAM_ATTEMPTS);
-  return lenOf(attempts) != 8 || load<u64>(ptrOf(attempts)) <= 1;
+  if (lenOf(attempts) == 8 && load<u64>(ptrOf(attempts)) > 1) return false;
+  const to = property(UPSTREAM_ADDRESS);
+  return to == NONE || (lenOf(to) > 0 && isIp(load<u8>(ptrOf(to))));
+}
+
+/** Whether an address that begins so is one of IP: `192.0.2.1:80`, `[2001:db8::1]:80`. */
+function isIp(first: u8): bool {
+  return first == 0x5b || (first >= 0x30 && first <= 0x39);
 }
 
 /** Whether Envoy took a redirection for itself (`internal_redirect_policy`): what comes of it is another stream. */
