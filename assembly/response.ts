@@ -32,7 +32,7 @@ import { observeAnswer, observeBytes, observeEnd, observeForm } from "./observe"
 import { finishObserved } from "./observe-end";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, now, prependBuffer, property, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, hasProperty, now, prependBuffer, property, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
 import { redactChunk, withholdChunk } from "./response-redact";
@@ -81,6 +81,9 @@ const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
 const CODE_DETAILS = lit("response\0code_details");
+const UPSTREAM_ADDRESS = lit("upstream\0address");
+const UPSTREAM_LOCAL_ADDRESS = lit("upstream\0local_address");
+const UPSTREAM_ATTEMPTS = lit("upstream\0request_attempt_count");
 /** From this status on nothing is answered: a redirection, or an error. */
 const NO_ANSWER: i32 = 300;
 const spent = reserve(8 * BUDGETS_MAX);
@@ -349,9 +352,9 @@ enum Charged {
 
 /** Finds out what was used, into the stream's token counts. */
 function measure(stream: Stream): Charged {
-  if (stream.status >= NO_ANSWER) return gaveUp() ? brokeOff(stream, null) : Charged.Nothing;
+  if (stream.status >= NO_ANSWER) return gaveUp() && !isUnasked() ? brokeOff(stream, null) : Charged.Nothing;
   // The client left, or the upstream broke off, before there was an answer; or Envoy follows one that sends it elsewhere.
-  if (stream.status == 0) return isRedirected() ? Charged.Nothing : brokeOff(stream, null);
+  if (stream.status == 0) return isRedirected() || isUnasked() ? Charged.Nothing : brokeOff(stream, null);
   const answer = answerOf(stream);
   if (answer == null) return untold(stream, null);
   if (isMislabelled(answer)) return Charged.Reserved;
@@ -365,12 +368,9 @@ function measure(stream: Stream): Charged {
   return Charged.Usage;
 }
 
-/**
- * An answer that told no usage: no upstream was asked for one that Envoy made itself (a route's `direct_response`). Of one whose request
- * went on without its bound (nginx) more may have been delivered than was reserved.
- */
+/** An answer that told no usage. Of one whose request went on without its bound (nginx) more may have been delivered than was reserved. */
 function untold(stream: Stream, answer: State | null): Charged {
-  if (!nginx && is(property(CODE_DETAILS), "direct_response")) return Charged.Nothing;
+  if (isUnasked()) return Charged.Nothing;
   if (!stream.unsent || answer == null) return Charged.Reserved;
   stream.promptTokens = stream.promptEstimate;
   stream.completionTokens = outputTokensEstimate(answer);
@@ -392,6 +392,25 @@ function estimatePrompt(stream: Stream, total: u64): void {
   if (total <= stream.completionTokens) return;
   stream.promptTokens = min(stream.promptEstimate, total - stream.completionTokens);
   stream.completionTokens = total - stream.promptTokens;
+}
+
+/**
+ * Whether Envoy gave the request to no upstream: a route (`direct_response`) or another filter answered it, or it ended while it waited for
+ * such a filter or for a connection. A connection to an IP address has a near end; of others (a socket of the machine's) it cannot be
+ * told. What is told is of the last attempt: of one before it the upstream may be at work. An Envoy that tells nothing is taken to
+ * have asked.
+ */
+function isUnasked(): bool {
+  if (nginx || property(CODE_DETAILS) == NONE || hasProperty(UPSTREAM_LOCAL_ADDRESS)) return false;
+  const attempts = property(UPSTREAM_ATTEMPTS);
+  if (lenOf(attempts) == 8 && load<u64>(ptrOf(attempts)) > 1) return false;
+  const to = property(UPSTREAM_ADDRESS);
+  return to == NONE || (lenOf(to) > 0 && isIp(load<u8>(ptrOf(to))));
+}
+
+/** Whether an address that begins so is one of IP: `192.0.2.1:80`, `[2001:db8::1]:80`. */
+function isIp(first: u8): bool {
+  return first == 0x5b || (first >= 0x30 && first <= 0x39);
 }
 
 /** Whether Envoy took a redirection for itself (`internal_redirect_policy`): what comes of it is another stream. */

@@ -1,6 +1,7 @@
 /** However Envoy ends a stream (a retry, its timeouts, a drain, its own end), it is settled once. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { chatBody, keyEntry, secret, until, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
 
@@ -19,6 +20,10 @@ const names = [
   "stopped",
   "redirected",
   "direct",
+  "first",
+  "left",
+  "queued",
+  "faulted",
 ];
 const pro = { budgets, output: { max_tokens: 20 }, prompt: { redact: { email: "reversible" } } };
 const policy = {
@@ -40,7 +45,10 @@ const EDITED =
   'route: { cluster: llm, timeout: 1s, retry_policy: { retry_on: "retriable-status-codes", retriable_status_codes: [503], num_retries: 2, retry_back_off: { base_interval: 0.01s } } }';
 const ROUTES = `- match: { prefix: "/" }
 `;
-/** One that ends every stream after a while, by what Envoy tells in another way, one by which Envoy follows redirections, and two that it answers itself. */
+/**
+ * One that ends every stream after a while, by what Envoy tells in another way, one by which Envoy follows redirections, two that it answers
+ * itself, one that another filter answers, and one to an upstream that takes one request at a time.
+ */
 const MORE_ROUTES = `- match: { prefix: "/limited" }
                           route: { cluster: llm, timeout: 0s, max_stream_duration: { max_stream_duration: 0.5s } }
                         - match: { prefix: "/redirected" }
@@ -50,7 +58,30 @@ const MORE_ROUTES = `- match: { prefix: "/limited" }
                         - match: { prefix: "/direct" }
                           direct_response: { status: 200, body: { inline_string: "{}" } }
                           response_headers_to_add: [{ header: { key: content-type, value: application/json }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }]
+                        - match: { prefix: "/faulted" }
+                          route: { cluster: llm }
+                          typed_per_filter_config:
+                            envoy.filters.http.fault:
+                              "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+                              abort: { http_status: 200, percentage: { numerator: 100 } }
+                        - match: { prefix: "/single" }
+                          route: { cluster: single, timeout: 1s }
                         ${ROUTES}`;
+const ROUTER = "- name: envoy.filters.http.router";
+const FAULT = `- name: envoy.filters.http.fault
+                    typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault }
+                  ${ROUTER}`;
+const CLUSTERS = "  clusters:\n";
+const single = (port: number) => `${CLUSTERS}    - name: single
+      connect_timeout: 2s
+      type: STATIC
+      circuit_breakers: { thresholds: [{ max_connections: 1 }] }
+      load_assignment:
+        cluster_name: single
+        endpoints:
+          - lb_endpoints:
+              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } }
+`;
 const ADDRESSES = "use_remote_address: true";
 /** As Envoy before 1.33 has it: who comes from here is believed. */
 const INTERNAL = `${ADDRESSES}
@@ -75,12 +106,14 @@ describe("endings", () => {
       upstreamPort: upstream.port,
       edit: (text) => {
         assert.ok(text.includes(ROUTE) && text.includes(ROUTES) && text.includes(CLUSTER));
-        assert.ok(text.includes(ADDRESSES));
+        assert.ok(text.includes(ADDRESSES) && text.includes(ROUTER) && text.includes(CLUSTERS));
         return text
+          .replace(ROUTER, FAULT)
           .replace(ADDRESSES, INTERNAL)
           .replace(ROUTES, MORE_ROUTES)
           .replace(ROUTE, EDITED)
-          .replace(CLUSTER, TRAILERS);
+          .replace(CLUSTER, TRAILERS)
+          .replace(CLUSTERS, single(upstream.port));
       },
     });
     url = (w.envoys[0] as (typeof w.envoys)[0]).url;
@@ -94,9 +127,10 @@ describe("endings", () => {
     await w.settled(`${name}/team/key`, "calls", calls, 0);
     await w.settled(`${name}/team/key`, "answers", answers, 0);
   };
-  const ask = (key: string, prefix = "") =>
+  const ask = (key: string, prefix = "", signal: AbortSignal | null = null) =>
     fetch(`${url}${prefix}/v1/chat/completions`, {
       method: "POST",
+      signal,
       headers: { "content-type": "application/json", authorization: `Bearer ${secret(key)}` },
       body: JSON.stringify(chatBody("I am bob@example.com", { stream: true })),
     });
@@ -148,6 +182,32 @@ describe("endings", () => {
       assert.deepEqual([answer.status, await answer.text()], [200, text]);
     }
     await settled("direct", 0, 0);
+  });
+
+  it("charges nothing for what another filter answers without the upstream", async () => {
+    assert.equal(await (await ask("faulted", "/faulted")).text(), "fault filter abort");
+    await settled("faulted", 0, 0);
+  });
+
+  it("charges nothing for a request that ended while it waited for a connection to the upstream", async () => {
+    const before = upstream.arrived.length;
+    upstream.script = () => {};
+    // Of each worker one is asked; what comes behind it waits for its connection.
+    const first = [1, 2, 3, 4, 5, 6].map(() => ask("first", "/single"));
+    await until("the first", () => upstream.arrived.length > before);
+    await sleep(300);
+    const asked = upstream.arrived.length - before;
+    assert.ok(asked <= 2, `${asked}`);
+    const left = Array.from({ length: 6 }, () => ask("left", "/single", AbortSignal.timeout(200)));
+    const queued = Array.from({ length: 6 }, () => ask("queued", "/single"));
+    await Promise.all(left.map((answer) => assert.rejects(answer)));
+    const statuses = (await Promise.all([...first, ...queued])).map(({ status }) => status);
+    assert.deepEqual(new Set(statuses), new Set([504]));
+    const arrived = (key: string) =>
+      upstream.arrived.slice(before).filter(({ headers }) => headers["x-weir-subject"] === `${key}/team/key`)
+        .length;
+    assert.equal(arrived("left"), 0);
+    for (const key of ["first", "left", "queued"]) await settled(key, arrived(key), 0);
   });
 
   it("charges what was delivered when Envoy's timeout ends a stream midway", async () => {
