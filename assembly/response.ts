@@ -32,9 +32,10 @@ import { observeAnswer, observeBytes, observeEnd, observeForm } from "./observe"
 import { finishObserved } from "./observe-end";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, hasProperty, now, prependBuffer, property, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
+import { gaveUp, isRedirected, isTooLarge, isUnasked } from "./response-details";
 import { redactChunk, withholdChunk } from "./response-redact";
 import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
 import {
@@ -51,7 +52,7 @@ import {
 } from "./response-headers";
 import { withheldBody } from "./response-withhold";
 import { same } from "./same";
-import { is, lenOf, lit, NONE, ptrOf, sub } from "./slice";
+import { lenOf, lit, NONE, ptrOf } from "./slice";
 import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
@@ -80,10 +81,6 @@ const OK = lit("ok");
 const SHADOWED = lit("ok;shadow=injection_detected");
 const UNREADABLE = lit("answer_unreadable");
 const BAD_GATEWAY = lit("502");
-const CODE_DETAILS = lit("response\0code_details");
-const UPSTREAM_ADDRESS = lit("upstream\0address");
-const UPSTREAM_LOCAL_ADDRESS = lit("upstream\0local_address");
-const UPSTREAM_ATTEMPTS = lit("upstream\0request_attempt_count");
 /** From this status on nothing is answered: a redirection, or an error. */
 const NO_ANSWER: i32 = 300;
 const spent = reserve(8 * BUDGETS_MAX);
@@ -394,41 +391,9 @@ function estimatePrompt(stream: Stream, total: u64): void {
   stream.completionTokens = total - stream.promptTokens;
 }
 
-/**
- * Whether Envoy gave the request to no upstream: a route (`direct_response`) or another filter answered it, or it ended while it waited for
- * such a filter or for a connection. A connection to an IP address has a near end; of others (a socket of the machine's) it cannot be
- * told. What is told is of the last attempt: of one before it the upstream may be at work. An Envoy that tells nothing is taken to
- * have asked.
- */
-function isUnasked(): bool {
-  if (nginx || property(CODE_DETAILS) == NONE || hasProperty(UPSTREAM_LOCAL_ADDRESS)) return false;
-  const attempts = property(UPSTREAM_ATTEMPTS);
-  if (lenOf(attempts) == 8 && load<u64>(ptrOf(attempts)) > 1) return false;
-  const to = property(UPSTREAM_ADDRESS);
-  return to == NONE || (lenOf(to) > 0 && isIp(load<u8>(ptrOf(to))));
-}
-
-/** Whether an address that begins so is one of IP: `192.0.2.1:80`, `[2001:db8::1]:80`. */
-function isIp(first: u8): bool {
-  return first == 0x5b || (first >= 0x30 && first <= 0x39);
-}
-
-/** Whether Envoy took a redirection for itself (`internal_redirect_policy`): what comes of it is another stream. */
-function isRedirected(): bool {
-  return !nginx && is(property(CODE_DETAILS), "internal_redirect");
-}
-
-/** Whether the error is Envoy's own, after its timeout: the upstream may be at work on the answer, and charge for it. */
-function gaveUp(): bool {
-  const why = nginx ? NONE : property(CODE_DETAILS);
-  // response_timeout, upstream_per_try_timeout, stream_idle_timeout, max_duration_timeout …; not a connection's.
-  if (is(sub(why, max(lenOf(why) - 7, 0), lenOf(why)), "timeout")) return true;
-  return is(why, "upstream_max_stream_duration_reached");
-}
-
 /** Whether an answer that is held whole was more than Envoy holds: the upstream wrote it, and what it used cannot be read. */
 function outgrewBuffer(stream: Stream): bool {
-  return stream.answerHeld != 0 && !nginx && is(property(CODE_DETAILS), "response_payload_too_large");
+  return stream.answerHeld != 0 && isTooLarge();
 }
 
 /**
