@@ -96,6 +96,12 @@ export function indexOf(s: Slice, byte: u8, from: i32 = 0): i32 {
   return -1;
 }
 
+/** Whether `text` occurs in `s`. */
+export function contains(s: Slice, text: string): bool {
+  for (let i = 0; i <= lenOf(s) - text.length; i++) if (startsWith(sub(s, i, lenOf(s)), text)) return true;
+  return false;
+}
+
 /** The part of `s` from offset `from` up to `to`; both must lie within it. */
 export function sub(s: Slice, from: i32, to: i32): Slice {
   return slice(ptrOf(s) + from, to - from);

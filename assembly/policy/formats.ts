@@ -4,7 +4,7 @@ import { parseNetwork } from "../identity/address";
 import { isOddPath } from "../inspect/prompt-shape";
 import { PATH_MAX } from "../limits";
 import { reserve } from "../memory";
-import { is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
+import { contains, is, lenOf, NONE, ptrOf, Slice, startsWith } from "../slice";
 import { isClaimedSubject, isClaimedTier } from "./claims";
 import { hasInnerStar } from "./policy";
 import {
@@ -118,7 +118,8 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
       : 'the name of a key, at most 32 lower-case letters, digits and "_", such as "openai"';
   }
   if (is(format, "cluster")) {
-    return !ask && !hasScheme(raw)
+    // A URL leads nowhere: no host looks behind its scheme.
+    return !ask && !contains(raw, "://")
       ? null
       : 'a cluster\'s name such as "weir_sidecar", or on Kong host:port: no URL';
   }
@@ -126,15 +127,6 @@ export function policyFormat(format: Slice, raw: Slice, escaped: bool): string |
     return !ask && printable(raw) ? null : 'an IANA time zone such as "Europe/Berlin"';
   }
   return null;
-}
-
-/** Whether `://` is in it: a URL leads nowhere, as no host looks behind its scheme. */
-function hasScheme(raw: Slice): bool {
-  for (let i = 0; i < lenOf(raw) - 2; i++) {
-    const at = ptrOf(raw) + i;
-    if (load<u8>(at) == 58 && load<u16>(at + 1) == 0x2f2f) return true;
-  }
-  return false;
 }
 
 /** A path as routes have it: one that every server reads alike, with `*` at its end only. */

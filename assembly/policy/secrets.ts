@@ -1,10 +1,9 @@
 // Where a policy is wrong a secret may stand in the wrong place: a key where its digest belongs, a password in an address. The
 // lines that refuse it go into logs, so what may be one is not repeated there.
-import { indexOf, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
+import { contains, indexOf, lenOf, ptrOf, Slice, startsWith, sub } from "../slice";
 
 const KEYS = "/keys";
 const SLASH: u8 = 47;
-const COLON: u8 = 58;
 const AT: u8 = 64;
 
 /** Whether `value`, shortened JSON that does not fit its place at `pointer`, may be a secret. */
@@ -35,8 +34,5 @@ function isOfKnownMember(path: Slice): bool {
 
 /** A user, and perhaps a password, before a host. */
 function hasLogin(value: Slice): bool {
-  if (indexOf(value, AT) < 0) return false;
-  for (let colon = indexOf(value, COLON); colon >= 0; colon = indexOf(value, COLON, colon + 1))
-    if (startsWith(sub(value, colon, lenOf(value)), "://")) return true;
-  return false;
+  return indexOf(value, AT) >= 0 && contains(value, "://");
 }

@@ -116,16 +116,18 @@ function visitsOf(
   texts: readonly string[],
   placeOf: (number: number) => number,
 ): Map<number, number> {
-  const visits = new Map<number, number>();
+  const counts = new Uint32Array(dfa.states.length);
   for (const text of texts) {
     let state = 1;
     for (const byte of Buffer.from(text.toLowerCase())) {
       state = target(dfa, state, dfa.bytes.of[byte] as number);
-      if (state < 2) continue;
-      const place = placeOf(state);
-      visits.set(place, (visits.get(place) ?? 0) + 1);
+      counts[state] = (counts[state] as number) + 1;
     }
   }
+  const visits = new Map<number, number>();
+  // The default rows have no teeth to lay out.
+  for (const [state, count] of counts.entries())
+    if (state > 1 && count > 0) visits.set(placeOf(state), (visits.get(placeOf(state)) ?? 0) + count);
   return visits;
 }
 
