@@ -14,7 +14,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileCurated } from "../sidecar/pack/curated.ts";
+import { rulesPack } from "../scripts/packs.ts";
 import { FALSE_POSITIVES, trainPack } from "../sidecar/pack/train.ts";
 import { thresholdAt } from "../sidecar/pack/train-calibrate.ts";
 import { labelledFile } from "../sidecar/pack/train-corpus.ts";
@@ -39,7 +39,7 @@ const trained = trainPack(await leaf(ENTRY), {
   corpus: join(root, "training"),
   documents: join(root, "node_modules"),
   data: file ? [file] : [],
-  rules: compileCurated().pack,
+  rules: await rulesPack(),
   seed: 1,
 });
 const { samples, fold, foldPacks, threshold } = trained;

@@ -1,7 +1,7 @@
 // What inspection costs on one thread before the classifier: normalise, rules and decoded views, in ns of CPU time
 // per byte of JSON-escaped text (best of 9), and together in MB/s. CPU time, so that a busy machine does not count.
 //   npx tsx bench/inspect-rules.ts
-import { compileCurated } from "../sidecar/pack/curated.ts";
+import { rulesPack } from "../scripts/packs.ts";
 import { leaf } from "../test/support/leaf.ts";
 
 const SIZE = 32 * 1024;
@@ -14,7 +14,7 @@ const texts: Record<string, string> = {
   chinese: "请看一下附件中的报告，告诉我第二季度的数字是从哪里来的。\n",
 };
 const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entry.ts");
-const { pack, rules } = compileCurated();
+const pack = await rulesPack();
 const at = reserve(pack.length);
 const from = reserve(SIZE);
 const to = reserve(SIZE + 64);
@@ -22,7 +22,7 @@ write(at, pack);
 if (!exports.loadRules(at, pack.length)) throw new Error("the pack was refused");
 
 const column = (text: string) => text.padStart(11);
-console.log(`pack ${pack.length} bytes, ${rules.length} rules; ns of CPU time per byte`);
+console.log(`pack ${pack.length} bytes, ${exports.rulesLoaded()} rules; ns of CPU time per byte`);
 console.log(`${"".padEnd(8)}${["normalise", "rules", "views", "all", "all MB/s"].map(column).join("")}`);
 for (const [name, text] of Object.entries(texts)) {
   const unit = Buffer.from(JSON.stringify(text).slice(1, -1));

@@ -1,11 +1,8 @@
 // The filter's inspection in Node, with the packs that ship, for the benchmarks.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { compileCurated } from "../sidecar/pack/curated.ts";
+import { classifierPack, rulesPack } from "../scripts/packs.ts";
 import { type Leaf, leaf } from "../test/support/leaf.ts";
 
-const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 /** The last stage of inspect.entry.ts: all of them, over a memo that does not know the text. */
 const ALL = 6;
 const REFUSED = -(2 ** 31);
@@ -22,8 +19,8 @@ export async function openInspector(bytesMax: number): Promise<Inspector> {
   const inner = await leaf("test/assembly/inspect/inspect.entry.ts");
   const { exports, reserve, write } = inner;
   for (const [bytes, use] of [
-    [compileCurated().pack, exports.useRules],
-    [readFileSync(at("packs/classifier/weights.bin")), exports.useClassifier],
+    [await rulesPack(), exports.useRules],
+    [classifierPack(), exports.useClassifier],
   ]) {
     const ptr = reserve(bytes.length);
     write(ptr, bytes);

@@ -13,8 +13,9 @@ import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
 import { get_encoding } from "tiktoken";
 import { attachPacks } from "../scripts/attach-packs.ts";
 import type { EncodingName } from "../scripts/build-vocabulary.ts";
+import { vocabularyPack } from "../scripts/packs.ts";
 import { LANGUAGES, sentence } from "../test/assembly/tokens/corpus.ts";
-import { ENTRY, instantiate, tokens, vocabulary } from "../test/assembly/tokens/support.ts";
+import { ENTRY, instantiate, tokens } from "../test/assembly/tokens/support.ts";
 import { compile } from "../test/support/leaf.ts";
 import { random } from "../test/support/random.ts";
 import { optionsOf } from "./measure.ts";
@@ -145,7 +146,7 @@ for (const name of ["boundTokens", "estimateTokensUpper"]) {
 console.log("\nwhat lies in the module (bytes)");
 const core = await compile(ENTRY);
 for (const names of [[], ["cl100k"], ["o200k"], ["o200k", "cl100k"]] as EncodingName[][]) {
-  const packs = Object.fromEntries(await Promise.all(names.map(async (n) => [n, await vocabulary(n)])));
+  const packs = Object.fromEntries(await Promise.all(names.map(async (n) => [n, await vocabularyPack(n)])));
   const attachStart = performance.now();
   const module = attachPacks(core, packs);
   const attachMs = performance.now() - attachStart;

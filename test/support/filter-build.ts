@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../scripts/attach-packs.ts";
-import { compileCurated } from "../../sidecar/pack/curated.ts";
+import { classifierPack, rulesPack } from "../../scripts/packs.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
@@ -77,8 +77,8 @@ const built = new Map<FilterKind, Promise<WebAssembly.Module>>();
 /** The filter's bytes with rules and classifier, without vocabularies: token counts are then estimates. */
 export async function filterBytes(kind: FilterKind = "plain"): Promise<Uint8Array> {
   return attachPacks(await compile(kind), {
-    rules: compileCurated().pack,
-    classifier: readFileSync(join(root, "packs/classifier/weights.bin")),
+    rules: await rulesPack(),
+    classifier: classifierPack(),
   });
 }
 

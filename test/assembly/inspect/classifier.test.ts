@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { classifierPack, rulesPack } from "../../../scripts/packs.ts";
 import { Judge } from "../../../sidecar/pack/train-judge.ts";
 import { packThreshold } from "../../../sidecar/pack/train-pack.ts";
 import { leaf } from "../../support/leaf.ts";
-import { packs } from "./memo-support.ts";
 
 const ENTRY = "test/assembly/inspect/classifier.entry.ts";
 const WINDOW_BLOCKS = 4;
@@ -301,8 +301,8 @@ test("a logit's probability is the logistic function in thousandths, and never f
 });
 
 test("the committed packs tell plain attacks from the questions about them", async () => {
-  const { rules, classifier } = packs();
-  const joint = new Judge(await leaf(ENTRY), rules);
+  const classifier = classifierPack();
+  const joint = new Judge(await leaf(ENTRY), await rulesPack());
   joint.use(classifier);
   const judge = (text: string) => joint.logit(text) > packThreshold(classifier);
   for (const attack of [

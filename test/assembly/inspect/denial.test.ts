@@ -1,7 +1,9 @@
 // What is not to be done is ordered by operators, and by nobody who attacks: a rule whose verb is denied is not found there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileCurated } from "../../../sidecar/pack/curated.ts";
+import { rulesPack } from "../../../scripts/packs.ts";
+import { at } from "../../../scripts/sources.ts";
+import { readRules } from "../../../sidecar/pack/rules.ts";
 import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { leaf } from "../../support/leaf.ts";
 
@@ -11,7 +13,8 @@ const { exports, reserve, write } = await leaf("test/assembly/inspect/rules.entr
 const source = reserve(CAPACITY);
 const target = reserve(CAPACITY + 64);
 const packAt = reserve(PACK_BYTES_MAX);
-const { pack, rules } = compileCurated();
+const pack = await rulesPack();
+const { rules } = readRules(at("packs/rules"));
 write(packAt, pack);
 assert.equal(exports.loadRules(packAt, pack.length), 1);
 

@@ -1,12 +1,13 @@
 // How rules and classifier make one score, and when that is an injection.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openJudge, packs } from "./memo-support.ts";
+import { classifierPack } from "../../../scripts/packs.ts";
+import { openJudge } from "./memo-support.ts";
 
 const LOGIT_MAX = 4096;
 const judge = await openJudge();
 const { combine, exceeds, probability } = judge.exports as Record<string, (...args: number[]) => number>;
-const packThreshold = packs().classifier.readInt32LE(24);
+const packThreshold = classifierPack().readInt32LE(24);
 
 const NOWHERE = -LOGIT_MAX;
 

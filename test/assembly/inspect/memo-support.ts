@@ -1,13 +1,8 @@
 // The judge with its memo and the committed packs, for tests and measurements.
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
-import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
-import { compileCurated } from "../../../sidecar/pack/curated.ts";
+import { classifierPack, rulesPack, vocabularyPacks } from "../../../scripts/packs.ts";
 import { compile } from "../../support/leaf.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
 const ROOM = 4 << 20;
 
 export interface Judge {
@@ -31,20 +26,10 @@ export interface JudgeOptions {
   vocabularies?: boolean;
 }
 
-/** The committed rules and weights. */
-export function packs(): { rules: Uint8Array; classifier: Buffer } {
-  const weights = join(root, "packs/classifier/weights.bin");
-  if (!existsSync(weights)) throw new Error("packs/classifier/weights.bin is missing: run `weir train`");
-  return { rules: compileCurated().pack, classifier: readFileSync(weights) };
-}
-
 export async function openJudge({ secret, vocabularies }: JudgeOptions = {}): Promise<Judge> {
   const core = await compile("test/assembly/inspect/memo.entry.ts");
-  const words = vocabularies && {
-    o200k: await buildVocabulary("o200k"),
-    cl100k: await buildVocabulary("cl100k"),
-  };
-  const module = new WebAssembly.Module(attachPacks(core, { ...words }) as BufferSource);
+  const words = vocabularies ? await vocabularyPacks() : {};
+  const module = new WebAssembly.Module(attachPacks(core, words) as BufferSource);
   const abort = () => {
     throw new Error("abort");
   };
@@ -52,10 +37,9 @@ export async function openJudge({ secret, vocabularies }: JudgeOptions = {}): Pr
   const memory = exports.memory as WebAssembly.Memory;
   const reserve = (size: number) => exports.reserve(size) >>> 0;
   const write = (at: number, bytes: Uint8Array) => new Uint8Array(memory.buffer).set(bytes, at);
-  const { rules, classifier } = packs();
   for (const [pack, use] of [
-    [rules, exports.useRules],
-    [classifier, exports.useClassifier],
+    [await rulesPack(), exports.useRules],
+    [classifierPack(), exports.useClassifier],
   ]) {
     const to = reserve(pack.length);
     write(to, pack);

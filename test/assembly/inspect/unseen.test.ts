@@ -7,13 +7,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { classifierPack, rulesPack } from "../../../scripts/packs.ts";
 import { random } from "../../../sidecar/pack/train-grammar.ts";
 import { Judge } from "../../../sidecar/pack/train-judge.ts";
 import { packThreshold } from "../../../sidecar/pack/train-pack.ts";
 import { leaf } from "../../support/leaf.ts";
-import { packs } from "./memo-support.ts";
 
-const { rules, classifier } = packs();
+const rules = await rulesPack();
+const classifier = classifierPack();
 const judge = new Judge(await leaf("test/assembly/inspect/classifier.entry.ts"), rules);
 judge.use(classifier);
 const threshold = packThreshold(classifier);

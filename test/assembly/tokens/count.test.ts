@@ -3,9 +3,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
+import { vocabularyPack } from "../../../scripts/packs.ts";
 import { random } from "../../support/random.ts";
 import { KINDS, LANGUAGES, mixedText, sentence } from "./corpus.ts";
-import { ENCODINGS, tokens, vocabulary } from "./support.ts";
+import { ENCODINGS, tokens } from "./support.ts";
 
 const asText = { disallowedSpecial: new Set<string>() };
 const reference = [(text: string) => o200k(text, asText), (text: string) => cl100k(text, asText)] as const;
@@ -149,7 +150,7 @@ test("a piece of 1 MiB is counted exactly, whatever it repeats", () => {
 
 test("without vocabularies a count is refused, and so is a text longer than configured", async () => {
   const none = await tokens({ packs: {} });
-  const one = await tokens({ packs: { cl100k: await vocabulary("cl100k") }, textBytes: 8192 });
+  const one = await tokens({ packs: { cl100k: await vocabularyPack("cl100k") }, textBytes: 8192 });
   assert.equal(none.exports.hasVocabulary(0), 0);
   assert.equal(none.count(0, "text"), -1);
   assert.equal(one.exports.hasVocabulary(0), 0);

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { attachPacks } from "../../../scripts/attach-packs.ts";
 import { buildVocabulary } from "../../../scripts/build-vocabulary.ts";
+import { vocabularyPack } from "../../../scripts/packs.ts";
 import { PACK_BYTES_MAX } from "../../../sidecar/pack/rules-pack.ts";
 import { SLOTS } from "../../../sidecar/pack/train-model.ts";
 import { HEADER_BYTES } from "../../../sidecar/pack/train-pack.ts";
 import { compile } from "../../support/leaf.ts";
-import { ENTRY, instantiate, vocabulary } from "./support.ts";
+import { ENTRY, instantiate } from "./support.ts";
 
 const core = await compile(ENTRY);
 const bytes = (length: number, from = 1) => Uint8Array.from({ length }, (_, i) => (i * 7 + from) & 255);
@@ -55,5 +56,5 @@ test("a pack that is too large or unknown, and a module without a directory, are
 
 test("the vocabulary is built the same again", { timeout: 120_000 }, async () => {
   const digest = (pack: Uint8Array) => createHash("sha256").update(pack).digest("hex");
-  assert.equal(digest(await buildVocabulary("cl100k")), digest(await vocabulary("cl100k")));
+  assert.equal(digest(await buildVocabulary("cl100k")), digest(await vocabularyPack("cl100k")));
 });

@@ -1,24 +1,10 @@
 // Compiles the tokens leaf, attaches vocabularies to it as the build does, and wraps its exports for tests.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { attachPacks, type PackName } from "../../../scripts/attach-packs.ts";
-import { buildVocabulary, type EncodingName } from "../../../scripts/build-vocabulary.ts";
+import { vocabularyPacks } from "../../../scripts/packs.ts";
 import { compile } from "../../support/leaf.ts";
 
 export const ENTRY = "test/assembly/tokens/tokens.entry.ts";
 export const ENCODINGS = ["o200k", "cl100k"] as const;
-
-const packs = fileURLToPath(new URL("../../../build/packs/", import.meta.url));
-
-/** The pack of `name` as it was built; built now when it is not there. */
-export async function vocabulary(name: EncodingName): Promise<Uint8Array> {
-  const file = `${packs}${name}.bin`;
-  if (!existsSync(file)) {
-    mkdirSync(packs, { recursive: true });
-    writeFileSync(file, await buildVocabulary(name));
-  }
-  return readFileSync(file);
-}
 
 export interface TokensOptions {
   scalar?: boolean;
@@ -40,10 +26,7 @@ export interface Tokens {
 }
 
 export async function tokens(options: TokensOptions = {}): Promise<Tokens> {
-  const attached = options.packs ?? {
-    o200k: await vocabulary("o200k"),
-    cl100k: await vocabulary("cl100k"),
-  };
+  const attached = options.packs ?? (await vocabularyPacks());
   const module = attachPacks(await compile(ENTRY, options), attached);
   return instantiate(module, options.textBytes ?? 4 << 20);
 }
