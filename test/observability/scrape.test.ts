@@ -17,6 +17,7 @@ import { type Scripted, startScripted } from "../../sidecar/events/testing.ts";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
 import { type OtlpReceiver, startReceiver } from "../otel/receiver.ts";
 import { keyEntry, until, type World, world } from "../support/e2e.ts";
+import { discovered, putWatched, withPolicy } from "../support/e2e-policy.ts";
 import { queries, rules, rulesText, sixtyTimesFaster, withoutFiltering } from "./files.ts";
 import { noPrometheus, type Prometheus, startPrometheus } from "./prometheus.ts";
 
@@ -118,6 +119,7 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
   let send: () => Promise<unknown>[] = () => [];
   let flowing: Promise<void>;
   let over = false;
+  let put: (policy: object) => void;
 
   before(async () => {
     collector = await startReceiver();
@@ -138,7 +140,16 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
         logsUrl: `${collector.url}/v1/logs`,
       },
     };
-    w = await world({ policy: policyWith(moderator.url), redis: hasRedis(), events });
+    const policy = policyWith(moderator.url);
+    const file = join(directory, "filter.yaml");
+    // The filter by itself (ECDS), so that what Envoy says of a policy that comes later can be seen.
+    const edit = (text: string) => {
+      const { config, filter } = discovered(text, file);
+      put = (other) => putWatched(file, withPolicy(filter, policy, other));
+      put(policy);
+      return config;
+    };
+    w = await world({ policy, edit, redis: hasRedis(), events });
     prometheus = await startPrometheus({
       targets: {
         proxies: { address: `127.0.0.1:${w.envoys[0]?.adminPort}`, path: "/stats/prometheus" },
@@ -244,6 +255,14 @@ describe("seen by Prometheus", { skip: noPrometheus }, () => {
     await fires("WeirBudgetExhausted", "WeirInjectionBurst", "WeirKeyGuessing");
     const [exhausted] = (await prometheus.alerts()).filter(({ name }) => name === "WeirBudgetExhausted");
     assert.equal(exhausted?.labels.tier, "small");
+  });
+
+  it("fires for answers that cannot be read, and for a policy that Envoy refuses", async () => {
+    const compressed = { headers: { "x-mock-encoding": "gzip" } };
+    send = () => [...healthy(), w.chat("key-redacting", "hello", compressed)];
+    put({ tierz: {} });
+    await fires("WeirPolicyRefused");
+    await fires("WeirAnswersUnreadable");
   });
 
   it("fires for a collector that refuses and a moderator that fails, while events still go elsewhere", async () => {
