@@ -50,6 +50,11 @@ describe("the chart", { skip: noHelm }, () => {
       /sidecar\.autoscaling\.maxReplicas: 1: expected at least minReplicas, which is 3/,
     ],
     [
+      "a size that is no quantity of Kubernetes",
+      ["common", "--set", "ledger.embedded.size=1GB"],
+      /ledger\/embedded\/size': '1GB' does not match pattern/,
+    ],
+    [
       "Redis without an address",
       ["common", "--set", "ledger.store=redis"],
       /neither urls nor existingSecret/,
