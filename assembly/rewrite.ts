@@ -1,7 +1,8 @@
 // Small changes to a request's body, made on its bytes: the limit on the answer's length, the wish for usage in a stream,
 // and a cheaper model. What is not changed stays as the client wrote it.
 import { Prompt, Shape } from "./inspect/prompt";
-import { Bedrock, isConfigured, isOllama } from "./inspect/prompt-shape";
+import { Bedrock, isConfigured } from "./inspect/prompt-bedrock";
+import { isOllama } from "./inspect/prompt-shape";
 import { Kind, Tape } from "./json/tape";
 import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";

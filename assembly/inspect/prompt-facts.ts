@@ -8,12 +8,11 @@ import { NOT_WHOLE, sameText, toU64 } from "../json/text";
 import { reserve } from "../memory";
 import { endOf, isFolded, lenOf, ptrOf, Slice, slice, startsWith, sub } from "../slice";
 import { nameOf } from "./prompt-form";
+import { Bedrock, isConfigured } from "./prompt-bedrock";
 import { findPathModel } from "./prompt-path";
 import {
   asksForCount,
-  Bedrock,
   isCohereChat,
-  isConfigured,
   isGeminiStream,
   isOllama,
   plainPath,

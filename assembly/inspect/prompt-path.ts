@@ -2,39 +2,29 @@
 //
 //   /openai/deployments/MODEL/chat/completions   Azure: anything may follow
 //   /v1/engines/MODEL/completions                OpenAI's former API; not /engines/v1/… and /engines/llama.cpp/v1/…
-//   /model/MODEL/invoke                          Bedrock: also converse and count-tokens, and what begins like them
+//   /model/MODEL/invoke                          Bedrock (prompt-bedrock.ts): also converse, count-tokens, and what begins like them
 //   /v1beta/models/MODEL:generateContent         Gemini, Vertex: what stands before the last colon of the last segment
 //
 // Servers decode a path before they route it, so it is read as they do: an escape may stand for a letter, a digit or
-// one of `- . : _ @ + $`, and names are compared without regard to case. A path with any other escape, one that
+// one of `- . : _ @ + $`, or for the slash in an ARN of Bedrock's, and names are compared without regard to case. A path with any other escape, one that
 // servers could read in different ways (isOddPath), and one that names two models is odd: what it names is not known.
 //
 // Bounds: one walk over the path; one with escapes is at most PATH_MAX bytes, others are not copied.
 import { hexValue } from "../json/chars";
 import { PATH_MAX } from "../limits";
 import { reserve } from "../memory";
-import {
-  endOf,
-  eq,
-  indexOf,
-  isFolded,
-  lenOf,
-  NONE,
-  ptrOf,
-  slice,
-  Slice,
-  startsWithFolded,
-  sub,
-} from "../slice";
-import { Bedrock, isOddPath, withoutQuery } from "./prompt-shape";
+import { endOf, eq, indexOf, isFolded, lenOf, NONE, ptrOf, slice, Slice, sub } from "../slice";
+import { arnSlash, isBedrockMethod, limitOf } from "./prompt-bedrock";
+import { isOddPath, withoutQuery } from "./prompt-shape";
 import { Prompt } from "./prompt-spans";
 
 const PERCENT: u8 = 37;
-const DOT: u8 = 46;
 const SLASH: u8 = 47;
 const COLON: u8 = 58;
 
 const plain: usize = reserve(PATH_MAX);
+/** Where the slash of an ARN is in `plain`; 0 if there is none. */
+let nameSlash: usize = 0;
 
 /** Leaves the path's model in `out`, or that the path is odd. The slice lives as long as `path`, or until the next call. */
 export function findPathModel(path: Slice, out: Prompt): void {
@@ -47,6 +37,7 @@ export function findPathModel(path: Slice, out: Prompt): void {
   let name = NONE;
   for (let from = 0; from < lenOf(clean); ) {
     let to = indexOf(clean, SLASH, from);
+    if (to >= 0 && ptrOf(clean) + to == nameSlash) to = indexOf(clean, SLASH, to + 1);
     if (to < 0) to = lenOf(clean);
     const segment = sub(clean, from, to);
     if (to > from) {
@@ -69,9 +60,7 @@ export function findPathModel(path: Slice, out: Prompt): void {
 function isNamed(kind: Slice, name: Slice, next: Slice): bool {
   switch (lenOf(kind)) {
     case 5:
-      if (!isFolded(kind, "model")) return false;
-      if (startsWithFolded(next, "invoke") || startsWithFolded(next, "converse")) return true;
-      return startsWithFolded(next, "count-tokens");
+      return isFolded(kind, "model") && isBedrockMethod(next);
     case 7:
       return isFolded(kind, "engines") && !isFolded(name, "v1") && !isFolded(next, "v1");
     case 11:
@@ -79,21 +68,6 @@ function isNamed(kind: Slice, name: Slice, next: Slice): bool {
     default:
       return false;
   }
-}
-
-/** Which member bounds the answer where Bedrock's `model` is asked by `method`. */
-function limitOf(model: Slice, method: Slice): Bedrock {
-  if (startsWithFolded(method, "converse")) return Bedrock.Config;
-  // An inference profile has its region before the model's name.
-  const name = isMakers(model) ? model : sub(model, indexOf(model, DOT) + 1, lenOf(model));
-  if (startsWithFolded(name, "amazon.nova")) return Bedrock.Nova;
-  if (startsWithFolded(name, "meta.llama")) return Bedrock.Llama;
-  return startsWithFolded(name, "openai.") ? Bedrock.None : Bedrock.Plain;
-}
-
-function isMakers(model: Slice): bool {
-  const isAmazons = startsWithFolded(model, "amazon.");
-  return isAmazons || startsWithFolded(model, "meta.") || startsWithFolded(model, "openai.");
 }
 
 function adopt(model: Slice, out: Prompt): void {
@@ -104,15 +78,18 @@ function adopt(model: Slice, out: Prompt): void {
 
 /** `path` without escapes; NONE when it has one that changes what the path means. */
 function decodePath(path: Slice): Slice {
+  nameSlash = 0;
   if (indexOf(path, PERCENT) < 0) return path;
   if (lenOf(path) > PATH_MAX) return NONE;
+  const slash = arnSlash(path);
   const end = endOf(path);
   let to = plain;
   for (let p = ptrOf(path); p < end; p++) {
     let c: i32 = load<u8>(p);
     if (c == PERCENT) {
       c = p + 3 <= end ? (hexValue(load<u8>(p, 1)) << 4) | hexValue(load<u8>(p, 2)) : -1;
-      if (!isPlain(c)) return NONE;
+      if (slash >= 0 && p == ptrOf(path) + slash) nameSlash = to;
+      else if (!isPlain(c)) return NONE;
       p += 2;
     }
     store<u8>(to++, <u8>c);

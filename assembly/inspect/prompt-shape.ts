@@ -3,10 +3,11 @@
 // The only normalisation of a path: what follows the first `?` is cut off. Any prefix may come before a known
 // ending. A path with a percent sign, a backslash, a semicolon, `#`, `//` or a dot segment could mean another
 // place to the server behind us than to us, so it is never guessed at: Unknown, whatever the body. So is any
-// method but POST. Only `%3A` divides no path, and AWS' clients write it in the names of Bedrock's models: with it the
-// body tells. A trailing slash or another case is simply not a known ending.
+// method but POST. Only `%3A` divides no path, and the slash in an ARN of Bedrock's (prompt-bedrock.ts); AWS' clients write both
+// in the names of models: with them the body tells. A trailing slash or another case is simply not a known ending.
 import { Tape } from "../json/tape";
 import { is, lenOf, NONE, ptrOf, Slice, startsWith, sub } from "../slice";
+import { arnSlash } from "./prompt-bedrock";
 
 export enum Shape {
   Unknown = 0,
@@ -19,24 +20,6 @@ export enum Shape {
   /** Ollama's own API. */
   OllamaChat = 7,
   OllamaGenerate = 8,
-}
-
-/** By which member Bedrock has an answer bounded: its path tells, not the shape. */
-export enum Bedrock {
-  None = 0,
-  /** `inferenceConfig.maxTokens`: Converse. */
-  Config = 1,
-  /** `max_gen_len`: Meta's Llama. */
-  Llama = 2,
-  /** `max_tokens`: other models, which refuse what they do not know; OpenAI's take what they take elsewhere. */
-  Plain = 3,
-  /** `inferenceConfig.maxTokens`, or there `max_new_tokens`: Amazon's Nova. */
-  Nova = 4,
-}
-
-/** Whether the limit stands in `inferenceConfig`. */
-export function isConfigured(bedrock: i32): bool {
-  return bedrock == Bedrock.Config || bedrock == Bedrock.Nova;
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
@@ -122,8 +105,8 @@ export function isOddPath(path: Slice): bool {
   return isOdd(path, false);
 }
 
-/** `colons`: a colon may be written as `%3A`. */
-function isOdd(path: Slice, colons: bool): bool {
+/** `names`: a colon may be written as `%3A`, and the slash of an ARN as `%2F`. */
+function isOdd(path: Slice, names: bool): bool {
   const ptr = ptrOf(path);
   const len = lenOf(path);
   let segment = 0;
@@ -131,9 +114,12 @@ function isOdd(path: Slice, colons: bool): bool {
     const c: u32 = i < len ? load<u8>(ptr + i) : 47;
     // Nearly every byte is one, and a path is read several times.
     if ((c | 32) - 97 < 26) continue;
-    if (colons && c == 37 && len - i > 2 && load<u8>(ptr + i, 1) == 51 && (load<u8>(ptr + i, 2) | 32) == 97) {
-      i += 2;
-      continue;
+    if (names && c == 37 && len - i > 2) {
+      const isColon = load<u8>(ptr + i, 1) == 51 && (load<u8>(ptr + i, 2) | 32) == 97;
+      if (isColon || arnSlash(path) == i) {
+        i += 2;
+        continue;
+      }
     }
     if (c <= 32 || c >= 127 || c == 37 || c == 92 || c == 59 || c == 35) return true;
     if (c != 47) continue;

@@ -121,6 +121,34 @@ async function startEcho(): Promise<Server> {
   return server;
 }
 
+describe("escaped slashes, where Envoy leaves them", () => {
+  it("pass in the ARN of Bedrock's model alone, whose answer is bounded as it wants it", async () => {
+    const arn = "/model/arn%3Aaws%3Abedrock%3A%3A1%3Aapplication-inference-profile%2Fk2x9/converse";
+    const model = "arn:aws:bedrock::1:application-inference-profile/*";
+    const w = await world({
+      policy: {
+        tiers: { pro: { tokens: "1M/day", output: { max_tokens: 20 } } },
+        keys: [keyEntry("pro", "acme/routes/arn", "pro", { models: [model] })],
+      },
+      edit: (text) => text.replace("REJECT_REQUEST", "KEEP_UNCHANGED"),
+    });
+    try {
+      const body = { messages: [{ role: "user", content: [{ text: "How deep?" }] }] };
+      await w.call("pro", body, { path: arn });
+      const [seen] = w.llm.seen;
+      assert.equal(seen?.path, arn);
+      assert.deepEqual(JSON.parse(seen.body), { inferenceConfig: { maxTokens: 20 }, ...body });
+      const attack = { messages: [{ role: "user", content: [{ text: ATTACK }] }] };
+      assert.equal((await w.call("pro", attack, { path: arn })).code, "injection_detected");
+      for (const path of ["/v1%2Fchat/completions", arn.replace("profile", "profile%2F"), `${arn}%2Fx`])
+        assert.equal((await w.call("pro", body, { path })).status, 422, path);
+      assert.equal(w.llm.seen.length, 1);
+    } finally {
+      await w.close();
+    }
+  });
+});
+
 describe("a WebSocket through Envoy", () => {
   it("opens where the route allows it, carries bytes both ways, and is refused elsewhere", async () => {
     const echo = await startEcho();

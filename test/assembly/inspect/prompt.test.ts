@@ -135,12 +135,24 @@ test("a shape is only taken from a path that is exactly known", () => {
   assert.equal(builds.SIMD("/v1//chat/completions", chat).shape, "unknown");
   assert.equal(builds.SIMD("/elsewhere", chat).shape, "chat");
   assert.equal(builds.SIMD("/model/m-v1%3a0/invoke", chat).shape, "chat");
+  assert.equal(builds.SIMD("/model/arn%3Aa%3A%3Ab%2Fc/converse-stream?x=%2F", chat).shape, "chat");
   for (const odd of [
     "/model/m%3A/%2e/x",
     "/model/m%3",
     "/model/m%3A%2Fx",
     "/model/m%3A//x",
     "/model/%3A/../x",
+    "/model/a%2Fb/converse",
+    "/model/arn%3Aa%2Fb%2Fc/converse",
+    "/model/arn%3Aa%2F/converse",
+    "/model/arn%3Aa%2F../converse",
+    "/model/arn%3Aa%2F%2E/converse",
+    "/model/arn%3Aa%2Fb/converse/",
+    "/model/arn%3Aa%2Fb/chat/completions",
+    "/models/arn%3Aa%2Fb/converse",
+    "/x%2Fmodel/arn%3Aa%2Fb/converse",
+    "/model/arn%3Aa%2Fb/converse%2Fc",
+    "/model/arn%3Aa/b%2Fc/converse",
   ])
     assert.equal(builds.SIMD(odd, chat).shape, "unknown", odd);
 });
@@ -164,6 +176,15 @@ test("a model is taken from a path that names it, as a server decodes it", () =>
     ["/model/anthropic.claude-v1%3A0/invoke", "anthropic.claude-v1:0"],
     ["/model/anthropic.claude-v1:0/converse-stream", "anthropic.claude-v1:0"],
     ["/model/m/count-tokens", "m"],
+    [
+      "/model/arn%3Aaws%3Abedrock%3A%3A1%3Ainference-profile%2Fus.a.b-v1%3A0/converse",
+      "arn:aws:bedrock::1:inference-profile/us.a.b-v1:0",
+    ],
+    ["/bedrock/model/ARN%3aaws%3aprofile%2fk2%2Dx9/invoke-with-response-stream", "ARN:aws:profile/k2-x9"],
+    ["/model/arn%3Aa%2Fb%2Fc/converse", ODD],
+    ["/model/arn%3Aa%2Fb/elsewhere", ODD],
+    ["/deployments/arn%3Aa%2Fb/converse", ODD],
+    ["/model/arn%3Aa%2Fdeployments/converse", "arn:a/deployments"],
     ["/model/v1/chat/completions", ""],
     ["/v1/chat/completions?x=/openai/deployments/gpt-4o/y", ""],
     ["", ""],

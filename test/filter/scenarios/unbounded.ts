@@ -117,6 +117,22 @@ export const bedrock: [string, object, object][] = [
     { inferenceConfig: { max_new_tokens: 9 } },
     { inferenceConfig: { maxTokens: 20, max_new_tokens: 9 } },
   ],
+  [
+    "arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Aapplication-inference-profile%2Fk2x9/converse",
+    {},
+    { inferenceConfig: { maxTokens: 20 } },
+  ],
+  [
+    "arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Famazon.nova-pro-v1%3A0/invoke",
+    {},
+    { inferenceConfig: { maxTokens: 20 } },
+  ],
+  [
+    "arn%3Aaws%3Abedrock%3A%3A1%3Ainference-profile%2Fus.meta.llama3-8b-v1%3A0/invoke",
+    { prompt: "Hi" },
+    { max_gen_len: 20 },
+  ],
+  ["arn%3Aaws%3Abedrock%3A%3A1%3Aprovisioned-model%2Fk2x9/invoke", { prompt: "Hi" }, { max_tokens: 20 }],
   ["any/converse/", {}, { inferenceConfig: { maxTokens: 20 } }],
   ["us.amazon.nova-pro-v1:0/invoke", {}, { inferenceConfig: { maxTokens: 20 } }],
   [
