@@ -12,8 +12,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { problemsOf } from "../sidecar/cli/check.ts";
-import { readPolicy } from "../sidecar/cli/policy-file.ts";
+import { checkPolicy } from "../sidecar/cli/check.ts";
 import { authorityOf, integerOf, pipedOutput } from "../sidecar/cli/usage.ts";
 import {
   bufferBytes,
@@ -98,9 +97,8 @@ function main(): void {
       "expected --policy FILE --wasm PATH --upstream HOST:PORT --sidecar HOST:PORT [--listen ADDRESS:PORT] [--admin-port PORT]",
     );
   const adminPort = integerOf("--admin-port", values["admin-port"], 1, 65_535);
-  const text = readPolicy(policy);
-  const problems = problemsOf(text);
-  if (problems.length > 0) throw new Error(`${policy}: ${problems.join("; ")}`);
+  const { policy: text, problems } = checkPolicy(policy);
+  if (problems.length > 0) throw new Error(problems.join("; "));
   const read = JSON.parse(text) as EnvoyConfigOptions["policy"];
   pipedOutput().write(envoyConfig({ policy: read, wasm, upstream, sidecar, listen, adminPort }));
 }

@@ -12,7 +12,7 @@ import { UsageError } from "./usage.ts";
 export const USAGE = `usage: weir check FILE
 
 The policy in YAML, or in JSON where its name ends in .json; - reads standard input. Prints one line for each
-problem: path: value: expected …
+problem: FILE:LINE:COLUMN: path: value: expected …
 
 exit status: 0 valid, 1 not valid or not readable, 2 wrong usage`;
 
@@ -53,11 +53,17 @@ export function problemsOf(policy: string, wasm: Uint8Array = filterBytes()): st
   return [...zoneProblems(read), ...(read.rules ? compileOwnRules(read.rules).problems : [])];
 }
 
+/** The policy in `file` as JSON text, and its problems, each with its place: `FILE:LINE:COLUMN: path: value: expected`. */
+export function checkPolicy(file: string, wasm?: Uint8Array): { policy: string; problems: string[] } {
+  const { json, placed } = readPolicy(file);
+  return { policy: json, problems: problemsOf(json, wasm).map(placed) };
+}
+
 export async function run(args: string[]): Promise<number> {
   const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
   const [file] = positionals;
   if (!file || positionals.length > 1) throw new UsageError("expected one FILE");
-  const problems = problemsOf(readPolicy(file));
+  const { problems } = checkPolicy(file);
   for (const problem of problems) console.log(problem);
   if (problems.length === 0) console.error(`${file}: the policy is valid`);
   return problems.length === 0 ? 0 : 1;

@@ -232,7 +232,7 @@ describe("weir", () => {
       "merged.yaml",
       `${base}  pro: { requests: 600/min, <<: *free }\n  own: { <<: [*free] }\n`,
     );
-    assert.deepEqual(JSON.parse(readPolicy(merged)).tiers, {
+    assert.deepEqual(JSON.parse(readPolicy(merged).json).tiers, {
       free: { requests: "60/min", prompt: { injection: "shadow" } },
       pro: { requests: "600/min", prompt: { injection: "shadow" } },
       own: { requests: "60/min", prompt: { injection: "shadow" } },
@@ -256,7 +256,7 @@ describe("weir", () => {
   it("regression: sixty tiers that were each another with changes, which was one itself, were too many aliases", () => {
     const base = "tiers:\n  a: &a { requests: 1/s }\n  b: &b { <<: *a, tokens: 1M/day }\n";
     const tiers = Array.from({ length: 60 }, (_, i) => `  t${i}: { <<: *b, requests: ${i + 2}/s }\n`);
-    const policy = JSON.parse(readPolicy(at("sixty.yaml", base + tiers.join(""))));
+    const policy = JSON.parse(readPolicy(at("sixty.yaml", base + tiers.join(""))).json);
     assert.deepEqual(policy.tiers.t59, { requests: "61/s", tokens: "1M/day" });
   });
 
@@ -277,19 +277,59 @@ describe("weir", () => {
 
   it("refuses of a JSON file what the proxy would, though it is YAML", async () => {
     const tiers = '"tiers":{"pro":{"requests":"60/min"';
-    for (const [text, message] of [
-      [`{${tiers},}}}`, "unexpected character at byte 37"],
-      [`{${tiers}}}} # one`, "text after the document at byte 40"],
-      [`\ufeff{${tiers}}}}`, "byte order mark, or text that is not UTF-8, before the document at byte 0"],
+    for (const [text, place, message] of [
+      [`{${tiers},}}}`, "1:38", "unexpected character at byte 37"],
+      [`{\n${tiers}}}} # one`, "2:40", "text after the document at byte 41"],
+      [
+        `\ufeff{${tiers}}}}`,
+        "1:1",
+        "byte order mark, or text that is not UTF-8, before the document at byte 0",
+      ],
     ] as const) {
-      const { code, out } = await weir("check", at("policy.json", text));
-      assert.deepEqual([code, out], [1, `/: not JSON: expected JSON without errors, found ${message}\n`]);
+      const file = at("policy.json", text);
+      const { code, out } = await weir("check", file);
+      const problem = `/: not JSON: expected JSON without errors, found ${message}`;
+      assert.deepEqual([code, out], [1, `${file}:${place}: ${problem}\n`]);
     }
     const empty = at("empty.json", "\n");
     const nothing = "nothing in it: expected a policy, which has tiers";
     assert.deepEqual((await weir("check", empty)).err, `weir check: ${empty}: ${nothing}\n`);
     const { code, err } = await weir("check", at("policy.json", `{${tiers}}}}\n`));
     assert.deepEqual([code, err.endsWith("the policy is valid\n")], [0, true]);
+  });
+
+  it("says of each problem where in the file it is, whatever it came by", async () => {
+    const yaml = `tiers:
+  free: &free
+    requests: 60/mi
+  pro:
+    <<: *free
+    prompt:
+      injektion: off
+keys:
+  - { sha256: none, subject: a/b/c, tier: gone }
+prices:
+  openai/gpt: { prompt: much, completion: $1 }
+`;
+    const placed = async (name: string, text: string) => {
+      const file = at(name, text);
+      const { code, out } = await weir("check", file);
+      assert.equal(code, 1);
+      return out.split("\n").map((line) => line.replace(`${file}:`, "").replace(/^(\S+ \S+) .*/, "$1"));
+    };
+    assert.deepEqual(await placed("placed.yaml", yaml), [
+      "3:5: /tiers/free/requests:",
+      "3:5: /tiers/pro/requests:",
+      "7:7: /tiers/pro/prompt/injektion:",
+      "9:7: /keys/0/sha256:",
+      "11:17: /prices/openai~1gpt/prompt:",
+      "",
+    ]);
+    assert.deepEqual(await placed("placed.json", '{\n\t"tiers": {\n\t\t"a": { "requests": 5 }\n\t}\n}\n'), [
+      "3:10: /tiers/a/requests:",
+      "",
+    ]);
+    assert.deepEqual(await placed("empty.yaml", "routes: []\n"), ["1:1: /:", ""]);
   });
 
   it("says where a star stands that must be in quotes", async () => {

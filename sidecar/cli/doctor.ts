@@ -9,8 +9,7 @@ import { examineProxy } from "../doctor/proxy.ts";
 import { examineSidecar } from "../doctor/sidecar.ts";
 import { WeirError } from "../errors.ts";
 import { remoteBooks } from "../ledger/remote-books.ts";
-import { problemsOf } from "./check.ts";
-import { readPolicy } from "./policy-file.ts";
+import { checkPolicy, problemsOf } from "./check.ts";
 import { baseUrlOf, secretOf, UsageError } from "./usage.ts";
 
 export const USAGE = `usage: weir doctor [--policy FILE] [--sidecar URL] [--proxy URL] [--envoy-admin URL] [--path PATH] [--model NAME]
@@ -47,16 +46,17 @@ interface Options {
 /** A file's policy as JSON, if it is one, and what is to say of it. */
 function policyFindings(file: string): { findings: Finding[]; text: string | undefined } {
   const fix = `weir check ${file} names every problem`;
-  let text: string;
+  let checked: ReturnType<typeof checkPolicy>;
   try {
-    text = readPolicy(file);
+    checked = checkPolicy(file);
   } catch (thrown) {
     return { findings: [fail("policy.valid", WeirError.from(thrown).message, fix)], text: undefined };
   }
-  const [problem, ...more] = problemsOf(text);
-  if (problem === undefined) return { findings: [ok("policy.valid", `${file} is valid`)], text };
+  const [problem, ...more] = checked.problems;
+  if (problem === undefined)
+    return { findings: [ok("policy.valid", `${file} is valid`)], text: checked.policy };
   const others = more.length > 0 ? ` (and ${more.length} more)` : "";
-  return { findings: [fail("policy.valid", `${file}: ${problem}${others}`, fix)], text: undefined };
+  return { findings: [fail("policy.valid", `${problem}${others}`, fix)], text: undefined };
 }
 
 /** Members in one order: what deploys a policy may write them in another. */

@@ -11,6 +11,7 @@ import {
   visit,
 } from "yaml";
 import { WeirError } from "../errors.ts";
+import { placeOf } from "./policy-places.ts";
 import { textOf } from "./usage.ts";
 
 /** Where an alias stands that names no anchor: of a star that was meant as one, YAML says something else or nothing. */
@@ -53,11 +54,16 @@ function unlikeJson(document: Document): { at: number; what: string } | undefine
 /** Of one anchor, times the aliases that are in it: room for hundreds of tiers that are each another one with changes. */
 const ALIASES_MAX = 1000;
 
-/** The policy in `file` as JSON text. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
-export function readPolicy(file: string): string {
+export interface PolicyFile {
+  /** The policy as JSON text. */
+  readonly json: string;
+  /** What is wrong with it (`/tiers/pro/requests: …`), with `FILE:LINE:COLUMN: ` before it. */
+  placed(problem: string): string;
+}
+
+/** The policy in `file`; - is standard input. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
+export function readPolicy(file: string): PolicyFile {
   const text = textOf(file, file === "-" ? 0 : file);
-  // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
-  if (file.endsWith(".json") && text.trim()) return text;
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -65,9 +71,20 @@ export function readPolicy(file: string): string {
     prettyErrors: false,
     uniqueKeys: true,
   });
-  const refuse = (at: number, what: string): never => {
-    const { line, col } = lines.linePos(at);
-    throw new WeirError("invalid_argument", `${file}:${line}:${col}: ${what}`);
+  const at = (place: number, what: string): string => {
+    const { line, col } = lines.linePos(place);
+    return `${file}:${line}:${col}: ${what}`;
+  };
+  const placed = (problem: string): string => {
+    const byte = /^\/: not JSON: .* at byte (\d+)$/.exec(problem)?.[1];
+    if (byte !== undefined) return at(Buffer.from(text).subarray(0, Number(byte)).toString().length, problem);
+    const pointer = /^(\/.*?): /.exec(problem)?.[1];
+    return pointer === undefined ? `${file}: ${problem}` : at(placeOf(document, pointer), problem);
+  };
+  // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
+  if (file.endsWith(".json") && text.trim()) return { json: text, placed };
+  const refuse = (place: number, what: string): never => {
+    throw new WeirError("invalid_argument", at(place, what));
   };
   const [error] = document.errors;
   const star = strayStar(document);
@@ -84,7 +101,7 @@ export function readPolicy(file: string): string {
   if (document.contents === null)
     throw new WeirError("invalid_argument", `${file}: nothing in it: expected a policy, which has tiers`);
   try {
-    return JSON.stringify(document.toJS({ maxAliasCount: ALIASES_MAX }));
+    return { json: JSON.stringify(document.toJS({ maxAliasCount: ALIASES_MAX })), placed };
   } catch {
     throw new WeirError(
       "invalid_argument",

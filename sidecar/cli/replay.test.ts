@@ -283,7 +283,7 @@ test("the command prints what changed, as a table or JSON, and its exit status s
   writeFileSync(refused, policy({ requests: "often" }));
   const refusedRun = weir("--policy", refused, records);
   assert.equal(refusedRun.status, 1);
-  assert.match(refusedRun.stderr, /refused\.yaml: \/tiers\/pro\/requests: "often": expected a rate/);
+  assert.match(refusedRun.stderr, /refused\.yaml:\d+:\d+: \/tiers\/pro\/requests: "often": expected a rate/);
   assert.match(
     weir("--policy", strict, join(folder, "none.jsonl")).stderr,
     /none\.jsonl: cannot be read: ENOENT/,

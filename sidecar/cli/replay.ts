@@ -9,11 +9,10 @@ import { createReadStream, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FakeClock } from "../../host/clock.ts";
 import { WeirError } from "../errors.ts";
-import { problemsOf } from "./check.ts";
+import { checkPolicy } from "./check.ts";
 import { filterBytes } from "./filter.ts";
 import { instant } from "./ledger-text.ts";
 import { linesOf, Unread } from "./lines.ts";
-import { readPolicy } from "./policy-file.ts";
 import { LineError, parseRecord, type ReplayRecord } from "./replay-record.ts";
 import { moveTo, newCallers, noteCaller, Replayed, type Verdict } from "./replay-run.ts";
 import { integerOf, UsageError, unreadable } from "./usage.ts";
@@ -239,12 +238,11 @@ export async function run(args: string[]): Promise<number> {
   if (!values.policy) throw new UsageError("--policy is missing");
   if (!file || positionals.length > 1) throw new UsageError("expected one RECORDS.jsonl");
   const wasm = filterBytes();
-  const policies = [values.policy, ...(values.against ? [values.against] : [])].map((name) => {
-    const policy = readPolicy(name);
-    return { name, policy, problems: problemsOf(policy, wasm) };
-  });
-  for (const { name, problems } of policies)
-    for (const problem of problems) console.error(`${name}: ${problem}`);
+  const policies = [values.policy, ...(values.against ? [values.against] : [])].map((name) => ({
+    name,
+    ...checkPolicy(name, wasm),
+  }));
+  for (const { problems } of policies) for (const problem of problems) console.error(problem);
   if (policies.some(({ problems }) => problems.length > 0)) return 1;
   const [proposed, other] = policies;
   const report = await replayFile(file, {

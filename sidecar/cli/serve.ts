@@ -10,9 +10,8 @@ import type { Vm } from "../../host/vm.ts";
 import { controlCallouts } from "../control/callouts.ts";
 import { bufferBytes } from "../doctor/policy.ts";
 import { systemReason, WeirError } from "../errors.ts";
-import { problemsOf } from "./check.ts";
+import { checkPolicy } from "./check.ts";
 import { filterBytes } from "./filter.ts";
-import { readPolicy } from "./policy-file.ts";
 import { authorityOf, integerOf, runsUnread, UsageError } from "./usage.ts";
 
 const ADDRESS = "127.0.0.1";
@@ -47,8 +46,7 @@ export async function run(args: string[]): Promise<number> {
   const sidecar = authorityOf("--sidecar", values.sidecar);
   const port = integerOf("--port", values.port, 0, 65_535);
   const wasm = filterBytes();
-  const policy = readPolicy(values.policy);
-  const problems = problemsOf(policy, wasm);
+  const { policy, problems } = checkPolicy(values.policy, wasm);
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) return 1;
   runsUnread();
