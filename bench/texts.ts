@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { labelledFile } from "../sidecar/pack/train-corpus.ts";
+import { expand, parseGrammar, random as templateRandom } from "../sidecar/pack/train-grammar.ts";
 import { random } from "../test/support/random.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -41,12 +42,13 @@ function fromFiles(pattern: RegExp): string[] {
 export const documentation = () => fromFiles(/(README|CHANGELOG|LICENSE)[^/]*\.(md|txt)$/i);
 export const code = () => fromFiles(/\.(d\.ts|[cm]?js|py|h)$/);
 
+/** A text of each harmless template. */
 function harmless(): string[] {
-  return readdirSync(join(root, "training/hard")).flatMap((name) =>
-    readFileSync(join(root, "training/hard", name), "utf8")
-      .split("\n")
-      .filter((line) => /^[^=#$]/.test(line)),
-  );
+  const pick = templateRandom(7);
+  return readdirSync(join(root, "training/hard")).flatMap((name) => {
+    const grammar = parseGrammar(readFileSync(join(root, "training/hard", name), "utf8"), name);
+    return grammar.templates.map(({ parts }) => expand(grammar, parts, pick));
+  });
 }
 
 /** The rows of WEIR_DATA; undefined when there are none. */

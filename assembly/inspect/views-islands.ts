@@ -130,6 +130,13 @@ function runStart(inside: usize, from: usize, escaped: bool, end: usize): usize 
 
 function runEnd(inside: usize, end: usize): usize {
   let stop = inside;
+  if (ASC_FEATURE_SIMD) {
+    while (stop + 16 <= end) {
+      const others = othersIn(stop);
+      if (others) return stop + <usize>ctz(others);
+      stop += 16;
+    }
+  }
   while (stop < end && load<u8>(values + load<u8>(stop))) stop++;
   return stop;
 }
@@ -162,19 +169,20 @@ function nibble(byte: u32): u32 {
   return byte < 58 ? byte - 48 : (byte | 32) - 87;
 }
 
-/** Each character is `width` bits: 1, 5 or 6. */
+/** Each character is `width` bits: 1, 5 or 6. Stops at the first byte that is not of a text, and then has nothing. */
 function fromBits(ptr: usize, len: i32, to: usize, width: i32): usize {
   let bits: u32 = 0;
   let count = 0;
   let out = to;
+  expected = 0;
   for (let i = 0; i < len; i++) {
     bits = (bits << width) | valueOf(load<u8>(ptr + i), width);
     count += width;
     if (count >= 8) {
       count -= 8;
       const byte = (bits >> count) & 0xff;
-      // Most runs are words and paths; what they decode to soon has a control character.
-      if (isControl(byte)) return to;
+      // Most runs are words and paths: what they decode to is soon no text.
+      if (!continues(byte, <i32>(out - to))) return to;
       store<u8>(out++, <u8>byte);
     }
   }
@@ -186,33 +194,39 @@ function valueOf(byte: u32, width: i32): u32 {
   return byte >= 65 ? byte - 65 : byte - (width == 5 ? 24 : 48);
 }
 
-/** A control character that is not in texts; zero is not one. */
+/** A control character that is not in texts. */
 function isControl(byte: u32): bool {
-  return byte < 32 ? byte != 0 && byte != 9 && byte != 10 && byte != 13 : byte == 127;
+  return byte < 32 ? byte != 9 && byte != 10 && byte != 13 : byte == 127;
+}
+
+/** Bytes that the character in hand still wants. */
+let expected: i32 = 0;
+
+/** Whether `byte`, after `before` others, goes on with a text; a character that is cut at its beginning is tolerated. */
+function continues(byte: u32, before: i32): bool {
+  // UTF-16 has them.
+  if (byte == 0) return true;
+  if (byte < 0x80) return expected == 0 && !isControl(byte);
+  if (byte < 0xc0) {
+    if (expected == 0) return before <= 2;
+    expected--;
+    return true;
+  }
+  if (expected || byte > 0xf4) return false;
+  expected = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+  return true;
 }
 
 /** Keeps the bytes if they are text, without the zero bytes of UTF-16; a character cut at an end is tolerated. */
 function asText(from: usize, end: usize): usize {
   let zeros = 0;
   let out = from;
-  let expected = 0;
+  expected = 0;
   for (let at = from; at < end; at++) {
     const byte: u32 = load<u8>(at);
-    if (byte == 0) {
-      zeros++;
-      continue;
-    }
-    if (isControl(byte)) return from;
-    if (byte < 0x80) {
-      if (expected) return from;
-    } else if (byte < 0xc0) {
-      if (expected) expected--;
-      else if (at - from > 2) return from;
-    } else {
-      if (expected || byte > 0xf4) return from;
-      expected = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
-    }
-    store<u8>(out++, <u8>byte);
+    if (!continues(byte, <i32>(at - from))) return from;
+    if (byte == 0) zeros++;
+    else store<u8>(out++, <u8>byte);
   }
   // UTF-16 of ASCII is half zeros; fewer are binary data.
   if (zeros && zeros * 5 < <i32>(end - from) * 2) return from;
