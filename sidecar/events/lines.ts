@@ -3,7 +3,7 @@
  * that copies and truncates works). Members are named as in proto/weir/v1/events.proto, with `type` in front; what an event has
  * not is left out.
  *
- * Bounds: QUEUE_MAX lines wait; a disk or reader that does not keep up loses the newest.
+ * Bounds: QUEUE_MAX lines wait, as far as queue.ts has room for their characters; a disk or reader that does not keep up loses the newest.
  */
 import { open, stat } from "node:fs/promises";
 import { systemReason, WeirError } from "../errors.ts";
@@ -105,6 +105,7 @@ export async function openLines(
   const queue = new Queue<string>({
     max: QUEUE_MAX,
     batch: BATCH,
+    chars: (line) => line.length,
     deliver: (lines) => target.write(`${lines.join("\n")}\n`),
     onOutcome,
     onFailure: (error) => onFailure(new Error(systemReason(error))),
