@@ -21,13 +21,16 @@ export interface QueueOptions<T> {
   readonly attempts?: number;
   /** The wait after the first failure; it doubles, up to a minute. */
   readonly backoffMs?: number;
-  /** Rejects when it must be tried again. */
+  /** Rejects when it must be tried again; with Refused, when that would not help. */
   readonly deliver: (items: readonly T[]) => Promise<void>;
   /** What became of `count` items. */
   readonly onOutcome?: (outcome: Outcome, count: number) => void;
   /** An attempt failed. */
   readonly onFailure?: (error: unknown) => void;
 }
+
+/** A place has what was to be delivered, and does not want it. */
+export class Refused extends Error {}
 
 const BACKOFF_MS_MAX = 60_000;
 /** Events with texts are ten times as large as others, and a sidecar that has no memory left takes the ledger with it. */
@@ -122,7 +125,7 @@ export class Queue<T> {
         return;
       } catch (error) {
         onFailure?.(error);
-        if (attempt >= attempts || this.#closed) break;
+        if (attempt >= attempts || this.#closed || error instanceof Refused) break;
         const wait = Math.min(backoffMs * 2 ** (attempt - 1), BACKOFF_MS_MAX);
         await this.#wait(wait * (0.5 + Math.random() / 2));
       }

@@ -49,6 +49,30 @@ describe("OTLP", () => {
     await server.close();
   });
 
+  it("keeps what a collector has not taken until it is back, and what it refuses no longer", async () => {
+    let status = 503;
+    const { server, otlp, counts, failures } = await open((_, response) => {
+      response.writeHead(status).end();
+    }, 100);
+    const settle = async (outcome: string) => {
+      otlp.log(record());
+      if (outcome === "delivered") {
+        while (failures.length === 0) await sleep(10);
+        assert.deepEqual(counts, {});
+        status = 200;
+      }
+      for (let i = 0; i < 500 && counts[outcome] !== 1; i++) await sleep(10);
+    };
+    await settle("delivered");
+    status = 400;
+    await settle("failed");
+    await otlp.close(1_000);
+    await server.close();
+    assert.deepEqual(counts, { delivered: 1, failed: 1 });
+    assert.equal(failures.at(-1), "the receiver answered 400");
+    assert.equal(failures.length, 2);
+  });
+
   for (const [status, told] of [
     [401, "the receiver answered 401"],
     [503, "the receiver answered 429, 502, 503 or 504"],

@@ -10,12 +10,14 @@ import { Agent as SecureAgent } from "node:https";
 import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { type Outcome, Queue } from "../events/queue.ts";
+import { type Outcome, Queue, Refused } from "../events/queue.ts";
 import { type LogFacts, readableLog, readableSpan, type Scope, type SpanFacts } from "./records.ts";
 
 const QUEUE_MAX = 8_192;
 const BATCH = 512;
 const LINGER_MS = 500;
+/** Of a request, each of which an exporter tries again within its timeout: a collector may be away for a minute, as when it is restarted. */
+const ATTEMPTS = 6;
 /** An exporter's own timeout is for silence, and for trying again: of a receiver that never ends its answer it waits for ever. */
 const PATIENCE = 2;
 const SCOPE: Scope = {
@@ -60,8 +62,8 @@ interface Exporter<T> {
 function failureOf(error: Error | undefined): Error {
   if (error?.name !== "OTLPExporterError") return error ?? new Error("the receiver refused");
   const { code } = error as { code?: unknown };
-  const status = code === undefined ? "429, 502, 503 or 504" : code;
-  return new Error(`the receiver answered ${status}`);
+  if (code !== undefined) return new Refused(`the receiver answered ${code}`);
+  return new Error("the receiver answered 429, 502, 503 or 504");
 }
 
 function exportAll<T>(exporter: Exporter<T>, items: readonly T[]): Promise<void> {
@@ -101,6 +103,8 @@ export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
       max: QUEUE_MAX,
       batch: BATCH,
       lingerMs: LINGER_MS,
+      attempts: ATTEMPTS,
+
       chars: charsOf,
       deliver: (items) => {
         const timer = setTimeout(breakOff, PATIENCE * timeoutMs);
