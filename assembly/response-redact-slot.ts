@@ -1,11 +1,12 @@
 // What is known of one answer that is being redacted: a slot of a fixed pool, taken while its request can still be refused.
 //
-//   slot: | fields 24 | answer (redact/answer.ts) | set (redact/records.ts) | body (redact/body.ts) |
+//   slot: | fields 24 | extent 8 | answer (redact/answer.ts) | set (redact/records.ts) | body (redact/body.ts) |
 import { reserve } from "./memory";
 import { Tier } from "./policy/policy";
 import { actionOf, ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "./redact/answer";
 import { Body, BODY_BYTES, openBody } from "./redact/body";
 import { Written } from "./redact/decoded";
+import { Extent, EXTENT_BYTES } from "./redact/extent";
 import { extend, put, setOutput } from "./redact/output";
 import { openPassage } from "./redact/passage";
 import { createPieces } from "./redact/pieces";
@@ -39,6 +40,10 @@ export class Redaction {
   told: bool;
   opened: u8;
 
+  /** How much of a JSON answer has come that is held whole. */
+  get extent(): Extent {
+    return changetype<Extent>(changetype<usize>(this) + EXTENT_AT);
+  }
   get answer(): usize {
     return changetype<usize>(this) + ANSWER_AT;
   }
@@ -61,7 +66,8 @@ export class Redaction {
   }
 }
 
-const ANSWER_AT: usize = 24;
+const EXTENT_AT: usize = 24;
+const ANSWER_AT: usize = EXTENT_AT + EXTENT_BYTES;
 const SET_AT: usize = ANSWER_AT + <usize>ANSWER_BYTES;
 const BODY_AT: usize = SET_AT + <usize>SET_BYTES;
 const SLOT_BYTES: usize = (BODY_AT + <usize>BODY_BYTES + 15) & ~15;

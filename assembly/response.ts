@@ -32,9 +32,10 @@ import { observeAnswer, observeBytes, observeEnd, observeForm } from "./observe"
 import { finishObserved } from "./observe-end";
 import { Action, BufferType, MapType } from "./proxy-wasm/abi";
 import { removeHeader, setHeader } from "./proxy-wasm/headers";
-import { bufferBytes, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
+import { bufferBytes, bufferBytesFrom, now, prependBuffer, replaceBuffer } from "./proxy-wasm/host";
 import { nginx } from "./proxy-wasm/kind";
 import { secondsUp, setRateHeaders } from "./rate-headers";
+import { followExtent } from "./redact/extent";
 import { gaveUp, isRedirected, isTooLarge, isUnasked } from "./response-details";
 import { redactChunk, withholdChunk } from "./response-redact";
 import { beginRedaction, closeRedaction, matchesOf, Redaction } from "./response-redact-slot";
@@ -216,10 +217,11 @@ export function onResponseBody(context: u32, size: i32, end: bool): Action {
   if (end && stream.draft != 0) observeEnd(stream);
   if (stream.replaced != Replaced.No) return sendReplacement(stream, size);
   if (stream.answer == 0 && stream.redaction == 0) return Action.Continue;
-  if (stream.redaction != 0 && !end && waitsForAll(stream)) {
+  if (stream.redaction != 0 && !end && waitsForAll(stream) && !isClosed(stream, size)) {
     stream.answerHeld = size;
     return Action.Pause;
   }
+  stream.answerHeld = 0;
   end = end || endsHere(stream, size);
   const chunk = size > 0 ? bufferBytes(BufferType.ResponseBody, size) : NONE;
   if (lenOf(chunk) != size) return unread(stream, size);
@@ -272,6 +274,18 @@ function endsHere(stream: Stream, size: i32): bool {
 /** A JSON answer that may have to be blocked waits for its end, where the host can hold it. */
 function waitsForAll(stream: Stream): bool {
   return !nginx && changetype<Tier>(stream.tier).blocks && redactionOf(stream).form == Form.Json;
+}
+
+/**
+ * Whether the last bracket of what is held has come. The answer's end cannot be waited for: where another filter adds
+ * trailers to it, as Envoy's `decompressor` does, Envoy tells neither them nor the end to who holds the last bytes.
+ */
+function isClosed(stream: Stream, size: i32): bool {
+  const redaction = redactionOf(stream);
+  if (redaction.extent.closed) return true;
+  const held = stream.answerHeld;
+  const bytes = bufferBytesFrom(BufferType.ResponseBody, held, size - held);
+  return lenOf(bytes) == size - held && followExtent(redaction.extent, bytes);
 }
 
 /** A chunk could not be had. What follows cannot be trusted to be the whole usage, and may not pass unredacted. */

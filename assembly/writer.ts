@@ -27,6 +27,11 @@ export class Writer {
     return this.len;
   }
 
+  /** Where the byte at `i` of what was written is. */
+  at(i: i32): usize {
+    return this.base + i;
+  }
+
   /** Cuts what was written back to `len` bytes. */
   truncate(len: i32): void {
     if (len < this.len) this.len = len;

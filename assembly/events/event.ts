@@ -9,6 +9,7 @@ import { Writer } from "../writer";
 import { Draft } from "./draft";
 import { EVENT_BYTES_MAX } from "./ring";
 import { isBegun, parentId, spanId, traceFlags, traceId } from "./trace";
+import { putString } from "./utf8";
 
 export enum Ending {
   Complete = 1,
@@ -69,7 +70,7 @@ export function beginEvent(stream: Stream, draft: Draft, facts: Facts, endNs: u6
   // The age is filled in when it is sent.
   event.reset().byte(AGE_KEY).byte(0).byte(0).byte(0).byte(0);
   putTrace(draft);
-  putBytes(event, 6, draft.requestId);
+  putString(event, 6, draft.requestId);
   putBytes(event, 7, stream.subject);
   putBytes(event, 8, addressOf(draft));
   if (stream.tier) putBytes(event, 9, changetype<Tier>(stream.tier).name);
@@ -108,9 +109,9 @@ function addressOf(draft: Draft): Slice {
 }
 
 function putModels(stream: Stream, draft: Draft, facts: Facts): void {
-  putBytes(event, 13, draft.model);
-  if (!eq(stream.model, draft.model)) putBytes(event, 14, stream.model);
-  putBytes(event, 15, facts.modelAnswered);
+  putString(event, 13, draft.model);
+  if (!eq(stream.model, draft.model)) putString(event, 14, stream.model);
+  putString(event, 15, facts.modelAnswered);
 }
 
 function putUsage(facts: Facts): void {
@@ -166,12 +167,12 @@ export function addSpan(type: i32, start: u32, end: u32): void {
 export function addPromptText(speaker: i32, text: Slice): void {
   part.reset();
   putNumber(part, 1, speaker + 1);
-  putBytes(part, 2, text);
+  putString(part, 2, text);
   putBytes(event, 38, part.written);
 }
 
 export function addAnswerText(text: Slice): void {
-  putBytes(event, 39, text);
+  putString(event, 39, text);
 }
 
 export function markCut(): void {

@@ -72,6 +72,12 @@ export function bufferBytes(buffer: BufferType, length: i32): Slice {
   return returned(proxy_get_buffer_bytes(buffer, 0, length, out, out + 4));
 }
 
+/** `length` bytes of a buffer from `start` on. For hosts other than nginx. */
+export function bufferBytesFrom(buffer: BufferType, start: i32, length: i32): Slice {
+  clear();
+  return returned(proxy_get_buffer_bytes(buffer, start, length, out, out + 4));
+}
+
 /** Replaces the first `old` bytes (all that the callback was told of) by `data`. */
 export function replaceBuffer(buffer: BufferType, old: i32, data: Slice): bool {
   const length = max(old, lenOf(data));

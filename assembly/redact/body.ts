@@ -238,7 +238,7 @@ function inString(body: Body, p: usize, end: usize): usize {
 }
 
 /** The first `"` or `\` at or after `p`, or `end`. */
-function skipPlain(p: usize, end: usize): usize {
+export function skipPlain(p: usize, end: usize): usize {
   if (ASC_FEATURE_SIMD) {
     while (p + 16 <= end) {
       const v = v128.load(p);

@@ -78,8 +78,8 @@ those of the worker that reported last, once every \`ledger.sync\`.
 
 ${table(head, rows(filter))}
 
-Beside them Envoy counts \`envoy_wasm_weir_vm_reload\`, a VM started anew after a trap, and tells the proxies' side of the
-ledger's latency in \`envoy_cluster_upstream_rq_time{envoy_cluster_name="weir_sidecar"}\`, in milliseconds.
+Beside them Envoy counts \`envoy_wasm_weir_vm_reload_success\`, a VM started anew after a trap (\`…_failure\`: one that could not be), and tells the proxies'
+side of the ledger's latency in \`envoy_cluster_upstream_rq_time{envoy_cluster_name="weir_sidecar"}\`, in milliseconds.
 
 ## Of the sidecar
 

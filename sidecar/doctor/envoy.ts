@@ -210,7 +210,8 @@ const TROUBLE: Record<string, string> = {
   weir_untracked_total: "usage of such requests could not be remembered",
   weir_lost_reports_total: "usage reports were refused for good",
   weir_unsettled_total: "reservations could not be settled",
-  envoy_wasm_weir_vm_reload: "the filter trapped and was started anew",
+  envoy_wasm_weir_vm_reload_success: "the filter trapped and was started anew",
+  envoy_wasm_weir_vm_reload_failure: "the filter trapped and could not be started anew",
 };
 
 function sumOf(stats: string, name: string): number {

@@ -73,6 +73,36 @@ it("the first line after a start is whole, also where the process before died wi
   assert.equal(text, '{"type":"t","n":1}\n{"type":"t","n":\n{"type":"t","n":2}\n{"type":"t","n":3}\n');
 });
 
+it("a pipe of events is not waited for, neither at the start nor at the end, and its reader gets what there is", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-lines-"));
+  const file = join(directory, "events.pipe");
+  assert.equal(spawnSync("mkfifo", [file]).status, 0);
+  const script = `
+    import { openLines } from ${JSON.stringify(fileURLToPath(new URL("lines.ts", import.meta.url)))};
+    import { createReadStream } from "node:fs";
+    const lines = await openLines(${JSON.stringify(file)}, () => undefined, () => undefined);
+    const write = (n, text) => new Promise((resolve) => lines.write({ type: "t", n, text }, resolve));
+    const outcomes = [await write(1, "")];
+    const reader = createReadStream(${JSON.stringify(file)});
+    const [got] = await new Promise((resolve) => reader.once("data", (data) => resolve([String(data)])));
+    reader.pause();
+    [2, 3].forEach((n) => write(n, "x".repeat(1 << 20)));
+    await lines.close(100);
+    console.log(JSON.stringify({ got, outcomes }));
+    process.exit(0);`;
+  const ran = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+    encoding: "utf8",
+    cwd: fileURLToPath(new URL("../../", import.meta.url)),
+    timeout: 10_000,
+  });
+  rmSync(directory, { recursive: true });
+  assert.equal(ran.status, 0, ran.stderr);
+  assert.deepEqual(JSON.parse(ran.stdout), {
+    got: '{"type":"t","n":1,"text":""}\n',
+    outcomes: ["delivered"],
+  });
+});
+
 it("a file of events that cannot be opened is told with its path and the reason", async () => {
   const opened = openLines(
     "/nowhere/events.jsonl",

@@ -3,9 +3,12 @@
  * that copies and truncates works). Members are named as in proto/weir/v1/events.proto, with `type` in front; what an event has
  * not is left out.
  *
- * Bounds: QUEUE_MAX lines wait; a disk or reader that does not keep up loses the newest.
+ * Bounds: QUEUE_MAX lines wait, as far as queue.ts has room for their characters; a disk or reader that does not keep up loses the newest.
  */
+import { constants, openSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
+import { Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { systemReason, WeirError } from "../errors.ts";
 import type { WeirEvent } from "./event.ts";
 import { type Outcome, Queue } from "./queue.ts";
@@ -51,16 +54,23 @@ interface Target {
   close(): Promise<void>;
 }
 
-function standardOutput(): Target {
+function streamTo(stream: Writable, close: () => void): Target {
   // Each write tells its own error.
-  process.stdout.on("error", () => undefined);
+  stream.on("error", () => undefined);
   return {
     write: (lines) =>
       new Promise((resolve, reject) => {
-        process.stdout.write(lines, (error) => (error ? reject(error) : resolve()));
+        stream.write(lines, (error) => (error ? reject(error) : resolve()));
       }),
-    close: async () => undefined,
+    close: async () => close(),
   };
+}
+
+/** As a socket, which waits for its reader in no thread; open to be read as well, so that it does not wait for one to begin with. */
+function pipeAt(path: string): Target {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  const pipe = new Socket({ fd, readable: false, writable: true });
+  return streamTo(pipe, () => void pipe.destroy());
 }
 
 /** Whether the file ends within a line, as where its writer died or its disk was full. What is no file has no end. */
@@ -75,13 +85,7 @@ async function endsWithinLine(path: string): Promise<boolean> {
 
 /** Not a stream, which would write no more once a write failed: a disk that was full has room again. */
 async function fileAt(path: string): Promise<Target> {
-  const file = await open(path, "a", 0o640).catch((error) => {
-    throw new WeirError(
-      "unavailable",
-      `the file of events ${path} cannot be written: ${systemReason(error)}`,
-      error,
-    );
-  });
+  const file = await open(path, "a", 0o640);
   /** The last write failed, perhaps within a line, also if it was that of a process before: what follows begins one of its own. */
   let isTorn = await endsWithinLine(path);
   return {
@@ -95,16 +99,31 @@ async function fileAt(path: string): Promise<Target> {
   };
 }
 
+async function targetAt(path: string): Promise<Target> {
+  if (path === "-") return streamTo(process.stdout, () => undefined);
+  try {
+    const isPipe = (await stat(path).catch(() => undefined))?.isFIFO() === true;
+    return await (isPipe ? pipeAt(path) : fileAt(path));
+  } catch (error) {
+    throw new WeirError(
+      "unavailable",
+      `the file of events ${path} cannot be written: ${systemReason(error)}`,
+      error,
+    );
+  }
+}
+
 /** Opens the log: "-" is stdout. Rejects with WeirError `unavailable` when the file cannot be written. */
 export async function openLines(
   path: string,
   onOutcome: (outcome: Outcome, count: number) => void,
   onFailure: (error: unknown) => void,
 ): Promise<Lines> {
-  const target = path === "-" ? standardOutput() : await fileAt(path);
+  const target = await targetAt(path);
   const queue = new Queue<string>({
     max: QUEUE_MAX,
     batch: BATCH,
+    chars: (line) => line.length,
     deliver: (lines) => target.write(`${lines.join("\n")}\n`),
     onOutcome,
     onFailure: (error) => onFailure(new Error(systemReason(error))),

@@ -125,6 +125,29 @@ describe("moderation", () => {
     await server.close();
   });
 
+  it("comes back in time when the clock is set back meanwhile", async (t) => {
+    let works = false;
+    const { server, moderation, counts } = await open(
+      (received, response) => {
+        response.statusCode = works ? 200 : 500;
+        response.end(JSON.stringify(judge(received)));
+      },
+      { breakMs: 100 },
+    );
+    const take = () => moderation.take(eventWith([[Speaker.USER, "good"]], ""));
+    for (let i = 0; i < 6; i++) take();
+    while ((counts.skipped ?? 0) < 1) await sleep(5);
+    works = true;
+    const now = Date.now;
+    t.mock.method(Date, "now", () => now() - 3_600_000);
+    await sleep(150);
+    take();
+    while ((counts.clean ?? 0) + (counts.skipped ?? 0) < 2) await sleep(5);
+    await moderation.close(1_000);
+    await server.close();
+    assert.deepEqual(counts, { failed: 5, skipped: 1, clean: 1 });
+  });
+
   it("tells what is flagged also where the categories are of no form that is known", async () => {
     const { server, moderation, flagged, counts } = await open((_, response) => {
       const odd = [null, undefined, "hate", ["hate"], 7][server.received.length - 1];

@@ -54,7 +54,7 @@ interface Result {
 const isResult = (result: unknown): result is Result =>
   typeof result === "object" && typeof (result as Result | null)?.flagged === "boolean";
 
-/** Opens after failures in a row, closes after a success. */
+/** Opens after failures in a row, closes after a success. By the monotonic clock: the other may be set back by hours. */
 class Breaker {
   #failures = 0;
   #until = 0;
@@ -65,7 +65,7 @@ class Breaker {
   }
 
   get isOpen(): boolean {
-    return Date.now() < this.#until;
+    return performance.now() < this.#until;
   }
 
   succeed(): void {
@@ -74,7 +74,7 @@ class Breaker {
 
   fail(): void {
     // Once open, the first failure after the break opens it again.
-    if (++this.#failures >= BREAK_AFTER) this.#until = Date.now() + this.#breakMs;
+    if (++this.#failures >= BREAK_AFTER) this.#until = performance.now() + this.#breakMs;
   }
 }
 
@@ -164,6 +164,8 @@ export function openModeration(options: ModerationOptions): Moderation {
 
   const queue = new Queue<WeirEvent>({
     max: QUEUE_MAX,
+    chars: ({ promptTexts, answerText }) =>
+      promptTexts.reduce((sum, { text }) => sum + text.length, answerText.length),
     deliver: ([event]) => moderate(event as WeirEvent),
     onOutcome: (outcome, count) => {
       if (outcome !== "delivered") options.onOutcome(outcome, count);

@@ -50,6 +50,28 @@ describe("a queue", () => {
     assert.equal(counts.dropped, 19);
   });
 
+  it("holds fewer items when they are large", async () => {
+    let go = () => {};
+    const { queue, counts } = counting({
+      max: 100,
+      chars: (item) => item,
+      deliver: () =>
+        new Promise((resolve) => {
+          go = resolve;
+        }),
+    });
+    const third = Math.floor((1 << 24) / 3);
+    queue.push(1);
+    for (let i = 0; i < 5; i++) queue.push(third);
+    assert.equal(counts.dropped, 2, "three wait");
+    assert.ok(queue.used > 0.99);
+    go();
+    while (counts.delivered < 1) await turn();
+    queue.push(third);
+    assert.equal(counts.dropped, 2, "what is on its way does not wait");
+    await queue.close(20);
+  });
+
   it("tries a delivery again, with growing waits, and gives it up at last", async () => {
     const at: number[] = [];
     const { queue, counts } = counting({

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { chatBody, keyEntry, secret, until, type World, world } from "../support/e2e.ts";
 import { chunkEvent, DONE, startUpstream, type Upstream, usageEvent } from "../support/e2e-upstream.ts";
 
@@ -32,12 +33,15 @@ const policy = {
     careful: { ...pro, response: { on_abort: "reserved" } },
     mild: { ...pro, response: { on_abort: "zero" } },
     redacts: { budgets, output: { max_tokens: 20 }, response: { redact: ["email"] } },
+    blocks: { budgets, output: { max_tokens: 20 }, response: { redact: { email: "block" } } },
     counts: { budgets, output: { max_tokens: 20 } },
   },
   ledger: { sync: "200ms" },
   keys: [
     ...names.map((name) => keyEntry(name, `${name}/team/key`, "pro")),
-    ...["careful", "mild", "redacts", "counts"].map((name) => keyEntry(name, `${name}/team/key`, name)),
+    ...["careful", "mild", "redacts", "blocks", "counts"].map((name) =>
+      keyEntry(name, `${name}/team/key`, name),
+    ),
   ],
 };
 const ROUTE = "route: { cluster: llm, timeout: 300s }";
@@ -68,9 +72,17 @@ const MORE_ROUTES = `- match: { prefix: "/limited" }
                           route: { cluster: single, timeout: 1s }
                         ${ROUTES}`;
 const ROUTER = "- name: envoy.filters.http.router";
+/** It ends what it unpacked with trailers, of which Envoy does not tell who holds the last bytes. */
+const UNPACKS = `- name: envoy.filters.http.decompressor
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.decompressor.v3.Decompressor
+                      decompressor_library:
+                        name: gzip
+                        typed_config: { "@type": type.googleapis.com/envoy.extensions.compression.gzip.decompressor.v3.Gzip }
+                  ${ROUTER}`;
 const FAULT = `- name: envoy.filters.http.fault
                     typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault }
-                  ${ROUTER}`;
+                  ${UNPACKS}`;
 const CLUSTERS = "  clusters:\n";
 const single = (port: number) => `${CLUSTERS}    - name: single
       connect_timeout: 2s
@@ -270,6 +282,23 @@ describe("endings", () => {
     endWith(finished + usageEvent(5, 7).trimEnd());
     assert.equal(await (await ask("counts")).text(), FIRST + finished);
     await settled("counts", 2, 14);
+  });
+
+  it("hands a packed answer over that was held whole, and charges it", async () => {
+    const answerWith = (content: string) => {
+      const usage = { prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 };
+      const packed = gzipSync(JSON.stringify({ choices: [{ message: { content } }], usage }));
+      upstream.script = (_, response) => {
+        response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" });
+        response.write(packed.subarray(0, 20));
+        setTimeout(() => response.end(packed.subarray(20)), 20);
+      };
+    };
+    answerWith("Dear Bob");
+    assert.equal((await w.chat("blocks", "Hello")).json.choices[0]?.message.content, "Dear Bob");
+    answerWith("Dear bob@example.com");
+    assert.equal((await w.chat("blocks", "Hello")).code, "answer_blocked");
+    await settled("blocks", 2, 14);
   });
 
   it("charges nothing for a redirection that Envoy follows itself", async () => {

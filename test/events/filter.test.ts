@@ -111,6 +111,23 @@ for (const profile of PROFILES) {
       assert.deepEqual([unmoderated!.promptTexts.length, unmoderated!.moderator], [1, undefined]);
     });
 
+    test("what is no UTF-8 in a request's id, or in an answer that is cut, is a question mark, and holds nothing up", async () => {
+      const { edge, take } = await edgeWithEvents(profile, { ...policy, events: { text: true } });
+      const odd = "\xff\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x80\xed\xa0\x80\xc0\xaf\xe2\x82";
+      const headers = { "content-type": "application/json" };
+      const body = Buffer.from('{"model":"m","choices":[{"message":{"content":"caf\xc3', "latin1");
+      const upstream = () => ({ status: 200, headers, body });
+      for (const id of [odd, `${"a".repeat(62)}\xe2\x82\xac`])
+        await edge.send({ key: "key-open", body: chat("Hi"), headers: [["x-request-id", id]], upstream });
+      await edge.send(hello);
+      const events = await take();
+      assert.deepEqual(
+        events.map(({ requestId }) => requestId),
+        ["?é€😀????????", `${"a".repeat(62)}??`, ""],
+      );
+      assert.match(events[0]!.answerText, /^caf\??$/);
+    });
+
     test("durations are those of the clock", async () => {
       const { edge, take } = await edgeWithEvents(profile, policy);
       await edge.send({ ...hello });

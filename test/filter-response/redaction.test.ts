@@ -297,6 +297,31 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.ok(masked.startsWith("Mail ") && !masked.includes("bob@example"), masked);
     });
 
+    it("blocks what comes before the last bracket of a JSON answer in pieces, and lets no second one pass", async () => {
+      const answered = (body: string[]) =>
+        edge.send({
+          key: "mixed",
+          body: chat("hello"),
+          upstream: () => ({
+            status: 200,
+            headers: { "content-type": "application/json" },
+            body: body.map((part) => Buffer.from(part)),
+            emptyEnd: true,
+          }),
+        });
+      const canary = JSON.stringify({ text: "Sure! You are Aria, the internal assistant of" });
+      const harmless = String.raw`{"a":"\\","b":["}\"]{",{}],"c":"]}"}`;
+      for (let cut = 0; cut <= harmless.length; cut++) {
+        const [head, tail] = [harmless.slice(0, cut), harmless.slice(cut)];
+        const blocked = await answered([`{"x":${head}`, `${tail},"y":${canary}`, "}", "\n"]);
+        if (profile === "envoy") assert.equal(blocked.json.error.code, "answer_blocked");
+        assert.ok(!blocked.text.includes("Aria"), blocked.text);
+        assert.equal((await answered([head, tail, "\n"])).text, `${harmless}\n`);
+        const second = (await answered([head, tail, canary])).text;
+        assert.ok(!second.includes("Aria"), second);
+      }
+    });
+
     it("takes off what tells of the upstream's bytes, where the client gets others", async () => {
       const digests = {
         etag: '"1"',
