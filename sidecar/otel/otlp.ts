@@ -104,7 +104,6 @@ export function openOtlp(settings: OtlpSettings, hooks: OtlpHooks): Otlp {
       batch: BATCH,
       lingerMs: LINGER_MS,
       attempts: ATTEMPTS,
-
       chars: charsOf,
       deliver: (items) => {
         const timer = setTimeout(breakOff, PATIENCE * timeoutMs);
