@@ -42,10 +42,14 @@ describe("fleets of the filter", () => {
     it(`charge what was used where another worker is often faster, under ${profile}`, async (t) => {
       const { set } = SharedData.prototype;
       const random = new Random(1);
-      t.mock.method(SharedData.prototype, "set", function (this: SharedData, ...args: Parameters<typeof set>) {
-        const [, , cas] = args;
-        return cas !== 0 && random.chance(0.4) ? Status.CasMismatch : set.apply(this, args);
-      });
+      t.mock.method(
+        SharedData.prototype,
+        "set",
+        function (this: SharedData, ...args: Parameters<typeof set>) {
+          const [, , cas] = args;
+          return cas !== 0 && random.chance(0.4) ? Status.CasMismatch : set.apply(this, args);
+        },
+      );
       for (let seed = 1; seed <= SEEDS; seed++) await run({ seed, profile });
     });
   }
