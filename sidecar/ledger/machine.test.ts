@@ -209,7 +209,7 @@ describe("the ledger's machine", () => {
           onExpiry: "charge_all",
         }),
       );
-      commands.forEach((command, i) => apply(state, command, START + i));
+      for (const [i, command] of commands.entries()) apply(state, command, START + i);
       const { leaseId } = commands.at(-1) as Acquire;
       const now = START + TTL + LIMITS.sweepPerCommand;
       const about = { leaseId, subject: "org" };
