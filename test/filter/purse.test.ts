@@ -154,6 +154,20 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   });
 }
 
+test("a lease goes on as long as it is used, and back when it was not for three seconds", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
+  await sendUntilAmple(edge);
+  const before = edge.callouts.filter((path) => path.endsWith("/Acquire")).length;
+  for (let i = 0; i < 20; i++) {
+    await send(edge, 1);
+    await edge.wait(2_000);
+  }
+  assert.equal(edge.callouts.filter((path) => path.endsWith("/Acquire")).length, before);
+  assert.ok((await edge.budget("acme")).outstanding > 0);
+  await edge.wait(6_000);
+  assert.equal((await edge.budget("acme")).outstanding, 0);
+});
+
 // nginx asks for a lease before it knows the request: its slices are large from the start.
 test("after a pause in which the lease went back, one slice serves a burst that took several before", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
