@@ -154,6 +154,32 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   });
 }
 
+test("what was taken beforehand of many leases, of which some have one place, is charged to each as it was spent", async () => {
+  const keys = Array.from({ length: 150 }, (_, i) => `key-${i}`);
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: {
+      ...policyOf(1_000_000),
+      keys: keys.map((key) => keyEntry(key, "pro", { subject: `acme/search/${key}` })),
+    },
+  });
+  const next = random(1);
+  const expected = new Map<string, number>();
+  for (let i = 0; i < 1_500; i++) {
+    const key = keys[next(keys.length)] ?? "";
+    const used = next(OUTPUT);
+    assert.equal((await edge.send(call(used, { key }))).status, 200);
+    expected.set(`acme/search/${key}`, (expected.get(`acme/search/${key}`) ?? 0) + used);
+    if (i % 100 === 0) await edge.wait(1_100);
+  }
+  await edge.wait(IDLE_MS);
+  const budgets = await edge.ledger.budgets("acme");
+  assert.deepEqual(
+    new Map(budgets.map(({ key, spent }) => [key.slice(0, key.indexOf("|")), spent])),
+    expected,
+  );
+});
+
 test("a lease goes on as long as it is used, and back when it was not for three seconds", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
   await sendUntilAmple(edge);
