@@ -115,6 +115,20 @@ test("a text that turns out to be broken counts nothing, wherever it is cut", ()
     }
 });
 
+test("what Gemini's answer generated is the sum of its parts, or what the total has above the prompt where that is more", () => {
+  const completion = (usageMetadata: object) => {
+    const body = Buffer.from(JSON.stringify({ candidates: [], usageMetadata }));
+    const [simd, scalar] = Object.values(builds).map(({ read }) => read("json", body, []).completion);
+    assert.equal(simd, scalar);
+    return simd;
+  };
+  const parts = { promptTokenCount: 10, candidatesTokenCount: 7, thoughtsTokenCount: 20 };
+  assert.equal(completion(parts), 27);
+  assert.equal(completion({ ...parts, totalTokenCount: 17 }), 27);
+  assert.equal(completion({ ...parts, totalTokenCount: 90 }), 80);
+  assert.equal(completion({ ...parts, toolUsePromptTokenCount: 30, totalTokenCount: 90 }), 50);
+});
+
 test("a part of Gemini's is a thought wherever it says so", () => {
   const parts = ['{"thought":true,"text":"I think"}', '{"text":"I think","thought":true}'];
   for (const { texts } of Object.values(builds))

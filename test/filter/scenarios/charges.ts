@@ -103,6 +103,12 @@ const textless: [string, object, object, number][] = [
     },
     320,
   ],
+  [
+    "/v1/embeddings",
+    { model: "voyage-3", input: "Hi" },
+    { data: [{ index: 0, embedding: [0.5] }], usage: { total_tokens: 40 } },
+    40,
+  ],
   ["/tokenize", { model: "m", prompt: "Hi" }, { count: 1, tokens: [5] }, 0],
 ];
 
