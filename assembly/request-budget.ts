@@ -2,7 +2,7 @@
 // covers it, and what becomes of those that waited for the answer. Goes on from request.ts; same rules.
 import {
   acquireFor,
-  acquiresInFlight,
+  acquiresFull,
   deniedBusy,
   denialCovers,
   finishAcquire,
@@ -23,7 +23,6 @@ import { asksTooMany } from "./fair-share";
 import { beginMemo } from "./inspect/memo";
 import { asksForCount } from "./inspect/prompt-shape";
 import { toU64 } from "./json/text";
-import { ACQUIRES_MAX } from "./limits";
 import { count, Metric, tally } from "./metrics";
 import { Outage, Policy, Tier } from "./policy/policy";
 import { Action } from "./proxy-wasm/abi";
@@ -138,12 +137,12 @@ function acquire(stream: Stream, policy: Policy, tier: Tier, budgets: i32): bool
  * many ask at once is no outage, or callers could make one and pass.
  */
 function unasked(stream: Stream, tier: Tier): bool {
-  const isFull = acquiresInFlight() == ACQUIRES_MAX;
+  const isFull = acquiresFull();
   const fails =
     ledgerFails(changetype<Policy>(stream.policy).ledgerTag, stream.subject) || (isFull && allSilent());
   if (fails || !(isFull || asksTooMany(stream))) return unreachableLedger(stream, tier);
   let reason = Reason.Overloaded;
-  if (isFull) because().text("This proxy asks the quota ledger for as many requests as it can.");
+  if (isFull) because().text("This proxy holds, or asks the quota ledger for, as many leases as it can.");
   else reason = tooManyOpen(stream, " and wait for the quota ledger");
   refuse(stream, reason);
   return false;

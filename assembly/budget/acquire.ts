@@ -3,7 +3,7 @@
 // every stream that waited then tries again to reserve.
 import { forgetCallout } from "../proxy-wasm/callouts";
 import { nginx } from "../proxy-wasm/kind";
-import { ACQUIRES_MAX, BUDGETS_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
+import { ACQUIRES_MAX, BUDGETS_MAX, LEASES_HELD_MAX, SUBJECT_MAX, SWAP_TRIES } from "../limits";
 import { reserve } from "../memory";
 import { Policy, Tier } from "../policy/policy";
 import { NS_PER_MS } from "../policy/units";
@@ -12,7 +12,7 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { findStream, Stream } from "../stream";
 import { Writer } from "../writer";
 import { rememberGrant, rememberScarcity } from "./grants";
-import { Held, HeldState, hold, letGo, roomForUnused } from "./held";
+import { Held, heldCount, HeldState, hold, letGo, roomForUnused } from "./held";
 import { callLedger, Purpose } from "../sidecar";
 import { leaseName, nameHigh, nextLow } from "./names";
 import { ask } from "./question";
@@ -176,9 +176,9 @@ export function acquireFor(
   count: i32,
   growth: i32,
 ): bool {
+  if (acquiresFull()) return false;
   let number = 0;
-  while (number < ACQUIRES_MAX && at(number).active) number++;
-  if (number == ACQUIRES_MAX) return false;
+  while (at(number).active) number++;
   const acquire = at(number);
   memory.fill(changetype<usize>(acquire), 0, ACQUIRE_SIZE);
   acquire.high = nameHigh();
@@ -314,11 +314,11 @@ function plenty(count: i32): bool {
 }
 
 /**
- * Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. In a long outage only of the
- * first, which a ledger that hangs may have got: those that follow would leave no room for leases of whom it answers.
+ * Whether or not the ledger granted the lease, it is not going to be used: its end will be reported. In a long outage, where that is not
+ * known, only of the first, which a ledger that hangs may have got: those that follow would leave no room for leases of whom it answers.
  */
 function abandon(acquire: Acquire, now: u64, outcome: Outcome): Outcome {
-  if (!roomForUnused()) return outcome;
+  if (outcome != Outcome.NoRoom && !roomForUnused()) return outcome;
   const held = lookAfter(acquire, now);
   if (held != null) {
     held.state = <u8>HeldState.Unused;
@@ -353,6 +353,12 @@ export function acquiresInFlight(): i32 {
   let count = 0;
   for (let i = 0; i < ACQUIRES_MAX; i++) if (at(i).active) count++;
   return count;
+}
+
+/** Whether no more can be asked for: whatever is granted must be looked after, or it is charged although nobody used it. */
+export function acquiresFull(): bool {
+  const count = acquiresInFlight();
+  return count == ACQUIRES_MAX || count + heldCount() >= LEASES_HELD_MAX;
 }
 
 export function acquiresOf(subjectTag: u64): i32 {

@@ -194,7 +194,10 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
   for (let tries = 0; tries < SWAP_TRIES; tries++) {
     if (!shard.open(held.subjectTag)) return;
     const lease = shard.lease(held.high, held.low);
-    if (lease == null) break;
+    if (lease == null) {
+      letGo(held);
+      return;
+    }
     const gone = over && !lease.busy();
     if (gone) shard.removeLease(lease);
     else if (status == ReportStatus.Applied || status == ReportStatus.Stale) {
@@ -202,10 +205,10 @@ function acknowledge(held: Held, result: Slice, now: u64): void {
       putWarning(lease, now);
     } else lease.state = <u8>LeaseState.Draining;
     if (!shard.commit()) continue;
-    if (gone) break;
+    if (gone) letGo(held);
     return;
   }
-  letGo(held);
+  // Contended beyond all bounds: the lease is there, and what is used of it is yet to be told.
 }
 
 /** The leases of a policy that ends will be reported by another of the same ledger, also those that its last message was about:

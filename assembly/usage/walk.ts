@@ -258,7 +258,6 @@ function leave(state: State, depth: i32): void {
       state.minor = 0;
       startMinor(state);
     } else if (mark == Mark.Round) endRound(state);
-    else if (mark == Mark.Part) state.thoughts = false;
   }
   afterValue(state, depth);
 }

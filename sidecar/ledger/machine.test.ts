@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { apply } from "./machine.ts";
 import { State } from "./state.ts";
 import { acquire, budget } from "./testing.ts";
-import type { Acquire, OnExpiry, ReportReply } from "./types.ts";
+import { type Acquire, type AdjustReply, LIMITS, type OnExpiry, type ReportReply } from "./types.ts";
 
 const START = Date.UTC(2026, 10, 21, 12, 59);
 const TTL = 60_000;
@@ -143,6 +143,105 @@ describe("the ledger's machine", () => {
     assert.equal(record?.keepUntil, record.end + 31 * 24 * hour);
     const denied = ask("UTC", last, 150);
     assert.deepEqual("resetMs" in denied && denied.resetMs, hour / 2);
+  });
+
+  it("lets a lease of several windows be used to the end of the nearest, whatever their order", () => {
+    for (const windows of [["hour", "month"] as const, ["month", "hour"] as const]) {
+      const budgets = windows.map((window) => budget("org", 100, { name: window, window }));
+      const reply = apply(new State(), acquire(budgets), START + 50_000);
+      assert.equal("usableMs" in reply && reply.usableMs, 10_000);
+    }
+  });
+
+  it("takes what keeps every sum exact, and nothing beyond", () => {
+    const state = new State();
+    const most = LIMITS.amount;
+    const ask = (need: number) => {
+      const command = acquire([budget("org", most, { need, want: 0 })]);
+      assert.ok("granted" in apply(state, command, START));
+      return (sequence: number, spent: number) => {
+        const { leaseId } = command;
+        const report = {
+          kind: "settle",
+          leaseId,
+          subject: "org",
+          sequence,
+          spent: [spent],
+          final: false,
+        } as const;
+        return (apply(state, report, START) as ReportReply).status;
+      };
+    };
+    const adjust = (id: string, amount: number) => {
+      const key = [...state.organisation("org").budgets.keys()][0] ?? "";
+      const command = {
+        kind: "adjust",
+        id,
+        subject: "org",
+        budget: key,
+        amount,
+        by: "ana",
+        reason: "-",
+      } as const;
+      return (apply(state, command, START) as AdjustReply).status;
+    };
+    const large = ask(most - 100);
+    const small = ask(50);
+    assert.equal(large(1, most - 200), "applied");
+    assert.equal(large(2, most - 100), "applied");
+    assert.equal(small(1, 60), "applied");
+    assert.equal(small(2, 101), "invalid");
+    assert.equal(adjust("a", -60), "applied");
+    assert.equal(small(2, 160), "applied");
+    assert.equal(small(3, 161), "invalid");
+    assert.equal(adjust("b", -20), "applied");
+    ask(10);
+    assert.equal(adjust("c", 11), "invalid");
+    assert.equal(adjust("c", 10), "applied");
+  });
+
+  it("charges a dead lease whole also when it is released or reported on before its turn to be found", () => {
+    for (const kind of ["release", "settle"] as const) {
+      const state = new State();
+      const commands = Array.from({ length: LIMITS.sweepPerCommand + 1 }, (_, i) =>
+        acquire([budget("org", 100, { need: 2, want: 2 })], {
+          leaseId: `lease-${i}`,
+          onExpiry: "charge_all",
+        }),
+      );
+      for (const [i, command] of commands.entries()) apply(state, command, START + i);
+      const { leaseId } = commands.at(-1) as Acquire;
+      const now = START + TTL + LIMITS.sweepPerCommand;
+      const about = { leaseId, subject: "org" };
+      const reply =
+        kind === "release"
+          ? apply(state, { kind, ...about }, now)
+          : apply(state, { kind, ...about, sequence: 1, spent: [1], final: false }, now);
+      assert.equal((reply as ReportReply).status, "closed", kind);
+      assert.equal(state.organisation("org").leases.get(leaseId)?.entries[0]?.charged, 2, kind);
+    }
+  });
+
+  it("frees leases and budgets whose time is over, and says so to who keeps them", () => {
+    const { state, settle } = lease("charge_reported");
+    settle(1, 20, true, START + 1);
+    apply(
+      state,
+      acquire([budget("org", 100, { window: "hour", name: "b" })], { leaseId: "dead" }),
+      START + 1,
+    );
+    const org = state.organisation("org");
+    const sweep = (now: number) => apply(state, { kind: "sweep", organisation: "org" }, now);
+    sweep(START + LIMITS.closedRetentionMs);
+    assert.deepEqual([org.leases.size, org.budgets.size], [2, 2]);
+    sweep(START + LIMITS.closedRetentionMs + 1);
+    assert.deepEqual([...org.leases.keys()], ["dead"]);
+    state.takeChanges();
+    for (let hour = 1; hour <= 30; hour++) sweep(START + hour * 3_600_000);
+    assert.deepEqual([org.leases.size, org.budgets.size], [0, 0]);
+    assert.deepEqual([org.expiries.peek(), org.forgets.peek()], [undefined, undefined]);
+    const told = state.takeChanges().map(({ table }) => table);
+    assert.deepEqual(told.sort(), ["budget", "budget", "lease"]);
   });
 
   it("lets a lease be used to the end of its window at most, and charges that window afterwards", () => {

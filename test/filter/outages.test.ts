@@ -70,6 +70,23 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       }
     });
 
+    test("what the ledger refuses for good of an outage is counted as lost, and told no more", async () => {
+      const edge = await LocalEdge.open({ profile, policy });
+      edge.setLedgerUp(false);
+      await pass(edge, 2);
+      edge.setLedgerUp(true);
+      edge.ledger.settle = async () => ({
+        ...{ status: "unknown_lease", usableMs: 0 },
+        ...{ warning: null, notices: [] },
+      });
+      await edge.wait(SETTLED_MS);
+      assert.equal(edge.metrics.value("weir_lost_reports_total"), 1);
+      assert.equal(edge.metrics.value("weir_debts_held"), 0);
+      const before = edge.callouts.length;
+      await edge.wait(120_000);
+      assert.equal(edge.callouts.length, before);
+    });
+
     test("a policy that is replaced in an outage gives no new allowance, but what it allows more", async () => {
       const edge = await LocalEdge.open({ profile, policy });
       const replace = (allowance: string, sync: string) => {

@@ -154,6 +154,46 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
   });
 }
 
+test("what was taken beforehand of many leases, of which some have one place, is charged to each as it was spent", async () => {
+  const keys = Array.from({ length: 150 }, (_, i) => `key-${i}`);
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: {
+      ...policyOf(1_000_000),
+      keys: keys.map((key) => keyEntry(key, "pro", { subject: `acme/search/${key}` })),
+    },
+  });
+  const next = random(1);
+  const expected = new Map<string, number>();
+  for (let i = 0; i < 1_500; i++) {
+    const key = keys[next(keys.length)] ?? "";
+    const used = next(OUTPUT);
+    assert.equal((await edge.send(call(used, { key }))).status, 200);
+    expected.set(`acme/search/${key}`, (expected.get(`acme/search/${key}`) ?? 0) + used);
+    if (i % 100 === 0) await edge.wait(1_100);
+  }
+  await edge.wait(IDLE_MS);
+  const budgets = await edge.ledger.budgets("acme");
+  assert.deepEqual(
+    new Map(budgets.map(({ key, spent }) => [key.slice(0, key.indexOf("|")), spent])),
+    expected,
+  );
+});
+
+test("a lease goes on as long as it is used, and back when it was not for three seconds", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
+  await sendUntilAmple(edge);
+  const before = edge.callouts.filter((path) => path.endsWith("/Acquire")).length;
+  for (let i = 0; i < 20; i++) {
+    await send(edge, 1);
+    await edge.wait(2_000);
+  }
+  assert.equal(edge.callouts.filter((path) => path.endsWith("/Acquire")).length, before);
+  assert.ok((await edge.budget("acme")).outstanding > 0);
+  await edge.wait(6_000);
+  assert.equal((await edge.budget("acme")).outstanding, 0);
+});
+
 // nginx asks for a lease before it knows the request: its slices are large from the start.
 test("after a pause in which the lease went back, one slice serves a burst that took several before", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });

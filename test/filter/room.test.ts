@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Vm } from "../../host/vm.ts";
-import { LocalEdge, replacePolicy } from "../support/filter.ts";
+import { chat, keyEntry, LocalEdge, replacePolicy } from "../support/filter.ts";
 
 const MIB = 1 << 20;
 const policyOf = (maxBytes: number) => ({ tiers: { anonymous: { prompt: { max_bytes: maxBytes } } } });
@@ -14,4 +14,30 @@ test("policies of which each lets a little larger bodies in take no more memory 
     replacePolicy(vm, JSON.stringify(policyOf(4 * MIB + update * 65_536)));
   const bytes = vm.exports.memory.buffer.byteLength;
   assert.ok(bytes <= 256 * MIB, `${bytes / MIB} MiB after 40 updates`);
+});
+
+test("regression: a worker that holds as many leases as it can asks for no more, and who is refused is charged nothing", async () => {
+  const KEYS = 4_200;
+  const USED = 3;
+  const keys = Array.from({ length: KEYS }, (_, i) => `key-${i}`);
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: {
+      tiers: { pro: { budgets: [{ meter: "completion_tokens", limit: 10_000, window: "month" }] } },
+      keys: keys.map((key) => keyEntry(key, "pro", { subject: `acme/search/${key}` })),
+    },
+  });
+  const body = chat("Hello there", { max_tokens: 50 });
+  let served = 0;
+  for (const key of keys) {
+    const { status, text } = await edge.send({ key, body });
+    if (status === 200) served++;
+    else assert.match(text, /overloaded/);
+  }
+  assert.ok(served >= 4_096 && served < KEYS, `${served} served`);
+  await edge.wait(80_000);
+  await edge.ledger.sweep("acme");
+  const spent = (await edge.ledger.budgets("acme")).reduce((sum, budget) => sum + budget.spent, 0);
+  assert.equal(spent, served * USED);
+  assert.deepEqual(await edge.ledger.leases("acme"), []);
 });

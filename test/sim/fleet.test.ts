@@ -5,6 +5,7 @@ import { Status } from "../../host/abi.ts";
 import { SharedData } from "../../host/shared-data.ts";
 import type { LocalEdge } from "../support/filter.ts";
 import { Fleet, type FleetOptions } from "./fleet.ts";
+import { Random } from "./random.ts";
 
 const SEEDS = 12;
 const CANARY_SEEDS = 12;
@@ -33,6 +34,22 @@ const BROKEN: Record<string, (edge: LocalEdge) => void> = {
 describe("fleets of the filter", () => {
   for (const profile of ["envoy", "ngx_wasm"] as const) {
     it(`charge what was used, over ${SEEDS} histories under ${profile}`, async () => {
+      for (let seed = 1; seed <= SEEDS; seed++) await run({ seed, profile });
+    });
+  }
+
+  for (const profile of ["envoy", "ngx_wasm"] as const) {
+    it(`charge what was used where another worker is often faster, under ${profile}`, async (t) => {
+      const { set } = SharedData.prototype;
+      const random = new Random(1);
+      t.mock.method(
+        SharedData.prototype,
+        "set",
+        function (this: SharedData, ...args: Parameters<typeof set>) {
+          const [, , cas] = args;
+          return cas !== 0 && random.chance(0.4) ? Status.CasMismatch : set.apply(this, args);
+        },
+      );
       for (let seed = 1; seed <= SEEDS; seed++) await run({ seed, profile });
     });
   }

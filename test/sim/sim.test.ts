@@ -8,7 +8,7 @@ import { World } from "./world.ts";
 
 const SEEDS = 100;
 const CANARY_SEEDS = 40;
-const REDIS_SEEDS = 10;
+const REDIS_SEEDS = 30;
 
 describe("the simulated ledger", () => {
   it(`keeps every rule over ${SEEDS} histories`, () => {

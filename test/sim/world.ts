@@ -339,6 +339,12 @@ export class World {
       else this.#disk.set(key, { change, value: { ...value } });
     }
     this.#unsyncedChanges = [];
+    for (const [key, record] of org.budgets)
+      assert.deepEqual(
+        this.#disk.get(`budget ${key}`)?.value,
+        record,
+        `${key}: has changed, and it was not told`,
+      );
     this.#diskShadow = new Map(this.#shadow);
     this.#answers.push(...this.#unsynced);
     this.#unsynced = [];

@@ -69,6 +69,33 @@ export function noticeTests(suite: Suite): void {
     ]);
   });
 
+  it("tells once that a budget is used up, be it by a denial or by what is spent", async () => {
+    const org = suite.organisation();
+    const percents = ({ notices }: { readonly notices: readonly Notice[] }) =>
+      notices.map(({ percent }) => percent);
+    const ask = (need: number) => suite.ledger.acquire(acquire([budget(org, 100, { need })]));
+    const command = acquire([budget(org, 100, { need: 99 })]);
+    await suite.ledger.acquire(command);
+    assert.deepEqual(percents(await suite.settle(command, 1, [99], true)), [80]);
+    assert.deepEqual(percents(await ask(2)), [100]);
+    assert.deepEqual(percents(await ask(2)), []);
+    const rest = acquire([budget(org, 100, { need: 1 })]);
+    await suite.ledger.acquire(rest);
+    assert.deepEqual(percents(await suite.settle(rest, 1, [1], true)), []);
+    assert.deepEqual(percents(await ask(2)), []);
+    const told = (await suite.ledger.journal(org)).map(({ amount }) => amount);
+    assert.deepEqual(told, [80, 100]);
+  });
+
+  it("neither warns nor tells of a budget of nothing", async () => {
+    const org = suite.organisation();
+    const command = acquire([budget(org, 0, { need: 0, want: 0 })]);
+    const { warning, notices } = (await suite.ledger.acquire(command)) as Granted;
+    assert.deepEqual([warning, notices], [null, []]);
+    const report = await suite.settle(command, 1, [5]);
+    assert.deepEqual([report.status, report.warning, report.notices], ["applied", null, []]);
+  });
+
   it("tells again what a raised limit brought back, once for each limit that is higher than any before it", async () => {
     const org = suite.organisation();
     const command = acquire([budget(org, 100, { need: 100 })]);

@@ -98,6 +98,49 @@ const delta = (content: string) =>
 const EXTRA = event({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } });
 const PIECE_MAX = 12 << 10;
 
+test("a text that turns out to be broken counts nothing, wherever it is cut", () => {
+  const broken = (members: string) => `data: {"choices":[{"index":0,"delta":{${members}}}]}\n\n`;
+  const texts = [
+    '"content":"abc\\qdef"',
+    '"content":"abcd\u0001ef"',
+    '"reasoning_details":[{"type":"reasoning.text","text":"abcd\\qef"}]',
+  ];
+  for (const { read } of Object.values(builds))
+    for (const text of texts) {
+      const body = Buffer.from(delta("one") + broken(text) + delta("two"));
+      const whole = read("events", body, []);
+      assert.deepEqual([whole.textBytes, whole.deltas, whole.unreadable], [6, 2, 1], text);
+      for (const cuts of splits(body.length, 1, 20))
+        assert.deepEqual(read("events", body, cuts), whole, `${text} cut at ${cuts.slice(0, 2)}`);
+    }
+});
+
+test("what Gemini's answer generated is the sum of its parts, or what the total has above the prompt where that is more", () => {
+  const completion = (usageMetadata: object) => {
+    const body = Buffer.from(JSON.stringify({ candidates: [], usageMetadata }));
+    const [simd, scalar] = Object.values(builds).map(({ read }) => read("json", body, []).completion);
+    assert.equal(simd, scalar);
+    return simd;
+  };
+  const parts = { promptTokenCount: 10, candidatesTokenCount: 7, thoughtsTokenCount: 20 };
+  assert.equal(completion(parts), 27);
+  assert.equal(completion({ ...parts, totalTokenCount: 17 }), 27);
+  assert.equal(completion({ ...parts, totalTokenCount: 90 }), 80);
+  assert.equal(completion({ ...parts, toolUsePromptTokenCount: 30, totalTokenCount: 90 }), 50);
+});
+
+test("a part of Gemini's is a thought wherever it says so", () => {
+  const parts = ['{"thought":true,"text":"I think"}', '{"text":"I think","thought":true}'];
+  for (const { texts } of Object.values(builds))
+    for (const part of parts) {
+      const body = Buffer.from(
+        `data: {"candidates":[{"index":0,"content":{"parts":[${part},{"text":"So"}]}}]}\n\n`,
+      );
+      for (const cuts of splits(body.length, 1, 0))
+        assert.deepEqual(texts("events", body, cuts).texts.texts, { "2:0:0": "I think", "1:0:0": "So" });
+    }
+});
+
 test("an event that is too long to be held passes in pieces, is counted, and keeps its texts and usage", () => {
   const long = "long ".repeat(20_000);
   const body = Buffer.from(delta("a") + delta(long) + delta("z") + EXTRA);

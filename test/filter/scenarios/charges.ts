@@ -103,6 +103,12 @@ const textless: [string, object, object, number][] = [
     },
     320,
   ],
+  [
+    "/v1/embeddings",
+    { model: "voyage-3", input: "Hi" },
+    { data: [{ index: 0, embedding: [0.5] }], usage: { total_tokens: 40 } },
+    40,
+  ],
   ["/tokenize", { model: "m", prompt: "Hi" }, { count: 1, tokens: [5] }, 0],
 ];
 
@@ -162,7 +168,12 @@ export const charges: Scenario[] = [
     ([path, body, told]): Scenario => ({
       name: `counting a prompt's tokens asks no model: sent as it is, one request, no tokens: ${path}`,
       clock: true,
-      policy: policy([{ name: "calls", meter: "requests", limit: 2, window: "day" }, ...answers(100)]),
+      // Of a budget that is not asked the ledger knows nothing: "all" would be its first.
+      policy: policy([
+        { name: "calls", meter: "requests", limit: 2, window: "day" },
+        { name: "all", meter: "tokens", limit: 1_000, window: "day" },
+        ...answers(100),
+      ]),
       async run(edge) {
         const upstream = () => ({ status: 200, headers: JSON_TYPE, body: JSON.stringify(told) });
         for (let i = 1; i <= 2; i++) {

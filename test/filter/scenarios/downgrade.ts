@@ -144,4 +144,29 @@ export const downgrades: Scenario[] = [
       refused(edge, await edge.send(call), "ledger_unavailable");
     },
   },
+  {
+    name: "who needs less than what the ledger has just denied is asked for, and keeps its model",
+    clock: true,
+    policy: policy({
+      output: { max_tokens: 80 },
+      budgets: [{ name: "large", meter: "completion_tokens", limit: 100, window: "day", models: ["gpt-4o"] }],
+      downgrade: { "gpt-4o": "gpt-mini" },
+    }),
+    async run(edge) {
+      const asking = (max_tokens: number, used: number): Call => ({
+        key: "k1",
+        body: chat("Hello there", { max_tokens }),
+        headers: [["x-mock-completion-tokens", String(used)]],
+      });
+      passed(await edge.send(asking(80, 80)));
+      await edge.wait(IDLE_MS);
+      const first = await edge.send(asking(50, 1));
+      if (edge.host === "ngx_wasm") refused(edge, first, "insufficient_quota");
+      else downgraded(first, "gpt-mini");
+      const second = await edge.send(asking(10, 10));
+      passed(second);
+      assert.equal(modelOf(second), "gpt-4o");
+      assert.equal(second.header("x-weir-model"), undefined);
+    },
+  },
 ];
