@@ -61,16 +61,11 @@ export interface PolicyFile {
   placed(problem: string): string;
 }
 
-/** The policy in `file`; - is standard input. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
-export function readPolicy(file: string): PolicyFile {
-  const text = textOf(file, file === "-" ? 0 : file);
+/** The text of `file` as YAML, which JSON is as well, and how things are said of places in it. */
+function parse(file: string, text: string) {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    merge: true,
-    prettyErrors: false,
-    uniqueKeys: true,
-  });
+  const options = { lineCounter: lines, merge: true, prettyErrors: false, uniqueKeys: true };
+  const document = parseDocument(text, options);
   const at = (place: number, what: string): string => {
     const { line, col } = lines.linePos(place);
     return `${file}:${line}:${col}: ${what}`;
@@ -81,8 +76,22 @@ export function readPolicy(file: string): PolicyFile {
     const pointer = /^(\/.*?): /.exec(problem)?.[1];
     return pointer === undefined ? `${file}: ${problem}` : at(placeOf(document, pointer), problem);
   };
+  return { document, at, placed };
+}
+
+/** The policy in `file`; - is standard input. Throws WeirError `invalid_argument`: `FILE:LINE:COLUMN: what is wrong`. */
+export function readPolicy(file: string): PolicyFile {
+  const text = textOf(file, file === "-" ? 0 : file);
   // It goes into a proxy as it stands, so it is judged as it stands: YAML would pass over a comma too many.
-  if (file.endsWith(".json") && text.trim()) return { json: text, placed };
+  if (file.endsWith(".json") && text.trim()) {
+    let parsed: ReturnType<typeof parse> | undefined;
+    const placed = (problem: string) => {
+      parsed ??= parse(file, text);
+      return parsed.placed(problem);
+    };
+    return { json: text, placed };
+  }
+  const { document, at, placed } = parse(file, text);
   const refuse = (place: number, what: string): never => {
     throw new WeirError("invalid_argument", at(place, what));
   };
