@@ -296,6 +296,18 @@ export const budgets: Scenario[] = [
     },
   },
   {
+    name: "a model without a price is refused also where another budget comes before that in dollars",
+    policy: policy(
+      { budgets: [...answers(1000), { meter: "cost", limit: "$50", window: "day" }] },
+      { prices: { "gpt-4o": { prompt: "$2.50", completion: "$10" } } },
+    ),
+    async run(edge) {
+      passed(await edge.send(call));
+      const body = chat("Hi", { model: "o1", max_tokens: 5 });
+      refused(edge, await edge.send({ ...k1, body }), "model_not_priced");
+    },
+  },
+  {
     name: "prices are charged to their last decimal, for however many tokens",
     clock: true,
     policy: policy(
