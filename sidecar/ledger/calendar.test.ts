@@ -152,6 +152,14 @@ describe("the calendar", () => {
     assert.equal(length(day("Australia/Lord_Howe", "2026-04-05T00:00Z")), 24.5);
   });
 
+  it("cuts an hour where a zone shift lies within it", () => {
+    const hour = (now: string) =>
+      windowAt({ window: "hour", timeZone: "Asia/Pyongyang", billingDay: 1 }, at(now));
+    const shift = at("2018-05-04T15:00Z");
+    assert.deepEqual(hour("2018-05-04T14:59Z"), { start: at("2018-05-04T14:30Z"), end: shift });
+    assert.deepEqual(hour("2018-05-04T15:00Z"), { start: shift, end: shift + HOUR });
+  });
+
   it("begins a day whose midnight is skipped at the jump, and one whose midnight comes twice at the first", () => {
     assert.equal(day("America/Sao_Paulo", "2018-11-04T12:00Z").start, at("2018-11-04T03:00Z"));
     assert.equal(day("America/Havana", "2026-11-01T12:00Z").start, at("2026-11-01T04:00Z"));
