@@ -160,7 +160,12 @@ describe("the calendar", () => {
     assert.deepEqual(hour("Asia/Kathmandu", "2026-05-01T10:20Z"), { start, end: start + HOUR });
   });
 
-  it("cuts an hour where a zone shift lies within it, on either side", () => {
+  it("cuts an hour where a zone shift lies within it, and nowhere else", () => {
+    const between = at("2026-04-04T15:00Z");
+    assert.deepEqual(hour("Australia/Lord_Howe", "2026-04-04T14:59Z"), {
+      start: between - HOUR,
+      end: between,
+    });
     const forward = at("2018-05-04T15:00Z");
     assert.deepEqual(hour("Asia/Pyongyang", "2018-05-04T14:59Z"), {
       start: forward - HOUR / 2,
