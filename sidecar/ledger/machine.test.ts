@@ -251,16 +251,16 @@ describe("the ledger's machine", () => {
     for (let i = 0; i < LIMITS.journal; i++) state.append(org, { ...none, amount: i });
     state.takeChanges();
     for (let i = 0; i < 2; i++) state.append(org, { ...none, amount: LIMITS.journal + i });
-    const kept = state.takeChanges().map(({ id }) => [id, state.journalEntry("org", id as number)?.amount]);
+    const kept = state.takeChanges().map(({ id }) => [id, state.journalEntry("org", Number(id))?.amount]);
     const last = LIMITS.journal + 1;
     assert.deepEqual(
-      new Map(kept as [number, number?][]),
-      new Map([
+      kept.sort(([a], [b]) => Number(a) - Number(b)),
+      [
         [0, undefined],
         [1, undefined],
         [last - 1, last - 1],
         [last, last],
-      ]),
+      ],
     );
     assert.deepEqual([org.journal.length, org.journal[0]?.amount], [LIMITS.journal, 2]);
   });

@@ -82,7 +82,8 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       await edge.wait(SETTLED_MS);
       assert.equal(edge.metrics.value("weir_lost_reports_total"), 1);
       assert.equal(edge.metrics.value("weir_debts_held"), 0);
-        await edge.wait(120_000);
+      const before = edge.callouts.length;
+      await edge.wait(120_000);
       assert.equal(edge.callouts.length, before);
     });
 

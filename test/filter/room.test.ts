@@ -40,6 +40,7 @@ test("regression: a worker that holds as many leases as it can asks for no more,
   const spent = (await edge.ledger.budgets("acme")).reduce((sum, budget) => sum + budget.spent, 0);
   assert.equal(spent, served * USED);
   assert.deepEqual(await edge.ledger.leases("acme"), []);
+  assert.equal((await edge.send({ key: keys[0]!, body })).status, 200, "there is room again");
 });
 
 test("leases of workers that died long ago make room for others in a subject's record", async () => {
