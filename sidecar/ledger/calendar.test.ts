@@ -152,6 +152,31 @@ describe("the calendar", () => {
     assert.equal(length(day("Australia/Lord_Howe", "2026-04-05T00:00Z")), 24.5);
   });
 
+  const hour = (timeZone: string, now: string) =>
+    windowAt({ window: "hour", timeZone, billingDay: 1 }, at(now));
+
+  it("begins an hour with the zone's own", () => {
+    const start = at("2026-05-01T10:15Z");
+    assert.deepEqual(hour("Asia/Kathmandu", "2026-05-01T10:20Z"), { start, end: start + HOUR });
+  });
+
+  it("cuts an hour where a zone shift lies within it, and nowhere else", () => {
+    const between = at("2026-04-04T15:00Z");
+    assert.deepEqual(hour("Australia/Lord_Howe", "2026-04-04T14:59Z"), {
+      start: between - HOUR,
+      end: between,
+    });
+    const forward = at("2018-05-04T15:00Z");
+    assert.deepEqual(hour("Asia/Pyongyang", "2018-05-04T14:59Z"), {
+      start: forward - HOUR / 2,
+      end: forward,
+    });
+    assert.deepEqual(hour("Asia/Pyongyang", "2018-05-04T15:00Z"), { start: forward, end: forward + HOUR });
+    const back = at("2015-08-14T15:00Z");
+    assert.deepEqual(hour("Asia/Pyongyang", "2015-08-14T14:59Z"), { start: back - HOUR, end: back });
+    assert.deepEqual(hour("Asia/Pyongyang", "2015-08-14T15:10Z"), { start: back, end: back + HOUR / 2 });
+  });
+
   it("begins a day whose midnight is skipped at the jump, and one whose midnight comes twice at the first", () => {
     assert.equal(day("America/Sao_Paulo", "2018-11-04T12:00Z").start, at("2018-11-04T03:00Z"));
     assert.equal(day("America/Havana", "2026-11-01T12:00Z").start, at("2026-11-01T04:00Z"));

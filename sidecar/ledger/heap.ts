@@ -15,10 +15,6 @@ function before(a: Deadline, b: Deadline): boolean {
 export class DeadlineHeap {
   readonly #items: Deadline[] = [];
 
-  get size(): number {
-    return this.#items.length;
-  }
-
   peek(): Deadline | undefined {
     return this.#items[0];
   }

@@ -244,6 +244,27 @@ describe("the ledger's machine", () => {
     assert.deepEqual(told.sort(), ["budget", "budget", "lease"]);
   });
 
+  it("keeps the newest of the journal, and tells who keeps it of each that is new and each that is gone", () => {
+    const state = new State();
+    const org = state.organisation("org");
+    const none = { at: START, kind: "adjusted", budget: "b", leaseId: "", edge: "", reason: "" } as const;
+    for (let i = 0; i < LIMITS.journal; i++) state.append(org, { ...none, amount: i });
+    state.takeChanges();
+    for (let i = 0; i < 2; i++) state.append(org, { ...none, amount: LIMITS.journal + i });
+    const kept = state.takeChanges().map(({ id }) => [id, state.journalEntry("org", Number(id))?.amount]);
+    const last = LIMITS.journal + 1;
+    assert.deepEqual(
+      kept.sort(([a], [b]) => Number(a) - Number(b)),
+      [
+        [0, undefined],
+        [1, undefined],
+        [last - 1, last - 1],
+        [last, last],
+      ],
+    );
+    assert.deepEqual([org.journal.length, org.journal[0]?.amount], [LIMITS.journal, 2]);
+  });
+
   it("lets a lease be used to the end of its window at most, and charges that window afterwards", () => {
     const { state, settle, books } = lease("charge_reported");
     assert.equal(settle(1, 10, false, START + 50_000).usableMs, 10_000);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { GuestMemory } from "../../host/memory.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
 import { chunk, contentOf, finish, sse, upstreamOf } from "./support.ts";
 
@@ -293,6 +294,30 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
       const before = (await edge.budget("counted")).spent;
       const upstream = upstreamOf(lines, 0, EVENTS_TYPE);
       await edge.send({ key: "counted", body: chat("hello", { max_tokens: 500 }), upstream });
+      await edge.wait(2_000);
+      assert.ok((await edge.budget("counted")).spent - before >= 500);
+    });
+
+    it("withholds what the host had no room to hand over and charges what was reserved; without redaction it passes", async (t) => {
+      const { give } = GuestMemory.prototype;
+      t.mock.method(
+        GuestMemory.prototype,
+        "give",
+        function (this: GuestMemory, ...args: Parameters<typeof give>) {
+          return !Buffer.from(args[0]).includes("ada@") && give.apply(this, args);
+        },
+      );
+      const events = [sse([chunk("first")]), sse([chunk("ada@example.com")]), sse([finish, "[DONE]"])];
+      const upstream = () => ({ status: 200, headers: EVENTS_TYPE, body: events });
+      const answer = async (key: string) => {
+        const { text } = await edge.send({ key, body: chat("hello", { max_tokens: 500 }), upstream });
+        return text;
+      };
+      assert.equal(await answer("plain"), Buffer.concat(events).toString());
+      const before = (await edge.budget("counted")).spent;
+      const text = await answer("counted");
+      assert.match(text, /answer_unreadable/);
+      assert.doesNotMatch(text, /ada@|DONE/);
       await edge.wait(2_000);
       assert.ok((await edge.budget("counted")).spent - before >= 500);
     });

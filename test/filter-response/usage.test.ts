@@ -85,6 +85,22 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(await spent("sums"), 10);
     });
 
+    it("counts a prompt that is not told as no more than the sum of all tokens leaves", async () => {
+      const body = (usage: object) =>
+        Buffer.from(JSON.stringify({ choices: [{ index: 0, message: { content: "Water" } }], usage }));
+      for (const [total, charged] of [
+        [5, 3],
+        [3, 3],
+        [0, 3],
+      ] as const) {
+        const before = await spent("acme");
+        const usage = { completion_tokens: 3, ...(total && { total_tokens: total }) };
+        const upstream = upstreamOf(body(usage), 0, { "content-type": "application/json" });
+        await edge.send({ key: "delivered", body: chat("one two three ".repeat(9)), upstream });
+        assert.equal((await spent("acme")) - before, charged, `of ${total}`);
+      }
+    });
+
     it("takes zeros for no usage where there is a text, and charges what was reserved", async () => {
       const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
       const message = { role: "assistant", content: "Water finds its level." };

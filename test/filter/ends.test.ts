@@ -426,6 +426,13 @@ test("on Envoy streams that need the same lease share a question to the ledger, 
   assert.equal(await asked("ngx_wasm"), 20);
 });
 
+test("more streams than a question can carry are all served and charged, whatever waits for which lease", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy });
+  const all = await Promise.all(Array.from({ length: 70 }, () => edge.send(call)));
+  assert.ok(all.every((answer) => answer.status === 200));
+  assert.equal(await settled(edge), 70 * 3);
+});
+
 test("a request that was denied for what others lease passes when one of them has left enough of its lease", async () => {
   const budgets = [{ meter: "completion_tokens", limit: 100, window: "month" }];
   const edge = await LocalEdge.open({

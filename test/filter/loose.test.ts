@@ -29,6 +29,24 @@ async function open(outage?: object) {
   return { edge, acquires };
 }
 
+test("the ledger is asked for a budget as the policy has it", async () => {
+  const own = { name: "calls", meter: "requests", limit: 9, window: "month", per: "organisation" };
+  const budgets = [{ ...own, models: ["gpt-4*"], time_zone: "Asia/Tokyo", billing_day: 15 }];
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: { tiers: { pro: { budgets } }, keys: [keyEntry("k1", "pro")] },
+  });
+  assert.equal((await edge.send(call(TEXT, 10))).status, 200);
+  const [record] = await edge.ledger.budgets("acme");
+  const { start, key, limit } = record!;
+  const day = new Date(start + 9 * 3_600_000).toISOString();
+  assert.match(day, /-15T00:00/);
+  assert.deepEqual(
+    [key.split("|").slice(0, 5), limit],
+    [["acme", "calls", "requests", "month", "gpt-4*"], 9],
+  );
+});
+
 test("the first lease is asked for by tokens, later ones by bytes while plenty is left", async () => {
   const { edge, acquires } = await open();
   const granted: number[] = [];

@@ -300,19 +300,26 @@ test("nginx: an answer that an outage let through without its bound costs what w
   }
 });
 
-test("a report that is under way when its policy is replaced is made again by the next", async () => {
-  const edge = await LocalEdge.open({ profile: "envoy", policy });
-  const vm = edge.vms[0]!;
-  await pass(edge, 1);
-  const [first] = vm.roots;
-  assert.equal(vm.addRoot({ configuration: JSON.stringify(policy) }).ok, true);
-  edge.clock.move(6_000);
-  vm.tick(first);
-  // Its root context is gone before the answer comes.
-  vm.roots.splice(0, 1);
-  vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
-  edge.answersLost = true;
-  await vm.settled();
-  edge.answersLost = false;
-  assert.deepEqual(await charged(edge), { spent: USED, debt: 0 });
-});
+for (const [what, debt] of [
+  ["a report", 0],
+  ["what an outage let through", USED],
+] as const)
+  test(`${what} that is under way when its policy is replaced is told again by the next`, async () => {
+    const edge = await LocalEdge.open({ profile: "envoy", policy });
+    const vm = edge.vms[0]!;
+    edge.setLedgerUp(debt === 0);
+    await pass(edge, 1);
+    edge.setLedgerUp(true);
+    const [first] = vm.roots;
+    assert.equal(vm.addRoot({ configuration: JSON.stringify(policy) }).ok, true);
+    edge.clock.move(6_000);
+    vm.tick(first);
+    assert.ok(vm.callouts.pending > 0);
+    // Its root context is gone before the answer comes.
+    vm.roots.splice(0, 1);
+    vm.run(Phase.Delete, first!.id, vm.exports.proxy_on_delete, 0, 0, 0, 0);
+    edge.answersLost = true;
+    await vm.settled();
+    edge.answersLost = false;
+    assert.deepEqual(await charged(edge), { spent: USED, debt });
+  });

@@ -194,6 +194,42 @@ test("a lease goes on as long as it is used, and back when it was not for three 
   assert.equal((await edge.budget("acme")).outstanding, 0);
 });
 
+test("of several budgets none is exceeded, whichever place it has, and all are used together", async () => {
+  const ample = { name: "calls", meter: "requests", limit: 1_000_000, window: "month" };
+  const tight = { name: "answers", meter: "completion_tokens", limit: 6_000, window: "month" };
+  for (const budgets of [
+    [ample, tight],
+    [tight, ample],
+  ]) {
+    const { tiers, keys } = policyOf(0);
+    const policy = { tiers: { pro: { ...tiers.pro, budgets } }, keys };
+    const edge = await LocalEdge.open({ profile: "envoy", policy });
+    let admitted = 0;
+    for (let refused = 0; refused < 3; ) {
+      if ((await edge.send(call(OUTPUT))).status === 200) admitted++;
+      else refused++;
+    }
+    assert.equal(admitted, tight.limit / OUTPUT);
+    await edge.wait(IDLE_MS);
+    const spent = (await edge.ledger.budgets("acme")).map((budget) => budget.spent);
+    assert.deepEqual(new Set(spent), new Set([admitted, admitted * OUTPUT]));
+  }
+});
+
+test("in steady traffic the next lease is there before the last is used up: no request waits for it", async () => {
+  const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });
+  await sendUntilAmple(edge);
+  const asked = () => edge.callouts.filter((path) => path.endsWith("/Acquire")).length;
+  const before = asked();
+  for (let second = 0; second < 100; second++) {
+    const ahead = asked();
+    await send(edge, 20);
+    assert.equal(asked(), ahead, `in second ${second}`);
+    await edge.wait(1_000);
+  }
+  assert.ok(asked() > before, "no lease was used up");
+});
+
 // nginx asks for a lease before it knows the request: its slices are large from the start.
 test("after a pause in which the lease went back, one slice serves a burst that took several before", async () => {
   const edge = await LocalEdge.open({ profile: "envoy", policy: policyOf(10_000_000) });

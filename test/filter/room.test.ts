@@ -40,4 +40,22 @@ test("regression: a worker that holds as many leases as it can asks for no more,
   const spent = (await edge.ledger.budgets("acme")).reduce((sum, budget) => sum + budget.spent, 0);
   assert.equal(spent, served * USED);
   assert.deepEqual(await edge.ledger.leases("acme"), []);
+  assert.equal((await edge.send({ key: keys[0]!, body })).status, 200, "there is room again");
+});
+
+test("leases of workers that died long ago make room for others in a subject's record", async () => {
+  const edge = await LocalEdge.open({
+    profile: "envoy",
+    policy: {
+      ledger: { on_expiry: "charge_reported" },
+      tiers: { pro: { budgets: [{ meter: "requests", limit: 10_000, window: "month" }] } },
+      keys: [keyEntry("k1", "pro")],
+    },
+  });
+  // More than a record holds, and of each minute one: those of ten minutes are there at once.
+  for (let death = 1; death <= 130; death++) {
+    assert.equal((await edge.send({ key: "k1", body: chat("Hello there") })).status, 200, `after ${death}`);
+    edge.vms[0]!.reload();
+    await edge.wait(60_000);
+  }
 });

@@ -296,6 +296,18 @@ export const budgets: Scenario[] = [
     },
   },
   {
+    name: "a model without a price is refused also where another budget comes before that in dollars",
+    policy: policy(
+      { budgets: [...answers(1000), { meter: "cost", limit: "$50", window: "day" }] },
+      { prices: { "gpt-4o": { prompt: "$2.50", completion: "$10" } } },
+    ),
+    async run(edge) {
+      passed(await edge.send(call));
+      const body = chat("Hi", { model: "o1", max_tokens: 5 });
+      refused(edge, await edge.send({ ...k1, body }), "model_not_priced");
+    },
+  },
+  {
     name: "prices are charged to their last decimal, for however many tokens",
     clock: true,
     policy: policy(
@@ -429,30 +441,32 @@ export const budgets: Scenario[] = [
       refused(edge, await edge.send(call), "insufficient_quota");
     },
   },
-  {
-    name: "answers warn of a budget from 80 % on, as long as its window lasts, and the event is told once",
-    clock: true,
-    policy: policy({
-      budgets: [{ name: "answers", meter: "completion_tokens", limit: 100, window: "month" }],
+  ...[[], [{ name: "calls", meter: "requests", limit: 1000, window: "month" }]].map(
+    (before): Scenario => ({
+      name: `answers warn of a budget from 80 % on, as long as its window lasts; before it: ${before.length}`,
+      clock: true,
+      policy: policy({
+        budgets: [...before, { name: "answers", meter: "completion_tokens", limit: 100, window: "month" }],
+      }),
+      async run(edge) {
+        const warned = async (tokens: number) => {
+          const answer = await edge.send({
+            ...k1,
+            headers: using(tokens),
+            body: chat("Hi", { max_tokens: 10 }),
+          });
+          passed(answer);
+          await edge.wait(IDLE_MS);
+          return answer.header("x-weir-budget-warning");
+        };
+        for (let i = 0; i < 7; i++) assert.equal(await warned(10), undefined);
+        assert.equal(await warned(10), undefined, "79 % and below when it was asked");
+        assert.match((await warned(5)) ?? "", /^"answers";p=80;t=\d+$/);
+        assert.match((await warned(5)) ?? "", /^"answers";p=85;t=\d+$/);
+        assert.match((await warned(0)) ?? "", /^"answers";p=90;t=\d+$/);
+      },
     }),
-    async run(edge) {
-      const warned = async (tokens: number) => {
-        const answer = await edge.send({
-          ...k1,
-          headers: using(tokens),
-          body: chat("Hi", { max_tokens: 10 }),
-        });
-        passed(answer);
-        await edge.wait(IDLE_MS);
-        return answer.header("x-weir-budget-warning");
-      };
-      for (let i = 0; i < 7; i++) assert.equal(await warned(10), undefined);
-      assert.equal(await warned(10), undefined, "79 % and below when it was asked");
-      assert.match((await warned(5)) ?? "", /^"answers";p=80;t=\d+$/);
-      assert.match((await warned(5)) ?? "", /^"answers";p=85;t=\d+$/);
-      assert.match((await warned(0)) ?? "", /^"answers";p=90;t=\d+$/);
-    },
-  },
+  ),
   {
     name: "without leases every request asks the ledger",
     clock: true,
