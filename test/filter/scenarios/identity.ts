@@ -54,7 +54,8 @@ export const identity: Scenario[] = [
     async run(edge) {
       const answer = await edge.send({ headers: [["x-api-key", "k1"]], body });
       assert.equal(answer.upstream?.header("x-api-key"), "k1");
-      refused(edge, await edge.send({ key: "k1", body }), "missing_api_key");
+      for (const name of ["authorization", "api-key", "x-goog-api-key"])
+        refused(edge, await edge.send({ headers: [[name, "k1"]], body }), "missing_api_key");
     },
   },
   {
@@ -252,8 +253,12 @@ export const identity: Scenario[] = [
     name: "a forwarded address that is none is refused",
     policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
     async run(edge) {
-      const answer = await edge.send({ headers: [["x-forwarded-for", "unknown"]], body });
-      refused(edge, answer, "address_not_allowed");
+      for (const odd of ["unknown", "10.0.0.1:8x", "10.0.0.1:", "10.0.0.1:123456", "[2001:db8::1]:x", ":"]) {
+        const answer = await edge.send({ headers: [["x-forwarded-for", odd]], body });
+        refused(edge, answer, "address_not_allowed");
+      }
+      for (const well of ["10.0.0.1:80", "[2001:db8::1]:65535", "::"])
+        passed(await edge.send({ headers: [["x-forwarded-for", well]], body }));
     },
   },
   {
