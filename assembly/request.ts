@@ -307,7 +307,7 @@ export function onRequestBody(context: u32, size: i32, end: bool): Action {
   if (reason == Reason.None) reason = inspect(stream, tier);
   if (reason == Reason.None) reason = spend(stream, tier, body, size);
   if (reason != Reason.None) return refuse(stream, reason);
-  if (tier.budgetCount > 0 && stream.budgetMask != 0) return reserve(stream, tier, size);
+  if (stream.budgetMask != 0) return reserve(stream, tier, size);
   if (stream.unsent) replaceBody(stream, size);
   return goOn(stream);
 }

@@ -111,12 +111,21 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       assert.equal(sent[1].parts[0].functionCall.id, "bob@example.com", "that of the API stays");
     });
 
-    it("regression: a caller's identifier in a list went upstream", async () => {
-      const { upstream } = await edge.send({
-        key: "redacts",
-        body: chat("Hi", { user: ["bob@example.com"] }),
-      });
-      assert.deepEqual(JSON.parse(upstream?.text ?? "").user, ["[EMAIL_1]"]);
+    it("keeps no room for originals of prompts that had none", async () => {
+      for (let i = 0; i < 514; i++)
+        assert.equal((await edge.send({ key: "restores", body: chat("Hi") })).status, 200);
+      const { upstream } = await edge.send({ key: "restores", body: chat("Hi bob@example.com") });
+      assert.deepEqual(JSON.parse(upstream?.text ?? ""), chat("Hi [EMAIL_1]"));
+    });
+
+    it("lets no identifier of the caller go upstream, alone or in a list", async () => {
+      for (const name of ["user", "safety_identifier", "prompt_cache_key"]) {
+        const body = (value: unknown) => chat("Hi", { [name]: value });
+        const sent = async (value: unknown) =>
+          JSON.parse((await edge.send({ key: "redacts", body: body(value) })).upstream?.text ?? "");
+        assert.deepEqual(await sent("bob@example.com"), body("[EMAIL_1]"));
+        assert.deepEqual(await sent(["bob@example.com"]), body(["[EMAIL_1]"]));
+      }
     });
 
     it("does with each type what the policy says", async () => {

@@ -330,17 +330,26 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
         "repr-digest": "a=1",
         "content-digest": "a=1",
       };
-      const left = async (key: string, headers: Record<string, string> = {}) => {
+      const left = async (key: string, headers: Record<string, string> = {}, told: object = digests) => {
         const answer = await json({ text: "Mail bob@example.com" }, key, undefined, {
-          ...digests,
+          ...told,
           ...headers,
         });
         return Object.keys(digests).filter((name) => answer.header(name) !== undefined);
       };
       assert.deepEqual(await left("plain"), Object.keys(digests));
       assert.deepEqual(await left("redacts"), []);
+      for (const [name, value] of Object.entries(digests))
+        assert.deepEqual(await left("redacts", {}, { [name]: value }), [], name);
       assert.deepEqual(await left("strict", { "content-encoding": "gzip" }), []);
       assert.deepEqual(await left("lenient", { "content-encoding": "gzip" }), Object.keys(digests));
+    });
+
+    it("takes no header of an answer for another that is as long", async () => {
+      const headers = Object.fromEntries(Array.from({ length: 18 }, (_, i) => ["y".repeat(i + 4), "gzip"]));
+      const answer = await json({ text: "Mail bob@example.com" }, "redacts", undefined, headers);
+      assert.deepEqual(answer.json, { text: "Mail [EMAIL_1]" });
+      for (const name of Object.keys(headers)) assert.equal(answer.header(name), "gzip");
     });
 
     it("takes off where a part stood that came unasked, where the client gets other bytes", async () => {
@@ -592,10 +601,15 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
 
     it("lets out what was held after an event in parts that ends its text, and not within it", async () => {
       const padding = "word ".repeat(6_000);
-      const events = [chunk("Mail "), chunk("bob@example.com"), { padding, ...finish }, "[DONE]"];
+      const after = { ...finish, choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } };
+      const events = [chunk("Mail "), chunk("bob@example.com"), { padding, ...finish }, after, "[DONE]"];
       for (const cut of [0, 200, 12_500, 24_800, 30_200]) {
         const { text } = await stream(events, "redacts", cut);
         assert.equal(contentOf(text), "Mail [EMAIL_1]", `cut at ${cut}`);
+        assert.ok(
+          text.indexOf("[EMAIL_1]") < text.indexOf('"usage"'),
+          `before the next event, cut at ${cut}`,
+        );
       }
     });
   });

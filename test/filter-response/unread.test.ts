@@ -290,6 +290,17 @@ for (const profile of ["envoy", "ngx_wasm"] as const) {
               );
             }
           }
+      // Wide letters have no byte of 0: the mark alone tells.
+      for (const swapped of [false, true]) {
+        const body = Buffer.from("\ufeffａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "utf16le");
+        if (swapped) body.swap16();
+        for (const cut of [0, 1, 2, 3]) {
+          const headers = { "content-type": "text/plain", "content-length": String(body.length) };
+          const upstream = upstreamOf(body, cut, headers);
+          const { text } = await edge.send({ key: "redacts", body: chat("hello"), upstream });
+          assert.ok(!text.includes(body.subarray(4).toString()), `${swapped} ${cut}`);
+        }
+      }
       const lines = Buffer.from(data('{"text":"ada"}'), "utf16le");
       const before = (await edge.budget("counted")).spent;
       const upstream = upstreamOf(lines, 0, EVENTS_TYPE);

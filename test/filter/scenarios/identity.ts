@@ -26,12 +26,36 @@ export const identity: Scenario[] = [
     },
   },
   {
+    name: "a header is what its whole name says: others as long as one that is read say nothing",
+    policy: keyed,
+    async run(edge) {
+      for (const value of ["k2", "text/plain", "gzip", "websocket", "0"]) {
+        const headers = Array.from({ length: 14 }, (_, i): [string, string] => ["y".repeat(i + 4), value]);
+        const { upstream, status } = await edge.send({ key: "k1", headers, body });
+        assert.equal(status, 200, value);
+        for (const [name] of headers) assert.equal(upstream?.header(name), value, name);
+        assert.equal(upstream?.header("x-weir-request-id"), undefined);
+      }
+    },
+  },
+  {
+    name: "without a scheme authorization is a key, with any other scheme it is none that is known",
+    policy: keyed,
+    async run(edge) {
+      passed(await edge.send({ headers: [["authorization", "k1"]], body }));
+      const basic: [string, string] = ["authorization", "Basic azE6azE="];
+      refused(edge, await edge.send({ headers: [basic], body }), "invalid_api_key");
+      refused(edge, await edge.send({ headers: [basic, ["x-api-key", "k1"]], body }), "invalid_api_key");
+    },
+  },
+  {
     name: "forward_key lets the key travel on, and a header that may not carry keys is not read",
     policy: { ...keyed, identity: { headers: ["x-api-key"], forward_key: true } },
     async run(edge) {
       const answer = await edge.send({ headers: [["x-api-key", "k1"]], body });
       assert.equal(answer.upstream?.header("x-api-key"), "k1");
-      refused(edge, await edge.send({ key: "k1", body }), "missing_api_key");
+      for (const name of ["authorization", "api-key", "x-goog-api-key"])
+        refused(edge, await edge.send({ headers: [[name, "k1"]], body }), "missing_api_key");
     },
   },
   {
@@ -229,8 +253,12 @@ export const identity: Scenario[] = [
     name: "a forwarded address that is none is refused",
     policy: { tiers: { anonymous: {} }, identity: { trusted_hops: 1 } },
     async run(edge) {
-      const answer = await edge.send({ headers: [["x-forwarded-for", "unknown"]], body });
-      refused(edge, answer, "address_not_allowed");
+      for (const odd of ["unknown", "10.0.0.1:8x", "10.0.0.1:", "10.0.0.1:123456", "[2001:db8::1]:x", ":"]) {
+        const answer = await edge.send({ headers: [["x-forwarded-for", odd]], body });
+        refused(edge, answer, "address_not_allowed");
+      }
+      for (const well of ["10.0.0.1:80", "[2001:db8::1]:65535", "::"])
+        passed(await edge.send({ headers: [["x-forwarded-for", well]], body }));
     },
   },
   {
