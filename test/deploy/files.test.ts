@@ -139,7 +139,7 @@ test("the commands of deploy say in one line what is wrong with what they were g
       [
         "envoy-config",
         ["--policy", unknown, ...rest],
-        /unknown\.yaml: \/tiers\/pro\/request: .*expected .*; \/keys: /,
+        /unknown\.yaml:1:17: \/tiers\/pro\/request: .*expected .*; .*unknown\.yaml:2:1: \/keys: /,
       ],
       ["envoy-config", ["--policy", elsewhere, ...rest], /\/ledger\/cluster: "other": expected weir_sidecar/],
       ["image-layout", ["--tags", "1"], /Unknown option '--tags'/],
