@@ -39,8 +39,9 @@ export function closeVault(vault: usize): void {
   free = vault;
 }
 
-/** Keeps an original; false when it does not fit or its text is not known whole. */
+/** Keeps an original; false when it does not fit, its text is not known whole, or there is no vault. */
 export function keep(vault: usize, type: i32, number: u32, from: usize, to: usize): bool {
+  if (vault == 0) return false;
   const n = load<u32>(vault);
   const used = load<u32>(vault, 4);
   const len = <u32>(to - from);

@@ -178,6 +178,14 @@ describe("texts of a prompt", () => {
     open("hash");
     assert.equal(redact('{"a":"::1 ::2"}', true, 20), undefined);
   });
+
+  test("say so where there is no vault for what is to come back", () => {
+    exports.closeVault(vault);
+    vault = 0;
+    open("reversible");
+    redact('{"a":"bob@example.com"}');
+    assert.equal(exports.wasUnkept(), 1);
+  });
 });
 
 describe("originals in an answer", () => {
