@@ -1,35 +1,24 @@
 // The packs as they are attached (assembly/packs.ts). Rules and vocabularies take seconds to compile: they are kept under
 // build/packs, for the build and for each process of the tests, until something they are made of has changed.
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { compileCurated } from "../sidecar/pack/curated.ts";
 import { buildVocabulary, type EncodingName } from "./build-vocabulary.ts";
-import { at, files, hashOf } from "./sources.ts";
+import { at, files, hashOf, kept } from "./sources.ts";
 
 const LOCK = at("package-lock.json");
 /** Classes and folds of characters are those of the Node that compiles. */
 const UNICODE = process.versions.unicode as string;
 
-/** The bytes that `make` makes, or made of the same sources before. Processes may ask at once: what they make is the same. */
-async function kept(
-  name: string,
-  key: string,
-  make: () => Uint8Array | Promise<Uint8Array>,
-): Promise<Uint8Array> {
+function pack(name: string, key: string, make: () => Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> {
   const file = at(`build/packs/${name}.${key.slice(0, 24)}.bin`);
-  if (!existsSync(file)) {
-    mkdirSync(at("build/packs"), { recursive: true });
-    const partial = `${file}.${process.pid}`;
-    writeFileSync(partial, await make());
-    renameSync(partial, file);
-  }
-  return readFileSync(file);
+  return kept(file, async (partial) => writeFileSync(partial, await make()));
 }
 
 /** The curated rules. */
 export function rulesPack(): Promise<Uint8Array> {
   const sources = ["packs/rules", "training", "sidecar/pack"].flatMap(files);
   const key = hashOf([...sources, at("sidecar/utf8.ts"), LOCK], UNICODE);
-  return kept("rules", key, () => compileCurated().pack);
+  return pack("rules", key, () => compileCurated().pack);
 }
 
 /** The classifier's committed weights. */
@@ -42,7 +31,7 @@ export function vocabularyPack(name: EncodingName): Promise<Uint8Array> {
   const scripts = ["build-vocabulary", "double-array", "unicode-classes"].map((script) =>
     at(`scripts/${script}.ts`),
   );
-  return kept(name, hashOf([...scripts, LOCK], name + UNICODE), () => buildVocabulary(name));
+  return pack(name, hashOf([...scripts, LOCK], name + UNICODE), () => buildVocabulary(name));
 }
 
 export async function vocabularyPacks(): Promise<Record<EncodingName, Uint8Array>> {

@@ -3,7 +3,7 @@
 import { skipText, utf8Length } from "../json/skip";
 import { reserve } from "../memory";
 import { lenOf, Slice } from "../slice";
-import { putVarint } from "../wire";
+import { putBytes } from "../wire";
 import { Writer } from "../writer";
 
 const ODD: u8 = 63; // ?
@@ -12,13 +12,8 @@ const tail = reserve(8);
 
 /** A string field; each byte of `text` that belongs to no character is a question mark. */
 export function putString(to: Writer, field: u32, text: Slice): void {
-  const length = lenOf(text);
-  if (length == 0) return;
-  putVarint(to, (field << 3) | 2);
-  putVarint(to, length);
-  const at = to.length;
-  to.bytes(text);
-  if (!to.overflow) mend(to.at(at), length);
+  putBytes(to, field, text);
+  if (!to.overflow) mend(to.at(to.length - lenOf(text)), lenOf(text));
 }
 
 function mend(p: usize, length: i32): void {

@@ -3,11 +3,12 @@
 // "trapping" is the same code on a runtime made of AssemblyScript's own `stub`, whose allocator traps while the word
 // at SEAL is set. A test sets it once a configuration has been accepted; whatever then allocates kills the VM.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachPacks } from "../../scripts/attach-packs.ts";
 import { classifierPack, rulesPack } from "../../scripts/packs.ts";
+import { kept } from "../../scripts/sources.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const STUB = join(root, "node_modules/assemblyscript/std/assembly/rt/stub.ts");
@@ -59,17 +60,13 @@ async function compile(kind: FilterKind): Promise<Buffer> {
   if (kind === "trapping") hash.update(trappingRuntime());
   for (const file of [...sources("assembly"), POOLS_ENTRY])
     hash.update(file).update(readFileSync(join(root, file)));
-  const name = `build/filter/${hash.digest("hex").slice(0, 24)}`;
-  if (!existsSync(join(root, `${name}.wasm`))) {
-    mkdirSync(join(root, "build/filter"), { recursive: true });
+  return kept(join(root, `build/filter/${hash.digest("hex").slice(0, 24)}.wasm`), async (partial) => {
     if (kind === "trapping") writeFileSync(join(root, `${TRAPPING_RUNTIME}.ts`), trappingRuntime());
-    const partial = `${name}.${process.pid}.tmp.wasm`;
     const { default: asc } = await import("assemblyscript/asc");
-    const { error, stderr } = await asc.main([...args(kind), "--baseDir", root, "--outFile", partial]);
+    const out = ["--baseDir", root, "--outFile", relative(root, partial)];
+    const { error, stderr } = await asc.main([...args(kind), ...out]);
     if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
-    renameSync(join(root, partial), join(root, `${name}.wasm`));
-  }
-  return readFileSync(join(root, `${name}.wasm`));
+  });
 }
 
 const built = new Map<FilterKind, Promise<WebAssembly.Module>>();

@@ -4,9 +4,10 @@
 // `assembly/memory`. Compiled modules are kept under build/leaf by a hash of every AssemblyScript source, so
 // a second run does not compile again.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { kept } from "../../scripts/sources.ts";
 import { countSteps } from "./steps.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -64,24 +65,17 @@ export async function compile(entry: string, options: LeafOptions = {}): Promise
     ...(options.args ?? []),
   ];
   const key = createHash("sha256").update(args.join("\0")).update(sourcesHash()).digest("hex").slice(0, 24);
-  const dir = join(root, "build/leaf");
-  const file = join(dir, `${key}.wasm`);
-  if (!existsSync(file)) {
-    mkdirSync(dir, { recursive: true });
-    const partial = `build/leaf/${key}.${process.pid}.tmp.wasm`;
+  const file = (suffix: string) => join(root, `build/leaf/${key}${suffix}`);
+  const module = await kept(file(".wasm"), async (partial) => {
     const { default: asc } = await import("assemblyscript/asc");
-    const { error, stderr } = await asc.main([...args, "--baseDir", root, "--outFile", partial]);
+    const out = ["--baseDir", root, "--outFile", relative(root, partial)];
+    const { error, stderr } = await asc.main([...args, ...out]);
     if (error) throw new Error(`asc ${entry}: ${error.message}\n${stderr.toString()}`);
-    renameSync(join(root, partial), file);
-  }
-  if (!options.steps) return new Uint8Array(readFileSync(file));
-  const counted = `${file.slice(0, -".wasm".length)}.steps.wasm`;
-  if (!existsSync(counted)) {
-    const partial = `${counted}.${process.pid}.tmp`;
-    writeFileSync(partial, await countSteps(readFileSync(file)));
-    renameSync(partial, counted);
-  }
-  return new Uint8Array(readFileSync(counted));
+  });
+  if (!options.steps) return new Uint8Array(module);
+  return new Uint8Array(
+    await kept(file(".steps.wasm"), async (partial) => writeFileSync(partial, await countSteps(module))),
+  );
 }
 
 /** Compiles and instantiates `entry`. Every call gives a fresh instance. */
