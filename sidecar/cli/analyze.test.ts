@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { CsvError, fieldsOf } from "../csv.ts";
 import { analyze } from "./analyze.ts";
-import { CsvError, fieldsOf, UsageCsv } from "./usage-csv.ts";
+import { UsageCsv } from "./usage-csv.ts";
 
 const START = Date.UTC(2026, 0, 5);
 const iso = (minute: number) => new Date(START + minute * 60_000).toISOString();
@@ -131,7 +132,7 @@ test("a line that cannot be read is named, counted and changes the exit status; 
       "line 11: time: yesterday: expected RFC 3339 of a day that exists, or seconds or milliseconds since the epoch",
       "line 12: 2 fields: expected 6",
       "line 13: requests: -1: expected a number, not negative",
-      "line 14: column 26: a stray quote",
+      "line 14: field 2: a quote that does not end, or a quote or line end that may not be",
     ],
   });
 });
@@ -153,9 +154,12 @@ test("a header that names no time or nobody is refused", () => {
 });
 
 test("names of columns that cannot be read are told, and no other line is taken for them", async () => {
-  await assert.rejects(run('time,"key\n1700000000,k'), /^WeirError: line 1: column 6: a stray quote$/);
+  await assert.rejects(
+    run('time,"key\n1700000000,k'),
+    /^WeirError: line 1: field 2: a quote that does not end, or/,
+  );
   const long = `time,"${"k".repeat(10_000_000)}\n1700000000,k`;
-  await assert.rejects(run(long), /^WeirError: line 1: column 6: a stray quote$/);
+  await assert.rejects(run(long), /^WeirError: line 1: field 2: a quote that does not end, or/);
 });
 
 test("the command reads a file or standard input", () => {

@@ -8,13 +8,14 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { parseArgs } from "node:util";
+import { CsvError } from "../csv.ts";
 import { type Anomaly, Detector } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
 import { instant } from "./ledger-text.ts";
 import { type LineInput, linesOf, Unread } from "./lines.ts";
 import type { ScanOutput } from "./scan.ts";
 import { pipedInput, pipedOutput, UsageError, unreadable } from "./usage.ts";
-import { CsvError, UsageCsv } from "./usage-csv.ts";
+import { UsageCsv } from "./usage-csv.ts";
 
 export const USAGE = `usage: weir analyze [--json] USAGE.csv
 

@@ -1,15 +1,9 @@
 // `weir ledger reconcile`: windows that have ended against a provider's usage CSV, in words.
 import { WeirError } from "../errors.ts";
 import { isTimeZone } from "../ledger/calendar.ts";
-import {
-  type Difference,
-  outside,
-  parseUsage,
-  reconcile,
-  type Unbooked,
-  unbooked,
-} from "../ledger/reconcile.ts";
+import { type Difference, outside, reconcile, type Unbooked, unbooked } from "../ledger/reconcile.ts";
 import type { BudgetRecord } from "../ledger/types.ts";
+import { parseUsage } from "../ledger/usage-report.ts";
 import { amount as shown } from "./ledger-text.ts";
 import { textOf, UsageError } from "./usage.ts";
 

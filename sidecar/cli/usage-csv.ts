@@ -1,4 +1,4 @@
-// Usage as CSV (RFC 4180, one record a line): what `weir analyze` reads. The first line names the columns, in any order; other
+// Usage as CSV, one record a line: what `weir analyze` reads. The first line names the columns, in any order; other
 // columns are ignored. Names in brackets mean the same.
 //
 //   time (timestamp, ts)   RFC 3339, "YYYY-MM-DD hh:mm:ss" in UTC, or seconds or milliseconds since the epoch. Required.
@@ -11,6 +11,7 @@
 //   cost (cost_usd)    dollars
 //
 // At least one of address, key, subject and organisation must be there.
+import { CsvError, fieldsOf } from "../csv.ts";
 import type { UsageRow } from "../detect/detector.ts";
 import { WeirError } from "../errors.ts";
 import { momentOf } from "../moment.ts";
@@ -29,23 +30,6 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
 };
 const WHO = ["address", "key", "subject", "organisation"];
 const NAME_MAX = 256;
-
-/** What is wrong with a line. */
-export class CsvError extends Error {}
-
-/** The fields of one line. Throws CsvError for a quote where none may be. */
-export function fieldsOf(line: string): string[] {
-  if (!line.includes('"')) return line.split(",");
-  const fields: string[] = [];
-  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|$)/y;
-  for (;;) {
-    const at = field.lastIndex;
-    const match = field.exec(line);
-    if (match === null) throw new CsvError(`column ${at + 1}: a stray quote`);
-    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
-    if (match[3] === "") return fields;
-  }
-}
 
 /** Reads the lines below a header. */
 export class UsageCsv {

@@ -1,9 +1,10 @@
 /** What a provider's usage CSV may look like, and what is refused because it would be read as something else. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { outside, parseUsage, reconcile, unbooked } from "./reconcile.ts";
+import { outside, reconcile, unbooked } from "./reconcile.ts";
 import { isRefused } from "./testing.ts";
 import type { BudgetRecord } from "./types.ts";
+import { parseUsage } from "./usage-report.ts";
 
 const line = (tokens: number, subject = "acme") => ({
   date: "2026-01-05",

@@ -1,37 +1,13 @@
 /**
- * The ledger's books against a provider's usage report: what was charged here, and what the provider counted.
- *
- * The report is CSV (RFC 4180), its first line names the columns, in any order:
- *   date               YYYY-MM-DD; a time after it is cut off: the provider's day, whatever its zone
- *   subject            our path, "acme/search/key-7"; how the provider's project or key maps to it is the exporter's business
- *   model              the provider's name; may be absent, then only budgets on all models are compared
- *   requests, prompt_tokens, completion_tokens, tokens, cost
- *                      one or more of them, empty for 0; cost in dollars. tokens is the sum of the two others where it is absent
- *   currency           may be absent; else USD in every line, as in every column of which the name ends so (BillingCurrency)
- * Several lines of one day, subject and model add up. Other columns are ignored.
+ * The ledger's books against a provider's usage report (`usage-report.ts`): what was charged here, and what the provider counted.
  *
  * Compared is every window of days, weeks and months that has ended: a budget's `spent` against the sum of the lines of
  * its dates, of its subject and all below it, of its models. A window's dates are those of its time zone, told by its
  * middle; the records do not carry the zone, so it is given for all. Ended windows are kept for one more length of theirs.
  * Lines of those dates that no window counts are usage that went past the ledger, and are told.
- *
- * Bounds: the report is held in memory.
  */
-import { WeirError } from "../errors.ts";
-import { isDate } from "../moment.ts";
 import { type BudgetRecord, describeKey } from "./types.ts";
-
-const METERS = ["requests", "prompt_tokens", "completion_tokens", "tokens", "cost"] as const;
-type MeterName = (typeof METERS)[number];
-
-export interface UsageLine {
-  /** YYYY-MM-DD. */
-  readonly date: string;
-  readonly subject: string;
-  readonly model: string;
-  /** A cost in micro-dollars, with their fraction. */
-  readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
-}
+import { METERS, type MeterName, type UsageLine } from "./usage-report.ts";
 
 export interface ReconcileOptions {
   readonly now: number;
@@ -66,105 +42,6 @@ export interface Unbooked {
   readonly amounts: Readonly<Partial<Record<MeterName, number>>>;
   /** Windows count it by its model, and the report names none. */
   readonly needsModel: boolean;
-}
-
-interface Row {
-  /** Of the file, from 1; a field may go on over several. */
-  readonly line: number;
-  readonly fields: readonly string[];
-}
-
-function refuse(line: number, what: string): never {
-  throw new WeirError("invalid_argument", `usage CSV, line ${line}: ${what}`);
-}
-
-/** The lines of a CSV text that are not empty. Throws WeirError `invalid_argument`. */
-function parseCsv(text: string): Row[] {
-  const rows: Row[] = [];
-  let fields: string[] = [];
-  let line = 1;
-  let first = 1;
-  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|$)/y;
-  field.lastIndex = text.startsWith("\uFEFF") ? 1 : 0;
-  while (field.lastIndex < text.length) {
-    const match = field.exec(text);
-    if (match === null)
-      refuse(
-        line,
-        `field ${fields.length + 1}: a quote that does not end, or a quote or line end that may not be`,
-      );
-    line += match[0].split("\n").length - 1;
-    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
-    if (match[3] === ",") continue;
-    if (fields.length > 1 || fields[0] !== "") rows.push({ line: first, fields });
-    fields = [];
-    first = line;
-  }
-  // The last line of a text may end with an empty field and nothing else.
-  if (fields.length > 0) rows.push({ line: first, fields: [...fields, ""] });
-  return rows;
-}
-
-const NUMBER = /^\d+(\.\d+)?(e[+-]?\d+)?$/i;
-/** Twelve thousand, where a point groups digits, and elsewhere twelve: as nobody writes integers. */
-const GROUPED = /\.\d{3}$/;
-const CURRENCY = /currency(_?code)?$/;
-
-/** Of a cost micro-dollars with their fraction: one line may be of less than half of one, and many of them add up. */
-function amountOf(text: string, meter: MeterName, line: number): number {
-  if (text === "") return 0;
-  const value = NUMBER.test(text) ? Number(text) : Number.NaN;
-  const amount = meter === "cost" ? value * 1_000_000 : value;
-  const isExact = meter === "cost" ? amount <= Number.MAX_SAFE_INTEGER : Number.isSafeInteger(amount);
-  if (!isExact || (meter !== "cost" && GROUPED.test(text)))
-    refuse(
-      line,
-      `${meter}: ${text}: expected ${meter === "cost" ? "dollars, as 12.34" : "an integer"}, 0 or more`,
-    );
-  return amount;
-}
-
-/** The day of a date, with or without a time after it. */
-function dateOf(text: string, line: number): string {
-  const date = /^(\d{4}-\d\d-\d\d)(?:[T ]\d.*)?$/.exec(text)?.[1] ?? "";
-  if (!isDate(date)) refuse(line, `date: ${text}: expected YYYY-MM-DD of a day that exists`);
-  return date;
-}
-
-/** Throws WeirError `invalid_argument` with line, column and expectation. */
-export function parseUsage(text: string): UsageLine[] {
-  const [{ line, fields: header } = { line: 1, fields: [] }, ...rows] = parseCsv(text);
-  const names = header.map((name) => name.trim().toLowerCase());
-  const column = new Map(names.map((name, i) => [name, i]));
-  for (const name of ["date", "subject", "model", "currency", ...METERS])
-    if (names.indexOf(name) !== names.lastIndexOf(name))
-      refuse(line, `column ${name}: is there twice: expected once`);
-  for (const name of ["date", "subject"])
-    if (!column.has(name))
-      refuse(
-        line,
-        `no column ${name}: expected date, subject, model, ${METERS.join(", ")}, with commas between`,
-      );
-  const meters = METERS.filter((meter) => column.has(meter));
-  if (meters.length === 0)
-    throw new WeirError("invalid_argument", `usage CSV: no amounts: expected one of ${METERS.join(", ")}`);
-  if (rows.length === 0)
-    throw new WeirError("invalid_argument", "usage CSV: no usage: expected lines below the first");
-  const currencies = names.filter((name) => CURRENCY.test(name));
-  return rows.map(({ line, fields }): UsageLine => {
-    // A number with commas and no quotes would be taken for its first digits.
-    if (fields.length !== header.length)
-      refuse(line, `${fields.length} fields: expected ${header.length}, as the first line has`);
-    const get = (name: string): string => fields[column.get(name) ?? -1]?.trim() ?? "";
-    const date = dateOf(get("date"), line);
-    for (const name of currencies)
-      if (get(name).toUpperCase() !== "USD") refuse(line, `${name}: ${get(name)}: expected USD`);
-    const amounts: Partial<Record<MeterName, number>> = {};
-    for (const meter of meters) amounts[meter] = amountOf(get(meter), meter, line);
-    if (column.has("prompt_tokens") && column.has("completion_tokens"))
-      amounts.tokens ??= (amounts.prompt_tokens ?? 0) + (amounts.completion_tokens ?? 0);
-    return { date, subject: get("subject"), model: get("model"), amounts };
-  });
 }
 
 /** As the filter compares a model with a name of the policy: a star at its end stands for any rest. */
