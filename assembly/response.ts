@@ -72,6 +72,7 @@ import {
   promptTokens,
   reasoningTokens,
   seen,
+  textDeltas,
   State,
   totalTokens,
 } from "./usage/usage";
@@ -373,7 +374,7 @@ function measure(stream: Stream): Charged {
   // An error ends an answer midway, also where an end is told after it, or no status told of it before.
   if (!seen(answer)) return failed(answer) ? brokeOff(stream, answer) : untold(stream, answer);
   takeUsage(stream, answer);
-  if (stream.promptTokens == 0) estimatePrompt(stream, totalTokens(answer));
+  if (stream.promptTokens == 0) estimatePrompt(stream, answer);
   tally(Metric.TokensPrompt, <i64>stream.promptTokens);
   tally(Metric.TokensCompletion, <i64>stream.completionTokens);
   return Charged.Usage;
@@ -397,11 +398,17 @@ function takeUsage(stream: Stream, answer: State): void {
   stream.reasoningTokens = reasoningTokens(answer);
 }
 
-/** The answer tells no prompt (Ollama before 0.2 leaves out one that it had in its cache): it is as we counted it, in a `total` that is told. */
-function estimatePrompt(stream: Stream, total: u64): void {
+/**
+ * The answer tells no prompt (Ollama before 0.2 leaves out one that it had in its cache): it is as we counted it, in a total
+ * that is told. One of which the total is all that is told, and no text, is of its prompt alone (Voyage's embeddings).
+ */
+function estimatePrompt(stream: Stream, answer: State): void {
+  const total = totalTokens(answer);
   stream.promptTokens = stream.promptEstimate;
   if (total <= stream.completionTokens) return;
-  stream.promptTokens = min(stream.promptEstimate, total - stream.completionTokens);
+  const rest = total - stream.completionTokens;
+  const writesNothing = stream.completionTokens == 0 && textDeltas(answer) == 0;
+  stream.promptTokens = writesNothing ? rest : min(stream.promptEstimate, rest);
   stream.completionTokens = total - stream.promptTokens;
 }
 

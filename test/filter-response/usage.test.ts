@@ -45,6 +45,7 @@ const policy = {
       response: { redact: ["us_ssn"] },
     },
     sums: { budgets: [{ name: "all", meter: "tokens", limit: "100M", window: "day" }] },
+    prompts: { budgets: [{ name: "in", meter: "prompt_tokens", limit: "100M", window: "day" }] },
     told: {
       budgets: [{ name: "out", meter: "completion_tokens", limit: "100M", window: "day" }],
       response: { usage: "told" },
@@ -53,6 +54,7 @@ const policy = {
   keys: [
     keyEntry("told", "told", { subject: "told/search/told" }),
     keyEntry("sums", "sums", { subject: "sums/search/sums" }),
+    keyEntry("prompts", "prompts", { subject: "prompts/search/prompts" }),
     keyEntry("delivered", "delivered"),
     keyEntry("redacts", "redacts", { subject: "other/search/redacts" }),
   ],
@@ -83,6 +85,14 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
       const request = { model: "voyage-3", input: "hello" };
       await edge.send({ key: "sums", path: "/v1/embeddings", body: request, upstream });
       assert.equal(await spent("sums"), 10);
+    });
+
+    it("regression: of a sum of tokens that is told alone, what was beyond our count of an embedding's prompt was charged as completion", async () => {
+      const body = Buffer.from(JSON.stringify({ data: [{ embedding: [0.1] }], usage: { total_tokens: 40 } }));
+      const upstream = upstreamOf(body, 0, { "content-type": "application/json" });
+      const request = { model: "voyage-3", input: "hello" };
+      await edge.send({ key: "prompts", path: "/v1/embeddings", body: request, upstream });
+      assert.equal(await spent("prompts"), 40);
     });
 
     it("counts a prompt that is not told as no more than the sum of all tokens leaves", async () => {
