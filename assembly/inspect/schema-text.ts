@@ -58,7 +58,7 @@ export function describe(rules: Rules, r: i32, to: Writer, level: i32 = 0): void
 }
 
 function types(rules: Rules, r: i32, to: Writer): void {
-  const mask = rules.get(r, Slot.Types);
+  const mask = rules.get(r, Slot.Types) || bounded(rules, r);
   const start = to.length;
   if (mask & (1 << Kind.Object)) to.text("an object");
   if (mask & (1 << Kind.Array)) {
@@ -82,6 +82,15 @@ function types(rules: Rules, r: i32, to: Writer): void {
   if (mask & (1 << Kind.True)) or(to, start).text("true or false");
   if (mask & (1 << Kind.Null)) or(to, start).text("null");
   if (to.length == start) to.text("another value");
+}
+
+/** The types that a schema which names none has bounds for: of the others it takes any value. */
+function bounded(rules: Rules, r: i32): i32 {
+  let mask = 0;
+  if (rules.get(r, Slot.MinItems) >= 0 || rules.get(r, Slot.MaxItems) >= 0) mask |= 1 << Kind.Array;
+  if (rules.get(r, Slot.MinLength) >= 0 || rules.get(r, Slot.MaxLength) >= 0) mask |= 1 << Kind.String;
+  if (rules.get(r, Slot.Minimum) >= 0 || rules.get(r, Slot.Maximum) >= 0) mask |= 1 << Kind.Number;
+  return mask;
 }
 
 function or(to: Writer, start: i32): Writer {

@@ -119,6 +119,17 @@ test("every problem is reported with its pointer, its value and what was expecte
   assert.deepEqual(problems([1]), [": [...]: an object"]);
 });
 
+test("regression: bounds of a schema without a type were told as another value", () => {
+  load({
+    properties: { tools: { maxItems: 0 }, n: { maximum: 4 }, name: { minLength: 2, maxItems: 3 } },
+  });
+  assert.deepEqual(problems({ tools: [1], n: 5, name: "a" }), [
+    "/tools: [...]: a list of at most 0 items",
+    "/n: 5: a number ≤ 4",
+    '/name: "a": a list of at most 3 items or a string of at least 2 characters',
+  ]);
+});
+
 test("a long value is shortened between characters", () => {
   load({ type: "integer" });
   assert.deepEqual(problems("é".repeat(100)), [`: "${"é".repeat(29)}...": an integer`]);
