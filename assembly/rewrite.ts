@@ -3,16 +3,17 @@
 import { Prompt, Shape } from "./inspect/prompt";
 import { Bedrock, isConfigured } from "./inspect/prompt-bedrock";
 import { isOllama } from "./inspect/prompt-shape";
+import { LIMITS_MAX } from "./inspect/prompt-spans";
 import { Kind, Tape } from "./json/tape";
 import { toU64 } from "./json/text";
 import { arenaTake } from "./proxy-wasm/arena";
 import { endOf, lenOf, lit, NONE, ptrOf, slice, Slice } from "./slice";
 import { Writer } from "./writer";
 
-/** Replacements of one body: its limits, and one insertion at its start. */
-const EDITS_MAX: i32 = 9;
+/** Replacements of one body: its limits, its model, and insertions of a limit and of the wish for usage. */
+const EDITS_MAX: i32 = LIMITS_MAX + 3;
 /** Bytes that all insertions together can add. */
-export const GROWTH_MAX: i32 = 384;
+export const GROWTH_MAX: i32 = 512;
 
 // | offset u32 | bytes removed u32 | text slice u64 |
 const edits = memory.data(EDITS_MAX * 16, 8);

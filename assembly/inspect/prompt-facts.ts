@@ -19,7 +19,7 @@ import {
   Shape,
   writesNoText,
 } from "./prompt-shape";
-import { Prompt } from "./prompt-spans";
+import { ALTERNATIVES_MAX, Prompt } from "./prompt-spans";
 
 const MINUS: u8 = 45;
 /** The first bytes of U+017F and of U+212A as little-endian words. */
@@ -44,6 +44,7 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   const clean = plainPath(path);
   out.cohere = out.shape == Shape.Chat && isCohereChat(clean);
   limits(tape, out);
+  alternatives(tape, out);
   out.n = number(tape, present(tape, 0, "n"), 1, out);
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
@@ -125,6 +126,18 @@ function mayWin(tape: Tape, node: i32, out: Prompt): void {
   if (node < 0) return;
   limit(tape, node, false, out);
   out.limit = max(out.limit, number(tape, node, 0, out));
+}
+
+/** Anthropic's fallbacks, and LiteLLM's, may each have a limit of their own in the place of the request's. */
+function alternatives(tape: Tape, out: Prompt): void {
+  const list = present(tape, 0, "fallbacks");
+  if (list < 0 || tape.kind(list) != Kind.Array) return;
+  if (tape.count(list) > ALTERNATIVES_MAX) bad(out, list, "at most 4 items");
+  for (let one = tape.first(list); one >= 0; one = tape.next(one)) {
+    if (tape.kind(one) != Kind.Object) continue;
+    mayWin(tape, present(tape, one, "max_tokens"), out);
+    mayWin(tape, present(tape, one, "max_completion_tokens"), out);
+  }
 }
 
 function bedrock(tape: Tape, out: Prompt): void {

@@ -14,8 +14,10 @@ export enum Trust {
   Untrusted = 3,
 }
 
-/** Members that limit the output: four at the root, two of Bedrock's, and two in Gemini's configuration. */
-const LIMITS_MAX: i32 = 8;
+/** Models that may answer instead, each with limits of its own: Anthropic takes three. */
+export const ALTERNATIVES_MAX: i32 = 4;
+/** Members that limit the output: four at the root, two of Bedrock's, two in Gemini's configuration, two of each alternative. */
+export const LIMITS_MAX: i32 = 8 + 2 * ALTERNATIVES_MAX;
 
 /** Whether a text is a message's, or one of its parts'. */
 enum Part {

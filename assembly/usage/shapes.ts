@@ -103,10 +103,15 @@ export enum Counter {
   BesideOutput = 19,
   BesideCacheRead = 20,
   BesideCacheWrite = 21,
+  /** Of all rounds that Input to CacheWrite have, or would have if they did not leave declined ones out. */
+  RoundsInput = 22,
+  RoundsOutput = 23,
+  RoundsCacheRead = 24,
+  RoundsCacheWrite = 25,
   /** Of OpenAI's details, part of the prompt. */
-  CacheWritten = 22,
+  CacheWritten = 26,
 }
-export const COUNTERS: i32 = 23;
+export const COUNTERS: i32 = 27;
 
 /** Whether what is charged would be too little without this counter: the others only divide what these have. */
 export function isAmount(index: i32): bool {
@@ -239,13 +244,14 @@ function usageShapes(): void {
   counter(prompt, "cached_tokens", Counter.Cached);
   counter(prompt, "cache_write_tokens", Counter.CacheWritten);
   counter(completion, "reasoning_tokens", Counter.Reasoning);
+  counter(completion, "thinking_tokens", Counter.Reasoning);
   // Cohere's embeddings.
   const meta = inner();
   const billed = inner(Mark.Usage);
   counter(billed, "input_tokens", Counter.Input);
   on(meta, "billed_units", billed);
   on(ROOT, "meta", meta);
-  // Anthropic's compactions and advisors are not in what stands around the list.
+  // Anthropic's compactions and advisors are not in what stands around the list, nor is what a model wrote that then declined.
   const rounds = inner(Mark.Rounds);
   const round = inner(Mark.Round);
   on(usage, "iterations", rounds);

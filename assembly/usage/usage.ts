@@ -2,7 +2,7 @@
 //
 // Any split of the answer gives the same result. Nothing is held back or copied by `feed`; `filter` and `pieces`
 // (frames.ts) hold back at most the event that is not complete yet. Bounds: STREAMS_MAX answers at once, under
-// 1.5 KB each; answers of any length.
+// 1.6 KB each; answers of any length.
 import { lenOf, ptrOf, Slice } from "../slice";
 import { recycle, releaseHold } from "./hold";
 import { isOdd } from "./lines";
@@ -72,19 +72,14 @@ export function failed(state: State): bool {
 /** All tokens of the prompt, those read from or written to a cache included. */
 export function promptTokens(state: State): u64 {
   // `prompt_tokens` includes what was cached, Anthropic's `input_tokens` does not.
-  let input =
-    state.counter(Counter.Input) + state.counter(Counter.CacheRead) + state.counter(Counter.CacheWrite);
-  input +=
-    state.counter(Counter.BesideInput) +
-    state.counter(Counter.BesideCacheRead) +
-    state.counter(Counter.BesideCacheWrite);
+  const input =
+    inRounds(state, Counter.Input) + inRounds(state, Counter.CacheRead) + inRounds(state, Counter.CacheWrite);
   return max(max(state.counter(Counter.Prompt), input), geminiPrompt(state));
 }
 
 /** All tokens that were generated, reasoning included. */
 export function completionTokens(state: State): u64 {
-  const told = state.counter(Counter.Output) + state.counter(Counter.BesideOutput);
-  const output = max(state.counter(Counter.Completion), told);
+  const output = max(state.counter(Counter.Completion), inRounds(state, Counter.Output));
   const gemini = state.counter(Counter.GeminiCandidates) + state.counter(Counter.GeminiThoughts);
   // Some (xAI, Gemini's OpenAI endpoint) leave reasoning out of the completion, but not out of the total.
   const prompt = max(state.counter(Counter.Prompt), state.counter(Counter.Input));
@@ -101,14 +96,12 @@ export function totalTokens(state: State): u64 {
 
 /** Tokens of the prompt that came out of a cache, which providers charge less for. */
 export function cachedTokens(state: State): u64 {
-  const read = state.counter(Counter.CacheRead) + state.counter(Counter.BesideCacheRead);
-  return max(state.counter(Counter.Cached), read);
+  return max(state.counter(Counter.Cached), inRounds(state, Counter.CacheRead));
 }
 
 /** Tokens of the prompt that were written to a cache, which some providers charge more for. */
 export function cacheWriteTokens(state: State): u64 {
-  const written = state.counter(Counter.CacheWrite) + state.counter(Counter.BesideCacheWrite);
-  return max(state.counter(Counter.CacheWritten), written);
+  return max(state.counter(Counter.CacheWritten), inRounds(state, Counter.CacheWrite));
 }
 
 /** Tokens of the completion that were thoughts, where the provider says. */
@@ -159,6 +152,15 @@ export function isMislabelled(state: State): bool {
 /** Whether an event has come, or begun to, of which the texts cannot be known: its data is no JSON that can be read, or told too late whose they are. */
 export function isUnfollowed(state: State): bool {
   return isOdd(state) || state.misplaced;
+}
+
+/** One of Input to CacheWrite, of all rounds that are charged. */
+function inRounds(state: State, counter: Counter): u64 {
+  const i = counter - Counter.Input;
+  return (
+    max(state.counter(counter), state.counter(Counter.RoundsInput + i)) +
+    state.counter(Counter.BesideInput + i)
+  );
 }
 
 function geminiPrompt(state: State): u64 {

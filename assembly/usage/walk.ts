@@ -194,7 +194,7 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
       return;
     case Mark.Rounds:
       // Each list has all rounds so far.
-      for (let i = 0; i < ROUND_COUNTERS; i++) state.setCounter(Counter.BesideInput + i, 0);
+      for (let i = 0; i < 2 * ROUND_COUNTERS; i++) state.setCounter(Counter.BesideInput + i, 0);
       return;
     case Mark.Round:
       state.roundBeside = false;
@@ -361,12 +361,16 @@ function endChoice(state: State): void {
   state.inChoice = false;
 }
 
-/** What was sampled beside the answer is charged beside it. */
+/**
+ * What was sampled beside the answer is charged beside it. A model that declined before it wrote anything is not charged, one
+ * that declined later is (Anthropic's server-side fallback, where only the model that answered is in what stands around).
+ */
 function endRound(state: State): void {
-  if (!state.roundBeside) return;
+  if (!state.roundBeside && state.counter(Counter.RoundOutput) == 0) return;
+  const sums = state.roundBeside ? Counter.BesideInput : Counter.RoundsInput;
   for (let i = 0; i < ROUND_COUNTERS; i++) {
-    const sum = state.counter(Counter.BesideInput + i) + state.counter(Counter.RoundInput + i);
-    state.setCounter(Counter.BesideInput + i, sum);
+    const sum = state.counter(sums + i) + state.counter(Counter.RoundInput + i);
+    state.setCounter(sums + i, sum);
   }
 }
 

@@ -217,9 +217,9 @@ test("a chunk without anything to hide passes where it is, uncopied", () => {
   exports.closeAnswer(handle);
 });
 
-test("a state takes under 1.5 KB with its scanner", () => {
+test("a state takes under 1.6 KB with its scanner", () => {
   assert.ok(
-    builds.SIMD.exports.stateBytes() + 340 <= 1536,
+    builds.SIMD.exports.stateBytes() + 340 <= 1600,
     `${builds.SIMD.exports.stateBytes()} and the scanner`,
   );
   console.log(`state: ${builds.SIMD.exports.stateBytes()} bytes`);

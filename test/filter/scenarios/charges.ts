@@ -164,6 +164,27 @@ export const charges: Scenario[] = [
       refused(edge, await edge.send({ ...k1, body: chat("Hi", { n_predict: -1 }) }), "empty_prompt");
     },
   },
+  {
+    name: "limits of models that may answer instead are lowered and reserved for, and they are four at most",
+    policy: policy(answers(150)),
+    async run(edge) {
+      const sent = (fallbacks: unknown, key = "k2", n = 1) =>
+        edge.send({ key, path: "/v1/messages", body: { ...chat("Hi"), max_tokens: 1, n, fallbacks } });
+      const others = (count: number, limit: number) =>
+        Array.from({ length: count }, (_, i) => ({ model: `m${i}`, max_tokens: limit }));
+      for (const fallbacks of [others(4, 5000), ["m", { model: "m", max_completion_tokens: 5000 }]]) {
+        const answer = await sent(fallbacks);
+        passed(answer);
+        const text = JSON.stringify(fallbacks).replaceAll("5000", "100");
+        assert.deepEqual(JSON.parse(answer.upstream?.text ?? "").fallbacks, JSON.parse(text));
+      }
+      for (const fallbacks of ["default", [{ model: "m", max_tokens: null }], others(1, 70)])
+        passed(await sent(fallbacks, "k1", 2));
+      refused(edge, await sent(others(1, 5000), "k1", 2), "insufficient_quota");
+      refused(edge, await sent(others(5, 1)), "empty_prompt");
+      refused(edge, await sent([{ model: "m", max_tokens: "9" }]), "empty_prompt");
+    },
+  },
   ...counts.map(
     ([path, body, told]): Scenario => ({
       name: `counting a prompt's tokens asks no model: sent as it is, one request, no tokens: ${path}`,
