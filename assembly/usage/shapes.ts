@@ -110,8 +110,11 @@ export enum Counter {
   RoundsCacheWrite = 25,
   /** Of OpenAI's details, part of the prompt. */
   CacheWritten = 26,
+  /** Of the tools of OpenAI's Responses, which its usage leaves out: told or not, they say nothing of the answer's own. */
+  ToolInput = 27,
+  ToolOutput = 28,
 }
-export const COUNTERS: i32 = 27;
+export const COUNTERS: i32 = 29;
 
 /** Whether what is charged would be too little without this counter: the others only divide what these have. */
 export function isAmount(index: i32): bool {
@@ -432,6 +435,13 @@ function responsesShapes(): void {
   on(response, "usage", child(ROOT, name("usage")));
   on(response, "error", error);
   on(response, "output", output);
+  const tools = inner();
+  const images = inner();
+  on(tools, "image_gen", images);
+  counter(images, "input_tokens", Counter.ToolInput);
+  counter(images, "output_tokens", Counter.ToolOutput);
+  on(response, "tool_usage", tools);
+  on(ROOT, "tool_usage", tools);
   on(ROOT, "response", response);
   on(ROOT, "output", output);
   on(ROOT, "item", item);

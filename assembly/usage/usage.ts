@@ -69,15 +69,17 @@ export function failed(state: State): bool {
   return state.failed;
 }
 
-/** All tokens of the prompt, those read from or written to a cache included. */
+/** All tokens of the prompt, those read from or written to a cache and those that tools were given included. */
 export function promptTokens(state: State): u64 {
   // `prompt_tokens` includes what was cached, Anthropic's `input_tokens` does not.
   const input =
     inRounds(state, Counter.Input) + inRounds(state, Counter.CacheRead) + inRounds(state, Counter.CacheWrite);
-  return max(max(state.counter(Counter.Prompt), input), geminiPrompt(state));
+  return (
+    max(max(state.counter(Counter.Prompt), input), geminiPrompt(state)) + state.counter(Counter.ToolInput)
+  );
 }
 
-/** All tokens that were generated, reasoning included. */
+/** All tokens that were generated, reasoning and those that tools generated included. */
 export function completionTokens(state: State): u64 {
   const output = max(state.counter(Counter.Completion), inRounds(state, Counter.Output));
   const gemini = state.counter(Counter.GeminiCandidates) + state.counter(Counter.GeminiThoughts);
@@ -86,7 +88,7 @@ export function completionTokens(state: State): u64 {
   const rest = prompt ? without(state.counter(Counter.Total), prompt) : 0;
   const prompted = geminiPrompt(state);
   const geminiRest = prompted ? without(state.counter(Counter.GeminiTotal), prompted) : 0;
-  return max(max(output, rest), max(gemini, geminiRest));
+  return max(max(output, rest), max(gemini, geminiRest)) + state.counter(Counter.ToolOutput);
 }
 
 /** All tokens of both, where the provider says; it may say nothing else (Voyage's embeddings). */
