@@ -86,6 +86,8 @@ function boundOutput(tape: Tape, prompt: Prompt, most: u64): void {
   if (isConfigured(prompt.bedrock))
     putConfig(tape, tape.member(0, "inferenceConfig"), "inferenceConfig", "maxTokens", most);
   else if (prompt.shape == Shape.Gemini) boundGemini(tape, most);
+  else if (prompt.shape == Shape.Interactions)
+    putConfig(tape, tape.member(0, "generation_config"), "generation_config", "max_output_tokens", most);
   else if (isOllama(prompt.shape)) putConfig(tape, tape.member(0, "options"), "options", "num_predict", most);
   else putLimit(tape, 0, limitName(prompt), most);
 }

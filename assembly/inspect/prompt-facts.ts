@@ -49,12 +49,13 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   if (out.shape == Shape.Gemini) gemini(tape, clean, out);
+  if (out.shape == Shape.Interactions) config(tape, present(tape, 0, "generation_config"), out);
   if (isOllama(out.shape)) ollama(tape, out);
   out.onlyCounts = asksForCount(path);
   out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(clean);
   const background = present(tape, 0, "background");
-  const responses = out.shape == Shape.Responses || out.shape == Shape.Unknown;
-  out.background = responses && background >= 0 && tape.kind(background) != Kind.False;
+  const keeps = out.shape == Shape.Responses || out.shape == Shape.Interactions || out.shape == Shape.Unknown;
+  out.background = keeps && background >= 0 && tape.kind(background) != Kind.False;
 }
 
 function findCapitals(tape: Tape, out: Prompt): void {

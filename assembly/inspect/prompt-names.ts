@@ -114,6 +114,11 @@ export function isMediaMember(key: Slice): bool {
   return is(key, "image_url") || is(key, "file_url") || is(key, "file_data");
 }
 
+/** Members that hold it in a part whose media type stands beside them (Gemini's interactions, MCP). */
+export function isTypedMember(key: Slice): bool {
+  return is(key, "data") || is(key, "uri");
+}
+
 /** Whether a binary value of the member `key` in `holder` is one only if the holder says so; that of others is their address, or sound. */
 export function needsType(key: Slice, holder: Slice): bool {
   return is(key, "data") && !is(holder, "input_audio");
@@ -188,7 +193,7 @@ export function isOutsideMember(key: Slice): bool {
 export function isOutsideType(type: Slice): bool {
   return (
     endsWith(type, "_result") ||
-    endsWith(type, "_output") ||
+    (endsWith(type, "_output") && !is(type, "model_output")) ||
     is(type, "document") ||
     is(type, "file") ||
     is(type, "input_file") ||
@@ -201,13 +206,14 @@ export function isOutsideType(type: Slice): bool {
 
 /** Types of items that the model itself wrote. */
 export function isModelType(type: Slice): bool {
-  return endsWith(type, "_call") || is(type, "reasoning");
+  return endsWith(type, "_call") || is(type, "reasoning") || is(type, "model_output") || is(type, "thought");
 }
 
 /** Types of parts and items that are understood. */
 export function isKnownType(type: Slice): bool {
   return (
     is(type, "text") ||
+    is(type, "user_input") ||
     is(type, "input_text") ||
     is(type, "output_text") ||
     is(type, "image_url") ||

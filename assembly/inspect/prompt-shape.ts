@@ -20,6 +20,8 @@ export enum Shape {
   /** Ollama's own API. */
   OllamaChat = 7,
   OllamaGenerate = 8,
+  /** Gemini's other API. */
+  Interactions = 9,
 }
 
 export function findShape(tape: Tape, path: Slice, method: Slice): i32 {
@@ -81,7 +83,7 @@ export function isApiPath(path: Slice): bool {
 export function mainMember(shape: i32, tape: Tape): string {
   if (shape == Shape.Completions || shape == Shape.OllamaGenerate) return "prompt";
   if (shape == Shape.Embeddings) return embedded(tape);
-  if (shape == Shape.Responses) return "input";
+  if (shape == Shape.Responses || shape == Shape.Interactions) return "input";
   return shape == Shape.Gemini ? "contents" : "messages";
 }
 
@@ -148,6 +150,7 @@ function byPath(path: Slice): i32 {
   if (endsWith(path, "/v1/messages") || endsWith(path, "/v1/messages/count_tokens")) return Shape.Messages;
   if (endsWith(path, ":generateContent") || isGeminiStream(path) || endsWith(path, ":countTokens"))
     return Shape.Gemini;
+  if (endsWith(path, "/interactions")) return Shape.Interactions;
   if (endsWith(path, "/api/chat")) return Shape.OllamaChat;
   if (endsWith(path, "/api/generate")) return Shape.OllamaGenerate;
   // Ollama, Cohere and Hugging Face's servers; Gemini, and Gemini for several texts at once.

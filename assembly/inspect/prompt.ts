@@ -41,6 +41,7 @@ import {
   isSchemaMember,
   isTextKey,
   isTextType,
+  isTypedMember,
   isTypedFile,
   needsType,
 } from "./prompt-names";
@@ -107,9 +108,11 @@ function judgeEmpty(tape: Tape, out: Prompt): void {
   if (!out.nonEmpty && userMessage >= 0) out.emptyAt = blank >= 0 ? blank : userMessage;
 }
 
-/** Whether it asks the Responses API to go on from what is stored there: nothing has to be put in then. */
+/** Whether it asks an API to go on from what is stored there: nothing has to be put in then. */
 function hasStored(tape: Tape, out: Prompt): bool {
-  if (out.shape != Shape.Responses || (mainNode >= 0 && tape.kind(mainNode) != Kind.Null)) return false;
+  if (mainNode >= 0 && tape.kind(mainNode) != Kind.Null) return false;
+  if (out.shape == Shape.Interactions) return present(tape, 0, "previous_interaction_id") >= 0;
+  if (out.shape != Shape.Responses) return false;
   return (
     present(tape, 0, "prompt") >= 0 ||
     present(tape, 0, "previous_response_id") >= 0 ||
@@ -381,7 +384,8 @@ function isMedia(tape: Tape, n: i32, key: Slice): bool {
   const parent = tape.parent(n);
   const holder = tape.key(parent);
   const held = holder != NONE && isMediaHolder(holder) && isMediaValue(key);
-  if (!held && !isMediaMember(key)) return false;
+  const typed = !held && isTypedMember(key);
+  if (!held && !typed && !isMediaMember(key)) return false;
   const raw = tape.raw(n);
   if (isFileData(key) && !isTypedFile(raw)) return false;
   let types = 0;
@@ -390,7 +394,7 @@ function isMedia(tape: Tape, n: i32, key: Slice): bool {
     if (tape.kind(m) != Kind.String || isTextType(tape.raw(m))) return false;
     types++;
   }
-  if (held && types == 0 && needsType(key, holder)) return false;
+  if (types == 0 && (typed || (held && needsType(key, holder)))) return false;
   return isOpaque(raw, tape.escaped(n)) && !isFree(tape, n, true);
 }
 

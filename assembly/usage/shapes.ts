@@ -8,6 +8,7 @@
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
 import { reserve } from "../memory";
+import { Counter } from "./counters";
 import { name, nameCount } from "./names";
 
 /** What a value at a node means to us. */
@@ -76,75 +77,13 @@ export enum Channel {
   Unknown = 8,
 }
 
-export enum Counter {
-  Prompt = 0,
-  Completion = 1,
-  Total = 2,
-  Input = 3,
-  Output = 4,
-  CacheRead = 5,
-  CacheWrite = 6,
-  /** Of OpenAI's details, part of the prompt. */
-  Cached = 7,
-  /** Of OpenAI's details, part of the completion. */
-  Reasoning = 8,
-  GeminiPrompt = 9,
-  GeminiCandidates = 10,
-  GeminiThoughts = 11,
-  GeminiTools = 12,
-  GeminiTotal = 13,
-  /** Of the round at hand, as Input to CacheWrite. */
-  RoundInput = 14,
-  RoundOutput = 15,
-  RoundCacheRead = 16,
-  RoundCacheWrite = 17,
-  /** Of all rounds that Input to CacheWrite leave out. */
-  BesideInput = 18,
-  BesideOutput = 19,
-  BesideCacheRead = 20,
-  BesideCacheWrite = 21,
-  /** Of all rounds that Input to CacheWrite have, or would have if they did not leave declined ones out. */
-  RoundsInput = 22,
-  RoundsOutput = 23,
-  RoundsCacheRead = 24,
-  RoundsCacheWrite = 25,
-  /** Of OpenAI's details, part of the prompt. */
-  CacheWritten = 26,
-  /** Of the tools of OpenAI's Responses, which its usage leaves out: told or not, they say nothing of the answer's own. */
-  ToolInput = 27,
-  ToolOutput = 28,
-}
-export const COUNTERS: i32 = 29;
-
-/** Whether what is charged would be too little without this counter: the others only divide what these have. */
-export function isAmount(index: i32): bool {
-  return (
-    index != Counter.Total &&
-    index != Counter.GeminiTotal &&
-    index != Counter.Cached &&
-    index != Counter.CacheWritten &&
-    index != Counter.Reasoning
-  );
-}
-
-/** Whether it tells what was generated, or a sum with that in it. */
-export function hasOutput(index: i32): bool {
-  return (
-    index == Counter.Completion ||
-    index == Counter.Total ||
-    index == Counter.Output ||
-    index == Counter.BesideOutput ||
-    index == Counter.RoundOutput ||
-    index == Counter.GeminiCandidates ||
-    index == Counter.GeminiTotal
-  );
-}
-
 /** Minor indices of what is said again begin here: they are no others' then. */
 export const AGAIN: i32 = 0x1000;
 
 const NODES: i32 = 128;
-const NAMES: i32 = 128;
+const NAMES: i32 = 160;
+/** Names among them that are values of types (types.ts), at most. */
+const TYPES: i32 = 40;
 
 const next: usize = reserve(NODES * NAMES);
 const element: usize = reserve(NODES);
@@ -217,6 +156,7 @@ anthropicShapes();
 cohereShapes();
 geminiShapes();
 responsesShapes();
+interactionShapes();
 ollamaShapes();
 limits();
 
@@ -232,6 +172,12 @@ function usageShapes(): void {
   counter(usage, "cache_read_input_tokens", Counter.CacheRead);
   counter(usage, "cache_creation_input_tokens", Counter.CacheWrite);
   counter(usage, "prompt_cache_hit_tokens", Counter.Cached);
+  // Gemini's interactions.
+  counter(usage, "total_input_tokens", Counter.GeminiPrompt);
+  counter(usage, "total_output_tokens", Counter.GeminiCandidates);
+  counter(usage, "total_thought_tokens", Counter.GeminiThoughts);
+  counter(usage, "total_tool_use_tokens", Counter.GeminiTools);
+  counter(usage, "total_cached_tokens", Counter.Cached);
   counter(usage, "inputTokens", Counter.Input);
   counter(usage, "outputTokens", Counter.Output);
   counter(usage, "cacheReadInputTokens", Counter.CacheRead);
@@ -456,6 +402,29 @@ function responsesShapes(): void {
   on(ROOT, "input", input);
 }
 
+/** Gemini's other API: its deltas and parts are like Anthropic's. */
+function interactionShapes(): void {
+  const step = inner(Mark.Whole);
+  const steps = inner(Mark.Whole);
+  const interaction = inner();
+  items(steps, step);
+  on(step, "content", child(ROOT, name("content")));
+  on(step, "summary", child(ROOT, name("content")));
+  on(step, "arguments", ANY);
+  on(interaction, "model", model);
+  on(interaction, "usage", child(ROOT, name("usage")));
+  on(interaction, "steps", steps);
+  on(ROOT, "event_type", type);
+  on(ROOT, "interaction", interaction);
+  on(ROOT, "steps", steps);
+  on(ROOT, "step", step);
+  const delta = child(ROOT, name("delta"));
+  const thought = inner();
+  on(delta, "arguments", argument);
+  on(delta, "content", thought);
+  on(thought, "text", reasoning);
+}
+
 /** Each line, and an answer that is no stream, has the message or the text at its root, and its end and usage beside it. */
 function ollamaShapes(): void {
   const message = child(ROOT, name("message"));
@@ -483,5 +452,5 @@ function ollamaShapes(): void {
 
 /** The tables hold what was put into them, and the names of types (types.ts), or the module must not start. */
 function limits(): void {
-  if (nodes >= NODES || nameCount() + 32 >= NAMES) abort("usage: too many shapes");
+  if (nodes >= NODES || nameCount() + TYPES >= NAMES) abort("usage: too many shapes");
 }

@@ -8,7 +8,7 @@ import { Scanner } from "../json/scanner";
 import { CAPTURES_MAX, STREAMS_MAX } from "../limits";
 import { reserve } from "../memory";
 import { slice, Slice } from "../slice";
-import { Counter, COUNTERS, hasOutput } from "./shapes";
+import { Counter, COUNTERS, hasOutput } from "./counters";
 
 export enum AnswerKind {
   Json = 0,
@@ -55,6 +55,10 @@ export class State {
   unreadable: u32;
   /** Something came that is no event of a stream: data that is no JSON, or JSON where a field should be. */
   stray: bool;
+  /** A member that we know has come, of whatever document. */
+  familiar: bool;
+  /** A document has ended, and none yet had such a member. */
+  foreign: bool;
   /** A text passed in an earlier piece under an index, or as a kind, that turned out to be another; or in a line of JSON that is no event. */
   misplaced: bool;
   textBytes: u64;

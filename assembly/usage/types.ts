@@ -7,6 +7,9 @@ export const MESSAGE_STOP: i32 = name("message_stop");
 export const COMPLETED: i32 = name("response.completed");
 export const INCOMPLETE: i32 = name("response.incomplete");
 export const FAILED: i32 = name("response.failed");
+/** Gemini's interactions'. */
+export const INTERACTION_COMPLETED: i32 = name("interaction.completed");
+export const STEP_STOP: i32 = name("step.stop");
 export const BLOCK_STOP: i32 = name("content_block_stop");
 /** Cohere's. */
 export const MESSAGE_END: i32 = name("message-end");

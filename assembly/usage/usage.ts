@@ -7,7 +7,7 @@ import { lenOf, ptrOf, Slice } from "../slice";
 import { recycle, releaseHold } from "./hold";
 import { isOdd } from "./lines";
 import { readAnswer } from "./read";
-import { Counter } from "./shapes";
+import { Counter } from "./counters";
 import { clearSpans } from "./spans";
 import { AnswerKind, giveBack, State, takeState } from "./state";
 
@@ -87,7 +87,7 @@ export function completionTokens(state: State): u64 {
   const prompt = max(state.counter(Counter.Prompt), state.counter(Counter.Input));
   const rest = prompt ? without(state.counter(Counter.Total), prompt) : 0;
   const prompted = geminiPrompt(state);
-  const geminiRest = prompted ? without(state.counter(Counter.GeminiTotal), prompted) : 0;
+  const geminiRest = prompted ? without(totalTokens(state), prompted) : 0;
   return max(max(output, rest), max(gemini, geminiRest)) + state.counter(Counter.ToolOutput);
 }
 
@@ -144,11 +144,11 @@ export function unreadable(state: State): u32 {
 
 /**
  * Whether the answer is not of the form that its type says (a body that is no JSON, a stream without an event that could be
- * read): what it told and delivered is not known.
+ * read), or a stream of an API that is not known: what it told and delivered is not known.
  */
 export function isMislabelled(state: State): bool {
   if (state.kind == AnswerKind.Json) return state.broken;
-  return state.stray && state.deltas == 0 && !state.seen && !state.finished;
+  return (state.stray || state.foreign) && state.deltas == 0 && !state.seen && !state.finished;
 }
 
 /** Whether an event has come, or begun to, of which the texts cannot be known: its data is no JSON that can be read, or told too late whose they are. */

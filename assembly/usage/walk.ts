@@ -8,21 +8,8 @@ import { Event, Scanner } from "../json/scanner";
 import { Token } from "../json/states";
 import { lenOf, NONE, ptrOf, slice, Slice } from "../slice";
 import { idOf, NAME_BYTES_MAX } from "./names";
-import {
-  AGAIN,
-  ANY,
-  Channel,
-  child,
-  Counter,
-  detailOf,
-  elementOf,
-  isAmount,
-  Mark,
-  markOf,
-  ROOT,
-  What,
-  whatOf,
-} from "./shapes";
+import { Counter, isAmount } from "./counters";
+import { AGAIN, ANY, Channel, child, detailOf, elementOf, Mark, markOf, ROOT, What, whatOf } from "./shapes";
 import {
   addSpan,
   ALL,
@@ -46,9 +33,11 @@ import {
   ERROR,
   FAILED,
   INCOMPLETE,
+  INTERACTION_COMPLETED,
   ITEM_DONE,
   MESSAGE_END,
   MESSAGE_STOP,
+  STEP_STOP,
 } from "./types";
 
 /** Nesting of an answer; a deeper one cannot be read. */
@@ -135,6 +124,7 @@ function member(state: State, s: Scanner): void {
   const id = wordId(state, s);
   const node = load<u8>(state.nodes + s.depth - 1);
   state.pending = id ? <u8>child(node, id) : 0;
+  if (state.pending) state.familiar = true;
 }
 
 function enter(state: State, depth: i32, isArray: bool): void {
@@ -376,6 +366,7 @@ function endRound(state: State): void {
 
 function endRoot(state: State): void {
   state.complete = true;
+  state.foreign = !state.familiar;
   // What no other member says is said here alone.
   if (!state.reasoningHere) {
     state.textBytes += state.againBytes;
@@ -396,12 +387,13 @@ function endRoot(state: State): void {
     type == MESSAGE_STOP ||
     type == MESSAGE_END ||
     type == COMPLETED ||
+    type == INTERACTION_COMPLETED ||
     type == INCOMPLETE ||
     type == FAILED
   ) {
     state.finished = true;
     addSpan(Channel.End, ALL, ALL, skew + state.scan.end, skew + state.scan.end, ENDS);
-  } else if (type == BLOCK_STOP || type == ITEM_DONE) {
+  } else if (type == BLOCK_STOP || type == STEP_STOP || type == ITEM_DONE) {
     addSpan(Channel.End, state.major, ALL, skew + state.scan.end, skew + state.scan.end, ENDS);
   } else if (endsPart(type)) {
     addSpan(Channel.End, state.major, state.minor, skew + state.scan.end, skew + state.scan.end, ENDS);

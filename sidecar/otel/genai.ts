@@ -17,6 +17,7 @@ const APIS: Readonly<Record<string, readonly [operation: string, provider: strin
   gemini: ["generate_content", "gcp.gemini"],
   ollama_chat: ["chat", "ollama"],
   ollama_generate: ["text_completion", "ollama"],
+  interactions: ["generate_content", "gcp.gemini"],
 };
 
 const some = <T>(value: T): T | undefined =>

@@ -17,6 +17,7 @@ const SHAPES = [
   "gemini",
   "ollama-chat",
   "ollama-generate",
+  "interactions",
 ];
 const TRUSTS = ["system", "user", "assistant", "untrusted"];
 const dir = fileURLToPath(new URL("fixtures/", import.meta.url));
@@ -105,6 +106,7 @@ test("a shape is only taken from a path that is exactly known", () => {
     ["/v1beta/models/gemini-2.0-flash:streamGenerateContent?alt=sse", "gemini"],
     ["/api/chat", "ollama-chat"],
     ["/ollama/api/generate", "ollama-generate"],
+    ["/v1beta/interactions", "interactions"],
     ["/api/embed", "embeddings"],
     ["/v2/embed", "embeddings"],
     ["/v1beta/models/gemini-embedding-001:embedContent", "embeddings"],

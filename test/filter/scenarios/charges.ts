@@ -185,6 +185,18 @@ export const charges: Scenario[] = [
       refused(edge, await sent([{ model: "m", max_tokens: "9" }]), "empty_prompt");
     },
   },
+  {
+    name: "a stream of an API that nobody knows is charged as it was reserved, where nothing of what was delivered can be read",
+    clock: true,
+    policy: policy(answers(1000)),
+    async run(edge) {
+      const body = Buffer.from('data: {"piece":"a part"}\n\ndata: {"piece":"another"}\n\n');
+      const headers = { "content-type": "text/event-stream" };
+      const upstream = () => ({ status: 200, headers, body });
+      passed(await edge.send({ ...k1, path: "/v1/other", body: chat("Hi", { max_tokens: 60 }), upstream }));
+      await spends(edge, 60);
+    },
+  },
   ...counts.map(
     ([path, body, told]): Scenario => ({
       name: `counting a prompt's tokens asks no model: sent as it is, one request, no tokens: ${path}`,

@@ -66,6 +66,16 @@ export const unbounded: [string, string, object, object][] = [
     { generationConfig: null, generation_config: { max_output_tokens: null } },
     { generationConfig: null, generation_config: { max_output_tokens: 20 } },
   ],
+  ["no limit", "interactions", {}, { generation_config: { max_output_tokens: 20 } }],
+  [
+    "another spelling",
+    "interactions",
+    { generation_config: { temperature: 1 }, generationConfig: { maxOutputTokens: 9 } },
+    {
+      generation_config: { max_output_tokens: 20, temperature: 1 },
+      generationConfig: { maxOutputTokens: 9 },
+    },
+  ],
   [
     "another API's limit",
     "api/chat",
@@ -161,5 +171,6 @@ export const prompts: Record<string, object> = {
   "v2/chat": { messages: [{ role: "user", content: "Hi" }] },
   "api/chat": { messages: [{ role: "user", content: "Hi" }] },
   "api/generate": { prompt: "Hi", system: "Be kind." },
+  interactions: { input: "Hi" },
   "x:generateContent": { model: "x", contents: [{ parts: [{ text: "Hi" }] }] },
 };
