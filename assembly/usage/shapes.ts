@@ -419,7 +419,8 @@ function interactionShapes(): void {
   on(ROOT, "steps", steps);
   on(ROOT, "step", step);
   const delta = child(ROOT, name("delta"));
-  const thought = inner();
+  // A string is what Anthropic's compaction makes of the conversation.
+  const thought = node(What.Text, Channel.Reasoning);
   on(delta, "arguments", argument);
   on(delta, "content", thought);
   on(thought, "text", reasoning);
