@@ -178,6 +178,66 @@ test("an event is held whole up to PIECE_MAX bytes and not beyond, wherever it i
   }
 });
 
+test("only the extra usage event is hidden: whole, of no choices, not after an error, whatever its line ends", () => {
+  const empty = event({ choices: [], prompt_filter_results: [] });
+  const alone = event({ usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } });
+  const failed = event({ error: { message: "overloaded" } });
+  for (const { filter } of Object.values(builds))
+    for (const end of ["\n\n", "\r\n\n", "\n\r\n", "\r\n\r\n", "\n\r", "\r\r"]) {
+      const text = (...events: string[]) => Buffer.from(events.join("").replaceAll("\n\n", end));
+      for (const [before, after] of [
+        [[delta("a"), empty, alone], [delta("b")]],
+        [[delta("a")], [alone]],
+      ] as const)
+        for (const cuts of splits(text(...before, EXTRA, ...after).length, 1, 0)) {
+          const { out } = filter("events", text(...before, EXTRA, ...after), cuts);
+          assert.equal(
+            out.toString(),
+            text(...before, ...after).toString(),
+            `${JSON.stringify(end)}, ${cuts[0]}`,
+          );
+        }
+      for (const body of [
+        text(delta("a"), EXTRA.replace('"choices":[]', '"choices":[],,'), delta("b")),
+        text(delta("a"), EXTRA.replace("}}\n", "}\n"), delta("b")),
+        text(delta("a"), failed, EXTRA),
+      ])
+        for (const cuts of splits(body.length, 1, 0))
+          assert.equal(filter("events", body, cuts).out.toString(), body.toString(), `cut at ${cuts[0]}`);
+    }
+});
+
+test("a line passes as soon as it is there, and an empty chunk changes nothing", () => {
+  const { exports, input, write, bytesOf } = builds.SIMD;
+  const handle = exports.openAnswer(2);
+  const passed = ['{"done":false}\n{"do', 'ne":false}\n', "", '{"done":true}\r', "\n"].map((part) => {
+    write(input, Buffer.from(part));
+    return bytesOf(exports.filterBytes(handle, input, part.length, 0)).toString();
+  });
+  assert.deepEqual(passed, ['{"done":false}\n', '{"done":false}\n', "", '{"done":true}\r', "\n"]);
+  exports.closeAnswer(handle);
+  const json = JSON.stringify({
+    choices: [{ index: 0, message: { content: "ab" } }],
+    usage: { completion_tokens: 2 },
+  });
+  for (const { read, filter, texts } of Object.values(builds))
+    for (const [kind, text] of [
+      ["events", delta("a") + delta("b") + EXTRA],
+      ["json", json],
+    ] as const) {
+      const body = Buffer.from(text);
+      const whole = read(kind, body, []);
+      const { out } = filter(kind, body, []);
+      for (let cut = 0; cut <= body.length; cut++) {
+        assert.deepEqual(read(kind, body, [cut, cut]), whole);
+        const filtered = filter(kind, body, [cut, cut]);
+        assert.deepEqual(filtered.read, whole);
+        assert.ok(filtered.out.equals(out));
+        assert.deepEqual(texts(kind, body, [cut, cut]).read, whole);
+      }
+    }
+});
+
 test("the line end of an event may lie over the bound of what is held", () => {
   for (const { filter, texts } of Object.values(builds))
     for (const end of ["\r\n", "\r"]) {
