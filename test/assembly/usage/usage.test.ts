@@ -186,7 +186,10 @@ test("only the extra usage event is hidden: whole, of no choices, not after an e
     for (const end of ["\n\n", "\r\n\n", "\n\r\n", "\r\n\r\n", "\n\r", "\r\r"]) {
       const text = (...events: string[]) => Buffer.from(events.join("").replaceAll("\n\n", end));
       for (const [before, after] of [
-        [[delta("a"), empty, alone], [delta("b")]],
+        [
+          [delta("a"), empty, alone],
+          [": ping\n\n", delta("b")],
+        ],
         [[delta("a")], [alone]],
       ] as const)
         for (const cuts of splits(text(...before, EXTRA, ...after).length, 1, 0)) {
@@ -200,6 +203,7 @@ test("only the extra usage event is hidden: whole, of no choices, not after an e
       for (const body of [
         text(delta("a"), EXTRA.replace('"choices":[]', '"choices":[],,'), delta("b")),
         text(delta("a"), EXTRA.replace("}}\n", "}\n"), delta("b")),
+        text(delta("a"), EXTRA.replace("}}\n", "}}x\n"), delta("b")),
         text(delta("a"), failed, EXTRA),
       ])
         for (const cuts of splits(body.length, 1, 0))
