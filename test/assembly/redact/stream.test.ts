@@ -165,6 +165,28 @@ test("quotes, backslashes and characters of two escapes are read through both le
   }
 });
 
+test("a private key without an end is given up after so many bytes, wherever it is cut", () => {
+  const begin = "-----BEGIN PRIVATE KEY-----";
+  for (const over of [0, 1, 5000]) {
+    const key = begin + "MIIEowIBAAKCAQEAx8zq1vT5Qw3\n".repeat(800).slice(0, 16384 + over);
+    const whole = engine.redact(`${key}! bob@example.com`);
+    assert.match(
+      whole,
+      over < 5000 ? /^\[PRIVATE_KEY_1\].{0,40}! \[EMAIL_1\]$/s : /^\[PRIVATE_KEY_1\].*! \[EMAIL_1\]$/s,
+    );
+    for (const step of [1, 1009, 8191])
+      assert.equal(
+        engine.redact(
+          `${key}! bob@example.com`,
+          {},
+          Array.from({ length: Math.floor(key.length / step) }, (_, i) => (i + 1) * step),
+        ),
+        whole,
+      );
+    assert.ok(whole.length >= over && whole.length < over + 100, `${whole.length}`);
+  }
+});
+
 test("a key goes on behind unseen characters until they are too many, wherever it is cut", () => {
   const half = "aB3dE5fG7h".repeat(9);
   for (const [unseen, count, options] of [
