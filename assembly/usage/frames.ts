@@ -184,7 +184,6 @@ function eventEnd(p: usize, limit: usize): usize {
       }
     }
     if ((single || !state.frameInLine) && isLineEnd(c)) {
-      state.frameInLine = false;
       p++;
       if (c == CR) {
         // The LF of a CR LF may be in the next chunk; it belongs to this event.

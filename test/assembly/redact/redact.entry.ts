@@ -1,6 +1,7 @@
 import { addPhrase, phraseTableBytes, usePhrases } from "../../../assembly/redact/phrases";
 import { ANSWER_BYTES, blockedBy, countOf, follow, openAnswer } from "../../../assembly/redact/answer";
 import { matchEnd, next } from "../../../assembly/redact/detect";
+import { Extent, followExtent } from "../../../assembly/redact/extent";
 import { outTo, overflow, setOutput } from "../../../assembly/redact/output";
 import { feed, openRedactor, Redactor, REDACTOR_BYTES } from "../../../assembly/redact/redactor";
 import { matchFrom, matchType, setView } from "../../../assembly/redact/view";
@@ -52,6 +53,10 @@ export function sizes(which: i32): i32 {
           : which == 4
             ? BODY_BYTES
             : RESTORER_BYTES;
+}
+/** Whether the last bracket of an answer has come with these bytes. */
+export function isOver(extent: Extent, ptr: usize, len: i32): bool {
+  return followExtent(extent, slice(ptr, len));
 }
 /** Whether `channel` holds text back. */
 export function isHolding(set: ChannelSet, channel: u32): bool {

@@ -16,7 +16,7 @@ const TEXTS = [
 ];
 
 test("any single cut, and one byte at a time, gives what the whole gives", () => {
-  for (const action of ["redact", "mask", "hash"] as const) {
+  for (const action of ["redact", "mask", "hash", "flag", "ignore", "block"] as const) {
     for (const text of TEXTS) {
       const whole = engine.redact(text, { action });
       const length = Buffer.byteLength(text);
@@ -130,6 +130,100 @@ test("an address is found behind HTML's number for its sign, wherever it is cut"
     }
   }
   assert.equal(engine.redact("ann&#64;example.com", { action: "mask" }), "a***&#64;example.com");
+});
+
+test("quotes, backslashes and characters of two escapes are read through both levels, wherever they are cut", async () => {
+  const own = await redactor();
+  const phrase = 'go "\u{1f600}\u{10ffff}" on\\off \u{50000}\u{90000}';
+  assert.ok(own.phrase(phrase, "CUSTOM"));
+  assert.ok(own.phrase("say \u{1f600}\u{10ffff}", "CUSTOM"));
+  const inner = (text: string) => JSON.stringify(text).slice(1, -1);
+  const quoted = inner(phrase).replace(/[\ud800-\udfff]/g, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
+  const nested = inner(quoted);
+  const upper = (raw: string) => raw.replace(/u(d\w{3})/g, (_, hex) => `u${hex.toUpperCase()}`);
+  const said = String.raw`say \\ud83d\\ude00\\udbff\\udfff`;
+  const halves = [
+    String.raw`say \ud83d\\ude00\\udbff\udfff`,
+    String.raw`say \\ud83d\\n\\udbff\\\\`,
+    String.raw`say \\ud83d\\\"\ud83d\/\ud83dx`,
+    String.raw`say \\ud83dx\\ude00\\\\ude00\\ud83`,
+  ];
+  const many = [String.raw`\ud83d\ude00`.repeat(250), String.raw`\\ud83d\\ude00`.repeat(250)];
+  for (const [options, forms] of [
+    [{ escaped: true }, [quoted, upper(quoted), said, upper(said)]],
+    [{ nested: true }, [nested, upper(nested), nested.replace(" on", "\\\\non"), said]],
+  ] as const) {
+    for (const form of [...forms, ...halves, ...many]) {
+      const raw = `x ${form}, \u{1f600}`;
+      const want = halves.includes(form) || many.includes(form) ? raw : "x [CUSTOM_1], \u{1f600}";
+      const length = Buffer.byteLength(raw);
+      for (let cut = 0; cut <= length; cut += 1 + (length >> 9))
+        assert.equal(own.redact(raw, options, [cut]), want, `${raw} cut at ${cut}`);
+      const each = Array.from({ length }, (_, i) => i + 1);
+      assert.equal(own.redact(raw, options, each), want);
+    }
+  }
+});
+
+test("a private key without an end is given up after so many bytes, wherever it is cut", () => {
+  const begin = "-----BEGIN PRIVATE KEY-----";
+  for (const over of [0, 1, 5000]) {
+    const key = begin + "MIIEowIBAAKCAQEAx8zq1vT5Qw3\n".repeat(800).slice(0, 16384 + over);
+    const whole = engine.redact(`${key}! bob@example.com`);
+    assert.match(
+      whole,
+      over < 5000 ? /^\[PRIVATE_KEY_1\].{0,40}! \[EMAIL_1\]$/s : /^\[PRIVATE_KEY_1\].*! \[EMAIL_1\]$/s,
+    );
+    for (const step of [1, 1009, 8191])
+      assert.equal(
+        engine.redact(
+          `${key}! bob@example.com`,
+          {},
+          Array.from({ length: Math.floor(key.length / step) }, (_, i) => (i + 1) * step),
+        ),
+        whole,
+      );
+    assert.ok(whole.length >= over && whole.length < over + 100, `${whole.length}`);
+  }
+});
+
+test("a key goes on behind unseen characters until they are too many, wherever it is cut", () => {
+  const half = "aB3dE5fG7h".repeat(9);
+  for (const [unseen, count, options] of [
+    ["\u200b", 2, {}],
+    ["\u00ad", 3, {}],
+    ["\\u200b", 1, { escaped: true }],
+  ] as const) {
+    for (let more = 0; more < 3; more++) {
+      const between = unseen.repeat(count + more);
+      const text = `use sk-proj-${half}${between}${half}${unseen} now`;
+      const rest = more > 0 ? `${between}${half}` : "";
+      const want = `use [API_KEY_1]${rest}${unseen} now`;
+      for (let cut = 0; cut <= Buffer.byteLength(text); cut++)
+        assert.equal(engine.redact(text, options, [cut]), want, `${text} cut at ${cut}`);
+      const each = Array.from({ length: Buffer.byteLength(text) }, (_, i) => i + 1);
+      assert.equal(engine.redact(text, options, each), want);
+    }
+  }
+});
+
+test("a phrase with unseen characters between all of its own is the same in pieces, however many they are", async () => {
+  const own = await redactor();
+  const phrase = "aB3dE5fG7h".repeat(19);
+  assert.ok(own.phrase(phrase, "CUSTOM"));
+  for (const [unseen, most, options] of [
+    ["\u200b", 2, {}],
+    ["\\u200b", 1, { escaped: true }],
+  ] as const) {
+    for (const count of [most, most + 1, most + 9]) {
+      const text = `x ${[...phrase].join(unseen.repeat(count))} y`;
+      const each = Array.from({ length: Buffer.byteLength(text) }, (_, i) => i + 1);
+      const whole = own.redact(text, options);
+      assert.equal(whole === "x [CUSTOM_1] y", count === most);
+      assert.equal(own.redact(text, options, each), whole);
+      assert.equal(own.redactWhole(Buffer.from(text), options), whole);
+    }
+  }
 });
 
 test("more unseen characters than can be held are text like any other, at every cut", () => {
@@ -264,6 +358,18 @@ test("an address that straddles deltas is redacted, channel by channel, and the 
   exports.closeSet(set);
 });
 
+test("a key that is not over when its channel ends is pending, and goes out at the flush", () => {
+  openAnswer();
+  exports.openSet(set, answer);
+  assert.equal(rewriteEvent(`{"c":0,"t":"use sk-proj-${"aB3dE5fG7h".repeat(30)}"}`, 0), '{"c":0,"t":"use "}');
+  assert.ok(exports.isHolding(set, 0));
+  assert.equal(
+    output(() => exports.flush(set, 0)),
+    '{"c":0,"t":"[API_KEY_1]"}',
+  );
+  exports.closeSet(set);
+});
+
 test("what is flushed goes out in an event of which everything else is redacted too", () => {
   openAnswer();
   exports.openSet(set, answer);
@@ -370,6 +476,31 @@ test("a name of broken escapes, which stand for more bytes than they have, write
   write(engine.input, name);
   output(() => assert.equal(exports.feedBody(body, engine.input, name.length), name.length));
   assert.ok(untouched.equals(read(text, untouched.length)));
+});
+
+test("a JSON answer is over with its last bracket and not before, wherever it is cut", () => {
+  const extent = reserve(8);
+  for (const json of [
+    String.raw`{"a":"}]\"} \\","b":[{"c":"[{\\\""},[]],"d":{}}`,
+    '[{"a":"\\\\"},"]"]',
+    ' {"":[1,{"b":"\\\\\\""}]}',
+    "[]",
+  ]) {
+    const bytes = Buffer.from(`${json} \n`);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      write(engine.input, bytes);
+      write(extent, Buffer.alloc(8));
+      assert.equal(
+        exports.isOver(extent, engine.input, cut) !== 0,
+        cut >= json.length,
+        `${json} cut at ${cut}`,
+      );
+      assert.ok(exports.isOver(extent, engine.input + cut, bytes.length - cut));
+    }
+    write(extent, Buffer.alloc(8));
+    for (let at = 0; at < bytes.length; at++)
+      assert.equal(exports.isOver(extent, engine.input + at, 1) !== 0, at >= json.length - 1);
+  }
 });
 
 test("too little room takes less input, and loses nothing", () => {

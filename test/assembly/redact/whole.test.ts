@@ -202,6 +202,17 @@ describe("originals in an answer", () => {
     );
   });
 
+  test("do not come back for what is no placeholder of theirs", () => {
+    open("reversible");
+    redact('{"a":"I am bob@example.com"}');
+    const text =
+      "[_1] [EM_1] [MAIL_1] [EMAIL_] [EMAIL_0] [EMAIL_1x] [EMAIL_1 [EMAIL1] [email_1] [EMAIL_4294967297] [EMAIL_000001] [EMAIL_1";
+    assert.equal(
+      answeredAtEveryCut(`${text}] ${text}`, "quoted", "ignore"),
+      `${text}] ${text}`.replaceAll("[EMAIL_1]", "bob@example.com"),
+    );
+  });
+
   test("are not redacted again, while what the answer adds is, under numbers of its own", () => {
     open("reversible");
     redact('{"a":"I am bob@example.com"}');

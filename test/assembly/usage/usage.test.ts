@@ -178,6 +178,148 @@ test("an event is held whole up to PIECE_MAX bytes and not beyond, wherever it i
   }
 });
 
+test("only the extra usage event is hidden: whole, of no choices, not after an error, whatever its line ends", () => {
+  const empty = event({ choices: [], prompt_filter_results: [] });
+  const alone = event({ usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } });
+  const failed = event({ error: { message: "overloaded" } });
+  for (const { filter } of Object.values(builds))
+    for (const end of ["\n\n", "\r\n\n", "\n\r\n", "\r\n\r\n", "\n\r", "\r\r"]) {
+      const text = (...events: string[]) => Buffer.from(events.join("").replaceAll("\n\n", end));
+      for (const [before, after] of [
+        [
+          [delta("a"), empty, alone],
+          [": ping\n\n", delta("b")],
+        ],
+        [[delta("a")], [alone]],
+      ] as const)
+        for (const cuts of splits(text(...before, EXTRA, ...after).length, 1, 0)) {
+          const { out } = filter("events", text(...before, EXTRA, ...after), cuts);
+          assert.equal(
+            out.toString(),
+            text(...before, ...after).toString(),
+            `${JSON.stringify(end)}, ${cuts[0]}`,
+          );
+        }
+      for (const body of [
+        text(delta("a"), EXTRA.replace('"choices":[]', '"choices":[],,'), delta("b")),
+        text(delta("a"), EXTRA.replace("}}\n", "}\n"), delta("b")),
+        text(delta("a"), EXTRA.replace("}}\n", "}}x\n"), delta("b")),
+        text(delta("a"), failed, EXTRA),
+      ])
+        for (const cuts of splits(body.length, 1, 0))
+          assert.equal(filter("events", body, cuts).out.toString(), body.toString(), `cut at ${cuts[0]}`);
+    }
+});
+
+test("a line passes as soon as it is there, and an empty chunk changes nothing", () => {
+  const { exports, input, write, bytesOf } = builds.SIMD;
+  const handle = exports.openAnswer(2);
+  const passed = ['{"done":false}\n{"do', 'ne":false}\n', "", '{"done":true}\r', "\n"].map((part) => {
+    write(input, Buffer.from(part));
+    return bytesOf(exports.filterBytes(handle, input, part.length, 0)).toString();
+  });
+  assert.deepEqual(passed, ['{"done":false}\n', '{"done":false}\n', "", '{"done":true}\r', "\n"]);
+  exports.closeAnswer(handle);
+  const json = JSON.stringify({
+    choices: [{ index: 0, message: { content: "ab" } }],
+    usage: { completion_tokens: 2 },
+  });
+  for (const { read, filter, texts } of Object.values(builds))
+    for (const [kind, text] of [
+      ["events", delta("a") + delta("b") + EXTRA],
+      ["json", json],
+    ] as const) {
+      const body = Buffer.from(text);
+      const whole = read(kind, body, []);
+      const { out } = filter(kind, body, []);
+      for (let cut = 0; cut <= body.length; cut++) {
+        assert.deepEqual(read(kind, body, [cut, cut]), whole);
+        const filtered = filter(kind, body, [cut, cut]);
+        assert.deepEqual(filtered.read, whole);
+        assert.ok(filtered.out.equals(out));
+        assert.deepEqual(texts(kind, body, [cut, cut]).read, whole);
+      }
+    }
+});
+
+test("the line end of an event may lie over the bound of what is held", () => {
+  for (const { filter, texts } of Object.values(builds))
+    for (const end of ["\r\n", "\r"]) {
+      for (let more = -4; more <= 4; more++) {
+        const length = Buffer.byteLength(delta("").replaceAll("\n", end));
+        const text = "x".repeat(PIECE_MAX - length + more);
+        const body = Buffer.from((delta(text) + delta("z")).replaceAll("\n", end));
+        for (const cuts of [[], [1], [PIECE_MAX - 1], [PIECE_MAX], [PIECE_MAX + 1], [9, PIECE_MAX - 2]]) {
+          const listed = texts("events", body, cuts);
+          assert.deepEqual(listed.texts.texts, { "1:0:0": `${text}z` }, `${more} more, cut at ${cuts}`);
+          assert.ok(listed.texts.bytes.equals(body));
+          assert.ok(filter("events", body, cuts).out.equals(body));
+        }
+      }
+    }
+});
+
+test("a JSON answer of many pieces is read to its end, in one chunk too", () => {
+  const content = "long ".repeat(10_000);
+  const usage = { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 };
+  const body = Buffer.from(JSON.stringify({ choices: [{ index: 0, message: { content } }], usage }));
+  for (const { read, filter, texts } of Object.values(builds))
+    for (const cuts of [[], [1], [PIECE_MAX], [body.length - 1], [body.length]]) {
+      const whole = read("json", body, cuts);
+      assert.deepEqual([whole.completion, whole.textBytes, whole.unreadable], [2, content.length, 0]);
+      const filtered = filter("json", body, cuts);
+      assert.deepEqual(filtered.read, whole);
+      assert.ok(filtered.out.equals(body));
+      assert.deepEqual(texts("json", body, cuts).read, whole);
+    }
+});
+
+test("an event whose data is empty is nothing that could not be read", () => {
+  for (const { read } of Object.values(builds))
+    for (const empty of ["data:\n\n", "data\n\n", "data: \n\n", ": \n\n"]) {
+      const body = Buffer.from(delta("a") + empty + delta("b"));
+      for (const cuts of splits(body.length, 1, 0)) {
+        const { textBytes, unreadable } = read("events", body, cuts);
+        assert.deepEqual(
+          [textBytes, unreadable],
+          [2, 0],
+          `${JSON.stringify(empty)} cut at ${cuts.slice(0, 2)}`,
+        );
+      }
+    }
+});
+
+test("what is held of an answer is never another's, in whatever order they come and go, and its room comes back", () => {
+  const { exports, input, write, bytesOf } = builds.SIMD;
+  const before = exports.holdsFree();
+  for (const length of [10, 4000, 9000]) {
+    const bodies = ["a", "b", "c", "d"].map((letter) => Buffer.from(delta(letter.repeat(length))));
+    const handles = bodies.map(() => exports.openAnswer(1));
+    /** Feeds what lies between two eighths of the event `i`; gives what came out. */
+    const part = (i: number, from: number, to: number) => {
+      const body = bodies[i]!;
+      const bytes = body.subarray((body.length * from) >> 3, (body.length * to) >> 3);
+      write(input, bytes);
+      return bytesOf(exports.filterBytes(handles[i], input, bytes.length, 0)).toString();
+    };
+    const begin = (i: number) => assert.equal(part(i, 0, 1) + part(i, 1, 5), "");
+    const end = (i: number) => assert.equal(part(i, 5, 8), bodies[i]?.toString());
+    for (let round = 0; round < 2; round++) {
+      begin(0);
+      begin(1);
+      end(0);
+      begin(2);
+      end(1);
+      begin(3);
+      end(2);
+      end(3);
+    }
+    part(0, 0, 0);
+    assert.equal(exports.holdsFree(), before);
+    for (const handle of handles) exports.closeAnswer(handle);
+  }
+});
+
 test("when no room is left for cut events they pass as they are, and the room comes back", () => {
   const { exports, input, write, bytesOf } = builds.SIMD;
   const before = exports.holdsFree();
