@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import type { ProfileName } from "../../host/profiles.ts";
 import { chat, keyEntry, LocalEdge } from "../support/filter.ts";
 import { random } from "../support/random.ts";
-import { contentOf, sse, upstreamOf } from "./support.ts";
+import { contentOf, finish, sse, upstreamOf } from "./support.ts";
 
 const policy = {
   tiers: { redacts: { tokens: "1G/month", response: { redact: ["email", "ip"] } } },
@@ -67,6 +67,25 @@ for (const profile of ["envoy", "ngx_wasm"] as const satisfies ProfileName[]) {
           upstream: upstreamOf(body, cut),
         })
       ).text;
+
+    it("are not taken for others of their length that stand where they stood", async () => {
+      const event = (user: string, i: number) =>
+        sse([
+          {
+            ...{ id: "c1", user, obfuscation: `x${i}` },
+            choices: [{ index: 0, delta: { content: "word" }, finish_reason: null }],
+          },
+        ]);
+      const users = ["nobody-of-these", "nobody-of-these", "nobody-of-these", "bob@example.com"];
+      const body = [...users.map(event), sse([finish, "[DONE]"])];
+      const { text } = await edge.send({
+        key: "redacts",
+        body: chat("hello", { stream: true }),
+        upstream: () => ({ status: 200, headers: { "content-type": "text/event-stream" }, body }),
+      });
+      assert.match(text, /"user":"\[EMAIL_1\]"/);
+      assert.equal(contentOf(text), "word".repeat(users.length));
+    });
 
     it("come out as if each was read whole", async () => {
       for (let seed = 1; seed <= 150; seed++) {
