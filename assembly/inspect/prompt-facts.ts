@@ -133,11 +133,15 @@ function mayWin(tape: Tape, node: i32, out: Prompt): void {
 function alternatives(tape: Tape, out: Prompt): void {
   const list = present(tape, 0, "fallbacks");
   if (list < 0 || tape.kind(list) != Kind.Array) return;
-  if (tape.count(list) > ALTERNATIVES_MAX) bad(out, list, "at most 4 items");
+  let bounded = 0;
   for (let one = tape.first(list); one >= 0; one = tape.next(one)) {
     if (tape.kind(one) != Kind.Object) continue;
-    mayWin(tape, present(tape, one, "max_tokens"), out);
-    mayWin(tape, present(tape, one, "max_completion_tokens"), out);
+    const tokens = present(tape, one, "max_tokens");
+    const completion = present(tape, one, "max_completion_tokens");
+    if (tokens < 0 && completion < 0) continue;
+    if (++bounded > ALTERNATIVES_MAX) bad(out, list, "at most 4 items with a limit of their own");
+    mayWin(tape, tokens, out);
+    mayWin(tape, completion, out);
   }
 }
 

@@ -182,6 +182,7 @@ export const charges: Scenario[] = [
         passed(await sent(fallbacks, "k1", 2));
       refused(edge, await sent(others(1, 5000), "k1", 2), "insufficient_quota");
       refused(edge, await sent(others(5, 1)), "empty_prompt");
+      passed(await sent([..."abcdef"]));
       refused(edge, await sent([{ model: "m", max_tokens: "9" }]), "empty_prompt");
     },
   },
