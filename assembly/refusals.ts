@@ -149,9 +149,14 @@ export function unknownShape(): Reason {
   return Reason.UnknownShape;
 }
 
-/** The tier bounds answers, and the body is no object that the bound could be put into. */
-export function unboundable(): Reason {
-  because().text("The body is not a JSON object, so the length of its answer cannot be bounded.");
+/** The tier bounds answers, and the body is no object that the bound could be put into, or asks an agent, whose API has none. */
+export function unboundable(tape: Tape, prompt: Prompt): Reason {
+  if (prompt.agent < 0) {
+    because().text("The body is not a JSON object, so the length of its answer cannot be bounded.");
+    return Reason.UnknownShape;
+  }
+  ofMember(tape, prompt.agent).text(" names an agent, the length of whose answer cannot be bounded");
+  more().text(", and this tier bounds answers: name a model, as /model.");
   return Reason.UnknownShape;
 }
 

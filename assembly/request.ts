@@ -347,8 +347,9 @@ function inspect(stream: Stream, tier: Tier): Reason {
   beginMemo(prompt.count);
   if (prompt.tooMany) return tooManyTexts();
   if (prompt.shape == Shape.Unknown && !tier.unknownShapeAllowed) return unknownShape();
-  if (tape.kind(0) != Kind.Object && prompt.isAnswered && tier.outputTokensMax != u64.MAX_VALUE)
-    return unboundable();
+  const takesNoLimit = tape.kind(0) != Kind.Object || prompt.agent >= 0;
+  if (takesNoLimit && prompt.isAnswered && tier.outputTokensMax != u64.MAX_VALUE)
+    return unboundable(tape, prompt);
   if (prompt.tokenIds > 0 && prompt.shape != Shape.Embeddings && tier.injection == Injection.Block) {
     return tokenPrompt();
   }

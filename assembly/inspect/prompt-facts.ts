@@ -49,7 +49,10 @@ export function findFacts(tape: Tape, path: Slice, out: Prompt): void {
   out.bestOf = number(tape, present(tape, 0, "best_of"), 1, out);
   if (out.shape == Shape.Completions) out.prompts = prompts(tape, tape.member(0, "prompt"));
   if (out.shape == Shape.Gemini) gemini(tape, clean, out);
-  if (out.shape == Shape.Interactions) config(tape, present(tape, 0, "generation_config"), out);
+  if (out.shape == Shape.Interactions) {
+    config(tape, present(tape, 0, "generation_config"), out);
+    out.agent = present(tape, 0, "agent");
+  }
   if (isOllama(out.shape)) ollama(tape, out);
   out.onlyCounts = asksForCount(path);
   out.isAnswered = out.shape != Shape.Embeddings && !out.onlyCounts && !writesNoText(clean);

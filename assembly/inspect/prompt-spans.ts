@@ -64,6 +64,8 @@ export class Prompt {
   oddPath: bool = false;
   /** The member that lists other models which may answer, or -1. */
   fallbacks: i32 = -1;
+  /** The member that names an agent, whose answer takes no limit, or -1. */
+  agent: i32 = -1;
   stream: bool = false;
   includeUsage: bool = false;
   /** The answer is written also when nobody waits for it, and can be fetched later. */
@@ -123,6 +125,7 @@ export class Prompt {
     this.modelInPath = false;
     this.oddPath = false;
     this.fallbacks = -1;
+    this.agent = -1;
     this.stream = false;
     this.includeUsage = false;
     this.background = false;

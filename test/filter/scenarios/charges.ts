@@ -187,6 +187,18 @@ export const charges: Scenario[] = [
     },
   },
   {
+    name: "an agent of Gemini's interactions, whose answer takes no limit, is refused where the tier bounds answers",
+    policy: { tiers: { pro: { output: { max_tokens: 9 } }, free: {} }, keys: policy([]).keys },
+    async run(edge) {
+      const ask = (key: string) =>
+        edge.send({ key, path: "/v1beta/interactions", body: { agent: "deep-research", input: "Hi" } });
+      const answer = await ask("k1");
+      refused(edge, answer, "unknown_shape");
+      assert.equal(answer.json.error.param, "/agent");
+      passed(await ask("k2"));
+    },
+  },
+  {
     name: "a stream of an API that nobody knows is charged as it was reserved, where nothing of what was delivered can be read",
     clock: true,
     policy: policy(answers(1000)),
