@@ -35,11 +35,16 @@ export enum Counter {
   RoundsCacheWrite = 25,
   /** Of OpenAI's details, part of the prompt. */
   CacheWritten = 26,
-  /** Of the tools of OpenAI's Responses, which its usage leaves out: told or not, they say nothing of the answer's own. */
+  /** Of the tools of OpenAI's Responses, which its usage leaves out. */
   ToolInput = 27,
   ToolOutput = 28,
 }
 export const COUNTERS: i32 = 29;
+
+/** Whether it tells of the answer's own usage: what tools used is told beside it, also where it is not. */
+export function isOwn(index: i32): bool {
+  return index != Counter.ToolInput && index != Counter.ToolOutput;
+}
 
 /** Whether what is charged would be too little without this counter: the others only divide what these have. */
 export function isAmount(index: i32): bool {

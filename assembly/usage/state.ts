@@ -8,7 +8,7 @@ import { Scanner } from "../json/scanner";
 import { CAPTURES_MAX, STREAMS_MAX } from "../limits";
 import { reserve } from "../memory";
 import { slice, Slice } from "../slice";
-import { Counter, COUNTERS, hasOutput } from "./counters";
+import { COUNTERS, hasOutput, isOwn } from "./counters";
 
 export enum AnswerKind {
   Json = 0,
@@ -152,7 +152,7 @@ export class State {
   count(i: i32, value: u64): void {
     const at = changetype<usize>(this) + COUNTERS_AT + ((<usize>i) << 3);
     store<u64>(at, max(load<u64>(at), min(value, TOKENS_MAX)));
-    if (i < Counter.ToolInput) this.seen = true;
+    if (isOwn(i)) this.seen = true;
     if (hasOutput(i)) this.outputSeen = true;
   }
   /** A counter that is a sum so far. */
