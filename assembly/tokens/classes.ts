@@ -5,8 +5,6 @@
 // Malformed bytes are what a WHATWG decoder makes of them: each maximal subpart is one U+FFFD, which is OTHER.
 // That bounds a character to the bytes before `end`, whatever they hold.
 
-import { step } from "./steps";
-
 export const OTHER: u32 = 0;
 export const UPPER: u32 = 1; // Lu, Lt
 export const LOWER: u32 = 2; // Ll
@@ -52,7 +50,6 @@ export function isMalformed(char: Char): bool {
 
 /** The character at `p` < `end`. */
 export function charAt(p: usize, end: usize): Char {
-  step();
   const lead = <u32>load<u8>(p);
   if (lead < 0x80) return <u32>load<u8>(stage2 + lead) | 16;
   return wideAt(p, end, lead);

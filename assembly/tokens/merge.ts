@@ -7,23 +7,19 @@
 // token; when none fits, the position is dead (no encoding passes there) and we step back by one token.
 //
 //   Bound: a position is entered once and dies at most once, and at each position every prefix token is tried at
-//   most once. Tokens that are prefixes of one another number at most the longest token's length L (128), a fit
-//   takes at most 2·L walks of at most L steps. So the work is at most c(L)·n; in practice 10 to 40 steps a byte.
+//   most once. Tokens that are prefixes of one another number at most the longest token's length L (128), and each
+//   step of this has a bound of its own (fits.ts, path.ts, vocabulary.ts). So the work is at most c(L)·n. In practice
+//   it is 3 to 10 steps a byte: where every position dies, as in a long run of one character that has tokens of many
+//   lengths, the same questions come again and again, and their answers are kept.
 //
 //   work area    ┌──────────────────────┬──────────────────────┐
-//                │ dead: bit / position │ path: bit / boundary │   capacity/8 + 8 bytes each
+//                │ dead: bit / position │ path: bit / boundary │   capacity/8 + 16 bytes each
 //                └──────────────────────┴──────────────────────┘
 import { reserve } from "../memory";
-import {
-  extend,
-  isWholeOnly,
-  leftOf,
-  longestToken,
-  prefixOf,
-  rightOf,
-  tokenLength,
-  tokenOf,
-} from "./vocabulary";
+import { hasBit, setBit } from "./bits";
+import { firstFit } from "./fits";
+import { laidBytes, laidTokens, lastLaid, lay, startPath, takeBack } from "./path";
+import { forgetWalk, longestToken, prefixOf, tokenLength } from "./vocabulary";
 
 let dead: usize = 0;
 let path: usize = 0;
@@ -44,96 +40,45 @@ export function mergeCapacity(): i32 {
 /** The number of tokens of the piece from `from` to `to`: not empty, at most `mergeCapacity()` bytes. */
 export function countMerged(from: usize, to: usize): i32 {
   const length = <i32>(to - from);
-  // A bulk fill costs more than it clears: most pieces need one word.
+  clear(length);
+  startPath(from, path);
+  forgetWalk();
+  let last = -1;
+  let candidate = longestToken(from, to);
+  while (true) {
+    const token = firstAlive(last, candidate, from + laidBytes);
+    if (token >= 0) {
+      lay(token);
+      if (laidBytes >= length) return laidTokens;
+      last = token;
+      candidate = longestToken(from + laidBytes, to);
+    } else {
+      // Single bytes are tokens, so every text has an encoding and the start cannot die.
+      if (last < 0) return length;
+      setBit(dead, laidBytes);
+      takeBack(last);
+      candidate = last;
+      last = lastLaid();
+    }
+  }
+}
+
+/** A bulk fill costs more than it clears: most pieces need one word. */
+function clear(length: i32): void {
   const bytes = ((<usize>length >> 6) + 1) << 3;
   for (let i: usize = 0; i < bytes; i += 8) {
     store<u64>(dead + i, 0);
     store<u64>(path + i, 0);
   }
-  let at = 0;
-  let count = 0;
-  let last = -1;
-  let candidate = longestToken(from, to);
-  while (true) {
-    const token = firstFit(candidate, last, from + at, at);
-    if (token >= 0) {
-      at += tokenLength(token);
-      count++;
-      if (at >= length) return count;
-      setBit(path, at);
-      last = token;
-      candidate = longestToken(from + at, to);
-    } else {
-      // Single bytes are tokens, so every text has an encoding and the start cannot die.
-      if (at == 0) return length;
-      setBit(dead, at);
-      clearBit(path, at);
-      candidate = last;
-      at -= tokenLength(last);
-      count--;
-      last = at == 0 ? -1 : tokenOf(from + boundaryBefore(at), from + at);
-    }
-  }
 }
 
-/** The first of `token`, its prefix, that one's prefix … that ends alive and fits behind `last`; or -1. */
-function firstFit(token: i32, last: i32, p: usize, at: i32): i32 {
+/** The first of `token`, which starts at `p`, its prefix, that one's prefix … that fits behind `last` and does not end dead; or -1. */
+function firstAlive(last: i32, token: i32, p: usize): i32 {
   while (true) {
-    if (!hasBit(dead, at + tokenLength(token)) && (last < 0 || fits(last, token, p))) return token;
+    if (last >= 0) token = firstFit(last, token, p);
+    if (token < 0 || !hasBit(dead, laidBytes + tokenLength(token))) return token;
     const shorter = prefixOf(token);
     if (shorter == token) return -1;
     token = shorter;
   }
-}
-
-/**
- * Whether the encoding of the bytes of `a` and `b` together, which meet at `p`, is `a` `b`: takes the merges of
- * both back, the latest first, and looks whether a pair across `p` would have been merged before.
- */
-function fits(a: i32, b: i32, p: usize): bool {
-  let limit = i32.MAX_VALUE;
-  while (true) {
-    const joined = extend(a, p, p + tokenLength(b));
-    if (joined >= 0 && joined < limit && !isWholeOnly(joined)) return false;
-    if (a > b) {
-      limit = a;
-      a = rightOf(a);
-      if (a != limit) continue;
-      limit = b + 1;
-      b = leftOf(b);
-      if (b + 1 == limit) return true;
-    } else {
-      limit = b + 1;
-      b = leftOf(b);
-      if (b + 1 != limit) continue;
-      limit = a;
-      a = rightOf(a);
-      if (a == limit) return true;
-    }
-  }
-}
-
-/** The last boundary of the path before `at`; 0 is one. */
-function boundaryBefore(at: i32): i32 {
-  let word = (at - 1) >> 6;
-  let bits = load<u64>(path + ((<usize>word) << 3)) & (<u64>-1 >> (63 - <u64>((at - 1) & 63)));
-  while (bits == 0) {
-    if (word == 0) return 0;
-    bits = load<u64>(path + ((<usize>--word) << 3));
-  }
-  return (word << 6) + 63 - <i32>clz(bits);
-}
-
-function hasBit(set: usize, i: i32): bool {
-  return ((load<u8>(set + (i >> 3)) >> (<u8>i & 7)) & 1) != 0;
-}
-
-function setBit(set: usize, i: i32): void {
-  const at = set + (i >> 3);
-  store<u8>(at, load<u8>(at) | ((<u8>1) << (<u8>i & 7)));
-}
-
-function clearBit(set: usize, i: i32): void {
-  const at = set + (i >> 3);
-  store<u8>(at, load<u8>(at) & ~((<u8>1) << (<u8>i & 7)));
 }

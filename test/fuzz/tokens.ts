@@ -1,25 +1,26 @@
 // Fuzzes the token counter: counts equal gpt-tokenizer's, bounds bracket them, nothing traps on any bytes, and the
-// work is linear. Work is counted in characters classified and bytes walked through the vocabulary.
+// work is linear, with a bound on what a byte costs. Work is counted in the compiled code (test/support/steps.ts).
 import assert from "node:assert/strict";
 import { countTokens as cl100k } from "gpt-tokenizer/encoding/cl100k_base";
 import { countTokens as o200k } from "gpt-tokenizer/encoding/o200k_base";
 import { mixedText } from "../assembly/tokens/corpus.ts";
 import { type Tokens, tokens } from "../assembly/tokens/support.ts";
 import { random } from "../support/random.ts";
+import { repeated } from "./linear.ts";
 
-/** Input that is this many times longer may cost `WORK_FACTOR_MAX` times the steps. */
-const GROWTH = 10;
-const WORK_FACTOR_MAX = 11;
-/** Merging goes back over a run at most once for each byte, or not at all, by how the run ends (assembly/tokens/merge.ts): so
- *  many steps a byte are no sign of growth. */
-const STEPS_PER_BYTE = 10;
+/**
+ * Bytes of the smallest and the largest text whose work is counted, and what one of its bytes costs at most. How a run of one
+ * character ends decides whether merging goes back over all of it, so that a growth from one length to another tells nothing.
+ */
+const COUNTED_BYTES: [number, number] = [1 << 12, 1 << 19];
+const STEPS_PER_BYTE_MAX = 150;
 const asText = { disallowedSpecial: new Set<string>() };
 
 type Next = (n: number) => number;
 
 /** Runs for `seconds`; throws at the first failure, with what is needed to repeat it. Returns the number of runs. */
 export async function fuzz(seconds: number, seed: number): Promise<number> {
-  const leaf = await tokens({ args: ["--use", "TOKENS_STEPS=1"], textBytes: 1 << 20 });
+  const leaf = await tokens({ steps: true, textBytes: 1 << 20 });
   const until = performance.now() + seconds * 1000;
   let runs = 0;
   while (runs === 0 || performance.now() < until) {
@@ -68,25 +69,19 @@ function survives(leaf: Tokens, bytes: Uint8Array): void {
   leaf.exports.boundTokens(leaf.put(bytes));
 }
 
-function steps(leaf: Tokens, encoding: number, bytes: Uint8Array): number {
-  const before = leaf.exports.stepsTaken() as bigint;
-  leaf.count(encoding, bytes);
-  return Number((leaf.exports.stepsTaken() as bigint) - before);
-}
-
 function linear(leaf: Tokens, next: Next): void {
   const unit = next(2)
     ? Buffer.from(mixedText(next, 1 + next(50)))
-    : anyBytes(next).subarray(0, 1 + next(200));
-  const times = Math.ceil(4096 / unit.length);
-  const text = Buffer.concat(Array.from({ length: times }, () => unit));
-  const long = Buffer.concat(Array.from({ length: GROWTH }, () => text));
+    : Buffer.from(anyBytes(next).subarray(0, 1 + next(200)));
+  const [least, most] = COUNTED_BYTES;
+  const text = repeated(unit, next(8) ? least + next(least) : most);
   for (const encoding of [0, 1]) {
-    const few = steps(leaf, encoding, text);
-    const many = steps(leaf, encoding, long);
+    leaf.takeSteps();
+    leaf.count(encoding, text);
+    const steps = leaf.takeSteps();
     assert.ok(
-      many <= WORK_FACTOR_MAX * Math.max(few, STEPS_PER_BYTE * text.length),
-      `${few} steps, then ${many}: ${unit.toString("hex")}`,
+      steps <= STEPS_PER_BYTE_MAX * Math.max(least, text.length),
+      `${steps} steps for ${text.length} bytes: ${unit.toString("hex")}`,
     );
   }
 }

@@ -148,6 +148,54 @@ test("a piece of 1 MiB is counted exactly, whatever it repeats", () => {
   }
 });
 
+test("a run of a character that has tokens of many lengths is counted exactly, however it ends", () => {
+  for (const unit of [
+    "-",
+    "=",
+    "*",
+    "#",
+    "/",
+    " ",
+    "\t",
+    "-".repeat(200) + "=".repeat(150),
+    `${"-".repeat(97)}x`,
+    `=/${"-".repeat(9001)}`,
+  ]) {
+    // Of the longest more tokens are laid than the path keeps.
+    for (const bytes of [95, 130, 1000, 1001, 2043, 9003]) {
+      for (const encoding of [0, 1]) assertExact(encoding, unit.repeat(bytes).slice(0, bytes));
+    }
+  }
+});
+
+test("regression: a run of a character that has tokens of many lengths costs no more than other text", async () => {
+  // 2,500 steps a byte: a body of 1 MiB held its worker for seconds.
+  const counting = await tokens({ steps: true });
+  for (const unit of ["-", "=", "*", "#", "/", " ", "\t", "-".repeat(200) + "=".repeat(200)]) {
+    for (const bytes of [1 << 14, (1 << 14) + 77, 1 << 18]) {
+      for (const encoding of [0, 1]) {
+        counting.takeSteps();
+        counting.count(encoding, unit.repeat(bytes).slice(0, bytes));
+        const steps = counting.takeSteps();
+        assert.ok(steps <= 100 * bytes, `${JSON.stringify(unit[0])}: ${steps} steps for ${bytes} bytes`);
+      }
+    }
+  }
+});
+
+test("what was kept of a text says nothing of the next one, nor of another vocabulary", async () => {
+  const one = await tokens();
+  const next = random(9);
+  for (let i = 0; i < 400; i++) {
+    const run = "-=*#/"[next(5)] as string;
+    const symbols = Array.from({ length: 8 }, () => "!\"$%&'()+,:;<>?@[]^_`{|}~"[next(25)]).join("");
+    const text = run.repeat(next(300)) + (next(2) ? run.repeat(next(300)) : symbols);
+    for (const encoding of [i & 1, 1 - (i & 1)]) {
+      assert.equal(one.count(encoding, text), reference[encoding as 0 | 1](text), text);
+    }
+  }
+});
+
 test("without vocabularies a count is refused, and so is a text longer than configured", async () => {
   const none = await tokens({ packs: {} });
   const one = await tokens({ packs: { cl100k: await vocabularyPack("cl100k") }, textBytes: 8192 });

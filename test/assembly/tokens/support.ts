@@ -8,7 +8,8 @@ export const ENCODINGS = ["o200k", "cl100k"] as const;
 
 export interface TokensOptions {
   scalar?: boolean;
-  args?: string[];
+  /** Count the work: see `takeSteps`. */
+  steps?: boolean;
   /** Default: both vocabularies. */
   packs?: Partial<Record<PackName, Uint8Array>>;
   /** Longest text, in bytes. Default: 4 MiB. */
@@ -23,6 +24,8 @@ export interface Tokens {
   put(text: string | Uint8Array): bigint;
   /** The exact count of `text`. */
   count(encoding: number, text: string | Uint8Array, limit?: number): number;
+  /** Steps since the last call (test/support/steps.ts); only of a leaf that counts them. */
+  takeSteps(): number;
 }
 
 export async function tokens(options: TokensOptions = {}): Promise<Tokens> {
@@ -52,5 +55,6 @@ export function instantiate(module: Uint8Array, textBytes: number): Tokens {
     memory,
     put,
     count: (encoding, text, limit = 0x7ffffffe) => exports.countTokens(encoding, put(text), limit),
+    takeSteps: () => Number(exports.takeSteps()),
   };
 }

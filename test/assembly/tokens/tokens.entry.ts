@@ -1,7 +1,6 @@
 export { packAt, packCapacity, packDirectory, packLength } from "../../../assembly/packs";
 export { reserve } from "../../../assembly/memory";
 export { configureTokens, countTokens } from "../../../assembly/tokens/count";
-export { stepsTaken } from "../../../assembly/tokens/steps";
 export { hasVocabulary } from "../../../assembly/tokens/vocabulary";
 export {
   boundTokens,
