@@ -61,6 +61,7 @@ const weights: usize = memory.data(1 << (<i32>BITS), 64);
 const gains = reserve((WINDOW_BLOCKS * BLOCK + 1) << 2);
 /** Logistic function of the logits −LOGIT_MAX … LOGIT_MAX in steps of 1/16, in 1/1000. */
 const CURVE_STEP: i32 = 16;
+const PROBABILITY_MAX: i32 = 1000;
 const curve = reserve((((2 * LOGIT_MAX) / CURVE_STEP + 1) << 1) + 2);
 /** Sums of the last blocks. */
 const ring = reserve(WINDOW_BLOCKS << 2);
@@ -112,7 +113,7 @@ export function loadPack(ptr: usize, len: i32): bool {
   threshold = clamp(<i32>load<u32>(ptr + 24));
   for (let i = 0; i <= (2 * LOGIT_MAX) / CURVE_STEP; i++) {
     const logit = <f64>(i * CURVE_STEP - LOGIT_MAX) / <f64>LOGIT_ONE;
-    store<u16>(curve + ((<usize>i) << 1), <u16>(1000.0 / (1.0 + Math.exp(-logit)) + 0.5));
+    store<u16>(curve + ((<usize>i) << 1), <u16>(<f64>PROBABILITY_MAX / (1.0 + Math.exp(-logit)) + 0.5));
   }
   suspectSum = sumFor(SUSPECT, 2 * BLOCK);
   traceSum = sumFor(TRACE, BLOCK);
@@ -189,6 +190,11 @@ export function score(text: Slice): i32 {
 export function logitOf(sum: i32, bytes: i32): i32 {
   const gain = <i64>load<i32>(gains + ((<usize>bytes) << 2));
   return clamp(<i32>max(min((gain * <i64>sum) >> FRACTION, 1 << 20), -(1 << 20)) + bias);
+}
+
+/** Whether no higher logit has a higher `probability`. */
+export function isCertain(logit: i32): bool {
+  return probability(logit) == PROBABILITY_MAX;
 }
 
 /** The least sum whose logit for `bytes` is above `logit`, or about that. */

@@ -13,6 +13,7 @@ import {
   loadPack,
   LOGIT_MAX,
   LOGIT_ONE,
+  isCertain,
   probability,
   score as classify,
   threshold as calibrated,
@@ -129,16 +130,23 @@ export const DOUBTFUL: i32 = -(3 * LOGIT_ONE) / 2;
 function weigh(text: Slice): i32 {
   const whole = classify(text);
   match(text);
+  if (quotes(text)) passage = max(passage, quotingLogit(text));
+  else {
+    logit = max(logit, shortened(whole, lenOf(text)));
+    unshortened = max(unshortened, whole);
+  }
+  // A text full of attacks costs no look at each of them.
+  if (isCertain(combined())) return whole;
   const least = max(max(passage, whole), FAINT);
   const found = bestPassage(text, least);
   if (found > least) passage = found;
-  if (quotes(text)) {
-    passage = max(passage, quotingLogit(text));
-    return whole;
-  }
-  logit = max(logit, shortened(whole, lenOf(text)));
-  unshortened = max(unshortened, whole);
   return whole;
+}
+
+/** The combined score of what has been read of a text so far. */
+function combined(): i32 {
+  const found = strongestScore >= STRONG_SCORE ? unshortened : logit;
+  return combine(blocking >= 0, found, evidence, passage, strongestScore);
 }
 
 /** From this score on a rule is named as what blocked a text; weaker ones only helped. */
@@ -252,6 +260,5 @@ export function judgeText(raw: Slice, escaped: bool, trust: i32, work: usize): i
   for (start(raw, escaped, normal, doubtful); next(); ) weigh(view);
   spanRule = blocking >= 0 ? blocking : strongestScore >= NAMED_SCORE ? strongest : -1;
   spanReport = blocking < 0 ? reporting : -1;
-  const found = strongestScore >= STRONG_SCORE ? unshortened : logit;
-  return combine(blocking >= 0, found, evidence, passage, strongestScore);
+  return combined();
 }

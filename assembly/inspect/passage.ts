@@ -21,6 +21,7 @@ import { reserve } from "../memory";
 import { lenOf, ptrOf, Slice } from "../slice";
 import { copyFew, fillFew } from "../vectors";
 import {
+  isCertain,
   LOGIT_ONE,
   logitOf,
   sumFor,
@@ -93,7 +94,7 @@ let best: i32 = 0;
 export function bestPassage(text: Slice, least: i32): i32 {
   best = least;
   let last = -STEP;
-  for (let i = 0; i < placeCount; i++) {
+  for (let i = 0; i < placeCount && !isCertain(best); i++) {
     const end = placeAt(i).end;
     if (end >= last && end - last < SAME) continue;
     last = end;
@@ -103,7 +104,7 @@ export function bestPassage(text: Slice, least: i32): i32 {
   }
   if (lenOf(text) <= WHOLE) return best;
   last = -STEP;
-  for (let i = 0; i < suspectCount; i++) {
+  for (let i = 0; i < suspectCount && !isCertain(best); i++) {
     const at = suspectAt(i);
     if (at - last < STEP) continue;
     last = at;
@@ -139,10 +140,13 @@ function look(text: Slice, centre: i32, choice: i32): void {
   if (sentences && !strong) return;
   const bonus = evidenceOf(evidence) - choice;
   const shortest = strong ? PASSAGE_MIN_STRONG : PASSAGE_MIN;
-  let least = leastSum(best - bonus);
-  if (highestSum(units) < least) return;
+  let least = leastSum(best - bonus, shortest);
+  // No run that ends at a cut adds up to more than what has been added since the lowest sum before it.
+  let lowest = i32.MAX_VALUE;
   for (let j = 1; j <= units; j++) {
     const to = cut(j);
+    lowest = min(lowest, cut(j - 1).sum);
+    if (to.sum - lowest < least) continue;
     for (let i = j - 1; i >= 0; i--) {
       const from = cut(i);
       const sum = to.sum - from.sum;
@@ -154,26 +158,14 @@ function look(text: Slice, centre: i32, choice: i32): void {
       const logit = logitOf(sum, bytes) + bonus;
       if (logit <= best) continue;
       best = logit;
-      least = leastSum(logit - bonus);
+      least = leastSum(logit - bonus, shortest);
     }
   }
 }
 
-/** The highest sum of any run of units. */
-function highestSum(units: i32): i32 {
-  let lowest = 0;
-  let highest = i32.MIN_VALUE;
-  for (let j = 1; j <= units; j++) {
-    const sum = cut(j).sum;
-    highest = max(highest, sum - lowest);
-    lowest = min(lowest, sum);
-  }
-  return highest;
-}
-
-/** No run whose weights add up to less has a logit above `logit`, be it short or long. */
-function leastSum(logit: i32): i32 {
-  return min(sumFor(logit, PASSAGE_MIN_STRONG), sumFor(logit, PASSAGE_MAX));
+/** No run of `shortest` bytes and more whose weights add up to less has a logit above `logit`. */
+function leastSum(logit: i32, shortest: i32): i32 {
+  return min(sumFor(logit, shortest), sumFor(logit, PASSAGE_MAX));
 }
 
 /** Cuts the text from `from` to `to` into units and adds up the weights of each; their number. */

@@ -5,6 +5,7 @@
 // Bounds: a walk takes one step for each byte and at most the longest token's length (128); it reads text below
 // `to` and units of the trie only. The pack comes with the module, so its contents are trusted.
 import { CL100K_VOCABULARY, O200K_VOCABULARY, packAt } from "../packs";
+import { same } from "../same";
 import { useClasses } from "./classes";
 
 export const O200K: i32 = 0;
@@ -90,7 +91,7 @@ function walk(base: u32, from: usize, to: usize): i32 {
 
 /** Where `longestToken` walked last, how many bytes it read (0: nothing is kept), and what it found. */
 let walkedAt: usize = 0;
-let walkedBytes: usize = 0;
+let walkedBytes: i32 = 0;
 let walkedTo: i32 = 0;
 
 /** To be called when the text behind the last walk may have changed. */
@@ -103,7 +104,7 @@ export function forgetWalk(): void {
  * as in a long run of one character, they are compared and not walked again: a twentieth of the work.
  */
 export function longestToken(from: usize, to: usize): i32 {
-  if (walkedBytes && from + walkedBytes <= to && sameBytes(from, walkedAt, walkedBytes)) return walkedTo;
+  if (walkedBytes && from + walkedBytes <= to && same(from, walkedAt, walkedBytes)) return walkedTo;
   const units = trie;
   let base = root;
   let token: i32 = 0;
@@ -122,19 +123,9 @@ export function longestToken(from: usize, to: usize): i32 {
   while (isWholeOnly(token)) token = prefixOf(token);
   walkedAt = from;
   // A walk that the end of the text stopped might go on where more follows.
-  walkedBytes = last ? p - from : 0;
+  walkedBytes = last ? <i32>(p - from) : 0;
   walkedTo = token;
   return token;
-}
-
-function sameBytes(a: usize, b: usize, len: usize): bool {
-  for (; len >= 8; len -= 8) {
-    if (load<u64>(a) != load<u64>(b)) return false;
-    a += 8;
-    b += 8;
-  }
-  for (; len > 0; len--) if (load<u8>(a++) != load<u8>(b++)) return false;
-  return true;
 }
 
 function recordOf(token: i32): u64 {

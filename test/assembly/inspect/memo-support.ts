@@ -24,10 +24,12 @@ export interface JudgeOptions {
   secret?: [bigint, bigint];
   /** Attach the vocabularies. */
   vocabularies?: boolean;
+  /** Count the work: see test/support/steps.ts. */
+  steps?: boolean;
 }
 
-export async function openJudge({ secret, vocabularies }: JudgeOptions = {}): Promise<Judge> {
-  const core = await compile("test/assembly/inspect/memo.entry.ts");
+export async function openJudge({ secret, vocabularies, steps }: JudgeOptions = {}): Promise<Judge> {
+  const core = await compile("test/assembly/inspect/memo.entry.ts", { steps });
   const words = vocabularies ? await vocabularyPacks() : {};
   const module = new WebAssembly.Module(attachPacks(core, words) as BufferSource);
   const abort = () => {
