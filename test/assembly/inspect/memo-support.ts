@@ -28,7 +28,7 @@ export interface JudgeOptions {
   steps?: boolean;
 }
 
-export async function openJudge({ secret, vocabularies, steps }: JudgeOptions = {}): Promise<Judge> {
+export async function openJudge({ secret, vocabularies, steps = false }: JudgeOptions = {}): Promise<Judge> {
   const core = await compile("test/assembly/inspect/memo.entry.ts", { steps });
   const words = vocabularies ? await vocabularyPacks() : {};
   const module = new WebAssembly.Module(attachPacks(core, words) as BufferSource);
