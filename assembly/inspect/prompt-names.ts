@@ -152,7 +152,8 @@ export function isOpaque(raw: Slice, escaped: bool): bool {
     if (!escaped) {
       for (; p + 16 <= end; p += 16) {
         const v = v128.load(p);
-        if (i8x16.bitmask(i8x16.le_s(v, i8x16.splat(32)))) return false;
+        // DEL becomes the least of all, as the bytes of other scripts are.
+        if (i8x16.bitmask(i8x16.le_s(i8x16.add(v, i8x16.splat(1)), i8x16.splat(33)))) return false;
       }
     }
   }
