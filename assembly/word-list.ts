@@ -19,7 +19,7 @@ const written = reserve(3 * UNITS_MAX + 1);
 
 /** The words of a literal as UTF-8, each of at most 255 bytes. Reserves memory: for module-level constants only. */
 export function list(words: string): Slice {
-  assert(words.length <= UNITS_MAX, "a list of words is too long");
+  if (words.length > UNITS_MAX) unreachable();
   const bytes = <usize>String.UTF8.encodeUnsafe(changetype<usize>(words), words.length, written);
   const ptr = reserve(HEAD_BYTES + bytes + 1) + HEAD_BYTES;
   let to = ptr;

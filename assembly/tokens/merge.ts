@@ -9,7 +9,7 @@
 //   Bound: a position is entered once and dies at most once, and at each position every prefix token is tried at
 //   most once. Tokens that are prefixes of one another number at most the longest token's length L (128), and each
 //   step of this has a bound of its own (fits.ts, path.ts, vocabulary.ts). So the work is at most c(L)·n. In practice
-//   it is 3 to 10 steps a byte: where every position dies, as in a long run of one character that has tokens of many
+//   it is 3 to 30 steps a byte: where every position dies, as in a long run of one character that has tokens of many
 //   lengths, the same questions come again and again, and their answers are kept.
 //
 //   work area    ┌──────────────────────┬──────────────────────┐
