@@ -1,11 +1,11 @@
 // The tokens that merging has laid so far, from the start of a piece (merge.ts): where each ends, one bit for each byte, and
-// the last `KEPT` of them as they are. Beyond those the token that ends at a boundary is looked up again, so that the path
-// needs no more memory; going back far is then one look-up for each boundary, and going back and forth none.
+// the last `KEPT` of them as they are, since most of the time it goes back by one or two. Beyond those the token that ends at a
+// boundary is looked up again, so that the path needs no more memory.
 import { reserve } from "../memory";
 import { clearBit, lastBitBefore, setBit } from "./bits";
 import { tokenLength, tokenOf } from "./vocabulary";
 
-const KEPT: i32 = 64;
+const KEPT: i32 = 2;
 const kept = reserve(KEPT << 2);
 /** Of the tokens laid, counted from 0, the first that `kept` holds. */
 let keptFrom: i32 = 0;
