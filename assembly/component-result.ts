@@ -7,6 +7,7 @@
 //   ?u32          0 is there u8     4 value u32
 //
 // One result at a time: it is read before the next call.
+import { hasBit, setBit } from "./bits";
 import { take } from "./component-memory";
 import { isFound, ruleId, rulesLoaded, RULES_MAX } from "./inspect/rules";
 import { reserve } from "./memory";
@@ -76,9 +77,7 @@ export function putCount(to: usize, value: i64): void {
 export function gatherRules(): void {
   const count = rulesLoaded();
   for (let rule = 0; rule < count; rule++) {
-    if (!isFound(rule)) continue;
-    const byte = seen + (rule >> 3);
-    store<u8>(byte, load<u8>(byte) | ((<u8>1) << (<u8>rule & 7)));
+    if (isFound(rule)) setBit(seen, rule);
   }
 }
 
@@ -90,7 +89,7 @@ export function putRules(to: usize): void {
   const list = take((<usize>count) << 3);
   let at = list;
   for (let rule = 0; rule < RULES_MAX; rule++) {
-    if (!((load<u8>(seen + (rule >> 3)) >> (<u8>rule & 7)) & 1)) continue;
+    if (!hasBit(seen, rule)) continue;
     putText(at, ruleId(rule));
     at += 8;
   }

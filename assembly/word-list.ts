@@ -61,38 +61,34 @@ function groupAt(list: usize, group: u32): usize {
 
 /** Whether `word` is one of the words of `list`. */
 export function isOneOf(list: Slice, word: Slice): bool {
-  return matches(list, word, Match.Whole);
+  return matches(list, word, true);
 }
 
 /** Whether `word` begins with one of the words of `list`. */
 export function begins(list: Slice, word: Slice): bool {
-  return matches(list, word, Match.Beginning);
+  return matches(list, word, false);
+}
+
+function matches(list: Slice, word: Slice, whole: bool): bool {
+  const len = lenOf(word);
+  if (len == 0) return false;
+  const group = groupOf(load<u8>(ptrOf(word)));
+  const end = groupAt(ptrOf(list), group + 1);
+  let size: i32 = 0;
+  for (let at = groupAt(ptrOf(list), group) + 1; at < end; at += size + 1) {
+    size = load<u8>(at - 1);
+    if (whole ? size != len : size > len) continue;
+    if (same(ptrOf(word), at, size)) return true;
+  }
+  return false;
 }
 
 /** Whether `text` ends with one of the words of `list`. */
 export function endsWith(list: Slice, text: Slice): bool {
-  return matches(list, text, Match.End);
-}
-
-enum Match {
-  Whole = 0,
-  Beginning = 1,
-  End = 2,
-}
-
-function matches(list: Slice, word: Slice, how: Match): bool {
-  const len = lenOf(word);
-  if (len == 0) return false;
-  const first: u32 = load<u8>(ptrOf(word));
-  const group = groupOf(first);
-  const from = how == Match.End ? ptrOf(list) : groupAt(ptrOf(list), group);
-  const to = how == Match.End ? endOf(list) : groupAt(ptrOf(list), group + 1);
   let size: i32 = 0;
-  for (let at = from + 1; at < to; at += size + 1) {
+  for (let at = ptrOf(list) + 1; at < endOf(list); at += size + 1) {
     size = load<u8>(at - 1);
-    if (size > len || (size < len && how == Match.Whole)) continue;
-    if (how != Match.End && <u32>load<u8>(at) != first) continue;
-    if (same(ptrOf(word) + <usize>(how == Match.End ? len - size : 0), at, size)) return true;
+    if (size <= lenOf(text) && same(endOf(text) - size, at, size)) return true;
   }
   return false;
 }

@@ -94,7 +94,7 @@ let best: i32 = 0;
 export function bestPassage(text: Slice, least: i32): i32 {
   best = least;
   let last = -STEP;
-  for (let i = 0; i < placeCount && !isCertain(best); i++) {
+  for (let i = 0; i < placeCount; i++) {
     const end = placeAt(i).end;
     if (end >= last && end - last < SAME) continue;
     last = end;
@@ -104,7 +104,7 @@ export function bestPassage(text: Slice, least: i32): i32 {
   }
   if (lenOf(text) <= WHOLE) return best;
   last = -STEP;
-  for (let i = 0; i < suspectCount && !isCertain(best); i++) {
+  for (let i = 0; i < suspectCount; i++) {
     const at = suspectAt(i);
     if (at - last < STEP) continue;
     last = at;
@@ -125,8 +125,9 @@ export function quotingLogit(text: Slice): i32 {
   return shortened(logitOf(cut(units).sum, len), len) + evidenceOf(evidenceWithin(0, len, true));
 }
 
-/** Looks for passages around offset `centre`. */
+/** Looks for passages around offset `centre`, unless one is certain already. */
 function look(text: Slice, centre: i32, choice: i32): void {
+  if (isCertain(best)) return;
   const from = max(centre - REACH, 0);
   const to = min(centre + REACH, lenOf(text));
   if (from >= to) return;

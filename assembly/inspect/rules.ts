@@ -21,6 +21,7 @@
 //
 // Bounds: one step per byte and one per rule that uses a reported piece; memory RULES_MAX bits and SLOTS_MAX
 // positions.
+import { hasBit, setBit } from "../bits";
 import { reserve } from "../memory";
 import { endOf, lenOf, NONE, ptrOf, Slice, slice } from "../slice";
 import { within } from "../vectors";
@@ -146,8 +147,7 @@ function noteFirsts(count: u32): void {
     const use = useAt(i);
     const slot: u32 = use.slot;
     if (!use.begins || slot >= <u32>SLOTS_MAX) continue;
-    const byte = firstSlots + (slot >> 3);
-    store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (slot & 7)));
+    setBit(firstSlots, slot);
   }
 }
 
@@ -207,7 +207,7 @@ export function ruleCategory(number: i32): i32 {
 }
 
 export function isFound(rule: i32): bool {
-  return ruleOf(rule) != null && (load<u8>(foundBits + (rule >> 3)) & (1 << (rule & 7))) != 0;
+  return ruleOf(rule) != null && hasBit(foundBits, rule);
 }
 
 /** Forgets what was found; `spanTrust` is SPAN_TRUSTED or SPAN_UNTRUSTED. */
@@ -389,7 +389,7 @@ function isDeniedAt(end: u32): bool {
 
 /** Whether the slot is that of a piece of the curated pack which begins a pattern. */
 function isFirst(slot: u32): bool {
-  return (load<u8>(firstSlots + (slot >> 3)) & ((<u32>1) << (slot & 7))) != 0;
+  return hasBit(firstSlots, slot);
 }
 
 /** Whether the piece that ends at `now` stands in reach of an end before it. */
@@ -442,10 +442,8 @@ function hit(index: u32, end: i32): void {
   const number = base + index;
   const own: i32 = rule.score;
   if (base == 0) addPlace(end, <i32>index, own);
-  const byte = foundBits + (number >> 3);
-  const bit = <u8>((<u32>1) << (number & 7));
-  if (load<u8>(byte) & bit) return;
-  store<u8>(byte, load<u8>(byte) | bit);
+  if (hasBit(foundBits, number)) return;
+  setBit(foundBits, number);
   found++;
   score += own;
   if (own > strongestScore) {

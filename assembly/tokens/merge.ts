@@ -15,8 +15,8 @@
 //   work area    ┌──────────────────────┬──────────────────────┐
 //                │ dead: bit / position │ path: bit / boundary │   capacity/8 + 16 bytes each
 //                └──────────────────────┴──────────────────────┘
+import { hasBit, setBit } from "../bits";
 import { reserve } from "../memory";
-import { hasBit, setBit } from "./bits";
 import { firstFit } from "./fits";
 import { laidBytes, laidTokens, lastLaid, lay, startPath, takeBack } from "./path";
 import { forgetWalk, longestToken, prefixOf, tokenLength } from "./vocabulary";
@@ -43,22 +43,18 @@ export function countMerged(from: usize, to: usize): i32 {
   clear(length);
   startPath(from, path);
   forgetWalk();
-  let last = -1;
   let candidate = longestToken(from, to);
   while (true) {
-    const token = firstAlive(last, candidate, from + laidBytes);
+    const token = firstAlive(candidate, from + laidBytes);
     if (token >= 0) {
       lay(token);
       if (laidBytes >= length) return laidTokens;
-      last = token;
       candidate = longestToken(from + laidBytes, to);
     } else {
       // Single bytes are tokens, so every text has an encoding and the start cannot die.
-      if (last < 0) return length;
+      if (laidBytes == 0) return length;
       setBit(dead, laidBytes);
-      takeBack(last);
-      candidate = last;
-      last = lastLaid();
+      candidate = takeBack();
     }
   }
 }
@@ -72,8 +68,9 @@ function clear(length: i32): void {
   }
 }
 
-/** The first of `token`, which starts at `p`, its prefix, that one's prefix … that fits behind `last` and does not end dead; or -1. */
-function firstAlive(last: i32, token: i32, p: usize): i32 {
+/** The first of `token`, which starts at `p`, its prefix, that one's prefix … that fits behind the path and does not end dead; or -1. */
+function firstAlive(token: i32, p: usize): i32 {
+  const last = lastLaid();
   while (true) {
     if (last >= 0) token = firstFit(last, token, p);
     if (token < 0 || !hasBit(dead, laidBytes + tokenLength(token))) return token;

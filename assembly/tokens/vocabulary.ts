@@ -109,21 +109,21 @@ export function longestToken(from: usize, to: usize): i32 {
   let base = root;
   let token: i32 = 0;
   let p = from;
-  let last = false;
-  while (p < to && !last) {
+  let ended = false;
+  while (p < to && !ended) {
     const byte = <u32>load<u8>(p++);
     const unit = load<u32>(units + ((base ^ byte) << 2));
-    const isEdge = (unit & (NO_EDGE | 0xff)) == byte;
-    last = !isEdge || (unit & LEAF) != 0;
-    if (!isEdge) break;
+    ended = (unit & (NO_EDGE | 0xff)) != byte;
+    if (ended) break;
     base = (unit >> 8) & BASE;
-    if (last) token = <i32>base;
+    ended = (unit & LEAF) != 0;
+    if (ended) token = <i32>base;
     else if (unit & HAS_VALUE) token = <i32>(load<u32>(units + ((base ^ 256) << 2)) & BASE);
   }
   while (isWholeOnly(token)) token = prefixOf(token);
   walkedAt = from;
   // A walk that the end of the text stopped might go on where more follows.
-  walkedBytes = last ? <i32>(p - from) : 0;
+  walkedBytes = ended ? <i32>(p - from) : 0;
   walkedTo = token;
   return token;
 }

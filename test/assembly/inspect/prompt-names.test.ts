@@ -7,7 +7,8 @@ import { openFinder } from "./prompt-support.ts";
 const find = await openFinder();
 const CHAT = "/v1/chat/completions";
 const user = (...content: unknown[]) => ({ messages: [{ role: "user", content }] });
-const spansOf = (body: unknown, path = CHAT) => find(path, Buffer.from(JSON.stringify(body))).spans ?? [];
+const foundIn = (body: unknown, path = CHAT) => find(path, Buffer.from(JSON.stringify(body)));
+const spansOf = (body: unknown, path = CHAT) => foundIn(body, path).spans ?? [];
 const trustOf = (body: unknown, text: string, path = CHAT) =>
   spansOf(body, path).find(([, have]) => have === text)?.[0];
 
@@ -27,7 +28,7 @@ test("what stands in parts of these types comes from outside, and is understood"
   for (const type of types.split(" ")) {
     const body = user({ type, a: "some words" });
     assert.equal(trustOf(body, "some words"), "untrusted", type);
-    assert.equal(find(CHAT, Buffer.from(JSON.stringify(body))).unknownPart, "", type);
+    assert.equal(foundIn(body).unknownPart, "", type);
   }
 });
 
@@ -35,7 +36,7 @@ test("parts of these types are understood, and others are told", () => {
   const types =
     "text user_input input_text output_text image_url input_image image input_audio refusal message thinking redacted_thinking tool_use " +
     "server_tool_use function item_reference model_output reasoning thought computer_call";
-  const unknownOf = (type: string) => find(CHAT, Buffer.from(JSON.stringify(user({ type })))).unknownPart;
+  const unknownOf = (type: string) => foundIn(user({ type })).unknownPart;
   for (const type of types.split(" ")) {
     assert.equal(unknownOf(type), "", type);
     assert.notEqual(unknownOf(`${type}s`), "", `${type}s`);
@@ -92,7 +93,7 @@ test("what a tool is called with, or gives back, has no names and options that a
   );
 });
 
-const mediaOf = (part: unknown) => find(CHAT, Buffer.from(JSON.stringify(user(part)))).media;
+const mediaOf = (part: unknown) => foundIn(user(part)).media;
 
 test("binary data is media in the members that hold it, and a text in others", () => {
   const holders = "image_url input_audio source inlineData inline_data fileData file_data file video_url";
@@ -144,8 +145,8 @@ test("what has a space, a control character or another script is a text wherever
 test("nothing is media in the schema of a tool", () => {
   for (const name of ["parameters", "input_schema", "inputSchema", "schema"]) {
     const body = { ...user("hi"), tools: [{ [name]: { default: { image_url: "QUJD" } } }] };
-    assert.equal(find(CHAT, Buffer.from(JSON.stringify(body))).media, 0, name);
+    assert.equal(foundIn(body).media, 0, name);
   }
   const other = { ...user("hi"), tools: [{ other: { default: { image_url: "QUJD" } } }] };
-  assert.equal(find(CHAT, Buffer.from(JSON.stringify(other))).media, 1);
+  assert.equal(foundIn(other).media, 1);
 });

@@ -1,15 +1,15 @@
 // A set of small numbers, one bit for each, in memory of the caller's.
 
-export function hasBit(set: usize, i: i32): bool {
+export function hasBit(set: usize, i: u32): bool {
   return ((load<u8>(set + (i >> 3)) >> (<u8>i & 7)) & 1) != 0;
 }
 
-export function setBit(set: usize, i: i32): void {
+export function setBit(set: usize, i: u32): void {
   const at = set + (i >> 3);
   store<u8>(at, load<u8>(at) | ((<u8>1) << (<u8>i & 7)));
 }
 
-export function clearBit(set: usize, i: i32): void {
+export function clearBit(set: usize, i: u32): void {
   const at = set + (i >> 3);
   store<u8>(at, load<u8>(at) & ~((<u8>1) << (<u8>i & 7)));
 }
