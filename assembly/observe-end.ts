@@ -35,6 +35,7 @@ import { lenOf, NONE, ptrOf, slice, Slice } from "./slice";
 import { Phase, Stream } from "./stream";
 import {
   cachedTokens,
+  cacheWriteHourTokens,
   cacheWriteTokens,
   closeAnswer,
   completionTokens,
@@ -128,6 +129,7 @@ function gatherUsage(stream: Stream, answer: State): void {
   }
   facts.cachedTokens = cachedTokens(answer);
   facts.cacheWriteTokens = cacheWriteTokens(answer);
+  facts.cacheWriteHourTokens = cacheWriteHourTokens(answer);
   facts.reasoningTokens = reasoningTokens(answer);
 }
 
@@ -145,6 +147,7 @@ function gatherCost(stream: Stream): void {
     facts.promptTokens,
     facts.cachedTokens,
     facts.cacheWriteTokens,
+    facts.cacheWriteHourTokens,
     facts.completionTokens,
     facts.reasoningTokens,
   );

@@ -58,6 +58,7 @@ import { findStream, Phase, Stream } from "./stream";
 import {
   AnswerKind,
   cachedTokens,
+  cacheWriteHourTokens,
   cacheWriteTokens,
   closeAnswer,
   completionTokens,
@@ -395,6 +396,7 @@ function takeUsage(stream: Stream, answer: State): void {
   stream.completionTokens = completionTokens(answer);
   stream.cachedTokens = cachedTokens(answer);
   stream.cacheWriteTokens = cacheWriteTokens(answer);
+  stream.cacheWriteHourTokens = cacheWriteHourTokens(answer);
   stream.reasoningTokens = reasoningTokens(answer);
 }
 
@@ -437,6 +439,7 @@ function brokeOff(stream: Stream, answer: State | null): Charged {
     stream.completionTokens = 0;
     stream.cachedTokens = 0;
     stream.cacheWriteTokens = 0;
+    stream.cacheWriteHourTokens = 0;
     stream.reasoningTokens = 0;
     return Charged.Usage;
   }

@@ -89,6 +89,7 @@ export class Stream {
   /** Of the prompt's tokens, those read from a cache, and those written to one. */
   cachedTokens: u64;
   cacheWriteTokens: u64;
+  cacheWriteHourTokens: u64;
   /** Of the completion tokens, those that were thoughts. */
   reasoningTokens: u64;
   /** What the client said of the body's length; 0: nothing. */

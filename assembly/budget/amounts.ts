@@ -1,7 +1,7 @@
 // What a request may cost and what it did cost, in the meter of each budget that applies to it.
 import { hash64, mix } from "../hash";
 import { BUDGETS_MAX } from "../limits";
-import { Budget, Meter, Policy, Price, Tier } from "../policy/policy";
+import { Budget, Meter, Picos, Policy, Price, Tier } from "../policy/policy";
 import { Stream } from "../stream";
 
 /** Pico-dollars in a micro-dollar, and the tokens that a price is told for. */
@@ -55,6 +55,7 @@ export function charge(stream: Stream, tier: Tier, price: Price | null, n: i32):
     stream.promptTokens,
     stream.cachedTokens,
     stream.cacheWriteTokens,
+    stream.cacheWriteHourTokens,
     stream.completionTokens,
     stream.reasoningTokens,
   );
@@ -86,14 +87,15 @@ function counted(meter: i32, prompt: u64, completion: u64): u64 {
 }
 
 /**
- * What the tokens cost, in micro-dollars; `prompt` includes `cached` and `written` (to a cache), and `completion` includes
- * `reasoning`.
+ * What the tokens cost, in micro-dollars; `prompt` includes `cached` and `written` (to a cache), which includes `writtenHour` (for
+ * an hour), and `completion` includes `reasoning`.
  */
 export function costOf(
   price: Price,
   prompt: u64,
   cached: u64,
   written: u64,
+  writtenHour: u64,
   completion: u64,
   reasoning: u64,
 ): u64 {
@@ -101,19 +103,28 @@ export function costOf(
   const c = min(completion, AMOUNT_MAX);
   const read = min(cached, p);
   const write = min(written, p - read);
+  const writeHour = min(writtenHour, write);
   const thought = min(reasoning, c);
-  add(p - read - write, price.promptPicos);
-  add(read, price.cachedPicos);
-  add(write, price.cacheWritePicos);
-  add(c - thought, price.completionPicos);
-  add(thought, price.reasoningPicos);
+  const picos = price.isLong(p) ? price.longPicos : price.picos;
+  add(p - read - write, picos.prompt);
+  add(read, picos.cached);
+  add(write - writeHour, picos.cacheWrite);
+  add(writeHour, picos.cacheWriteHour);
+  add(c - thought, picos.completion);
+  add(thought, picos.reasoning);
   return sum();
 }
 
-/** The most that the tokens can cost, each at the highest of its prices, in micro-dollars. */
+/** The most that at most so many tokens can cost, each at the highest of its prices, in micro-dollars. */
 function costBound(price: Price, prompt: u64, completion: u64): u64 {
-  add(min(prompt, AMOUNT_MAX), max(price.promptPicos, max(price.cachedPicos, price.cacheWritePicos)));
-  add(min(completion, AMOUNT_MAX), max(price.completionPicos, price.reasoningPicos));
+  const short = boundAt(price.picos, prompt, completion);
+  return price.isLong(prompt) ? max(short, boundAt(price.longPicos, prompt, completion)) : short;
+}
+
+function boundAt(picos: Picos, prompt: u64, completion: u64): u64 {
+  const written = max(picos.cacheWrite, picos.cacheWriteHour);
+  add(min(prompt, AMOUNT_MAX), max(picos.prompt, max(picos.cached, written)));
+  add(min(completion, AMOUNT_MAX), max(picos.completion, picos.reasoning));
   return sum();
 }
 

@@ -34,6 +34,7 @@ export class Facts {
   completionTokens: u64 = 0;
   cachedTokens: u64 = 0;
   cacheWriteTokens: u64 = 0;
+  cacheWriteHourTokens: u64 = 0;
   reasoningTokens: u64 = 0;
   cost: u64 = 0;
   modelAnswered: Slice = NONE;
@@ -50,6 +51,7 @@ export class Facts {
     this.completionTokens = 0;
     this.cachedTokens = 0;
     this.cacheWriteTokens = 0;
+    this.cacheWriteHourTokens = 0;
     this.reasoningTokens = 0;
     this.cost = 0;
     this.modelAnswered = NONE;
@@ -122,6 +124,7 @@ function putUsage(facts: Facts): void {
   putNumber(event, 26, facts.cacheWriteTokens);
   putNumber(event, 27, facts.reasoningTokens);
   putNumber(event, 28, facts.cost);
+  putNumber(event, 43, facts.cacheWriteHourTokens);
 }
 
 function putCharges(stream: Stream, charged: usize): void {

@@ -3,7 +3,7 @@ import { Tape } from "../json/tape";
 import { BUDGETS_MAX } from "../limits";
 import { eq, is, lenOf, lit, NONE, ptrOf, slice, Slice } from "../slice";
 import { take } from "./block";
-import { Budget, hasInnerStar, Meter, Per, Policy, Price, Rate, Tier } from "./policy";
+import { Budget, hasInnerStar, Meter, Per, Picos, Policy, Price, Rate, Tier } from "./policy";
 import { problem } from "./problems";
 import { choice, count, first, list, member, quantity, textOf } from "./read";
 import {
@@ -152,12 +152,22 @@ export function compilePrices(tape: Tape, prices: i32, policy: Policy): void {
     const price = changetype<Price>(policy.prices + <usize>i * offsetof<Price>());
     price.model = textOf(tape.key(node));
     if (hasInnerStar(price.model)) problem(tape, node, "a model's name with * at its end only");
-    price.promptPicos = picos(tape, member(tape, node, "prompt"));
-    price.completionPicos = picos(tape, member(tape, node, "completion"));
-    price.cachedPicos = picosOr(tape, member(tape, node, "cached"), price.promptPicos);
-    price.cacheWritePicos = picosOr(tape, member(tape, node, "cache_write"), price.promptPicos);
-    price.reasoningPicos = picosOr(tape, member(tape, node, "reasoning"), price.completionPicos);
+    price.picos = compilePicos(tape, node);
+    const long = member(tape, node, "long_prompt");
+    price.longAbove = quantity(tape, member(tape, long, "above"), u64.MAX_VALUE);
+    price.longPicos = long >= 0 ? compilePicos(tape, long) : price.picos;
   }
+}
+
+function compilePicos(tape: Tape, node: i32): Picos {
+  const all = changetype<Picos>(take(offsetof<Picos>()));
+  all.prompt = picos(tape, member(tape, node, "prompt"));
+  all.completion = picos(tape, member(tape, node, "completion"));
+  all.cached = picosOr(tape, member(tape, node, "cached"), all.prompt);
+  all.cacheWrite = picosOr(tape, member(tape, node, "cache_write"), all.prompt);
+  all.cacheWriteHour = picosOr(tape, member(tape, node, "cache_write_1h"), all.cacheWrite);
+  all.reasoning = picosOr(tape, member(tape, node, "reasoning"), all.completion);
+  return all;
 }
 
 function picosOr(tape: Tape, node: i32, otherwise: u64): u64 {

@@ -194,15 +194,28 @@ export const KEY_SIZE: usize = (offsetof<Key>() + <usize>DIGEST + 7) & ~7;
 /** A network as identity/address.ts writes it, padded. */
 export const NETWORK_SIZE: usize = 24;
 
+/** Pico-dollars per token, which are micro-dollars for a million tokens. */
+@unmanaged
+export class Picos {
+  prompt: u64;
+  cached: u64;
+  cacheWrite: u64;
+  cacheWriteHour: u64;
+  completion: u64;
+  reasoning: u64;
+}
+
 @unmanaged
 export class Price {
   model: Slice;
-  /** Pico-dollars per token, which are micro-dollars for a million tokens. */
-  promptPicos: u64;
-  cachedPicos: u64;
-  cacheWritePicos: u64;
-  completionPicos: u64;
-  reasoningPicos: u64;
+  /** The most tokens of a prompt that is not long: u64.MAX_VALUE where all prompts cost the same. */
+  longAbove: u64;
+  picos: Picos;
+  longPicos: Picos;
+
+  isLong(prompt: u64): bool {
+    return prompt > this.longAbove;
+  }
 }
 
 /** What holds for one path. */

@@ -9,37 +9,42 @@ export enum Counter {
   Output = 4,
   CacheRead = 5,
   CacheWrite = 6,
+  /** Part of CacheWrite. */
+  CacheWriteHour = 7,
   /** Of OpenAI's details, part of the prompt. */
-  Cached = 7,
+  Cached = 8,
   /** Of OpenAI's details, part of the completion. */
-  Reasoning = 8,
-  GeminiPrompt = 9,
-  GeminiCandidates = 10,
-  GeminiThoughts = 11,
-  GeminiTools = 12,
-  GeminiTotal = 13,
-  /** Of the round at hand, as Input to CacheWrite. */
-  RoundInput = 14,
-  RoundOutput = 15,
-  RoundCacheRead = 16,
-  RoundCacheWrite = 17,
-  /** Of all rounds that Input to CacheWrite leave out. */
-  BesideInput = 18,
-  BesideOutput = 19,
-  BesideCacheRead = 20,
-  BesideCacheWrite = 21,
-  /** Of all rounds that Input to CacheWrite have, or would have if they did not leave declined ones out. */
-  RoundsInput = 22,
-  RoundsOutput = 23,
-  RoundsCacheRead = 24,
-  RoundsCacheWrite = 25,
+  Reasoning = 9,
+  GeminiPrompt = 10,
+  GeminiCandidates = 11,
+  GeminiThoughts = 12,
+  GeminiTools = 13,
+  GeminiTotal = 14,
+  /** Of the round at hand, as Input to CacheWriteHour. */
+  RoundInput = 15,
+  RoundOutput = 16,
+  RoundCacheRead = 17,
+  RoundCacheWrite = 18,
+  RoundCacheWriteHour = 19,
+  /** Of all rounds that Input to CacheWriteHour leave out. */
+  BesideInput = 20,
+  BesideOutput = 21,
+  BesideCacheRead = 22,
+  BesideCacheWrite = 23,
+  BesideCacheWriteHour = 24,
+  /** Of all rounds that Input to CacheWriteHour have, or would have if they did not leave declined ones out. */
+  RoundsInput = 25,
+  RoundsOutput = 26,
+  RoundsCacheRead = 27,
+  RoundsCacheWrite = 28,
+  RoundsCacheWriteHour = 29,
   /** Of OpenAI's details, part of the prompt. */
-  CacheWritten = 26,
+  CacheWritten = 30,
   /** Of the tools of OpenAI's Responses, which its usage leaves out. */
-  ToolInput = 27,
-  ToolOutput = 28,
+  ToolInput = 31,
+  ToolOutput = 32,
 }
-export const COUNTERS: i32 = 29;
+export const COUNTERS: i32 = 33;
 
 /** Whether it tells of the answer's own usage: what tools used is told beside it, also where it is not. */
 export function isOwn(index: i32): bool {
@@ -53,6 +58,8 @@ export function isAmount(index: i32): bool {
     index != Counter.GeminiTotal &&
     index != Counter.Cached &&
     index != Counter.CacheWritten &&
+    index != Counter.CacheWriteHour &&
+    index != Counter.RoundCacheWriteHour &&
     index != Counter.Reasoning
   );
 }

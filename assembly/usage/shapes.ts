@@ -192,6 +192,10 @@ function usageShapes(): void {
   on(usage, "output_tokens_details", completion);
   counter(prompt, "cached_tokens", Counter.Cached);
   counter(prompt, "cache_write_tokens", Counter.CacheWritten);
+  // Anthropic's, for each time that a cache lives.
+  const written = inner();
+  on(usage, "cache_creation", written);
+  counter(written, "ephemeral_1h_input_tokens", Counter.CacheWriteHour);
   counter(completion, "reasoning_tokens", Counter.Reasoning);
   counter(completion, "thinking_tokens", Counter.Reasoning);
   // Cohere's embeddings.
@@ -210,6 +214,9 @@ function usageShapes(): void {
   counter(round, "output_tokens", Counter.RoundOutput);
   counter(round, "cache_read_input_tokens", Counter.RoundCacheRead);
   counter(round, "cache_creation_input_tokens", Counter.RoundCacheWrite);
+  const writtenThen = inner();
+  on(round, "cache_creation", writtenThen);
+  counter(writtenThen, "ephemeral_1h_input_tokens", Counter.RoundCacheWriteHour);
   on(ROOT, "usage", usage);
   const groq = inner();
   on(groq, "usage", usage);

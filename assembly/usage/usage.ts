@@ -106,6 +106,11 @@ export function cacheWriteTokens(state: State): u64 {
   return max(state.counter(Counter.CacheWritten), inRounds(state, Counter.CacheWrite));
 }
 
+/** Of those, the ones that the provider says were written for an hour. */
+export function cacheWriteHourTokens(state: State): u64 {
+  return inRounds(state, Counter.CacheWriteHour);
+}
+
 /** Tokens of the completion that were thoughts, where the provider says. */
 export function reasoningTokens(state: State): u64 {
   return max(state.counter(Counter.Reasoning), state.counter(Counter.GeminiThoughts));
@@ -156,7 +161,7 @@ export function isUnfollowed(state: State): bool {
   return isOdd(state) || state.misplaced;
 }
 
-/** One of Input to CacheWrite, of all rounds that are charged. */
+/** One of Input to CacheWriteHour, of all rounds that are charged. */
 function inRounds(state: State, counter: Counter): u64 {
   const i = counter - Counter.Input;
   return (

@@ -51,6 +51,7 @@ export interface WeirEvent {
   readonly completionTokens: number;
   readonly cachedTokens: number;
   readonly cacheWriteTokens: number;
+  readonly cacheWriteHourTokens: number;
   readonly reasoningTokens: number;
   /** Micro-dollars. */
   readonly cost: number;
@@ -179,6 +180,7 @@ export function eventOf(event: Event, id: string, nowMs: number, pseudonyms: Pse
     completionTokens: Number(event.completionTokens),
     cachedTokens: Number(event.cachedTokens),
     cacheWriteTokens: Number(event.cacheWriteTokens),
+    cacheWriteHourTokens: Number(event.cacheWriteHourTokens),
     reasoningTokens: Number(event.reasoningTokens),
     cost: Number(event.cost),
     charges: event.charges.map(({ budget, meter, reserved, charged }) => ({

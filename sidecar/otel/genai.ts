@@ -73,6 +73,7 @@ export function attributesOf(event: WeirEvent): Attributes {
     "http.response.status_code": some(event.status),
     "http.request.body.size": some(event.requestBytes),
     "http.response.body.size": some(event.answerBytes),
+    "weir.usage.cache_write_hour.input_tokens": some(event.cacheWriteHourTokens),
     "weir.event.id": event.id,
     "weir.request.id": some(event.requestId),
     "weir.organisation": some(event.organisation),

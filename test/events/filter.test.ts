@@ -26,7 +26,10 @@ const policy = {
     shadow: { prompt: { injection: "shadow" } },
     open: { prompt: { injection: "off" } },
   },
-  prices: { "gpt-4o": { prompt: "$2", completion: "$10" } },
+  prices: {
+    "gpt-4o": { prompt: "$2", completion: "$10" },
+    "claude-*": { prompt: "$2", completion: "$10", cached: "$1", cache_write: "$3", cache_write_1h: "$4" },
+  },
   keys: ["pro", "free", "shadow", "open"].map((tier) => keyEntry(`key-${tier}`, tier)),
 };
 const hello: Call = { key: "key-pro", body: chat("Hello there", { max_tokens: 50 }) };
@@ -155,6 +158,30 @@ for (const profile of PROFILES) {
         assert.equal(Number(got.promptTokens + got.completionTokens), spent - before.spent);
         assert.equal(got.cost, got.promptTokens * 2n + got.completionTokens * 10n);
       }
+    });
+
+    test("an event has the tokens of caches, each kind of which costs what it costs", async () => {
+      const { edge, take } = await edgeWithEvents(profile, policy);
+      const usage = {
+        input_tokens: 10,
+        cache_read_input_tokens: 200,
+        cache_creation_input_tokens: 3_000,
+        cache_creation: { ephemeral_5m_input_tokens: 1_000, ephemeral_1h_input_tokens: 2_000 },
+        output_tokens: 4,
+      };
+      const body = JSON.stringify({ type: "message", content: [{ type: "text", text: "Well." }], usage });
+      await edge.send({
+        key: "key-pro",
+        path: "/v1/messages",
+        body: chat("Hi", { model: "claude-sonnet-4-5", max_tokens: 50 }),
+        upstream: () => ({ status: 200, headers: { "content-type": "application/json" }, body }),
+      });
+      const got = only(await take());
+      assert.deepEqual(
+        [got.promptTokens, got.cachedTokens, got.cacheWriteTokens, got.cacheWriteHourTokens],
+        [3_210n, 200n, 3_000n, 2_000n],
+      );
+      assert.equal(got.cost, 10n * 2n + 200n + 1_000n * 3n + 2_000n * 4n + 4n * 10n);
     });
 
     test("refused requests have events with the verdict, and as much as was known", async () => {

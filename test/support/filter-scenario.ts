@@ -60,6 +60,15 @@ export function passed(answer: Answer): void {
   assert.ok(answer.upstream, "it reached the upstream");
 }
 
+/** After so long without a request everything is settled, and leases are given back. */
+export const IDLE_MS = 8_000;
+
+/** Checks what organisation `acme` has spent, once nothing is out any more. */
+export async function spends(edge: Edge, expected: number): Promise<void> {
+  await edge.wait(IDLE_MS);
+  assert.deepEqual(await edge.budget("acme"), { spent: expected, outstanding: 0 });
+}
+
 /** Sends calls one after the other and gives their statuses. */
 export async function statuses(edge: Edge, times: number, call: Call): Promise<number[]> {
   const all: number[] = [];

@@ -9,6 +9,7 @@ export interface Reading {
   completion: number;
   cached: number;
   cacheWrite: number;
+  cacheWriteHour: number;
   reasoning: number;
   seen: boolean;
   finished: boolean;
@@ -50,6 +51,7 @@ export async function usage(scalar = false, chunkMax = 1 << 20, options: LeafOpt
       completion: Number(exports.completionTokens(handle)),
       cached: Number(exports.cachedTokens(handle)),
       cacheWrite: Number(exports.cacheWriteTokens(handle)),
+      cacheWriteHour: Number(exports.cacheWriteHourTokens(handle)),
       reasoning: Number(exports.reasoningTokens(handle)),
       seen: exports.seen(handle) !== 0,
       finished: exports.finished(handle) !== 0,

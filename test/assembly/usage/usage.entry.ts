@@ -7,6 +7,7 @@ import { slice } from "../../../assembly/slice";
 export { reserve } from "../../../assembly/memory";
 export {
   cachedTokens,
+  cacheWriteHourTokens,
   cacheWriteTokens,
   closeAnswer,
   completionTokens,

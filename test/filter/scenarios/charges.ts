@@ -1,8 +1,8 @@
 // What is reserved and charged where a request or its answer is not the usual one: limits that servers read in their own way,
 // prompts that are only counted, redirections.
 import assert from "node:assert/strict";
-import { chat, type Edge, keyEntry } from "../../support/filter.ts";
-import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
+import { chat, keyEntry } from "../../support/filter.ts";
+import { passed, refused, type Scenario, spends } from "../../support/filter-scenario.ts";
 
 const policy = (budgets: object[]) => ({
   tiers: { pro: { output: { max_tokens: 100 }, budgets }, free: { output: { max_tokens: 100 } } },
@@ -10,13 +10,7 @@ const policy = (budgets: object[]) => ({
 });
 const answers = (limit: number) => [{ meter: "completion_tokens", limit, window: "month" }];
 const k1 = { key: "k1" };
-const IDLE_MS = 8_000;
 const JSON_TYPE = { "content-type": "application/json" };
-
-async function spends(edge: Edge, expected: number): Promise<void> {
-  await edge.wait(IDLE_MS);
-  assert.deepEqual(await edge.budget("acme"), { spent: expected, outstanding: 0 });
-}
 
 /** Bodies with a limit of 0, and the member that is refused. */
 const nothing: [string, object | string, string][] = [

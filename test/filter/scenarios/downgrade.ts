@@ -1,7 +1,7 @@
 // A cheaper model where a budget does not cover the one that was asked for.
 import assert from "node:assert/strict";
 import { type Answer, type Call, chat, type Edge, keyEntry } from "../../support/filter.ts";
-import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
+import { IDLE_MS, passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
 const prices = {
   "gpt-4o": { prompt: "$0", completion: "$10" },
@@ -19,7 +19,6 @@ const policy = (tier: object, more: object = {}) => ({
 const downgrade = { "gpt-4*": "gpt-3.5", "gpt-4o*": "gpt-4o-mini" };
 const large = { name: "large", meter: "requests", limit: 2, window: "day", models: ["gpt-4o"] };
 const call: Call = { key: "k1", body: chat("Hello there", { max_tokens: 50 }) };
-const IDLE_MS = 8_000;
 const AFTER_A_PAUSE = "nginx takes no other body after a pause: the denial stands";
 
 const modelOf = (answer: Answer) => JSON.parse(answer.upstream?.text ?? "{}").model;

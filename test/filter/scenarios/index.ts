@@ -9,6 +9,7 @@ import { identity } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { models } from "./models.ts";
 import { outages } from "./outages.ts";
+import { prices } from "./prices.ts";
 import { routes } from "./routes.ts";
 import { ownRules } from "./rules.ts";
 
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   ...routes,
   ...ownRules,
   ...budgets,
+  ...prices,
   ...charges,
   ...outages,
   ...downgrades,

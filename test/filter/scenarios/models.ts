@@ -1,10 +1,9 @@
 // Which model a request asks: the path's where it names one, for what a key may use and for what is charged.
 import assert from "node:assert/strict";
 import { chat, keyEntry } from "../../support/filter.ts";
-import { passed, refused, type Scenario } from "../../support/filter-scenario.ts";
+import { IDLE_MS, passed, refused, type Scenario } from "../../support/filter-scenario.ts";
 
 const MINI = "gpt-4o-mini";
-const IDLE_MS = 8_000;
 const azure = (model: string) => `/openai/deployments/${model}/chat/completions?api-version=2024-10-21`;
 const messages = [{ role: "user", content: "Hi" }];
 const claude = { anthropic_version: "vertex-2023-10-16", max_tokens: 9, messages };
