@@ -4,7 +4,7 @@
 //
 // Sources: the API references of OpenAI (chat completions, completions, responses, embeddings), Anthropic
 // (messages), Google (generateContent, streamGenerateContent), Bedrock (converse), Cohere (chat, embed),
-// Ollama (chat, generate, embed), Mistral, OpenRouter, vLLM, Groq and DeepSeek.
+// Ollama (chat, generate, embed), Mistral, OpenRouter, vLLM, Groq, DeepSeek and Moonshot.
 //
 //   next[node][name] → node      element[node] → node of an array's items      what[node], mark[node]
 import { reserve } from "../memory";
@@ -172,6 +172,7 @@ function usageShapes(): void {
   counter(usage, "cache_read_input_tokens", Counter.CacheRead);
   counter(usage, "cache_creation_input_tokens", Counter.CacheWrite);
   counter(usage, "prompt_cache_hit_tokens", Counter.Cached);
+  counter(usage, "cached_tokens", Counter.Cached);
   // Gemini's interactions.
   counter(usage, "total_input_tokens", Counter.GeminiPrompt);
   counter(usage, "total_output_tokens", Counter.GeminiCandidates);
@@ -239,6 +240,8 @@ function openAiShapes(): void {
   on(choice, "finish_reason", finish);
   on(choice, "delta", delta);
   on(choice, "message", message);
+  // Moonshot's streams have it here alone.
+  on(choice, "usage", child(ROOT, name("usage")));
 
   on(delta, "content", text);
   on(delta, "refusal", refusal);

@@ -79,6 +79,8 @@ export class State {
   usageHere: bool;
   thoughts: bool;
   inChoice: bool;
+  /** The choice at hand tells usage. */
+  choiceUsage: bool;
   finishHere: bool;
   /** The document says that it is the answer's last. */
   doneHere: bool;

@@ -164,6 +164,7 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
     case Mark.Choice:
       state.choicesEmpty = false;
       state.inChoice = true;
+      state.choiceUsage = false;
       state.finishHere = false;
       state.major = state.majorNext++;
       state.minor = 0;
@@ -192,6 +193,7 @@ function begin(state: State, mark: i32, depth: i32, isArray: bool): void {
       return;
     case Mark.Usage:
       state.usageHere = true;
+      state.choiceUsage = state.inChoice;
       return;
     case Mark.Delta:
       return;
@@ -344,6 +346,8 @@ function finish(state: State, at: usize): void {
 }
 
 function endChoice(state: State): void {
+  // What each of several choices tells of itself is not added up: it is as if it were not known.
+  if (state.choiceUsage && state.major > 0) state.odd = true;
   const bit = 1 << (state.major & 31);
   state.choicesOpen |= bit;
   if (state.finishHere) state.choicesDone |= bit;
