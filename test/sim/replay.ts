@@ -13,8 +13,8 @@ import {
 } from "../../sidecar/ledger/redis/scripts.ts";
 import { RedisLedger } from "../../sidecar/ledger/redis/store.ts";
 import { startRedis } from "../../sidecar/ledger/redis/testing.ts";
-import type { Command, Reply } from "../../sidecar/ledger/types.ts";
-import { World } from "./world.ts";
+import type { Command, LeaseRecord, Reply } from "../../sidecar/ledger/types.ts";
+import { type Books, World } from "./world.ts";
 
 const ASKS_FOR_TIME = "local time = redis.call('TIME')";
 const TAKES_TIME = "local time = { math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }";
@@ -80,20 +80,26 @@ export async function replayOnRedis(from: number, seeds: number): Promise<number
 async function replay(ledger: TimedRedisLedger, seed: number): Promise<number> {
   const world = new World({ seed, replayable: true });
   world.run();
-  for (const [i, { now, command, reply }] of world.history.entries()) {
+  for (const [i, { now, command, reply, books }] of world.history.entries()) {
     ledger.time = now;
     const what = `seed ${seed}, command ${i}: ${JSON.stringify(command)}`;
     assert.deepEqual(await apply(ledger, command), reply, what);
+    if (books) await compareBooks(ledger, world.organisation, books, what);
   }
-  await compareBooks(ledger, world, seed);
+  await compareBooks(ledger, world.organisation, world.books(), `seed ${seed}, at the end`);
   return world.history.length;
 }
 
-async function compareBooks(ledger: TimedRedisLedger, world: World, seed: number): Promise<void> {
-  const { budgets, leases, journal, untold } = world.books();
-  assert.deepEqual(await ledger.budgets(world.organisation), budgets, `seed ${seed}: budgets`);
-  assert.deepEqual(await ledger.leases(world.organisation), leases, `seed ${seed}: leases`);
-  assert.deepEqual(await ledger.journal(world.organisation), journal, `seed ${seed}: journal`);
-  const ids = (await ledger.untold(world.organisation)).map(({ id }) => id);
-  assert.deepEqual(ids, untold, `seed ${seed}: untold notices`);
+async function compareBooks(
+  ledger: TimedRedisLedger,
+  organisation: string,
+  { budgets, leases, journal, untold }: Books,
+  what: string,
+): Promise<void> {
+  const byId = (records: LeaseRecord[]) => records.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  assert.deepEqual(await ledger.budgets(organisation), budgets, `${what}: budgets`);
+  assert.deepEqual(byId(await ledger.leases(organisation)), byId(leases), `${what}: leases`);
+  assert.deepEqual(await ledger.journal(organisation), journal, `${what}: journal`);
+  const ids = (await ledger.untold(organisation)).map(({ id }) => id);
+  assert.deepEqual(ids, untold, `${what}: untold notices`);
 }

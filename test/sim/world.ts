@@ -42,6 +42,7 @@ const CONNECTION_MS = 300_000;
 const BACK_MS = 3_600_000;
 const STEPS = 100;
 const DRAIN_STEPS = 400;
+const BOOKS_EVERY = 20;
 
 export interface Faults {
   readonly loss: number;
@@ -69,6 +70,17 @@ export interface HistoryEntry {
   readonly now: number;
   readonly command: Command;
   readonly reply: Reply;
+  /** Of a replayable history, behind every twentieth command. */
+  readonly books?: Books;
+}
+
+/** What people read of an organisation. */
+export interface Books {
+  readonly budgets: BudgetRecord[];
+  readonly leases: LeaseRecord[];
+  readonly journal: JournalEntry[];
+  /** Ids of notices. */
+  readonly untold: string[];
 }
 
 export interface WorldOptions {
@@ -122,6 +134,7 @@ export class World {
   readonly #apply: Apply;
   readonly #edges: ModelEdge[];
   readonly #limits: number[];
+  readonly #replayable: boolean;
   #now = EPOCH;
   /** How far behind the ledger's clock is. */
   #behind = 0;
@@ -143,7 +156,8 @@ export class World {
     this.#random = new Random(options.seed);
     this.#apply = options.apply ?? apply;
     this.organisation = `sim-${options.seed}`;
-    this.faults = chooseFaults(this.#random, options.replayable === true);
+    this.#replayable = options.replayable === true;
+    this.faults = chooseFaults(this.#random, this.#replayable);
     const scale = this.faults.hugeNumbers ? Math.floor(LIMITS.amount / 6_000) : 1;
     this.#limits = [3_000, 1_500, 800].map((limit) => limit * scale);
     this.#edges = Array.from({ length: this.#random.between(1, 4) }, (_, i) => {
@@ -161,8 +175,8 @@ export class World {
     this.#drain();
   }
 
-  /** The state at the end, in the order in which a Ledger gives it. */
-  books() {
+  /** The state now, in the order in which a Ledger gives it; leases in any order. */
+  books(): Books {
     const org = this.#state.organisation(this.organisation);
     const keys = [...org.budgets.keys()].sort();
     const budgets = keys.flatMap((key) => this.#state.budget(org, key, this.#clock()) ?? []);
@@ -305,7 +319,8 @@ export class World {
     const known = command.kind === "acquire" && this.#shadow.has(command.leaseId);
     const now = this.#clock();
     const reply = this.#apply(this.#state, command, now);
-    this.history.push({ now, command, reply });
+    const isCompared = this.#replayable && this.history.length % BOOKS_EVERY === 0;
+    this.history.push({ now, command, reply, ...(isCompared && { books: structuredClone(this.books()) }) });
     for (const change of this.#state.takeChanges()) {
       this.#unsyncedChanges.push(change);
       const lease =
