@@ -34,9 +34,13 @@ const AT_ONCE = 20;
 
 class TimedRedisLedger extends RedisLedger {
   time = 0;
+  /** How far the next guess of the time is off. */
+  off = 0;
 
   override now(): number {
-    return this.time;
+    const guess = this.time + this.off;
+    this.off = 0;
+    return guess;
   }
 
   protected override run(
@@ -56,25 +60,33 @@ function apply(ledger: TimedRedisLedger, command: Command): Promise<Reply> {
   return ledger.sweep(command.organisation);
 }
 
-/** Returns how many replies were compared; throws AssertionError with the seed at the first difference. */
-export async function replayOnRedis(from: number, seeds: number): Promise<number> {
+/** Gives `use` a way to open ledgers on a Redis of its own, each with a time that is told. */
+export async function withTimedRedis<T>(use: (open: () => TimedRedisLedger) => Promise<T>): Promise<T> {
   const redis = await startRedis({ durable: false });
   try {
     const client = await connect({ urls: redis.urls, cluster: false, onConnectionError: () => undefined });
-    const scripts = withInjectedTime(loadScripts());
-    let compared = 0;
-    for (let first = from; first < from + seeds; first += AT_ONCE) {
-      const batch = Array.from({ length: Math.min(AT_ONCE, from + seeds - first) }, (_, i) => first + i);
-      const counts = await Promise.all(
-        batch.map((seed) => replay(new TimedRedisLedger(client, scripts), seed)),
-      );
-      compared += counts.reduce((sum, count) => sum + count, 0);
+    try {
+      const scripts = withInjectedTime(loadScripts());
+      return await use(() => new TimedRedisLedger(client, scripts));
+    } finally {
+      client.destroy();
     }
-    client.destroy();
-    return compared;
   } finally {
     await redis.stop();
   }
+}
+
+/** Returns how many replies were compared; throws AssertionError with the seed at the first difference. */
+export function replayOnRedis(from: number, seeds: number): Promise<number> {
+  return withTimedRedis(async (open) => {
+    let compared = 0;
+    for (let first = from; first < from + seeds; first += AT_ONCE) {
+      const batch = Array.from({ length: Math.min(AT_ONCE, from + seeds - first) }, (_, i) => first + i);
+      const counts = await Promise.all(batch.map((seed) => replay(open(), seed)));
+      compared += counts.reduce((sum, count) => sum + count, 0);
+    }
+    return compared;
+  });
 }
 
 async function replay(ledger: TimedRedisLedger, seed: number): Promise<number> {
