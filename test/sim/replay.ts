@@ -1,56 +1,11 @@
-/**
- * Replays histories of the pure ledger on a real Redis and compares every reply. Only here do the scripts take the time
- * from their last argument instead of Redis' clock: that variant is made by replacing the one line that asks for it.
- */
+/** Replays histories of the pure ledger on a real Redis that is told the time, and compares every reply. */
 import assert from "node:assert/strict";
-import { connect } from "../../sidecar/ledger/redis/connect.ts";
-import {
-  loadScripts,
-  makeScript,
-  SCRIPT_NAMES,
-  type Script,
-  type Scripts,
-} from "../../sidecar/ledger/redis/scripts.ts";
-import { RedisLedger } from "../../sidecar/ledger/redis/store.ts";
-import { startRedis } from "../../sidecar/ledger/redis/testing.ts";
+import { type TimedRedisLedger, withTimedRedis } from "../../sidecar/ledger/redis/testing-time.ts";
 import type { Command, LeaseRecord, Reply } from "../../sidecar/ledger/types.ts";
 import { type Books, World } from "./world.ts";
 
-const ASKS_FOR_TIME = "local time = redis.call('TIME')";
-const TAKES_TIME = "local time = { math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }";
-
-function withInjectedTime(scripts: Scripts): Scripts {
-  const change = (script: Script): Script => {
-    const { name, source } = script;
-    if (name === "ready") return script;
-    assert.equal(source.split(ASKS_FOR_TIME).length, 2, `${name}: asks for the time other than once`);
-    return makeScript(name, source.replace(ASKS_FOR_TIME, TAKES_TIME));
-  };
-  return Object.fromEntries(SCRIPT_NAMES.map((name) => [name, change(scripts[name])])) as unknown as Scripts;
-}
-
 /** Each history is a sequence; different ones have different organisations and run side by side. */
 const AT_ONCE = 20;
-
-class TimedRedisLedger extends RedisLedger {
-  time = 0;
-  /** How far the next guess of the time is off. */
-  off = 0;
-
-  override now(): number {
-    const guess = this.time + this.off;
-    this.off = 0;
-    return guess;
-  }
-
-  protected override run(
-    script: Script,
-    keys: string[],
-    args: (string | Buffer)[],
-  ): Promise<(string | number)[]> {
-    return super.run(script, keys, [...args, String(this.time)]);
-  }
-}
 
 function apply(ledger: TimedRedisLedger, command: Command): Promise<Reply> {
   if (command.kind === "acquire") return ledger.acquire(command);
@@ -58,22 +13,6 @@ function apply(ledger: TimedRedisLedger, command: Command): Promise<Reply> {
   if (command.kind === "release") return ledger.release(command);
   if (command.kind === "adjust") return ledger.adjust(command);
   return ledger.sweep(command.organisation);
-}
-
-/** Gives `use` a way to open ledgers on a Redis of its own, each with a time that is told. */
-export async function withTimedRedis<T>(use: (open: () => TimedRedisLedger) => Promise<T>): Promise<T> {
-  const redis = await startRedis({ durable: false });
-  try {
-    const client = await connect({ urls: redis.urls, cluster: false, onConnectionError: () => undefined });
-    try {
-      const scripts = withInjectedTime(loadScripts());
-      return await use(() => new TimedRedisLedger(client, scripts));
-    } finally {
-      client.destroy();
-    }
-  } finally {
-    await redis.stop();
-  }
 }
 
 /** Returns how many replies were compared; throws AssertionError with the seed at the first difference. */

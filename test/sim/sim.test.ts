@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hasRedis } from "../../sidecar/ledger/redis/testing.ts";
-import { acquire, budget } from "../../sidecar/ledger/testing.ts";
 import { BROKEN } from "./broken.ts";
-import { replayOnRedis, withTimedRedis } from "./replay.ts";
+import { replayOnRedis } from "./replay.ts";
 import { World } from "./world.ts";
 
 const SEEDS = 100;
@@ -45,27 +44,5 @@ describe("the simulated ledger", () => {
     skip: hasRedis() ? false : "redis-server is not installed",
   }, async () => {
     assert.ok((await replayOnRedis(1, REDIS_SEEDS)) > REDIS_SEEDS * 50);
-  });
-
-  it("begins a window on Redis with its first millisecond and ends it with its last, whatever a sidecar takes the time for", {
-    skip: hasRedis() ? false : "redis-server is not installed",
-  }, async () => {
-    const hour = Date.UTC(2035, 0, 1, 1);
-    const windows = await withTimedRedis(async (open) => {
-      const ledger = open();
-      const windowAt = async (org: string, time: number, off: number) => {
-        Object.assign(ledger, { time, off });
-        await ledger.acquire(acquire([budget(org, 100, { window: "hour" })]));
-        ledger.time = time;
-        return Number((await ledger.budgets(org))[0]?.key.split("|").at(-1)) - hour;
-      };
-      return [
-        await windowAt("last", hour - 1, 1),
-        await windowAt("first", hour, -1),
-        await windowAt("early", hour, 1),
-        await windowAt("right", hour, 0),
-      ];
-    });
-    assert.deepEqual(windows, [-3_600_000, 0, 0, 0]);
   });
 });

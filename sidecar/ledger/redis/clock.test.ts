@@ -1,4 +1,4 @@
-/** A sidecar whose clock is not Redis': it learns the difference, however many commands learn it at once. */
+/** A sidecar whose clock is not Redis': it learns the difference, however many commands learn it at once, and no window is a millisecond off. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { acquire, budget } from "../testing.ts";
@@ -6,6 +6,7 @@ import type { RedisCommands, ScriptCall } from "./connect.ts";
 import { loadScripts } from "./scripts.ts";
 import { openRedis, RedisLedger } from "./store.ts";
 import { hasRedis, startRedis } from "./testing.ts";
+import { withTimedRedis } from "./testing-time.ts";
 
 const FAR_MS = 40 * 86_400_000;
 const AHEAD_MS = 3 * 3_600_000 + 1_234;
@@ -56,4 +57,26 @@ it("what Redis keeps is shown by a process whose clock is far ahead, which has a
   } finally {
     await redis.stop();
   }
+});
+
+it("begins a window on Redis with its first millisecond and ends it with its last, whatever a sidecar takes the time for", {
+  skip: hasRedis() ? false : "redis-server is not installed",
+}, async () => {
+  const hour = Date.UTC(2035, 0, 1, 1);
+  const windows = await withTimedRedis(async (open) => {
+    const ledger = open();
+    const windowAt = async (org: string, time: number, off: number) => {
+      Object.assign(ledger, { time, off });
+      await ledger.acquire(acquire([budget(org, 100, { window: "hour" })]));
+      ledger.time = time;
+      return Number((await ledger.budgets(org))[0]?.key.split("|").at(-1)) - hour;
+    };
+    return [
+      await windowAt("last", hour - 1, 1),
+      await windowAt("first", hour, -1),
+      await windowAt("early", hour, 1),
+      await windowAt("right", hour, 0),
+    ];
+  });
+  assert.deepEqual(windows, [-3_600_000, 0, 0, 0]);
 });

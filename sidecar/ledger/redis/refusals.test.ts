@@ -12,7 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { listening } from "../../../test/support/listening.ts";
 import { WeirError } from "../../errors.ts";
 import { acquire, budget } from "../testing.ts";
-import type { Acquire, Ledger } from "../types.ts";
+import { type Acquire, type Ledger, LIMITS } from "../types.ts";
 import { openRedis } from "./store.ts";
 import { hasRedis, type Node, startRedis, type TestRedis } from "./testing.ts";
 
@@ -29,8 +29,8 @@ const failureOf = async (work: Promise<unknown>, code = "unavailable"): Promise<
   return thrown;
 };
 
-const settle = (ledger: Ledger, { leaseId, subject }: Acquire, sequence = 1, spent = SPENT) =>
-  ledger.settle({ kind: "settle", leaseId, subject, sequence, spent: [spent], final: true });
+const settle = (ledger: Ledger, { leaseId, subject }: Acquire, sequence = 1, spent = SPENT, final = true) =>
+  ledger.settle({ kind: "settle", leaseId, subject, sequence, spent: [spent], final });
 
 /** Repeats `ask` until it is answered. */
 async function answered<T>(ask: () => Promise<T>): Promise<T> {
@@ -294,6 +294,30 @@ describe("the ledger on a Redis that does not do what it is asked", {
     await settle(ledger, after);
     assert.deepEqual(await books(), [2 * SPENT, 0, 0, 0]);
     assert.equal((await ledger.acquire(asks(100))).outcome, "denied");
+  });
+
+  it("counts no lease out of a budget that somebody deleted, and that others began anew and have left", async () => {
+    const [before, others] = [lease(), lease()];
+    await ledger.acquire(before);
+    await settle(ledger, before, 1, GRANT, false);
+    const [record] = await ledger.budgets(org);
+    await node.command(["DEL", `weir:{${org}}:budget:${record?.key}`]);
+    await ledger.acquire(others);
+    await settle(ledger, others);
+    await settle(ledger, before, 2, GRANT);
+    assert.deepEqual(await books(), [SPENT, 0, 0, 0]);
+  });
+
+  it("forgets when a lease would have ended that somebody deleted", async () => {
+    const gone = acquire([budget(org, 100, { need: GRANT })], { ttlMs: LIMITS.ttlMsMin });
+    await ledger.acquire(gone);
+    await node.command(["DEL", `weir:{${org}}:lease:${gone.leaseId}`]);
+    const due = async () => Number(await node.command(["ZCARD", `weir:{${org}}:expiries`]));
+    assert.equal(await due(), 1);
+    await pause(LIMITS.ttlMsMin + 50);
+    await ledger.sweep(org);
+    assert.equal(await due(), 0);
+    assert.equal((await ledger.acquire(lease())).outcome, "granted");
   });
 
   it("names the journal where somebody wrote a line into it that is none", async () => {

@@ -47,6 +47,21 @@ export function grantTests(suite: Suite): void {
     assert.equal(((await ask(1, 1)) as Denied).used, LIMITS.amount);
   });
 
+  it("debits as many budgets at once as there may be", async () => {
+    const org = suite.organisation();
+    const command = acquire(
+      Array.from({ length: LIMITS.budgetsPerAcquire }, (_, i) => budget(org, 100, { name: `budget-${i}` })),
+    );
+    assert.equal((await suite.ledger.acquire(command)).outcome, "granted");
+    const spent = command.budgets.map((_, i) => i);
+    assert.equal((await suite.settle(command, 1, spent, true)).status, "applied");
+    const records = await suite.ledger.budgets(org);
+    assert.deepEqual(
+      records.map((record) => record.spent).sort((a, b) => a - b),
+      spent,
+    );
+  });
+
   it("names the first budget that denies and debits none", async () => {
     const org = suite.organisation();
     const budgets = [
