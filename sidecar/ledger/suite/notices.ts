@@ -51,6 +51,23 @@ export function noticeTests(suite: Suite): void {
     assert.equal((await suite.ledger.acquire(acquire([budget(org, 100, { need: 15 })]))).outcome, "granted");
   });
 
+  it("is adjusted down to nothing, up to the largest amount less what is out, and no further", async () => {
+    const org = suite.organisation();
+    const command = acquire([budget(org, 100, { need: 10 })]);
+    await suite.ledger.acquire(command);
+    await suite.settle(command, 1, [4]);
+    const key = (await suite.ledger.budgets(org))[0]?.key ?? "";
+    const adjust = async (id: string, amount: number) => {
+      const about = { kind: "adjust", subject: org, budget: key, by: "ana", reason: "test" } as const;
+      const { status, spent } = await suite.ledger.adjust({ ...about, id, amount });
+      return [status, spent];
+    };
+    const most = LIMITS.amount - 6;
+    assert.deepEqual(await adjust("a-1", -4), ["applied", 0]);
+    assert.deepEqual(await adjust("a-2", most + 1), ["invalid", 0]);
+    assert.deepEqual(await adjust("a-3", most), ["applied", most]);
+  });
+
   it("tells once that 80 % and 100 % are spent", async () => {
     const org = suite.organisation();
     const command = acquire([budget(org, 100, { need: 100 })]);

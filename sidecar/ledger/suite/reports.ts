@@ -59,6 +59,16 @@ export function reportTests(suite: Suite): void {
     assert.deepEqual([record?.spent, record?.outstanding, record?.debt], [25, 0, 5]);
   });
 
+  it("takes what came back with a last report, and is reported all the same, for debt", async () => {
+    const org = suite.organisation();
+    const command = acquire([budget(org, 100, { need: 50 })]);
+    await suite.ledger.acquire(command);
+    assert.equal((await suite.settle(command, 1, [20], true)).status, "applied");
+    assert.equal((await suite.settle(command, 2, [45])).status, "closed");
+    const [record] = await suite.ledger.budgets(org);
+    assert.deepEqual([record?.spent, record?.outstanding, record?.debt], [45, 0, 25]);
+  });
+
   it("knows no lease that was never granted", async () => {
     const org = suite.organisation();
     const command = acquire([budget(org, 100)]);
