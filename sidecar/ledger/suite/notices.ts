@@ -152,7 +152,10 @@ export function noticeTests(suite: Suite): void {
     assert.deepEqual(((await suite.ledger.acquire(command)) as Granted).warning?.percent, 95);
     const next = acquire([budget(`${org}/key`, 100, { name: "key", need: 0 })]);
     assert.deepEqual(((await suite.ledger.acquire(next)) as Granted).warning?.percent, 85);
-    assert.equal((await suite.settle(command, 4, [90, 190], true)).warning, null);
+    // As full as the other, and fuller.
+    assert.deepEqual(await told(4, [95, 190]), [0, 95, true]);
+    assert.deepEqual(await told(5, [98, 190]), [0, 98, true]);
+    assert.equal((await suite.settle(command, 6, [98, 190], true)).warning, null);
   });
 
   it("keeps a notice with the change that made it, until somebody has told it", async () => {
